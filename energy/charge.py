@@ -1,0 +1,94 @@
+"""What a device model is asked (`Setup`) and what it answers (`Charge`): three terms, one for each step of the ledgers.
+
+    A = operations        B = A + memory and network on chip        C = B + static power x time, input and output, host
+
+Every term is >= 0, so A <= B <= C holds by construction. Units: J per action, s per action.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from energy.catalogue import Band, Figure
+from spec.errors import UserError
+
+# Phases of the loop that a spiking arm may leave on a dense host; the predictor is what the arm claims to have ported.
+HOST_PHASES = ("encoder", "events", "evaluation", "selection", "host")
+BYTES = {"int8": 1, "fp16": 2, "bf16": 2, "int32": 4, "fp32": 4}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CpuPeak:
+    """What this CPU reaches, measured by `measure_peak`; `power_w` is the caller's, else the catalogue's assumption."""
+
+    flop_per_s: float
+    bytes_per_s: float
+    cores: int
+    precision: str = "fp32"
+    power_w: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("flop_per_s", "bytes_per_s", "cores", "power_w"):
+            _positive("CpuPeak", name, getattr(self, name))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setup:
+    """How the arm is run. The defaults are one chip, one core, all CEM samples in one batch, catalogue timings."""
+
+    chips: int = 1
+    cores: int = 1  # neurocores that share the work evenly; 1 is the slowest placement
+    step_s: float | None = None  # a throttled Loihi time step; None takes barrier and work from the catalogue
+    host_device: str = "orin_nano"  # runs the dense phases (the encoder) of a spiking arm
+    cpu: CpuPeak | None = None
+    eta: float | None = None  # share of the peak that a GPU reaches on this network, where it was measured
+    assume_precision: str | None = None  # charges dense rows as if quantised to it: hypothetical, and labelled so
+    assume_graded: bool = False  # lets Loihi 1 carry graded messages: hypothetical, and labelled so
+
+    def __post_init__(self) -> None:
+        for name in ("chips", "cores", "step_s", "eta"):
+            _positive("Setup", name, getattr(self, name))
+        if self.eta is not None and self.eta > 1:
+            raise UserError(f"Setup: eta {self.eta} is a share of the peak; pass a number in (0, 1]")
+        if self.assume_precision is not None and self.assume_precision not in BYTES:
+            raise UserError(f"Setup: precision {self.assume_precision!r} is unknown; use one of {', '.join(BYTES)}")
+
+
+def _positive(where: str, name: str, value: float | None) -> None:
+    if value is not None and not 0 < value < float("inf"):
+        raise UserError(f"{where}: {name} is {value}; it must be finite and > 0")
+
+
+@dataclass(frozen=True)
+class Term:
+    """A part of the energy with the evidence codes of the figures in it and what a reader must know."""
+
+    band: Band = Band()
+    codes: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, figure: Figure, amount: float | Band) -> Term:
+        band = figure.band * amount
+        return cls(band, frozenset(figure.evidence)) if band.high > 0 else cls()
+
+    def __add__(self, other: Term) -> Term:
+        extra = tuple(note for note in other.notes if note not in self.notes)
+        return Term(self.band + other.band, self.codes | other.codes, self.notes + extra)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Charge:
+    operations: Term
+    memory: Term
+    standing: Term
+    latency_s: float | None  # nominal; None where the device has no time model
+
+    def __add__(self, other: Charge) -> Charge:
+        known = self.latency_s is not None and other.latency_s is not None
+        return Charge(
+            operations=self.operations + other.operations,
+            memory=self.memory + other.memory,
+            standing=self.standing + other.standing,
+            latency_s=(self.latency_s or 0.0) + (other.latency_s or 0.0) if known else None,
+        )

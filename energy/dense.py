@@ -1,0 +1,151 @@
+"""Dense devices: GPU, CPU (a roofline) and ASIC (a sum of operations).
+
+    GPU, CPU    t = max(2 MAC / (eta F), bytes / BW) for each ledger row;   E = P t
+        A  P 2 MAC / F                      the peak: a lower bound on what the device can do
+        B  P max(2 MAC / F, bytes / BW)     where the weights do not arrive in time, power is drawn all the same
+        C  P max(2 MAC / (eta F), bytes / BW)
+    ASIC        A  MAC e_mac + AC e_ac      B  + weight bytes e_sram + DRAM bytes e_dram      C  no static power known
+
+P/F charges static power and DRAM already in A. An addition counts as a MAC on a GPU or CPU: it takes the same slot.
+Weight bytes are read once per batch of CEM samples: once a row and action, or as often as `batch` asks. Activation
+traffic is left out. Each choice favours the dense device, which is the opponent of the claim.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from energy.catalogue import Band, Device, Figure
+from energy.charge import BYTES, Charge, Setup, Term
+from spec.errors import UserError
+from spec.ledger import LedgerRow
+
+
+def charge(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setup, batch: int | None) -> Charge:
+    """Energy and time of dense rows, per action."""
+    for row in rows:
+        if row.synops or row.updates or row.state_restores:
+            raise UserError(
+                f"arm '{row.arm}', layer '{row.layer}': spiking operations cannot run on '{device.name}', which skips "
+                "nothing; use loihi2 or loihi1, or give the rows of the dense arm"
+            )
+    result = _asic if device.kind == "asic" else _roofline
+    return result(device, rows, actions, setup, batch)
+
+
+def e_mac(device: Device, precision: str) -> Band:
+    """J per MAC at the peak: the figure that a break-even is taken against."""
+    if device.kind == "gpu":
+        peak = device.figure(f"peak_{precision}").band
+        return device.figure("power").band * Band(2 / peak.high, 2 / peak.nominal, 2 / peak.low)
+    if device.kind == "asic":
+        return device.figure(f"mac_{precision}").band
+    raise UserError(f"device '{device.name}' has no energy per MAC in the catalogue; use a GPU or an ASIC")
+
+
+def _roofline(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setup, batch: int | None) -> Charge:
+    power, codes = _power(device, setup)
+    eta = _eta(device, setup)
+    notes = ["batched GPU" if batch is None else f"batch {batch}"] if device.kind == "gpu" else ["rates measured"]
+    compute, stall, waste, latency = 0.0, 0.0, Band(), 0.0
+    for row in rows:
+        precision, extra = _precision(row, setup)
+        notes += extra
+        if not (row.macs or row.acs or row.dram_bytes):
+            continue
+        rate, bandwidth = _rates(device, setup, precision)
+        codes |= {figure.evidence for figure in (rate, bandwidth) if isinstance(figure, Figure)}
+        per_s, per_byte = _nominal(rate), _nominal(bandwidth)
+        busy = 2 * (row.macs + row.acs) / actions / per_s
+        fetch = (_weight_traffic(row, precision, actions, batch) + row.dram_bytes) / actions / per_byte
+        compute += busy
+        stall += max(fetch - busy, 0.0)
+        at = Band(*(max(busy / share, fetch) for share in (eta.high, eta.nominal, eta.low)))
+        peak = max(busy, fetch)
+        waste += Band(at.low - peak, at.nominal - peak, at.high - peak)
+        latency += at.nominal
+    if any(row.host_words for row in rows):
+        notes.append("host words not charged")
+    known, eta_code = frozenset(codes), device.figures["eta"].evidence if "eta" in device.figures else ""
+    return Charge(
+        operations=Term(power * compute, known, tuple(dict.fromkeys(notes))),
+        memory=Term(power * stall, known),
+        standing=Term(power * waste, known | frozenset(eta_code if setup.eta is None else "")),
+        latency_s=latency,
+    )
+
+
+def _asic(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setup, batch: int | None) -> Charge:
+    operations, memory = Term(), Term()
+    for row in rows:
+        precision, extra = _precision(row, setup)
+        operations += Term(notes=tuple(extra))
+        if row.macs:
+            operations += Term.of(device.figure(f"mac_{precision}"), row.macs / actions)
+            memory += Term.of(device.figure("e_sram"), _weight_traffic(row, precision, actions, batch) / actions)
+        if row.acs:
+            operations += Term.of(device.figure(f"ac_{precision}"), row.acs / actions)
+        memory += Term.of(device.figure("e_dram"), row.dram_bytes / actions)
+    if device.hypothetical:
+        operations += Term(notes=(f"{device.name} is hypothetical",))
+    standing = Term(notes=("static power unknown: a lower bound",))
+    return Charge(operations=operations, memory=memory, standing=standing, latency_s=None)
+
+
+def _weight_traffic(row: LedgerRow, precision: str, actions: int, batch: int | None) -> float:
+    """Weight bytes of a row, summed over its actions. An encoder reuses its weights over tokens, so it ignores batch."""
+    if not (row.macs and row.weight_bytes):
+        return 0.0
+    width = BYTES.get(row.precision, BYTES[precision])
+    reads = actions if row.control_step is None else 1
+    if batch is not None and row.phase != "encoder":
+        reads = max(reads, math.ceil(row.macs * width / (row.weight_bytes * batch)))
+    return reads * row.weight_bytes * BYTES[precision] / width
+
+
+def _precision(row: LedgerRow, setup: Setup) -> tuple[str, list[str]]:
+    precision = setup.assume_precision or row.precision
+    if precision not in BYTES and (row.macs or row.acs):
+        raise UserError(
+            f"arm '{row.arm}', layer '{row.layer}': precision {precision!r} is not one of {', '.join(BYTES)}"
+        )
+    assumed = precision != row.precision and (row.macs or row.acs)
+    return precision, [f"{row.precision} charged as {precision}: hypothetical"] if assumed else []
+
+
+def _rates(device: Device, setup: Setup, precision: str) -> tuple[Figure | float, Figure | float]:
+    if device.kind == "gpu":
+        return device.figure(f"peak_{precision}"), device.figure("bandwidth")
+    peak = _cpu(device, setup)
+    if peak.precision != precision:
+        raise UserError(
+            f"device '{device.name}': measured in {peak.precision}, but a row is {precision}; "
+            f'measure that precision or pass assume_precision="{peak.precision}"'
+        )
+    return peak.flop_per_s, peak.bytes_per_s
+
+
+def _power(device: Device, setup: Setup) -> tuple[Band, set[str]]:
+    if device.kind == "gpu":
+        return device.figure("power").band, {device.figure("power").evidence}
+    peak = _cpu(device, setup)
+    if peak.power_w is not None:
+        return Band(peak.power_w, peak.power_w, peak.power_w), {"D"}
+    return device.figure("power_per_core").band * peak.cores, {device.figure("power_per_core").evidence}
+
+
+def _cpu(device: Device, setup: Setup):  # noqa: ANN202
+    if setup.cpu is None:
+        raise UserError(f"device '{device.name}': its peak is measured, not listed; pass Setup(cpu=measure_peak())")
+    return setup.cpu
+
+
+def _eta(device: Device, setup: Setup) -> Band:
+    if setup.eta is not None:
+        return Band(setup.eta, setup.eta, setup.eta)
+    return device.figure("eta").band if device.kind == "gpu" else Band(1.0, 1.0, 1.0)
+
+
+def _nominal(rate: Figure | float) -> float:
+    return rate.band.nominal if isinstance(rate, Figure) else rate

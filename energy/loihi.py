@@ -1,0 +1,111 @@
+"""Spiking chips.
+
+    Loihi 2   A  e_eq (S + AC + 10 (N_active + N_idle + restores))   hops and on-chip memory are inside e_eq
+              C  + P_static chips t; not in the low band, whose e_eq holds the static power already
+    Loihi 1   A  e_syn (S + AC) + e_active (N_active + restores) + e_idle N_idle
+              B  + e_message messages + e_hop hops; where hops are not known, the message within its tile only
+              C  + P_static chips t
+    time      t = steps t_barrier + max(t_syn S, t_upd N) / cores + host words / io_rate
+
+S synops, N updates, AC additions of the distance, which a chip would do as synops. `max` is over the sums of a run and
+the work is spread evenly over `cores`: both are lower bounds on time, while cores=1 is the slowest placement. Off-chip
+DRAM traffic has no figure for either chip, so a row that has some is refused.
+Loihi 1 sends single bits: a graded message is refused unless assumed, and is then charged as one spike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from energy.catalogue import Band, Device
+from energy.charge import HOST_PHASES, Charge, Setup, Term
+from spec.errors import UserError
+from spec.ledger import LedgerRow, total
+
+
+def split(device: Device, rows: Sequence[LedgerRow]) -> tuple[list[LedgerRow], list[LedgerRow]]:
+    """Rows of a spiking arm -> (what the chip runs, what its dense host runs)."""
+    chip, host = [], []
+    for row in rows:
+        dense = row.phase == "encoder" or row.macs > 0
+        if row.phase == "predictor" and (dense or row.schedule == "batched"):
+            raise UserError(
+                f"arm '{row.arm}', layer '{row.layer}': a dense predictor ({row.macs} MACs) does not run on "
+                f"'{device.name}'; convert it, or choose a GPU, CPU or ASIC"
+            )
+        if not dense:
+            chip.append(row)
+            continue
+        if row.phase not in HOST_PHASES:
+            raise UserError(f"arm '{row.arm}', layer '{row.layer}': phase {row.phase!r} cannot be left on the host")
+        host.append(
+            replace(
+                row, synops=0, updates_active=0, updates_idle=0, state_restores=0, messages=0, message_bits=0,
+                hops=None, chip_steps=0, host_words=0,
+            )
+        )  # fmt: skip
+        chip.append(replace(row, macs=0, acs=0, weight_bytes=0, dram_bytes=0))
+    if rows and not any(row.synops or row.updates for row in chip):
+        raise UserError(f"arm '{rows[0].arm}': no spiking operations, nothing to run on '{device.name}'")
+    return chip, host
+
+
+def charge(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setup, *, wait_s: float = 0.0) -> Charge:
+    """Energy and time of a spiking arm's chip rows, per action. `wait_s`: the chip stays on while the host computes."""
+    if total(rows, "dram_bytes"):
+        raise UserError(f"arm '{rows[0].arm}': '{device.name}' has no figure for DRAM; place the network on more chips")
+    operations, memory = (_loihi2 if device.kind == "loihi2" else _loihi1)(device, rows, actions, setup)
+    if not total(rows, "chip_steps"):
+        operations += Term(notes=("no chip steps in the ledger: time is a lower bound",))
+    time = _time(device, rows, actions, setup)
+    on = time + Band(wait_s, wait_s, wait_s)
+    standing = Term.of(device.figure("p_static"), on * setup.chips)
+    if device.kind == "loihi2":
+        standing = replace(standing, band=replace(standing.band, low=0.0))
+    timing = {device.figure(name).evidence for name in ("t_barrier", "t_synop", "t_update")}
+    standing = replace(standing, codes=standing.codes | (timing if setup.step_s is None else set()))
+    if "io_rate" not in device.figures and total(rows, "host_words"):
+        standing += Term(notes=("host words cost no time",))
+    return Charge(operations=operations, memory=memory, standing=standing, latency_s=time.nominal)
+
+
+def _loihi2(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setup) -> tuple[Term, Term]:
+    return Term.of(device.figure("e_eq"), total(rows, "synop_equivalents") / actions), Term()
+
+
+def _loihi1(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setup) -> tuple[Term, Term]:
+    graded = [row for row in rows if row.message_bits > row.messages]
+    if graded and not setup.assume_graded:
+        raise UserError(
+            f"arm '{graded[0].arm}', layer '{graded[0].layer}': {graded[0].message_bits / graded[0].messages:.3g} bits a "
+            f"message, but '{device.name}' sends single bits; use loihi2, a binary network, or Setup(assume_graded=True)"
+        )
+    notes = ("graded messages on a binary chip, one spike each: hypothetical",) if graded else ()
+    operations = (
+        Term.of(device.figure("e_synop"), (total(rows, "synops") + total(rows, "acs")) / actions)
+        + Term.of(
+            device.figure("e_update_active"), (total(rows, "updates_active") + total(rows, "state_restores")) / actions
+        )
+        + Term.of(device.figure("e_update_idle"), total(rows, "updates_idle") / actions)
+        + Term(notes=notes)
+    )
+    memory = Term.of(device.figure("e_message"), total(rows, "messages") / actions)
+    memory += Term.of(device.figure("e_hop"), sum(row.hops or 0 for row in rows) / actions)
+    if any(row.messages and row.hops is None for row in rows):
+        memory += Term(notes=("hops unknown: network on chip is a lower bound",))
+    return operations, memory
+
+
+def _time(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setup) -> Band:
+    """Seconds an action that the chip computes and talks to its host."""
+    steps = total(rows, "chip_steps") / actions
+    words = total(rows, "host_words") / actions
+    io = words / device.figure("io_rate").band.nominal if "io_rate" in device.figures else 0.0
+    if setup.step_s is not None:
+        at = steps * setup.step_s + io
+        return Band(at, at, at)
+    synops = device.figure("t_synop").band * ((total(rows, "synops") + total(rows, "acs")) / actions / setup.cores)
+    updates = device.figure("t_update").band * (total(rows, "updates") / actions / setup.cores)
+    work = Band(max(synops.low, updates.low), max(synops.nominal, updates.nominal), max(synops.high, updates.high))
+    return device.figure("t_barrier").band * steps + work + Band(io, io, io)

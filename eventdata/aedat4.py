@@ -1,0 +1,151 @@
+"""Reads AEDAT 4 (DV, DAVIS and DVXplorer cameras) with the `aedat` decoder (MIT, Rust).
+
+    frame_t_us = exposure start            the file's own frame stamp is the middle of the exposure
+    imu        = g * 9.80665 m/s^2, deg/s * pi / 180
+
+offset_us is taken from the file's own stamps, frames included (mid-exposure); see eventdata.recording.
+Every failure of the decoder, a Rust panic included, becomes one UserError: what, where, remedy.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from eventdata.aedat4_container import COPY_AGAIN, MAGIC, check_container
+from eventdata.events import Events
+from eventdata.recording import TRIGGER, Recording
+from spec.errors import UserError
+
+__all__ = ["MAGIC", "open_aedat4"]
+
+STANDARD_GRAVITY = 9.80665  # m/s^2, exact by definition
+RAD_PER_DEG = math.pi / 180
+KINDS = ("events", "frame", "imus", "triggers")
+ACCEL = tuple(f"accelerometer_{axis}" for axis in "xyz")
+GYRO = tuple(f"gyroscope_{axis}" for axis in "xyz")
+
+
+def open_aedat4(path: str | os.PathLike[str], *, sort: bool = False) -> Recording:
+    """Read a whole file. `sort` orders streams whose stamps go back; without it they are refused."""
+    source = Path(path)
+    check_container(source)
+    streams, packets = _decode(source)
+    ids = {kind: [i for i, stream in streams.items() if stream["type"] == kind] for kind in KINDS}
+    for kind, found in ids.items():
+        if len(found) > 1:
+            raise UserError(f"{source}: {len(found)} streams of {kind} ({found}); export one camera per file")
+    if not ids["events"]:
+        raise UserError(f"{source}: holds no event stream; record with the events output enabled")
+    geometry = streams[ids["events"][0]]
+    try:
+        return _build(packets, geometry["width"], geometry["height"], sort)
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from error
+
+
+def _decode(source: Path) -> tuple[dict[int, dict[str, Any]], dict[str, list[Any]]]:
+    """Streams by id, and the payloads of each kind in file order."""
+    try:
+        import aedat
+    except ImportError as error:
+        raise UserError(f"{source}: the AEDAT4 decoder is missing; pip install 'spikeplan[events]'") from error
+    packets: dict[str, list[Any]] = defaultdict(list)
+    try:
+        decoder = aedat.Decoder(source)
+        streams = decoder.id_to_stream()
+        for packet in decoder:
+            kind = next(kind for kind in KINDS if kind in packet)
+            packets[kind].append(packet[kind])
+    except BaseException as error:
+        # pyo3's PanicException derives from BaseException: it would pass every `except Exception` above us.
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+            reason = " ".join(str(error).split())
+            raise UserError(f"{source}: truncated or damaged ({reason}); {COPY_AGAIN}") from error
+        raise
+    return streams, packets
+
+
+def _build(packets: dict[str, list[Any]], width: int, height: int, sort: bool) -> Recording:
+    events = _stream(packets["events"], sort)
+    imus = _stream(packets["imus"], sort)
+    triggers = _stream(packets["triggers"], sort)
+    shots = sorted(packets["frame"], key=lambda shot: int(shot["t"])) if sort else packets["frame"]
+    first_stamps = [s["t"][0] for s in (events, imus, triggers) if s is not None] + [shot["t"] for shot in shots[:1]]
+    if not first_stamps:
+        return Recording(events=Events.empty(), width=width, height=height)
+    origin_us = int(first_stamps[0])  # the first event's, or without events that of the next stream that speaks
+    offset_us = {}
+    if imus is not None:
+        offset_us["imu"] = int(imus["t"][0]) - origin_us
+    if shots:
+        offset_us["frames"] = int(shots[0]["t"]) - origin_us
+    return Recording(
+        events=Events.empty() if events is None else _events(events, origin_us),
+        width=width,
+        height=height,
+        frames=_pixels(shots),
+        frame_t_us=np.array([_start_us(shot) - origin_us for shot in shots], np.int64),
+        exposure_us=np.array([_stop_us(shot) - _start_us(shot) for shot in shots], np.int64),
+        imu=None if imus is None else _imu_si(imus),
+        imu_t_us=np.empty(0, np.int64) if imus is None else _relative(imus["t"], origin_us),
+        triggers=np.empty(0, TRIGGER) if triggers is None else _triggers(triggers, origin_us),
+        origin_us=origin_us,
+        offset_us=offset_us,
+    )
+
+
+def _stream(parts: list[NDArray[Any]], sort: bool) -> NDArray[Any] | None:
+    parts = [part for part in parts if len(part)]
+    if not parts:
+        return None
+    whole = np.concatenate(parts)
+    return whole[np.argsort(whole["t"], kind="stable")] if sort else whole
+
+
+def _relative(t: NDArray[np.uint64], origin_us: int) -> NDArray[np.int64]:
+    return t.astype(np.int64) - origin_us
+
+
+def _events(raw: NDArray[Any], origin_us: int) -> Events:
+    columns = {name: np.ascontiguousarray(raw[name]) for name in ("x", "y")}
+    return Events(**columns, t_us=_relative(raw["t"], origin_us), p=raw["on"].view(np.uint8) != 0)
+
+
+def _imu_si(raw: NDArray[Any]) -> NDArray[np.float32]:
+    scaled = [raw[name] * STANDARD_GRAVITY for name in ACCEL] + [raw[name] * RAD_PER_DEG for name in GYRO]
+    return np.stack(scaled, axis=1).astype(np.float32)
+
+
+def _triggers(raw: NDArray[Any], origin_us: int) -> NDArray[np.void]:
+    out = np.empty(len(raw), TRIGGER)
+    out["t_us"], out["source"] = _relative(raw["t"], origin_us), raw["source"]
+    return out
+
+
+def _start_us(shot: dict[str, Any]) -> int:
+    """Exposure start; a camera that does not report it has only the frame stamp."""
+    begin = int(shot["exposure_begin_t"])
+    return begin if begin > 0 else int(shot["t"])
+
+
+def _stop_us(shot: dict[str, Any]) -> int:
+    return max(int(shot["exposure_end_t"]), _start_us(shot))
+
+
+def _pixels(shots: list[dict[str, Any]]) -> NDArray[np.uint8] | None:
+    if not shots:
+        return None
+    shapes = {shot["pixels"].shape for shot in shots}
+    formats = {shot["format"] for shot in shots}
+    if formats != {"L"}:
+        raise UserError(f"frames are {sorted(formats)}; this build reads 8-bit grey (L): export them as grey")
+    if len(shapes) > 1:
+        raise UserError(f"frames of {len(shapes)} sizes ({sorted(shapes)}); record with one region of interest")
+    return np.stack([shot["pixels"] for shot in shots])

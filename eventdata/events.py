@@ -1,0 +1,81 @@
+"""Events of a sensor as a struct of arrays.
+
+Four flat arrays rather than one structured array: each representation reads only the columns it needs, and a column
+slice is contiguous. Polarity is bool (True: brighter); anything that does arithmetic on it converts it first.
+
+Units: x, y in pixels; t_us in microseconds on the recording's clock, in non-decreasing order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spec.errors import UserError
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Events:
+    x: NDArray[np.uint16]
+    y: NDArray[np.uint16]
+    t_us: NDArray[np.int64]
+    p: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        for name, dtype in (("x", np.uint16), ("y", np.uint16), ("t_us", np.int64), ("p", np.bool_)):
+            column = getattr(self, name)
+            if column.dtype != dtype:
+                raise UserError(f"events: column {name} is {column.dtype}; convert it to {np.dtype(dtype).name}")
+            if column.shape != (len(self.t_us),):
+                raise UserError(
+                    f"events: column {name} has shape {column.shape}, t_us has {len(self.t_us)} rows; "
+                    "give four flat columns of equal length"
+                )
+
+    def __len__(self) -> int:
+        return len(self.t_us)
+
+    def __getitem__(self, rows: slice | NDArray[np.bool_] | NDArray[np.intp]) -> Events:
+        return Events(x=self.x[rows], y=self.y[rows], t_us=self.t_us[rows], p=self.p[rows])
+
+    @classmethod
+    def empty(cls) -> Events:
+        return cls(x=np.empty(0, np.uint16), y=np.empty(0, np.uint16), t_us=np.empty(0, np.int64), p=np.empty(0, bool))
+
+    @classmethod
+    def concat(cls, parts: Sequence[Events]) -> Events:
+        """Parts one after another; the caller knows that they follow each other in time."""
+        if not parts:
+            return cls.empty()
+        columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("x", "y", "t_us", "p")}
+        return cls(**columns)
+
+    def sorted(self) -> Events:
+        """In order of time; stable, so that events of equal stamp keep their order."""
+        return self[np.argsort(self.t_us, kind="stable")]
+
+    def check(self, width: int, height: int) -> None:
+        """Refuse stamps that go back and coordinates outside the sensor, naming the first offender."""
+        check_monotonic("event", self.t_us)
+        for name, column, size in (("x", self.x, width), ("y", self.y, height)):
+            outside = np.flatnonzero(column >= size)
+            if outside.size:
+                first = int(outside[0])
+                raise UserError(
+                    f"event {first}: {name} = {int(column[first])} lies outside the {width}x{height} sensor "
+                    f"({outside.size} such); correct the geometry or drop these events"
+                )
+
+
+def check_monotonic(name: str, t_us: NDArray[np.int64]) -> None:
+    """Stamps never go back. Equal stamps are normal: a sensor reads out several pixels in one microsecond."""
+    back = np.flatnonzero(t_us[1:] < t_us[:-1])
+    if back.size:
+        first = int(back[0]) + 1
+        raise UserError(
+            f"{name} {first}: stamp {int(t_us[first])} us follows {int(t_us[first - 1])} us ({back.size} steps back); "
+            "sort the stream (Events.sorted(), or open_recording(path, sort=True)) or record again"
+        )

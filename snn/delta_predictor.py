@@ -1,0 +1,151 @@
+"""The sigma-delta network behind the Predictor contract, on every axis of change.
+
+An axis says which earlier pass a pass is compared with, hence whose state it starts from:
+
+    none       the zero state: values are sent, not changes                                   no state
+    rollout    the candidate's own pass one rollout step earlier                              spatial replica or context
+    order      the previous candidate at the same step, candidates sorted by first action     handed on, no store
+    mean       the mean candidate's pass at the same step (which runs on the rollout axis)    one stored context a step
+    iteration  the same candidate and step one CEM iteration earlier (first one: mean)        S x H stored contexts
+
+The residual output is added to z as a value once per prediction:  z[t+1] = sat24(z[t] + value[t]).
+Shapes: B episodes, S candidates, D latent, A action.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from snn.delta import DeltaNetwork, DeltaState, repeat
+from spec.artifact import Artifact
+from spec.errors import UserError
+from spec.fixed_point import limit
+from spec.ledger import AXES, LayerCounts
+
+STATE_KIND = {
+    "none": "no state", "rollout": "spatial replica or stored context", "order": "working state handed on",
+    "mean": "stored context (one per step)", "iteration": "stored context (S x H)",
+}  # fmt: skip
+
+
+@dataclass
+class AxisState:
+    """Where the rollout stands. `carry` is the working state, `contexts[t]` the states kept for the next iteration."""
+
+    axis: str
+    step: int = 0
+    carry: list[DeltaState] | None = None
+    mean_latent: Tensor | None = None
+    mean_actions: Tensor | None = None
+    order: Tensor | None = None
+    contexts: list[list[DeltaState]] = field(default_factory=list)
+    previous: list[list[DeltaState]] | None = None
+
+
+class DeltaPredictor:
+    """Batched over episodes and candidates; bit-exact with the artifact's semantics."""
+
+    axes = AXES
+    spiking = True
+    precision = "int8"
+
+    def __init__(self, artifact: Artifact) -> None:
+        self.network = DeltaNetwork(artifact)
+        self.latent_scale = artifact.scales["latent"]
+        self.action_scale = artifact.scales["action"]
+        self.latent_dim = self.network.layers[-1].n_out
+
+    def encode(self, latent: Tensor) -> Tensor:
+        """Real latent -> integer latent."""
+        top = float(limit(24))
+        return (latent / self.latent_scale).round().clamp(-top, top).to(self.network.dtype)
+
+    def encode_action(self, action: Tensor) -> Tensor:
+        return (action / self.action_scale).round().to(self.network.dtype)
+
+    def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, axis: str, previous: AxisState | None = None) -> AxisState:
+        if axis not in AXES:
+            raise UserError(f"axis {axis!r} is unknown; use one of {', '.join(AXES)}")
+        state = AxisState(axis)
+        if axis == "iteration" and previous is not None:
+            state.previous = previous.contexts
+        if axis == "mean" or (axis == "iteration" and previous is None):
+            state.mean_latent = self.encode(latent_BD)
+            state.mean_actions = self.encode_action(candidates_BSHA.mean(1))
+        if axis == "order":
+            state.order = candidates_BSHA[:, :, 0, 0].argsort(1)
+        return state
+
+    def step(
+        self, latent_BSD: Tensor, action_BSA: Tensor, state: AxisState
+    ) -> tuple[Tensor, AxisState, list[LayerCounts]]:
+        z = self.encode(latent_BSD)
+        x = torch.cat([z, self.encode_action(action_BSA)], -1)
+        value, counts = self._evaluate(x, state)
+        top = float(limit(24))
+        state.step += 1
+        return ((z + value).clamp_(-top, top) * self.latent_scale).float(), state, counts
+
+    def _evaluate(self, x_BSI: Tensor, state: AxisState) -> tuple[Tensor, list[LayerCounts]]:
+        if state.axis == "order":
+            return self._in_order(x_BSI, state)
+        b, s, _ = x_BSI.shape
+        rows, extra = b * s, []
+        restored = 0
+        if state.axis == "none":
+            start = None
+        elif state.axis == "rollout":
+            start = state.carry
+            restored = rows if state.step == 0 else 0  # each candidate starts by clearing the working state
+        elif state.previous is not None:
+            start, restored = state.previous[state.step], rows
+        else:
+            mean, extra = self._mean_pass(state)
+            start, restored = repeat(mean, s), rows
+        done, new = self.network.run(x_BSI.reshape(rows, -1), start)
+        if state.axis == "rollout":
+            state.carry = new
+        elif state.axis == "iteration":
+            state.contexts.append(new)
+        counts = self.network.counts(done, rows=rows, restored_rows=restored, dense_rows=rows)
+        if extra:
+            counts = [own + more for own, more in zip(counts, extra, strict=True)]
+        return done.value_RD.view(b, s, -1), counts
+
+    def _mean_pass(self, state: AxisState) -> tuple[list[DeltaState], list[LayerCounts]]:
+        """The mean candidate's own pass, on the rollout axis; counted, but it replaces no dense evaluation."""
+        assert state.mean_latent is not None and state.mean_actions is not None
+        z = state.mean_latent
+        done, state.carry = self.network.run(torch.cat([z, state.mean_actions[:, state.step]], -1), state.carry)
+        top = float(limit(24))
+        state.mean_latent = (z + done.value_RD).clamp_(-top, top)
+        # The mean's state is written to its context and fetched back for its own next step: charged as a restore.
+        return state.carry, self.network.counts(done, rows=len(z), restored_rows=len(z), dense_rows=0)
+
+    def _in_order(self, x_BSI: Tensor, state: AxisState) -> tuple[Tensor, list[LayerCounts]]:
+        """Sequential over candidates by nature, vectorised over episodes."""
+        b, s, _ = x_BSI.shape
+        assert state.order is not None
+        index = torch.arange(b)
+        value = x_BSI.new_zeros(b, s, self.latent_dim)
+        total: list[LayerCounts] | None = None
+        carry = None
+        for position in range(s):
+            which = state.order[:, position]
+            done, carry = self.network.run(x_BSI[index, which], carry)
+            value[index, which] = done.value_RD
+            counts = self.network.counts(done, rows=b, restored_rows=b if position == 0 else 0, dense_rows=b)
+            total = counts if total is None else [a + c for a, c in zip(total, counts, strict=True)]
+        assert total is not None
+        return value, total
+
+
+def probe_states(network: DeltaNetwork) -> dict[str, int]:
+    """Bytes of weights and of one working state (sigma 3 bytes, ref 3 bytes) per layer, for the ledger."""
+    return {layer.name: layer.n_out * 3 * ((layer.weight is not None) + (layer.kind != "sigma")) for layer in network.layers}
+
+
+

@@ -1,0 +1,173 @@
+"""The operation ledger: what every arm is charged for, one row per phase, layer, iteration and rollout step.
+
+    synop_equivalents = macs + acs + synops + 10 * (updates_active + updates_idle + state_restores)
+
+The factor 10 is Intel's own weighting (N-DNS challenge: power proxy = SynOPS + 10 x NeuronOPS). A dense MAC counts
+as one synop-equivalent with no update charge: the most favourable count for the dense opponent. Restoring one
+neuron's stored state is charged like one update; `without_restores` gives the figure without it.
+
+Rows are sums over all episodes and control steps of a run (`Ledger.actions` actions): sum first, then divide.
+An *update* is paid by every neuron of a layer in every chip step; it is *active* when the neuron sends a message.
+
+Schedules of a recurrent rollout on one network instance of L neuron layers:
+    sequential   a prediction takes L chip steps, and all L layers update in each: updates x L
+    interleaved  as many candidates as layers share the pipe, one prediction leaves it per chip step: updates x 1. On the
+                 rollout axis each candidate's state is then a stored context, restored at every prediction; the other
+                 axes keep no state (none), hand it on in pipeline order (order) or restore it anyway (mean, iteration).
+    batched      dense hardware: no chip steps
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+LEDGER_VERSION = 1
+PHASES = ("encoder", "events", "predictor", "evaluation", "selection", "host")
+AXES = ("none", "rollout", "order", "mean", "iteration")
+SCHEDULES = ("sequential", "interleaved", "batched")
+UPDATE_WEIGHT = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerCounts:
+    """Operations of one layer in one call, summed over its batch. Message counts are of messages *sent* by the layer;
+    `synops` are the synaptic operations that these messages cause downstream."""
+
+    layer: str
+    macs: int = 0
+    acs: int = 0
+    synops: int = 0
+    updates: int = 0
+    updates_active: int = 0
+    state_restores: int = 0
+    messages: int = 0
+    message_bits: int = 0
+    saturated: int = 0
+    dense_macs: int = 0  # what a dense network would have spent on the same synapses
+    calls: int = 0  # predictions (rows) that the counts are summed over
+
+    def __add__(self, other: LayerCounts) -> LayerCounts:
+        mine, theirs = asdict(self), asdict(other)
+        return LayerCounts(
+            layer=self.layer, **{key: mine[key] + theirs[key] for key in mine if key != "layer"}
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LedgerRow:
+    """One line of the ledger (pinned contract). `control_step` is None where control steps are summed."""
+
+    version: int = LEDGER_VERSION
+    arm: str
+    phase: str
+    layer: str
+    axis: str
+    schedule: str
+    control_step: int | None = None
+    iteration: int | None = None
+    rollout_step: int | None = None
+    macs: int = 0
+    acs: int = 0
+    synops: int = 0
+    updates_active: int = 0
+    updates_idle: int = 0
+    state_restores: int = 0
+    messages: int = 0
+    message_bits: int = 0
+    hops: int | None = None
+    weight_bytes: int = 0
+    state_bytes: int = 0
+    dram_bytes: int = 0
+    host_words: int = 0
+    chip_steps: int = 0
+    precision: str = "fp32"
+
+    @property
+    def updates(self) -> int:
+        return self.updates_active + self.updates_idle
+
+    @property
+    def without_restores(self) -> int:
+        return self.macs + self.acs + self.synops + UPDATE_WEIGHT * self.updates
+
+    @property
+    def synop_equivalents(self) -> int:
+        return self.without_restores + UPDATE_WEIGHT * self.state_restores
+
+
+def total(rows: Iterable[LedgerRow], field: str) -> int:
+    """Sum of one column or property over rows."""
+    return sum(getattr(row, field) for row in rows)
+
+
+class Ledger:
+    """Accumulates counts of one run of one arm; `rows(schedule)` writes them out."""
+
+    def __init__(self, *, arm: str, axis: str, precision: str, layers_in_chain: int, spiking: bool) -> None:
+        self.arm, self.axis, self.precision = arm, axis, precision
+        self.layers_in_chain = layers_in_chain
+        self.spiking = spiking
+        self.actions = 0
+        self._counts: dict[tuple[str, str, int | None, int | None], LayerCounts] = {}
+        self._memory: dict[str, tuple[int, int]] = {}
+        self._host_words: dict[str, int] = defaultdict(int)
+
+    def add(self, phase: str, counts: LayerCounts, *, iteration: int | None = None, step: int | None = None) -> None:
+        key = (phase, counts.layer, iteration, step)
+        known = self._counts.get(key)
+        self._counts[key] = counts if known is None else known + counts
+
+    def add_host_words(self, phase: str, words: int) -> None:
+        self._host_words[phase] += words
+
+    def set_memory(self, layer: str, *, weight_bytes: int, state_bytes: int) -> None:
+        self._memory[layer] = (weight_bytes, state_bytes)
+
+    def counts(self, phase: str | None = None) -> list[tuple[tuple[str, str, int | None, int | None], LayerCounts]]:
+        """Raw (phase, layer, iteration, rollout step) -> counts, for density figures."""
+        return [(key, value) for key, value in self._counts.items() if phase is None or key[0] == phase]
+
+    def rows(self, schedule: str) -> list[LedgerRow]:
+        if schedule not in SCHEDULES:
+            raise ValueError(f"schedule {schedule!r} is unknown; use one of {', '.join(SCHEDULES)}")
+        if (schedule == "batched") == self.spiking:
+            raise ValueError(f"arm {self.arm!r}: schedule {schedule!r} does not fit a {'spiking' if self.spiking else 'dense'} arm")
+        rows = []
+        for (phase, layer, iteration, step), c in self._counts.items():
+            in_chain = self.spiking and phase == "predictor"
+            repeat = self.layers_in_chain if in_chain and schedule == "sequential" else 1
+            switches = 0
+            if in_chain and schedule == "interleaved" and self.axis == "rollout":
+                switches = c.updates - c.state_restores
+            weight_bytes, state_bytes = self._memory.get(layer, (0, 0))
+            rows.append(
+                LedgerRow(
+                    arm=self.arm, phase=phase, layer=layer, axis=self.axis, schedule=schedule, iteration=iteration,
+                    rollout_step=step, macs=c.macs, acs=c.acs, synops=c.synops, updates_active=c.updates_active,
+                    updates_idle=c.updates * repeat - c.updates_active, state_restores=c.state_restores + switches,
+                    messages=c.messages, message_bits=c.message_bits, weight_bytes=weight_bytes,
+                    state_bytes=state_bytes, chip_steps=c.calls * repeat if in_chain and _leads(layer, self._counts) else 0,
+                    precision=self.precision,
+                )
+            )  # fmt: skip
+        for phase, words in self._host_words.items():
+            rows.append(
+                LedgerRow(
+                    arm=self.arm, phase="host", layer=phase, axis=self.axis, schedule=schedule, host_words=words,
+                    precision="int32",
+                )
+            )  # fmt: skip
+        return rows
+
+
+def _leads(layer: str, counts: dict[tuple[str, str, int | None, int | None], LayerCounts]) -> bool:
+    """Chip steps are booked once per prediction, on the first predictor layer."""
+    return layer == next(key[1] for key in counts if key[0] == "predictor")
+
+
+def per_action(rows: Iterable[LedgerRow], actions: int, field: str = "synop_equivalents") -> float:
+    if actions <= 0:
+        raise ValueError(f"{actions} actions: a ledger is divided by the number of actions it was summed over")
+    return total(rows, field) / actions

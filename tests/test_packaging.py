@@ -1,0 +1,93 @@
+"""pyproject.toml, the two requirement files and the installed environment name the same versions and the same files."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+ROOMS = {package.split(".")[0] for package in PROJECT["tool"]["setuptools"]["packages"]}
+
+
+def pins(lines: list[str]) -> dict[str, str]:
+    """{name: version}; a line that is no exact pin raises, and so does a name that comes twice."""
+    found: dict[str, str] = {}
+    for line in lines:
+        requirement = line.split("#")[0].strip()
+        if not requirement:
+            continue
+        match = re.fullmatch(r"([A-Za-z0-9._-]+)==([0-9][0-9A-Za-z.]*)", requirement)
+        if match is None:
+            raise ValueError(f"{requirement!r} is no exact pin; write name==version")
+        name = re.sub(r"[-_.]+", "-", match[1]).lower()
+        if name in found:
+            raise ValueError(f"{name!r} is pinned twice")
+        found[name] = match[2]
+    return found
+
+
+CORE = pins(PROJECT["project"]["dependencies"])
+EXTRAS = {name: pins(lines) for name, lines in PROJECT["project"]["optional-dependencies"].items()}
+REQUIREMENTS = pins((ROOT / "requirements.txt").read_text().splitlines())
+NODEPS = pins((ROOT / "requirements-nodeps.txt").read_text().splitlines())
+
+
+@pytest.mark.parametrize("line", ["torch>=2", "torch", "torch==2.*", "--find-links x", "torch==2.13.0+cpu"])
+def test_only_exact_pins_are_read(line):
+    with pytest.raises(ValueError, match="no exact pin"):
+        pins([line])
+
+
+def test_requirements_repeat_every_pin_of_the_project():
+    stated = {name: version for block in (CORE, *EXTRAS.values()) for name, version in block.items()}
+    assert stated.items() <= REQUIREMENTS.items()
+
+
+def test_lava_and_norse_come_without_their_dependencies_only():
+    """Both declare what cannot be satisfied (Python < 3.11, torchvision), so pip must never resolve them."""
+    assert NODEPS.keys() == {"lava-nc", "norse"}
+    assert not NODEPS.keys() & (REQUIREMENTS.keys() | CORE.keys())
+    assert pins(PROJECT["dependency-groups"]["nodeps"]) == NODEPS
+    described = {entry["name"]: entry["version"] for entry in PROJECT["tool"]["uv"]["dependency-metadata"]}
+    assert described.items() <= NODEPS.items()
+
+
+def test_copyleft_packages_stay_out_of_the_core():
+    assert not CORE.keys() & {"tonic", "norse", "lava-nc"}
+    assert [name for name, block in EXTRAS.items() if "tonic" in block] == ["events"]
+
+
+def test_the_environment_is_the_pinned_one():
+    pinned = REQUIREMENTS | NODEPS
+    installed = {name: metadata.version(name).split("+")[0] for name in pinned}  # a CPU build says 2.13.0+cpu
+    assert installed == pinned
+
+
+def test_the_command_starts_at_a_function():
+    module, function = PROJECT["project"]["scripts"]["spikeplan"].split(":")
+    assert callable(getattr(importlib.import_module(module), function))
+
+
+def test_every_package_is_listed():
+    """The list is explicit because a search would also find tests/."""
+    folders = {path.parent.relative_to(ROOT) for room in ROOMS for path in (ROOT / room).rglob("*.py")}
+    assert {".".join(folder.parts) for folder in folders} == set(PROJECT["tool"]["setuptools"]["packages"])
+    assert all((ROOT / folder / "__init__.py").is_file() for folder in folders)
+
+
+def test_data_files_are_shipped():
+    shipped = {
+        path
+        for package, patterns in PROJECT["tool"]["setuptools"]["package-data"].items()
+        for pattern in patterns
+        for path in (ROOT / package.replace(".", "/")).glob(pattern)
+    }
+    assert ROOT / "energy" / "devices.toml" in shipped
+    present = {path for room in ROOMS for path in (ROOT / room).rglob("*") if path.is_file()}
+    assert {path for path in present if path.suffix not in {".py", ".pyc"}} == shipped

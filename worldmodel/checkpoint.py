@@ -1,0 +1,121 @@
+"""World-model checkpoints: one safetensors file whose header carries config, seed, metrics and versions."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from spec.errors import UserError
+from worldmodel.encoder import Encoder, EncoderConfig
+from worldmodel.planner import CEMConfig
+from worldmodel.predictor import ResidualPredictor
+
+FORMAT = "spikeplan-worldmodel"
+VERSION = 1
+SHIPPED = Path(__file__).parent / "checkpoints"
+
+
+@dataclass
+class WorldModel:
+    """Encoder and predictor of one task, with the planner settings they were validated with."""
+
+    task: str
+    encoder: Encoder
+    predictor: ResidualPredictor
+    planner: CEMConfig
+    seed: int
+    metrics: dict[str, Any]
+    config: dict[str, Any]
+
+
+def save_model(model: WorldModel, path: str | os.PathLike[str]) -> Path:
+    """Write atomically."""
+    target = Path(path)
+    tensors = {f"encoder.{k}": v.contiguous() for k, v in model.encoder.state_dict().items()}
+    tensors |= {f"predictor.{k}": v.contiguous() for k, v in model.predictor.state_dict().items()}
+    meta = {
+        "format": FORMAT,
+        "version": VERSION,
+        "task": model.task,
+        "seed": model.seed,
+        "metrics": model.metrics,
+        "config": model.config,
+        "encoder": asdict(model.encoder.config),
+        "predictor": {
+            "latent_dim": model.predictor.latent_dim,
+            "action_dim": model.predictor.action_dim,
+            "hidden": list(model.predictor.hidden),
+        },
+        "planner": asdict(model.planner),
+        "versions": {"torch": torch.__version__},
+    }
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=".part")
+        os.close(handle)
+        try:
+            save_file(tensors, temporary, metadata={"worldmodel": json.dumps(meta)})
+            os.replace(temporary, target)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise UserError(f"{target}: cannot write the checkpoint ({error}); choose a writable directory") from error
+    return target
+
+
+def load_model(path: str | os.PathLike[str]) -> WorldModel:
+    source = Path(path)
+    if not source.is_file():
+        raise UserError(f"{source}: no such checkpoint; make one with `spikeplan train TASK`")
+    try:
+        with safe_open(str(source), framework="pt") as handle:
+            header = (handle.metadata() or {}).get("worldmodel")
+            tensors = {name: handle.get_tensor(name) for name in handle.keys()}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(
+            f"{source}: truncated or not a safetensors file ({error}); train it again or restore it from git"
+        ) from error
+    if header is None:
+        raise UserError(f"{source}: a safetensors file but no {FORMAT}; make one with `spikeplan train TASK`")
+    try:
+        meta = json.loads(header)
+        if meta["format"] != FORMAT or meta["version"] != VERSION:
+            raise UserError(
+                f"{source}: {meta['format']!r} version {meta['version']}, this build reads {FORMAT!r} version {VERSION}; "
+                "train it again"
+            )
+        shape = meta["encoder"]
+        encoder = Encoder(EncoderConfig(**{**shape, "image_shape": tuple(shape["image_shape"])}))
+        sizes = meta["predictor"]
+        predictor = ResidualPredictor(sizes["latent_dim"], sizes["action_dim"], tuple(sizes["hidden"]))
+        for prefix, module in (("encoder.", encoder), ("predictor.", predictor)):
+            module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+        planner = CEMConfig(**meta["planner"])
+        finite = all(torch.isfinite(v).all() for v in tensors.values() if v.is_floating_point())
+    except UserError:
+        raise
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        detail = str(error).splitlines()[0] if str(error) else repr(error)
+        raise UserError(f"{source}: damaged {FORMAT} header or weights ({detail}); train it again") from error
+    if not finite:
+        raise UserError(f"{source}: weights are not finite; train it again")
+    encoder.eval()
+    predictor.eval()
+    return WorldModel(meta["task"], encoder, predictor, planner, meta["seed"], meta["metrics"], meta["config"])
+
+
+def shipped(task: str) -> Path:
+    """The checkpoint that the repository ships for a task (levels of one world share it)."""
+    for known in ("two-room-random", "two-room", "planar-reach"):
+        if task.startswith(known):
+            return SHIPPED / f"{known}.safetensors"
+    raise UserError(f"task {task!r} has no shipped checkpoint; train one with `spikeplan train {task}`")

@@ -1,0 +1,202 @@
+"""Cross-entropy method over imagined latent futures.
+
+    a[s] = clip(mu + sigma * eps[s]),  s = 1..S;  a[0] = mu            candidates
+    z[t+1] = predictor(z[t], a[s, t]),  t = 0..H-1                      rollout, one call a step for all B x S
+    J[s] = sum_t |z[t] - z_goal|   (or the last step; or squared)       energy
+    mu, sigma = mean, std of the k candidates with the least J          refit, I times
+
+Noise is an argument: eps is drawn once per control step and reused over iterations (common random numbers), the same
+for every arm. Actions may be chunked: one variable holds for `chunk` steps, so a horizon of H has V = ceil(H / chunk).
+Source: Rubinstein 1999; the V-JEPA 2-AC planner (arXiv 2506.09985) sums |delta| over features in the same way.
+Shapes: B episodes, S candidates, H steps, V variables, A action, D latent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from spec.errors import UserError
+from spec.ledger import Ledger, LayerCounts
+from worldmodel.predictor import Predictor
+
+COST_BITS = 24  # selection by threshold search over a 24-bit cost
+
+
+@dataclass(frozen=True, kw_only=True)
+class CEMConfig:
+    samples: int = 64
+    iterations: int = 4
+    elites: int = 8
+    horizon: int = 12
+    chunk: int = 1
+    sigma: float = 0.7  # initial spread in units of the action limit
+    sigma_floor: float = 0.05
+    energy: str = "l1"
+    reduce: str = "sum"
+
+    def __post_init__(self) -> None:
+        for name in ("samples", "iterations", "elites", "horizon", "chunk"):
+            value = getattr(self, name)
+            if value < 1:
+                raise UserError(f"CEM: {name} {value} must be at least 1")
+        if self.elites > self.samples:
+            raise UserError(f"CEM: elites {self.elites} exceed samples {self.samples}; lower --elites or raise --samples")
+        if self.energy not in ("l1", "mse") or self.reduce not in ("sum", "last"):
+            raise UserError(f"CEM: energy {self.energy!r} / reduce {self.reduce!r}; use l1 or mse, sum or last")
+        if not self.sigma > 0:
+            raise UserError(f"CEM: sigma {self.sigma} must be > 0")
+
+    @property
+    def variables(self) -> int:
+        return -(-self.horizon // self.chunk)
+
+    @property
+    def evaluations(self) -> int:
+        """Predictor calls per action."""
+        return self.samples * self.iterations * self.horizon
+
+    @property
+    def label(self) -> str:
+        return f"{self.samples}x{self.iterations} H{self.horizon}"
+
+    def at(self, **changes: Any) -> CEMConfig:
+        """Another budget; elites keep their share of the samples unless given."""
+        samples = changes.get("samples", self.samples)
+        share = max(1, round(samples * self.elites / self.samples))
+        return replace(self, **{"elites": min(share, samples), **changes})
+
+
+class PlanTrace(NamedTuple):
+    """One control step of planning, per iteration I. `candidates` and `latents` only when recorded."""
+
+    cost_IBS: Tensor
+    mean_IBVA: Tensor
+    spread_IBVA: Tensor
+    candidates_IBSHA: Tensor | None
+    latents_IBSHD: Tensor | None
+
+
+@dataclass(frozen=True)
+class LatentDistance:
+    """Evaluator: cost(latent_BSHD, goal_BD) -> cost_BS."""
+
+    energy: str = "l1"
+    reduce: str = "sum"
+
+    def cost(self, latent_BSHD: Tensor, goal_BD: Tensor) -> Tensor:
+        gap = latent_BSHD - goal_BD[:, None, None]
+        gap = gap.abs() if self.energy == "l1" else gap.square()
+        return gap.sum((-1, -2)) if self.reduce == "sum" else gap[:, :, -1].sum(-1)
+
+
+class CEMPlanner:
+    """plan(latent, goal, noise, warm) -> action, mean (the next warm start), PlanTrace."""
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        config: CEMConfig,
+        *,
+        action_dim: int,
+        action_limit: float,
+        axis: str = "none",
+        ledger: Ledger | None = None,
+        evaluator: LatentDistance | None = None,
+    ) -> None:
+        self.predictor, self.config, self.axis, self.ledger = predictor, config, axis, ledger
+        self.action_dim, self.action_limit = action_dim, action_limit
+        self.evaluator = evaluator or LatentDistance(config.energy, config.reduce)
+
+    def noise(self, episodes: int, generator: torch.Generator) -> Tensor:
+        """(B, S, V, A); candidate 0 is the mean itself."""
+        eps = torch.randn(episodes, self.config.samples, self.config.variables, self.action_dim, generator=generator)
+        eps[:, 0] = 0.0
+        return eps
+
+    def expand(self, variables: Tensor) -> Tensor:
+        """(..., V, A) -> (..., H, A)"""
+        return variables.repeat_interleave(self.config.chunk, -2)[..., : self.config.horizon, :]
+
+    def shift(self, mean_BVA: Tensor) -> Tensor:
+        """Warm start: the plan one control step later (the last action is repeated), averaged back into chunks."""
+        plan = self.expand(mean_BVA)
+        plan = torch.cat([plan[:, 1:], plan[:, -1:]], 1)
+        missing = self.config.variables * self.config.chunk - plan.shape[1]
+        plan = torch.cat([plan, plan[:, -1:].expand(-1, missing, -1)], 1)
+        return plan.unflatten(1, (self.config.variables, self.config.chunk)).mean(2)
+
+    @torch.no_grad()
+    def plan(
+        self, latent_BD: Tensor, goal_BD: Tensor, noise_BSVA: Tensor, warm: Tensor | None = None, *, record: bool = False
+    ) -> tuple[Tensor, Tensor, PlanTrace]:
+        if not (torch.isfinite(latent_BD).all() and torch.isfinite(goal_BD).all()):
+            raise UserError("planner: a latent is not finite; check the encoder's checkpoint and its input images")
+        c, limit = self.config, self.action_limit
+        batch = latent_BD.shape[0]
+        mean = torch.zeros(batch, c.variables, self.action_dim) if warm is None else warm
+        spread = torch.full_like(mean, c.sigma * limit)
+        state: Any = None
+        costs, means, spreads, recorded = [], [], [], []
+        for iteration in range(c.iterations):
+            variables = (mean[:, None] + spread[:, None] * noise_BSVA).clamp(-limit, limit)
+            candidates = self.expand(variables)
+            state = self.predictor.begin(latent_BD, candidates, self.axis, state)
+            z = latent_BD[:, None].expand(-1, c.samples, -1)
+            path = []
+            for step in range(c.horizon):
+                z, state, counts = self.predictor.step(z, candidates[:, :, step], state)
+                path.append(z)
+                if self.ledger is not None:
+                    for layer in counts:
+                        self.ledger.add("predictor", layer, iteration=iteration, step=step)
+            latents = torch.stack(path, 2)
+            cost = self.evaluator.cost(latents, goal_BD)
+            if not torch.isfinite(cost).all():
+                raise UserError("planner: a cost is not finite; the predictor diverged (check its checkpoint)")
+            best = cost.topk(c.elites, dim=1, largest=False).indices
+            elite = variables.gather(1, best[..., None, None].expand(-1, -1, *variables.shape[2:]))
+            mean, spread = elite.mean(1), elite.std(1, correction=0).clamp_min(c.sigma_floor * limit)
+            costs.append(cost)
+            means.append(mean)
+            spreads.append(spread)
+            if record:
+                recorded.append((candidates, latents))
+            self._book(iteration, batch, latent_BD.shape[1])
+        trace = PlanTrace(
+            torch.stack(costs), torch.stack(means), torch.stack(spreads),
+            torch.stack([r[0] for r in recorded]) if record else None,
+            torch.stack([r[1] for r in recorded]) if record else None,
+        )  # fmt: skip
+        return mean[:, 0], mean, trace
+
+    def _book(self, iteration: int, batch: int, latent_dim: int) -> None:
+        """Charge distance, selection and refit. On chip (spiking): one distance neuron per latent dimension, candidate
+        and step, one synop each; a threshold search of COST_BITS comparisons per candidate; k adds per variable for
+        mean and spread. Dense arms pay the same operations as accumulates."""
+        if self.ledger is None:
+            return
+        c = self.config
+        distance = batch * c.samples * (c.horizon if c.reduce == "sum" else 1) * latent_dim
+        select = batch * c.samples * COST_BITS
+        refit = 2 * batch * c.elites * c.variables * self.action_dim
+        if self.predictor.spiking:
+            rows = [
+                ("evaluation", LayerCounts(layer="distance", synops=distance, updates=distance, updates_active=distance,
+                                           messages=distance, message_bits=distance * COST_BITS)),
+                ("selection", LayerCounts(layer="select", synops=select, updates=select, updates_active=select)),
+                ("selection", LayerCounts(layer="refit", synops=refit, updates=refit // max(1, c.elites),
+                                          updates_active=refit // max(1, c.elites))),
+            ]  # fmt: skip
+        else:
+            rows = [
+                ("evaluation", LayerCounts(layer="distance", acs=2 * distance)),
+                ("selection", LayerCounts(layer="select", acs=select)),
+                ("selection", LayerCounts(layer="refit", acs=refit)),
+            ]
+        for phase, counts in rows:
+            self.ledger.add(phase, counts, iteration=iteration)
+        self.ledger.add_host_words("candidates", batch * c.samples * c.variables * self.action_dim)

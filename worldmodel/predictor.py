@@ -1,0 +1,102 @@
+"""Action-conditioned predictors and the contract every arm obeys.
+
+    z[t+1] = z[t] + f(z[t], a[t])      f: ReLU MLP
+
+The residual form is already delta-coded: f's output is the change of its next input.
+
+Contract (structural; spiking predictors in `snn/` obey it too):
+    begin(latent_BD, candidates_BSHA, axis, previous=None) -> State
+    step(latent_BSD, action_BSA, State) -> latent_BSD, State, [LayerCounts]
+`previous` is the State of the last CEM iteration, for the one axis that looks back at it.
+Shapes: B episodes, S candidates, H rollout steps, A action, D latent.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from spec.errors import UserError
+from spec.ledger import LayerCounts
+from worldmodel.tasks.world import World
+
+
+class Predictor(Protocol):
+    axes: tuple[str, ...]
+    spiking: bool
+    precision: str
+
+    def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, axis: str, previous: Any = None) -> Any: ...
+    def step(self, latent_BSD: Tensor, action_BSA: Tensor, state: Any) -> tuple[Tensor, Any, list[LayerCounts]]: ...
+
+
+def check_axis(axis: str, axes: tuple[str, ...]) -> None:
+    if axis not in axes:
+        raise UserError(f"axis {axis!r} is not offered by this predictor; use one of {', '.join(axes)}")
+
+
+class ResidualPredictor(nn.Module):
+    """Residual ReLU MLP. Its layers are `net`, so that the converter reads them without knowing the class."""
+
+    def __init__(self, latent_dim: int, action_dim: int, hidden: tuple[int, ...] = (256, 256)) -> None:
+        super().__init__()
+        self.latent_dim, self.action_dim, self.hidden = latent_dim, action_dim, tuple(hidden)
+        sizes = (latent_dim + action_dim, *hidden)
+        layers: list[nn.Module] = []
+        for n_in, n_out in zip(sizes, sizes[1:], strict=False):
+            layers += [nn.Linear(n_in, n_out), nn.ReLU()]
+        self.net = nn.Sequential(*layers, nn.Linear(sizes[-1], latent_dim))
+
+    def forward(self, latent: Tensor, action: Tensor) -> Tensor:
+        return latent + self.net(torch.cat([latent, action], -1))
+
+    def linears(self) -> list[nn.Linear]:
+        return [module for module in self.net if isinstance(module, nn.Linear)]
+
+
+class DensePredictor:
+    """The fp32 network behind the Predictor contract."""
+
+    axes = ("none",)
+    spiking = False
+    precision = "fp32"
+
+    def __init__(self, module: ResidualPredictor) -> None:
+        self.module = module.eval()
+        self._per_row = {f"h{i}": m.weight.numel() for i, m in enumerate(module.linears(), 1)}
+
+    def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, axis: str = "none", previous: Any = None) -> None:
+        check_axis(axis, self.axes)
+
+    @torch.no_grad()
+    def step(self, latent_BSD: Tensor, action_BSA: Tensor, state: None) -> tuple[Tensor, None, list[LayerCounts]]:
+        rows = latent_BSD.shape[0] * latent_BSD.shape[1]
+        counts = [
+            LayerCounts(layer=name, macs=macs * rows, dense_macs=macs * rows, calls=rows)
+            for name, macs in self._per_row.items()
+        ]
+        return self.module(latent_BSD, action_BSA), None, counts
+
+
+class TrueStatePredictor:
+    """Oracle: the simulator itself as the predictor. The latent is [pose, layout]; nothing is counted."""
+
+    axes = ("none",)
+    spiking = False
+    precision = "simulator"
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, axis: str = "none", previous: Any = None) -> None:
+        check_axis(axis, self.axes)
+
+    def step(self, latent_BSD: Tensor, action_BSA: Tensor, state: None) -> tuple[Tensor, None, list[LayerCounts]]:
+        b, s, d = latent_BSD.shape
+        flat = latent_BSD.reshape(b * s, d).numpy().astype(np.float64)
+        pose, layout = flat[:, : self.world.pose_dim], flat[:, self.world.pose_dim :]
+        moved = self.world.move(pose, action_BSA.reshape(b * s, -1).numpy().astype(np.float64), layout)
+        return torch.from_numpy(np.concatenate([moved, layout], 1)).float().view(b, s, d), None, []

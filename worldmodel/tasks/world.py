@@ -1,0 +1,61 @@
+"""The batched world under a task: poses in, poses and images out, no hidden state.
+
+A world is pure: `move`, `render` and `distance` are functions of arrays with a leading batch axis N, so the planner's
+experiments run hundreds of episodes in one call; the gymnasium environments in `envs.py` are shells over the same
+functions.
+
+Shapes: pose (N, P) float64; layout (N, L) float64 (what differs between episodes, e.g. where the door is);
+action (N, A); image (N, C, H, W) float32, linear radiance in [0, 1].
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Image = NDArray[np.float32]
+
+
+class Episodes(NamedTuple):
+    """Where N episodes start, what they must reach, and their layouts. Start-solved episodes are excluded."""
+
+    start_NP: Array
+    goal_NP: Array
+    layout_NL: Array
+
+    def take(self, index: slice | NDArray[np.int64]) -> Episodes:
+        return Episodes(self.start_NP[index], self.goal_NP[index], self.layout_NL[index])
+
+
+class World(Protocol):
+    name: str
+    control_period_s: float
+    action_dim: int
+    action_limit: float
+    pose_dim: int
+    image_shape: tuple[int, int, int]
+    max_steps: int
+    tolerance: float
+
+    def sample(self, n: int, rng: np.random.Generator) -> Episodes: ...
+    def random_pose(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]: ...
+    def move(self, pose_NP: Array, action_NA: Array, layout_NL: Array) -> Array: ...
+    def render(self, pose_NP: Array, layout_NL: Array) -> Image: ...
+    def proprioception(self, pose_NP: Array) -> Array: ...
+    def distance(self, pose_NP: Array, goal_NP: Array) -> Array: ...
+
+
+def sample_unsolved(world: World, n: int, draw, rng: np.random.Generator) -> Episodes:  # noqa: ANN001
+    """Draw episodes until n of them do not start solved. `draw(count, rng)` returns Episodes."""
+    kept: list[Episodes] = []
+    have = 0
+    while have < n:
+        batch: Episodes = draw(2 * (n - have) + 8, rng)
+        batch = batch.take(np.flatnonzero(world.distance(batch.start_NP, batch.goal_NP) > world.tolerance))
+        kept.append(batch)
+        have += len(batch.start_NP)
+    joined = Episodes(*(np.concatenate(parts) for parts in zip(*kept, strict=True)))
+    return joined.take(slice(0, n))

@@ -1,0 +1,201 @@
+"""Train a world model: clips -> encoder + predictor, checkpoint chosen by planning on validation episodes.
+
+Longer training lowers the loss and can ruin the latent as a metric, so the loss does not choose: every
+`validate_every` steps the model plans `validation_episodes` (seeds apart from all reported ones) and the best is kept.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from spec.errors import UserError
+from worldmodel.checkpoint import WorldModel
+from worldmodel.closed_loop import ImageLatent, run_episodes
+from worldmodel.data import draw_clips
+from worldmodel.encoder import Encoder, EncoderConfig
+from worldmodel.gates import measure_gates
+from worldmodel.losses import LossWeights, jepa_losses
+from worldmodel.planner import CEMConfig, CEMPlanner
+from worldmodel.predictor import DensePredictor, ResidualPredictor
+from worldmodel.tasks import make_world
+
+VALIDATION_SEED = 7_000_000  # episodes and planner noise used to choose checkpoints and thresholds; never reported
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    task: str
+    seed: int = 0
+    steps: int = 2400
+    batch: int = 64
+    frames: int = 4
+    latent_dim: int = 32
+    hidden: tuple[int, ...] = (256, 256)
+    rate: float = 1e-3
+    weight_decay: float = 1e-4
+    average: float = 0.995  # decay of the averaged weights that are validated and shipped
+    losses: LossWeights = field(default_factory=LossWeights)
+    planner: CEMConfig = field(default_factory=CEMConfig)
+    validate_every: int = 300
+    validation_episodes: int = 100
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.batch < 2 or self.frames < 2:
+            raise UserError(f"train: steps {self.steps}, batch {self.batch}, frames {self.frames} must be >= 1, 2, 2")
+
+
+RECIPES: dict[str, Callable[[int], TrainConfig]] = {
+    "two-room": lambda seed: TrainConfig(
+        task="two-room", seed=seed, planner=CEMConfig(samples=64, iterations=4, elites=8, horizon=12, chunk=3)
+    ),
+    "two-room-random": lambda seed: TrainConfig(
+        task="two-room-random", seed=seed, planner=CEMConfig(samples=64, iterations=4, elites=8, horizon=12, chunk=3)
+    ),
+    "planar-reach": lambda seed: TrainConfig(
+        task="planar-reach", seed=seed, latent_dim=64, rate=2e-3,
+        losses=LossWeights(variance=1.0, covariance=0.04, time=0.1, inverse=1.0),
+        planner=CEMConfig(samples=64, iterations=4, elites=8, horizon=6),
+    ),
+}  # fmt: skip
+
+
+def recipe(task: str, seed: int = 0) -> TrainConfig:
+    if task not in RECIPES:
+        raise UserError(f"task {task!r} has no training recipe; use one of {', '.join(RECIPES)}")
+    return RECIPES[task](seed)
+
+
+class Trainer:
+    """State of a run: everything that `resume` needs is in `state()`."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.config = config
+        self.world = make_world(config.task)
+        torch.manual_seed(config.seed)
+        self.encoder = Encoder(EncoderConfig(image_shape=self.world.image_shape, latent_dim=config.latent_dim))
+        self.predictor = ResidualPredictor(config.latent_dim, self.world.action_dim, config.hidden)
+        self.inverse = nn.Sequential(
+            nn.Linear(2 * config.latent_dim, 256), nn.ReLU(), nn.Linear(256, self.world.action_dim)
+        )
+        self.modules = nn.ModuleList([self.encoder, self.predictor, self.inverse])
+        self.optimizer = torch.optim.AdamW(self.modules.parameters(), config.rate, weight_decay=config.weight_decay)
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer, config.rate, total_steps=config.steps, pct_start=0.1
+        )
+        self.averaged = torch.optim.swa_utils.AveragedModel(
+            self.modules, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.average), use_buffers=True
+        )
+        self.rng = np.random.default_rng([config.seed, 1])
+        self.step = 0
+        self.best: tuple[float, dict[str, Any]] | None = None
+        self.history: list[dict[str, Any]] = []
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "modules": self.modules.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "rng": self.rng.bit_generator.state,
+            "step": self.step,
+            "best": self.best,
+            "history": self.history,
+            "config": asdict(self.config),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        if state["config"] != asdict(self.config):
+            raise UserError("train: the unfinished run in this directory has another config; remove it or use --out")
+        self.modules.load_state_dict(state["modules"])
+        self.averaged.load_state_dict(state["averaged"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.rng.bit_generator.state = state["rng"]
+        self.step, self.best, self.history = state["step"], state["best"], state["history"]
+
+    def train_step(self) -> dict[str, float]:
+        c = self.config
+        self.modules.train()
+        clips = draw_clips(self.world, c.batch, c.frames, self.rng)
+        latent = self.encoder(clips.image_BTCHW.flatten(0, 1)).unflatten(0, (c.batch, c.frames))
+        losses = jepa_losses(latent, clips.action_BTA / self.world.action_limit, self._scaled, self.inverse, c.losses)
+        self.optimizer.zero_grad(set_to_none=True)
+        losses["total"].backward()
+        nn.utils.clip_grad_norm_(self.modules.parameters(), 1.0)
+        self.optimizer.step()
+        self.schedule.step()
+        self.averaged.update_parameters(self.modules)
+        self.step += 1
+        return {name: float(value.detach()) for name, value in losses.items()}
+
+    def _scaled(self, latent, action):  # noqa: ANN001, ANN202
+        """The predictor takes world units; the losses hand it actions in units of the limit."""
+        return self.predictor(latent, action * self.world.action_limit)
+
+    def validate(self) -> float:
+        """Planning success on validation episodes; keeps the best weights."""
+        encoder, predictor, _ = self.averaged.module.eval()
+        success = plan_success(self.config, encoder, predictor)
+        if self.best is None or success >= self.best[0]:
+            weights = {k: v.detach().clone() for k, v in self.averaged.module.state_dict().items()}
+            self.best = (success, {"weights": weights, "step": self.step})
+        return success
+
+    def finish(self) -> WorldModel:
+        """The chosen model, with its gates measured on held-out data."""
+        if self.best is None:
+            raise UserError("train: no validation was run; lower --validate-every")
+        self.modules.load_state_dict(self.best[1]["weights"])
+        self.modules.eval()
+        gates = measure_gates(self.world, self.encoder, self.predictor, rng=np.random.default_rng([self.config.seed, 2]))
+        metrics = {"validation_success": self.best[0], "chosen_step": self.best[1]["step"], **gates}
+        return WorldModel(
+            self.config.task, self.encoder, self.predictor, self.config.planner, self.config.seed, metrics,
+            asdict(self.config),
+        )  # fmt: skip
+
+
+def plan_success(config: TrainConfig, encoder: Encoder, predictor: ResidualPredictor) -> float:
+    world = make_world(config.task)
+    episodes = world.sample(config.validation_episodes, np.random.default_rng(VALIDATION_SEED))
+    planner = CEMPlanner(
+        DensePredictor(predictor), config.planner, action_dim=world.action_dim, action_limit=world.action_limit
+    )
+    outcome = run_episodes(world, ImageLatent(world, encoder), planner, episodes, seed=VALIDATION_SEED)
+    return float(outcome.success_N.mean())
+
+
+def train(
+    config: TrainConfig, out: Path | None = None, *, report: Callable[[dict[str, Any]], None] | None = None
+) -> WorldModel:
+    """Run (or resume, if `out` holds an unfinished run) to the end. `report` gets a dict per step."""
+    trainer = Trainer(config)
+    unfinished = out / "unfinished.pt" if out else None
+    if unfinished and unfinished.exists():
+        trainer.restore(torch.load(unfinished, weights_only=False))
+    began = time.monotonic()
+    while trainer.step < config.steps:
+        row: dict[str, Any] = {"step": trainer.step + 1, **trainer.train_step()}
+        if trainer.step % config.validate_every == 0 or trainer.step == config.steps:
+            row["validation_success"] = trainer.validate()
+            row["seconds"] = round(time.monotonic() - began, 1)
+            trainer.history.append(row)
+            if unfinished:
+                temporary = unfinished.with_suffix(".part")
+                torch.save(trainer.state(), temporary)
+                os.replace(temporary, unfinished)
+        if report:
+            report(row)
+    model = trainer.finish()
+    if unfinished:
+        unfinished.unlink(missing_ok=True)
+    return model
