@@ -25,20 +25,10 @@ TO_SI = {
     "pJ": 1e-12, "pJ/B": 1e-12, "W": 1.0, "ns": 1e-9, "op/s": 1.0, "B/s": 1.0, "word/s": 1.0,
     "1": 1.0, "count": 1.0, "bit": 1.0, "B": 1.0,
 }  # fmt: skip
-_CHIP1 = (
-    "e_synop",
-    "e_update_active",
-    "e_update_idle",
-    "e_message",
-    "e_hop",
-    "p_static",
-    "t_barrier",
-    "t_synop",
-    "t_update",
-)
+_LOIHI1 = "e_synop e_update_active e_update_idle e_message e_hop p_static t_barrier t_synop t_update"
 REQUIRED = {
     "loihi2": ("e_eq", "update_weight", "p_static", "t_barrier", "t_synop", "t_update", "io_rate"),
-    "loihi1": _CHIP1,
+    "loihi1": tuple(_LOIHI1.split()),
     "gpu": ("power", "bandwidth", "eta"),
     "cpu": ("power_per_core",),
     "asic": ("e_sram", "e_dram"),
@@ -59,6 +49,9 @@ class Band:
     def __mul__(self, other: float | Band) -> Band:
         by = other if isinstance(other, Band) else Band(other, other, other)
         return Band(self.low * by.low, self.nominal * by.nominal, self.high * by.high)
+
+
+ZERO = Band()
 
 
 @dataclass(frozen=True, kw_only=True)

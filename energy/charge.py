@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from energy.catalogue import Band, Figure
+from energy.catalogue import ZERO, Band, Figure
 from spec.errors import UserError
 
 # Phases of the loop that a spiking arm may leave on a dense host; the predictor is what the arm claims to have ported.
@@ -63,7 +63,7 @@ def _positive(where: str, name: str, value: float | None) -> None:
 class Term:
     """A part of the energy with the evidence codes of the figures in it and what a reader must know."""
 
-    band: Band = Band()
+    band: Band = ZERO
     codes: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
 

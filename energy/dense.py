@@ -17,7 +17,7 @@ import math
 from collections.abc import Sequence
 
 from energy.catalogue import Band, Device, Figure
-from energy.charge import BYTES, Charge, Setup, Term
+from energy.charge import BYTES, Charge, CpuPeak, Setup, Term
 from spec.errors import UserError
 from spec.ledger import LedgerRow
 
@@ -47,7 +47,10 @@ def e_mac(device: Device, precision: str) -> Band:
 def _roofline(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setup, batch: int | None) -> Charge:
     power, codes = _power(device, setup)
     eta = _eta(device, setup)
-    notes = ["batched GPU" if batch is None else f"batch {batch}"] if device.kind == "gpu" else ["rates measured"]
+    once = "one weight read for all CEM samples" if batch is None else f"batch {batch}"
+    notes = ["peak rate: a lower bound" if device.kind == "gpu" else "rates measured", once]
+    if device.kind == "cpu":
+        notes.append("power passed by the caller" if _cpu(device, setup).power_w else "power assumed")
     compute, stall, waste, latency = 0.0, 0.0, Band(), 0.0
     for row in rows:
         precision, extra = _precision(row, setup)
@@ -94,7 +97,7 @@ def _asic(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setup,
 
 
 def _weight_traffic(row: LedgerRow, precision: str, actions: int, batch: int | None) -> float:
-    """Weight bytes of a row, summed over its actions. An encoder reuses its weights over tokens, so it ignores batch."""
+    """Weight bytes of a row over all its actions. An encoder reuses weights over tokens, so it ignores batch."""
     if not (row.macs and row.weight_bytes):
         return 0.0
     width = BYTES.get(row.precision, BYTES[precision])
@@ -131,11 +134,11 @@ def _power(device: Device, setup: Setup) -> tuple[Band, set[str]]:
         return device.figure("power").band, {device.figure("power").evidence}
     peak = _cpu(device, setup)
     if peak.power_w is not None:
-        return Band(peak.power_w, peak.power_w, peak.power_w), {"D"}
+        return Band(peak.power_w, peak.power_w, peak.power_w), set()
     return device.figure("power_per_core").band * peak.cores, {device.figure("power_per_core").evidence}
 
 
-def _cpu(device: Device, setup: Setup):  # noqa: ANN202
+def _cpu(device: Device, setup: Setup) -> CpuPeak:
     if setup.cpu is None:
         raise UserError(f"device '{device.name}': its peak is measured, not listed; pass Setup(cpu=measure_peak())")
     return setup.cpu

@@ -75,11 +75,12 @@ def _loihi2(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setu
 
 
 def _loihi1(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setup) -> tuple[Term, Term]:
-    graded = [row for row in rows if row.message_bits > row.messages]
+    graded = [row for row in rows if row.message_bits > row.messages and not device.graded_messages]
     if graded and not setup.assume_graded:
+        row = graded[0]
         raise UserError(
-            f"arm '{graded[0].arm}', layer '{graded[0].layer}': {graded[0].message_bits / graded[0].messages:.3g} bits a "
-            f"message, but '{device.name}' sends single bits; use loihi2, a binary network, or Setup(assume_graded=True)"
+            f"arm '{row.arm}', layer '{row.layer}': {row.message_bits} bits in {row.messages} messages, but "
+            f"'{device.name}' sends single bits; use loihi2, a binary network, or Setup(assume_graded=True)"
         )
     notes = ("graded messages on a binary chip, one spike each: hypothetical",) if graded else ()
     operations = (

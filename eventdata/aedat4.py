@@ -102,10 +102,13 @@ def _build(packets: dict[str, list[Any]], width: int, height: int, sort: bool) -
 
 
 def _stream(parts: list[NDArray[Any]], sort: bool) -> NDArray[Any] | None:
+    """One array of all packets. Stamps are unsigned in the file: one that int64 cannot hold is damage."""
     parts = [part for part in parts if len(part)]
     if not parts:
         return None
-    whole = np.concatenate(parts)
+    whole: NDArray[Any] = np.concatenate(parts)
+    if whole["t"].max() > np.iinfo(np.int64).max:
+        raise UserError(f"stamp {whole['t'].max()} us at row {whole['t'].argmax()} exceeds int64; {COPY_AGAIN}")
     return whole[np.argsort(whole["t"], kind="stable")] if sort else whole
 
 

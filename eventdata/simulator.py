@@ -10,7 +10,7 @@ a frame inserted on the ramp changes nothing.
 
 Differs from v2e: crossing times are continuous, dead time restarts only on emitted events, and the low-pass does not
 depend on intensity. Thresholds ~ N(theta, theta_sigma) a pixel, at least THETA_MIN (v2e, Hu 2021: 0.2, 0.03, 0.01).
-Units: radiance linear in [0, 1]; L, gap, theta in ln; t in us; rates in Hz per pixel. Shapes: (B, H, W), B arms at once.
+Units: radiance linear, 0 to 1; L, gap, theta in ln; t in us; rates in Hz a pixel. Shapes: (B, H, W), B environments.
 """
 
 from __future__ import annotations
@@ -128,8 +128,8 @@ def _emit(
     theta_on, theta_off = state.theta_on_BHW.ravel(), state.theta_off_BHW.ravel()
     hold_us = np.maximum(state.release_us_BHW.ravel() - state.t_us, 0)
     since_us = np.minimum(hold_us, span_us).astype(np.float64)  # gap is known here, relative to state.t_us
-    gap: FloatBHW = np.where(hold_us > 0, 0.0, state.gap_BHW.ravel())
-    release_us = state.release_us_BHW.ravel().copy()
+    gap = state.gap_BHW.flatten()  # a copy; 0 in a pixel still held
+    release_us = state.release_us_BHW.flatten()
     out: list[tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.bool_]]] = []
     live = np.arange(slope.size)
     while live.size:

@@ -8,18 +8,24 @@
 Differs from lava.proc.sdn: the truncated bits are fed back. The output layer sends its value instead:
     value[t] = trunc((sigma[t] + bias) / 2^shift)
 
-Integers are held in floating tensors where that is provably exact: every partial sum of W s is an integer below
-n_in * 127 * 127 << weight_exp, and sigma plus it stays below 2^24 (float32) or 2^53 (float64); the network picks the
-type. Division by 2^shift is exact in binary floating point, and trunc rounds toward zero like the chip.
-Shapes: R rows (batch), N neurons of a layer.  Units: sigma, ref, bias, threshold in state LSB; s in message LSB.
+Integers are held in floating tensors where that is provably exact: every partial sum of W s is an integer of magnitude
+at most max_i sum_j |W_ij| * (largest message) << weight_exp; it plus sigma, act(sigma + bias) - ref and the threshold
+stay below 2^24 (float32) or 2^53 (float64); the network picks the type. Division by 2^shift is exact in binary floating
+point, and trunc rounds toward zero like the chip.
+Shapes: R any leading (batch) axes; states may have size 1 where they broadcast; N neurons of a layer.
+Units: sigma, ref, bias, threshold in state LSB; s in message LSB.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import hardshrink
 
 from spec.artifact import Artifact, Layer
 from spec.errors import UserError
@@ -33,13 +39,21 @@ class DeltaState(NamedTuple):
     sigma: Tensor | None
     ref: Tensor | None
 
+    @property
+    def told(self) -> Tensor:
+        """ref of a layer that sends messages: what its receivers know."""
+        assert self.ref is not None, "the output layer sends no messages"
+        return self.ref
+
 
 class Pass(NamedTuple):
-    """What one predictor evaluation of R rows did: messages sent per layer, values out, and saturated numbers."""
+    """What one predictor evaluation of R rows did: messages sent per layer (values, for the output layer), values out,
+    and how many numbers saturated per layer: messages and states together, and states alone."""
 
     messages: tuple[Tensor, ...]
     value_RD: Tensor
     saturated: tuple[int, ...]
+    sigma_saturated: tuple[int, ...]
 
 
 def delta_step(target: Tensor, ref: Tensor | None, layer: Layer) -> tuple[Tensor, Tensor, int]:
@@ -47,21 +61,38 @@ def delta_step(target: Tensor, ref: Tensor | None, layer: Layer) -> tuple[Tensor
     step = float(1 << layer.shift)
     top = float(limit(layer.message_bits))
     d = target if ref is None else target - ref
-    s = (d * (1.0 / step)).trunc_().masked_fill_(d.abs() < layer.threshold_lsb, 0.0)
-    saturated = 0
-    low, high = (float(v) for v in s.aminmax()) if s.numel() else (0.0, 0.0)
-    if max(-low, high) > top:
-        saturated = int((s.abs() > top).sum())
-        s.clamp_(-top, top)
+    # d and the threshold are integers, so |d| > threshold - 1/2 is |d| >= threshold. The cast to int32 truncates.
+    s = hardshrink(d, layer.threshold_lsb - 0.5).mul_(1.0 / step).to(torch.int32).to(d.dtype)
+    s, saturated = _saturate(s, top)
     return s, s * step if ref is None else torch.add(ref, s, alpha=step), saturated
 
 
-def _saturate(x: Tensor, bits: int) -> tuple[Tensor, int]:
-    top = float(limit(bits))
-    low, high = (float(v) for v in x.aminmax()) if x.numel() else (0.0, 0.0)
-    if max(-low, high) <= top:
+def _saturate(x: Tensor, top: float) -> tuple[Tensor, int]:
+    if max(-float(x.amin()), float(x.amax())) <= top:
         return x, 0
     return x.clamp(-top, top), int((x.abs() > top).sum())
+
+
+def count_nonzero(x: Tensor) -> int:
+    """Of integers held as floats: twice as fast as torch.count_nonzero; the sum is exact below 2^24 numbers."""
+    assert x.numel() < 2**24
+    return int(x.abs().clamp_(max=1.0).sum())
+
+
+def _given(numbers: NDArray[Any] | None) -> NDArray[Any]:
+    return np.zeros((0, 0), np.int8) if numbers is None else numbers
+
+
+def _bound(before: Layer, layer: Layer) -> int:
+    """Largest magnitude that sigma + W s, target - ref or the threshold of a layer can reach."""
+    assert layer.weight is not None and layer.bias is not None
+    fan_in = int(np.abs(layer.weight.astype(np.int64)).sum(1).max())
+    target = limit(layer.state_bits) + int(np.abs(layer.bias.astype(np.int64)).max())
+    if 2 * target >= 2**31:
+        raise UserError(f"layer '{layer.name}': a bias reaches {target - limit(layer.state_bits)}; convert it again")
+    change = 2 * target if layer.kind == "sigma_delta" and layer.act == "identity" else target
+    sums = (fan_in * limit(before.message_bits) << layer.weight_exp) + limit(layer.state_bits)
+    return max(sums, change, 2 * layer.threshold_lsb)
 
 
 class DeltaNetwork:
@@ -70,20 +101,21 @@ class DeltaNetwork:
     def __init__(self, artifact: Artifact) -> None:
         kinds = [layer.kind for layer in artifact.layers]
         if kinds[0] != "delta" or kinds[-1] != "sigma" or any(k != "sigma_delta" for k in kinds[1:-1]):
-            raise UserError(f"artifact: layer kinds {kinds} are not delta, sigma_delta..., sigma; convert with sigma-delta")
+            raise UserError(
+                f"artifact: layer kinds {kinds} are not delta, sigma_delta..., sigma; convert with sigma-delta"
+            )
         self.artifact = artifact
         self.layers = artifact.layers
-        bound = max(
-            layer.n_in * limit(8) * limit(layer.message_bits) << layer.weight_exp for layer in self.layers[1:]
-        ) + limit(self.layers[1].state_bits)
+        bound = max(_bound(before, layer) for before, layer in pairwise(self.layers))
         self.dtype = torch.float32 if bound < 2**24 else torch.float64
         if bound >= 2**53:
             raise UserError(f"artifact: sums up to {bound} are not exact in float64; split the widest layer")
+        # Empty for the input coder, which has neither.
         self.weight_t = [
-            None if la.weight is None else torch.from_numpy(la.weight).to(self.dtype).mul(1 << la.weight_exp).T.contiguous()
+            torch.from_numpy(_given(la.weight)).to(self.dtype).mul(1 << la.weight_exp).T.contiguous()
             for la in self.layers
         ]
-        self.bias = [None if la.bias is None else torch.from_numpy(la.bias).to(self.dtype) for la in self.layers]
+        self.bias = [torch.from_numpy(_given(la.bias)).to(self.dtype) for la in self.layers]
         self.neurons = sum(layer.n_out for layer in self.layers)
         self.fan_out = [la.n_out for la in self.layers[1:]] + [0]
 
@@ -91,21 +123,23 @@ class DeltaNetwork:
         """One pass from `state` (None: all zero). x in state LSB of the input coder."""
         code = self.layers[0]
         s, ref, over = delta_step(x_RI, None if state is None else state[0].ref, code)
-        messages, new, saturated = [s], [DeltaState(None, ref)], [over]
+        messages, new, saturated, sigma_saturated = [s], [DeltaState(None, ref)], [over], [0]
         for i, layer in enumerate(self.layers[1:], 1):
             a = s @ self.weight_t[i]
-            before = None if state is None else state[i]
-            sigma, over_sigma = _saturate(a if before is None else a.add_(before.sigma), layer.state_bits)
+            before = DeltaState(None, None) if state is None else state[i]
+            reached = a if before.sigma is None else a.add_(before.sigma)
+            sigma, over_sigma = _saturate(reached, float(limit(layer.state_bits)))
+            sigma_saturated.append(over_sigma)
             u = sigma + self.bias[i]
             if layer.kind == "sigma":
                 value = u if layer.shift == 0 else (u / (1 << layer.shift)).trunc_()
                 new.append(DeltaState(sigma, None))
                 saturated.append(over_sigma)
                 messages.append(value)
-                return Pass(tuple(messages), value, tuple(saturated)), new
+                return Pass(tuple(messages), value, tuple(saturated), tuple(sigma_saturated)), new
             if layer.act == "relu":
                 u = u.relu_()
-            s, ref, over = delta_step(u, None if before is None else before.ref, layer)
+            s, ref, over = delta_step(u, before.ref, layer)
             messages.append(s)
             new.append(DeltaState(sigma, ref))
             saturated.append(over + over_sigma)
@@ -115,7 +149,7 @@ class DeltaNetwork:
         """Operations of `rows` passes. `dense_rows` of them replace a dense evaluation (a mean's own pass does not)."""
         result = []
         for i, (layer, s) in enumerate(zip(self.layers, done.messages, strict=True)):
-            sent = int(torch.count_nonzero(s)) if layer.kind != "sigma" else s.numel()
+            sent = count_nonzero(s) if layer.kind != "sigma" else s.numel()
             weights = 0 if layer.weight is None else layer.weight.size
             result.append(
                 LayerCounts(
@@ -125,13 +159,3 @@ class DeltaNetwork:
                 )
             )  # fmt: skip
         return result
-
-
-def take(state: list[DeltaState], rows: slice | Tensor) -> list[DeltaState]:
-    """Rows of a state."""
-    return [DeltaState(*(None if x is None else x[rows] for x in layer)) for layer in state]
-
-
-def repeat(state: list[DeltaState], times: int) -> list[DeltaState]:
-    """Each row `times` times in a row: the state that S candidates of an episode all start from."""
-    return [DeltaState(*(None if x is None else x.repeat_interleave(times, 0) for x in layer)) for layer in state]

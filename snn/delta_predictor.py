@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from snn.delta import DeltaNetwork, DeltaState, repeat
+from snn.delta import DeltaNetwork, DeltaState
 from spec.artifact import Artifact
 from spec.errors import UserError
 from spec.fixed_point import limit
@@ -66,15 +66,17 @@ class DeltaPredictor:
     def encode_action(self, action: Tensor) -> Tensor:
         return (action / self.action_scale).round().to(self.network.dtype)
 
-    def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, axis: str, previous: AxisState | None = None) -> AxisState:
+    def begin(
+        self, latent_BD: Tensor, candidates_BSHA: Tensor, axis: str, previous: AxisState | None = None
+    ) -> AxisState:
         if axis not in AXES:
             raise UserError(f"axis {axis!r} is unknown; use one of {', '.join(AXES)}")
         state = AxisState(axis)
         if axis == "iteration" and previous is not None:
             state.previous = previous.contexts
         if axis == "mean" or (axis == "iteration" and previous is None):
-            state.mean_latent = self.encode(latent_BD)
-            state.mean_actions = self.encode_action(candidates_BSHA.mean(1))
+            state.mean_latent = self.encode(latent_BD)[:, None]
+            state.mean_actions = self.encode_action(candidates_BSHA.mean(1, keepdim=True))
         if axis == "order":
             state.order = candidates_BSHA[:, :, 0, 0].argsort(1)
         return state
@@ -93,7 +95,8 @@ class DeltaPredictor:
         if state.axis == "order":
             return self._in_order(x_BSI, state)
         b, s, _ = x_BSI.shape
-        rows, extra = b * s, []
+        rows = b * s
+        extra: list[LayerCounts] = []
         restored = 0
         if state.axis == "none":
             start = None
@@ -103,9 +106,9 @@ class DeltaPredictor:
         elif state.previous is not None:
             start, restored = state.previous[state.step], rows
         else:
-            mean, extra = self._mean_pass(state)
-            start, restored = repeat(mean, s), rows
-        done, new = self.network.run(x_BSI.reshape(rows, -1), start)
+            start, extra = self._mean_pass(state)
+            restored = rows
+        done, new = self.network.run(x_BSI, start)
         if state.axis == "rollout":
             state.carry = new
         elif state.axis == "iteration":
@@ -113,13 +116,13 @@ class DeltaPredictor:
         counts = self.network.counts(done, rows=rows, restored_rows=restored, dense_rows=rows)
         if extra:
             counts = [own + more for own, more in zip(counts, extra, strict=True)]
-        return done.value_RD.view(b, s, -1), counts
+        return done.value_RD, counts
 
     def _mean_pass(self, state: AxisState) -> tuple[list[DeltaState], list[LayerCounts]]:
         """The mean candidate's own pass, on the rollout axis; counted, but it replaces no dense evaluation."""
         assert state.mean_latent is not None and state.mean_actions is not None
         z = state.mean_latent
-        done, state.carry = self.network.run(torch.cat([z, state.mean_actions[:, state.step]], -1), state.carry)
+        done, state.carry = self.network.run(torch.cat([z, state.mean_actions[:, :, state.step]], -1), state.carry)
         top = float(limit(24))
         state.mean_latent = (z + done.value_RD).clamp_(-top, top)
         # The mean's state is written to its context and fetched back for its own next step: charged as a restore.
@@ -141,11 +144,3 @@ class DeltaPredictor:
             total = counts if total is None else [a + c for a, c in zip(total, counts, strict=True)]
         assert total is not None
         return value, total
-
-
-def probe_states(network: DeltaNetwork) -> dict[str, int]:
-    """Bytes of weights and of one working state (sigma 3 bytes, ref 3 bytes) per layer, for the ledger."""
-    return {layer.name: layer.n_out * 3 * ((layer.weight is not None) + (layer.kind != "sigma")) for layer in network.layers}
-
-
-

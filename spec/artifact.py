@@ -6,7 +6,6 @@ A layer is a group of neurons together with the weights that feed it. Kinds:
     sigma_delta  sigma += (W s) << weight_exp            d = act(sigma + bias) - ref
                  s = trunc(d / 2^shift) if |d| >= threshold_lsb else 0;  ref += s << shift
     sigma        sigma += (W s) << weight_exp            value out: trunc((sigma + bias) / 2^shift), on a phase trigger
-    lif          u += W s - leak terms; see snn/lif.py   binary messages
 
 Edges: `feed` carries messages, `residual` adds a value once per prediction. Scales are real numbers per LSB:
 latent = latent_lsb * scales["latent"]; action = action_lsb * scales["action"].
@@ -33,7 +32,7 @@ from spec.fixed_point import MESSAGE_BITS, STATE_BITS
 
 FORMAT = "spikeplan-artifact"
 VERSION = 1
-KINDS = ("delta", "sigma_delta", "sigma", "lif")
+KINDS = ("delta", "sigma_delta", "sigma")
 ACTIVATIONS = ("identity", "relu")
 ROLES = ("feed", "residual")
 

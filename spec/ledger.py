@@ -10,10 +10,12 @@ Rows are sums over all episodes and control steps of a run (`Ledger.actions` act
 An *update* is paid by every neuron of a layer in every chip step; it is *active* when the neuron sends a message.
 
 Schedules of a recurrent rollout on one network instance of L neuron layers:
-    sequential   a prediction takes L chip steps, and all L layers update in each: updates x L
-    interleaved  as many candidates as layers share the pipe, one prediction leaves it per chip step: updates x 1. On the
-                 rollout axis each candidate's state is then a stored context, restored at every prediction; the other
-                 axes keep no state (none), hand it on in pipeline order (order) or restore it anyway (mean, iteration).
+    sequential   a prediction takes `sequential_steps` chip steps (sigma-delta: L; LIF: T + L - 1), and every layer
+                 updates in each of them
+    interleaved  as many candidates as layers share the pipe, one prediction leaves it every `interleaved_steps`
+                 (sigma-delta: 1; LIF: T), the count at which `LayerCounts.updates` is kept. On the rollout axis each
+                 candidate's state is then a stored context, restored at every prediction; the other axes keep no state
+                 (none), hand it on in pipeline order (order) or restore it anyway (mean, iteration).
     batched      dense hardware: no chip steps
 """
 
@@ -22,6 +24,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 LEDGER_VERSION = 1
 PHASES = ("encoder", "events", "predictor", "evaluation", "selection", "host")
@@ -50,9 +53,7 @@ class LayerCounts:
 
     def __add__(self, other: LayerCounts) -> LayerCounts:
         mine, theirs = asdict(self), asdict(other)
-        return LayerCounts(
-            layer=self.layer, **{key: mine[key] + theirs[key] for key in mine if key != "layer"}
-        )
+        return LayerCounts(layer=self.layer, **{key: mine[key] + theirs[key] for key in mine if key != "layer"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,10 +106,18 @@ def total(rows: Iterable[LedgerRow], field: str) -> int:
 class Ledger:
     """Accumulates counts of one run of one arm; `rows(schedule)` writes them out."""
 
-    def __init__(self, *, arm: str, axis: str, precision: str, layers_in_chain: int, spiking: bool) -> None:
-        self.arm, self.axis, self.precision = arm, axis, precision
-        self.layers_in_chain = layers_in_chain
-        self.spiking = spiking
+    def __init__(
+        self,
+        *,
+        arm: str,
+        axis: str,
+        precision: str,
+        spiking: bool,
+        sequential_steps: int = 1,
+        interleaved_steps: int = 1,
+    ) -> None:
+        self.arm, self.axis, self.precision, self.spiking = arm, axis, precision, spiking
+        self.sequential_steps, self.interleaved_steps = sequential_steps, interleaved_steps
         self.actions = 0
         self._counts: dict[tuple[str, str, int | None, int | None], LayerCounts] = {}
         self._memory: dict[str, tuple[int, int]] = {}
@@ -129,15 +138,37 @@ class Ledger:
         """Raw (phase, layer, iteration, rollout step) -> counts, for density figures."""
         return [(key, value) for key, value in self._counts.items() if phase is None or key[0] == phase]
 
+    def dump(self) -> dict[str, Any]:
+        """JSON form; `merge` adds it to another ledger of the same arm (shards of one run)."""
+        return {
+            "actions": self.actions,
+            "counts": [[*key, asdict(value)] for key, value in self._counts.items()],
+            "host_words": dict(self._host_words),
+        }
+
+    def merge(self, dumped: dict[str, Any]) -> None:
+        self.actions += dumped["actions"]
+        for phase, _, iteration, step, counts in dumped["counts"]:
+            self.add(phase, LayerCounts(**counts), iteration=iteration, step=step)
+        for phase, words in dumped["host_words"].items():
+            self._host_words[phase] += words
+
     def rows(self, schedule: str) -> list[LedgerRow]:
         if schedule not in SCHEDULES:
             raise ValueError(f"schedule {schedule!r} is unknown; use one of {', '.join(SCHEDULES)}")
         if (schedule == "batched") == self.spiking:
-            raise ValueError(f"arm {self.arm!r}: schedule {schedule!r} does not fit a {'spiking' if self.spiking else 'dense'} arm")
+            kind = "spiking" if self.spiking else "dense"
+            raise ValueError(f"arm {self.arm!r}: schedule {schedule!r} does not fit a {kind} arm")
         rows = []
+        # Chip steps are booked once per prediction, on the first predictor layer.
+        leading = next((key[1] for key in self._counts if key[0] == "predictor"), None)
         for (phase, layer, iteration, step), c in self._counts.items():
             in_chain = self.spiking and phase == "predictor"
-            repeat = self.layers_in_chain if in_chain and schedule == "sequential" else 1
+            updates, chip_steps = c.updates, 0
+            if in_chain:
+                steps = self.sequential_steps if schedule == "sequential" else self.interleaved_steps
+                updates = c.updates * steps // self.interleaved_steps
+                chip_steps = c.calls * steps if layer == leading else 0
             switches = 0
             if in_chain and schedule == "interleaved" and self.axis == "rollout":
                 switches = c.updates - c.state_restores
@@ -146,9 +177,9 @@ class Ledger:
                 LedgerRow(
                     arm=self.arm, phase=phase, layer=layer, axis=self.axis, schedule=schedule, iteration=iteration,
                     rollout_step=step, macs=c.macs, acs=c.acs, synops=c.synops, updates_active=c.updates_active,
-                    updates_idle=c.updates * repeat - c.updates_active, state_restores=c.state_restores + switches,
+                    updates_idle=updates - c.updates_active, state_restores=c.state_restores + switches,
                     messages=c.messages, message_bits=c.message_bits, weight_bytes=weight_bytes,
-                    state_bytes=state_bytes, chip_steps=c.calls * repeat if in_chain and _leads(layer, self._counts) else 0,
+                    state_bytes=state_bytes, chip_steps=chip_steps,
                     precision=self.precision,
                 )
             )  # fmt: skip
@@ -160,11 +191,6 @@ class Ledger:
                 )
             )  # fmt: skip
         return rows
-
-
-def _leads(layer: str, counts: dict[tuple[str, str, int | None, int | None], LayerCounts]) -> bool:
-    """Chip steps are booked once per prediction, on the first predictor layer."""
-    return layer == next(key[1] for key in counts if key[0] == "predictor")
 
 
 def per_action(rows: Iterable[LedgerRow], actions: int, field: str = "synop_equivalents") -> float:

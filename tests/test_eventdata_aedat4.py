@@ -147,6 +147,44 @@ def test_a_header_that_is_not_utf8_is_refused_before_the_decoder_aborts(tmp_path
         open_aedat4(path)
 
 
+def clip_with(path: Path, at: int, value: int) -> Path:
+    data = bytearray(CLIP.read_bytes())
+    data[at] = value
+    path.write_bytes(data)
+    return path
+
+
+@needs_clip
+@pytest.mark.parametrize(
+    ("at", "value", "words"),
+    [
+        (3126, 9, "packet of undeclared stream 9 at byte 3126"),
+        (3141, 0, "damaged .assertion failed"),  # an LZ4 block of size 0: the decoder panics, a BaseException
+        (3180, 0, "trigger 1: stamp -1633953690975950 us follows 568 us"),
+        (3199, 255, "stamp 18376320433362604971 us at row 1 exceeds int64"),
+    ],
+)
+def test_each_kind_of_damage_is_told_apart(tmp_path: Path, at: int, value: int, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        open_aedat4(clip_with(tmp_path / "damaged.aedat4", at, value))
+
+
+@needs_clip
+def test_a_cut_file_says_how_much_is_missing(tmp_path: Path) -> None:
+    path = tmp_path / "cut.aedat4"
+    path.write_bytes(CLIP.read_bytes()[:100_000])
+    with pytest.raises(UserError, match="truncated, 100000 bytes of at least 1190063"):
+        open_aedat4(path)
+
+
+@needs_clip
+def test_sort_reads_what_is_refused_without_it(tmp_path: Path) -> None:
+    path = clip_with(tmp_path / "back.aedat4", 3193, 127)  # the second trigger's stamp: 221 us after 568 us
+    with pytest.raises(UserError, match="trigger 1: stamp 221 us follows 568 us .*sort=True"):
+        open_recording(path)
+    assert open_recording(path, sort=True).triggers["t_us"][:2].tolist() == [221, 568]
+
+
 def test_foreign_and_missing_files(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such file; give the path"):
         open_recording(tmp_path / "absent.aedat4")
@@ -179,6 +217,13 @@ def test_info_of_nothing_and_of_one_hot_pixel() -> None:
     )  # one event a day: the peak rate must not allocate a day of bins
     found = info(Recording(events=hot, width=8, height=8))
     assert (found["hot_pixels"], found["rate_peak"], found["on_fraction"]) == (1, 1000.0, 1.0)
+    busy = Events(
+        x=np.append(np.tile(np.arange(3, dtype=np.uint16), 6), np.ones(40, np.uint16)),
+        y=np.append(np.repeat(np.arange(3, dtype=np.uint16), 6), np.ones(40, np.uint16)),
+        t_us=np.arange(58),
+        p=np.ones(58, bool),
+    )  # 2 events in each neighbour, 42 in the middle: above 10 * (their mean + 1), not above 10 * (their sum + 1)
+    assert info(Recording(events=busy, width=3, height=3))["hot_pixels"] == 1
     row = Events(
         x=np.tile(np.arange(8, dtype=np.uint16), 50),
         y=np.zeros(400, np.uint16),

@@ -79,6 +79,11 @@ def test_streams_that_disagree_are_refused(streams: dict[str, object], words: st
         make_recording([0, 1], **streams)
 
 
+def test_sorting_keeps_the_order_of_equal_stamps() -> None:
+    events = make_events([5, 3] * 500, x=list(range(1000)))
+    assert events.sorted().x.tolist() == [*range(1, 1000, 2), *range(0, 1000, 2)]
+
+
 def test_bad_events_are_named_by_index_with_a_remedy() -> None:
     with pytest.raises(UserError, match="event 2: stamp 4 us follows 9 us .*sort"):
         make_recording([0, 9, 4])
@@ -88,6 +93,6 @@ def test_bad_events_are_named_by_index_with_a_remedy() -> None:
     with pytest.raises(UserError, match="column p has shape .* equal length"):
         Events(x=np.zeros(2, np.uint16), y=np.zeros(2, np.uint16), t_us=np.zeros(2, np.int64), p=np.zeros(1, bool))
     with pytest.raises(UserError, match="column x is int64; convert it to uint16"):
-        Events(x=np.zeros(0, np.int64), y=np.zeros(0, np.uint16), t_us=np.zeros(0, np.int64), p=np.zeros(0, bool))  # type: ignore[arg-type]
+        Events(x=np.zeros(0, np.int64), y=np.zeros(0, np.uint16), t_us=np.zeros(0, np.int64), p=np.zeros(0, bool))
     with pytest.raises(UserError, match="at least 1 us"):
         make_recording([0, 1]).windows(0)

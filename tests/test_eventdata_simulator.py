@@ -16,7 +16,7 @@ Frames = NDArray[np.float32]
 
 
 def run(
-    frames_TBHW: Frames, stamps_us: list[int], params: DvsParams, seed: int = 0
+    frames_TBHW: NDArray[np.floating], stamps_us: list[int], params: DvsParams, seed: int = 0
 ) -> tuple[DvsState, list[BatchEvents]]:
     rng = np.random.default_rng(seed)
     state = start(frames_TBHW[0], stamps_us[0], params, rng)
@@ -136,7 +136,9 @@ def test_state_in_state_out_is_pure_and_reproducible(params: DvsParams) -> None:
     for k in range(1, 12):
         before = [np.copy(value) for value in state]
         after, events = step(state, frames[k], stamps[k], params, rng)
-        assert all(np.array_equal(a, b) for a, b in zip(before, state, strict=True))  # the argument is untouched
+        assert all(
+            np.array_equal(a, np.asarray(b)) for a, b in zip(before, state, strict=True)
+        )  # the argument is untouched
         assert np.array_equal(events.env, whole[k - 1].env)
         assert np.array_equal(events.events.t_us, whole[k - 1].events.t_us)
         state = after
@@ -158,8 +160,8 @@ def test_environments_of_a_batch_do_not_mix() -> None:
 def test_dead_time_is_true_dead_time() -> None:
     """Ramp of 0.1 per 100 us, theta 0.1, dead time 250 us: events at 100, 450, 800 us.
 
-    The pixel sees again 250 us after each event and needs another 100 us for a threshold. Crossings it misses at 200 and 300 us do not extend the hold, and
-    what passed meanwhile is lost. The hold survives the step boundary at 500 us.
+    The pixel sees again 250 us after each event and needs another 100 us for a threshold. Crossings it misses at 200
+    and 300 us do not extend the hold, and what passed meanwhile is lost. The hold survives the boundary at 500 us.
     """
     params = DvsParams(theta_on=0.1, refractory_us=250)
     whole = of_env(run(log_ramp([-3, -2.001]), [0, 999], params)[1], 0)

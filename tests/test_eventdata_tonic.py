@@ -103,6 +103,12 @@ def test_trap_to_frame_overflows_int16(transforms: Any) -> None:
     assert histogram(from_tonic(many, SIZE).events, (9, 12), 1).max() == 40_000
 
 
+def test_trap_refractory_period_drops_what_happens_at_time_zero(transforms: Any) -> None:
+    """Its memory starts at -delta and it wants more than delta: an event at t = 0 never passes, one at 1 us does."""
+    events = np.array([(0, 0, 0, 1), (1, 1, 1, 1)], DTYPE)
+    assert transforms.RefractoryPeriod(delta=10)(events)["t"].tolist() == [1]
+
+
 def test_event_transforms_keep_the_other_streams(transforms: Any, recording: Recording) -> None:
     flipped = apply(transforms.RandomFlipLR(sensor_size=SIZE, p=1.0), recording)
     assert isinstance(flipped, Recording)
@@ -122,7 +128,7 @@ def test_tonic_failures_become_one_line(transforms: Any, recording: Recording) -
     with pytest.raises(UserError, match="ToVoxelGrid"):
         apply(grid, same)
     with pytest.raises(UserError, match="returned int"):
-        apply(len, instant)  # type: ignore[arg-type]
+        apply(len, instant)
     with pytest.raises(UserError, match="lacks the field"):
         from_tonic(np.zeros(1, [("x", "<i2")]), SIZE)
 

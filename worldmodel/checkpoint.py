@@ -90,8 +90,8 @@ def load_model(path: str | os.PathLike[str]) -> WorldModel:
         meta = json.loads(header)
         if meta["format"] != FORMAT or meta["version"] != VERSION:
             raise UserError(
-                f"{source}: {meta['format']!r} version {meta['version']}, this build reads {FORMAT!r} version {VERSION}; "
-                "train it again"
+                f"{source}: {meta['format']!r} version {meta['version']}, "
+                f"this build reads {FORMAT!r} version {VERSION}; train it again"
             )
         shape = meta["encoder"]
         encoder = Encoder(EncoderConfig(**{**shape, "image_shape": tuple(shape["image_shape"])}))

@@ -67,14 +67,17 @@ def run_episodes(
     episodes: Episodes,
     *,
     seed: int,
-    block: int = 32,
+    block: int = 16,
+    noise_rows: tuple[int, int] | None = None,
     progress: Progress | None = None,
     record: Callable[[int, slice, Tensor, Tensor, PlanTrace], None] | None = None,
 ) -> Outcome:
-    """`record(step, episodes, latent, goal, trace)` sees every plan (with candidates and latents) when given."""
+    """`record(step, episodes, latent, goal, trace)` sees every plan (with candidates and latents) when given.
+    `noise_rows` = (first row, total rows) when these episodes are a shard of a larger set."""
     n = len(episodes.start_NP)
     if n < 1:
         raise UserError(f"{n} episodes: at least one is needed")
+    offset, total = noise_rows or (0, n)
     poses = np.zeros((n, world.max_steps + 1, world.pose_dim))
     actions = np.zeros((n, world.max_steps, world.action_dim))
     for first in range(0, n, block):
@@ -84,7 +87,7 @@ def run_episodes(
         poses[part, 0] = pose
         goal_z = latent_of(goal, layout)
         for step in range(world.max_steps):
-            noise = planner.noise(n, step_generator(seed, step))[part]
+            noise = planner.noise(total, step_generator(seed, step))[offset + part.start : offset + part.stop]
             z = latent_of(pose, layout)
             action, mean, trace = planner.plan(z, goal_z, noise, warm, record=record is not None)
             warm = planner.shift(mean)

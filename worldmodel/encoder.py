@@ -7,6 +7,7 @@ it the arm's second joint is missing from the latent although the prediction los
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -57,7 +58,7 @@ class Encoder(nn.Module):
         self.stem = nn.Sequential(
             *[
                 module
-                for c_in, c_out in zip(sizes, sizes[1:], strict=False)
+                for c_in, c_out in pairwise(sizes)
                 for module in (nn.Conv2d(c_in, c_out, 3, 2, 1), nn.GroupNorm(4, c_out), nn.GELU())
             ]
         )

@@ -13,6 +13,7 @@ Shapes: B clips, T frames, D latent, A action (B, T-1, A).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -28,7 +29,11 @@ class LossWeights:
 
 
 def jepa_losses(
-    latent_BTD: Tensor, action_BTA: Tensor, predictor: nn.Module, inverse: nn.Module, w: LossWeights
+    latent_BTD: Tensor,
+    action_BTA: Tensor,
+    predictor: Callable[[Tensor, Tensor], Tensor],
+    inverse: nn.Module,
+    w: LossWeights,
 ) -> dict[str, Tensor]:
     """All terms, unweighted, and their weighted sum under `total`. Actions in units of the limit for `idm`."""
     before, after = latent_BTD[:, :-1], latent_BTD[:, 1:]

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from spec.errors import UserError
-from spec.ledger import Ledger, LayerCounts
+from spec.ledger import LayerCounts, Ledger
 from worldmodel.predictor import Predictor
 
 COST_BITS = 24  # selection by threshold search over a 24-bit cost
@@ -44,7 +44,9 @@ class CEMConfig:
             if value < 1:
                 raise UserError(f"CEM: {name} {value} must be at least 1")
         if self.elites > self.samples:
-            raise UserError(f"CEM: elites {self.elites} exceed samples {self.samples}; lower --elites or raise --samples")
+            raise UserError(
+                f"CEM: elites {self.elites} exceed samples {self.samples}; lower --elites or raise --samples"
+            )
         if self.energy not in ("l1", "mse") or self.reduce not in ("sum", "last"):
             raise UserError(f"CEM: energy {self.energy!r} / reduce {self.reduce!r}; use l1 or mse, sum or last")
         if not self.sigma > 0:
@@ -131,7 +133,13 @@ class CEMPlanner:
 
     @torch.no_grad()
     def plan(
-        self, latent_BD: Tensor, goal_BD: Tensor, noise_BSVA: Tensor, warm: Tensor | None = None, *, record: bool = False
+        self,
+        latent_BD: Tensor,
+        goal_BD: Tensor,
+        noise_BSVA: Tensor,
+        warm: Tensor | None = None,
+        *,
+        record: bool = False,
     ) -> tuple[Tensor, Tensor, PlanTrace]:
         if not (torch.isfinite(latent_BD).all() and torch.isfinite(goal_BD).all()):
             raise UserError("planner: a latent is not finite; check the encoder's checkpoint and its input images")

@@ -13,6 +13,7 @@ Shapes: B episodes, S candidates, H rollout steps, A action, D latent.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,9 +26,12 @@ from worldmodel.tasks.world import World
 
 
 class Predictor(Protocol):
-    axes: tuple[str, ...]
-    spiking: bool
-    precision: str
+    @property
+    def axes(self) -> tuple[str, ...]: ...
+    @property
+    def spiking(self) -> bool: ...
+    @property
+    def precision(self) -> str: ...
 
     def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, axis: str, previous: Any = None) -> Any: ...
     def step(self, latent_BSD: Tensor, action_BSA: Tensor, state: Any) -> tuple[Tensor, Any, list[LayerCounts]]: ...
@@ -46,7 +50,7 @@ class ResidualPredictor(nn.Module):
         self.latent_dim, self.action_dim, self.hidden = latent_dim, action_dim, tuple(hidden)
         sizes = (latent_dim + action_dim, *hidden)
         layers: list[nn.Module] = []
-        for n_in, n_out in zip(sizes, sizes[1:], strict=False):
+        for n_in, n_out in pairwise(sizes):
             layers += [nn.Linear(n_in, n_out), nn.ReLU()]
         self.net = nn.Sequential(*layers, nn.Linear(sizes[-1], latent_dim))
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from spec.errors import UserError
 from worldmodel.checkpoint import WorldModel
@@ -35,8 +35,9 @@ VALIDATION_SEED = 7_000_000  # episodes and planner noise used to choose checkpo
 class TrainConfig:
     task: str
     seed: int = 0
-    steps: int = 2400
-    batch: int = 64
+    steps: int = 1800
+    schedule_steps: int = 2400  # length of the rate schedule; training stops before its end
+    batch: int = 128
     frames: int = 4
     latent_dim: int = 32
     hidden: tuple[int, ...] = (256, 256)
@@ -58,12 +59,13 @@ RECIPES: dict[str, Callable[[int], TrainConfig]] = {
         task="two-room", seed=seed, planner=CEMConfig(samples=64, iterations=4, elites=8, horizon=12, chunk=3)
     ),
     "two-room-random": lambda seed: TrainConfig(
-        task="two-room-random", seed=seed, planner=CEMConfig(samples=64, iterations=4, elites=8, horizon=12, chunk=3)
+        task="two-room-random", seed=seed, steps=2400,
+        planner=CEMConfig(samples=64, iterations=4, elites=8, horizon=12, chunk=3),
     ),
     "planar-reach": lambda seed: TrainConfig(
-        task="planar-reach", seed=seed, latent_dim=64, rate=2e-3,
+        task="planar-reach", seed=seed, batch=64, latent_dim=64, rate=2e-3,
         losses=LossWeights(variance=1.0, covariance=0.04, time=0.1, inverse=1.0),
-        planner=CEMConfig(samples=64, iterations=4, elites=8, horizon=6),
+        planner=CEMConfig(samples=64, iterations=4, elites=8, horizon=6, chunk=2),
     ),
 }  # fmt: skip
 
@@ -89,7 +91,7 @@ class Trainer:
         self.modules = nn.ModuleList([self.encoder, self.predictor, self.inverse])
         self.optimizer = torch.optim.AdamW(self.modules.parameters(), config.rate, weight_decay=config.weight_decay)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer, config.rate, total_steps=config.steps, pct_start=0.1
+            self.optimizer, config.rate, total_steps=max(config.steps, config.schedule_steps), pct_start=0.1
         )
         self.averaged = torch.optim.swa_utils.AveragedModel(
             self.modules, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(config.average), use_buffers=True
@@ -137,13 +139,14 @@ class Trainer:
         self.step += 1
         return {name: float(value.detach()) for name, value in losses.items()}
 
-    def _scaled(self, latent, action):  # noqa: ANN001, ANN202
+    def _scaled(self, latent: Tensor, action: Tensor) -> Tensor:
         """The predictor takes world units; the losses hand it actions in units of the limit."""
         return self.predictor(latent, action * self.world.action_limit)
 
     def validate(self) -> float:
         """Planning success on validation episodes; keeps the best weights."""
-        encoder, predictor, _ = self.averaged.module.eval()
+        averaged: Any = self.averaged.module.eval()
+        encoder, predictor, _ = averaged
         success = plan_success(self.config, encoder, predictor)
         if self.best is None or success >= self.best[0]:
             weights = {k: v.detach().clone() for k, v in self.averaged.module.state_dict().items()}
@@ -156,7 +159,8 @@ class Trainer:
             raise UserError("train: no validation was run; lower --validate-every")
         self.modules.load_state_dict(self.best[1]["weights"])
         self.modules.eval()
-        gates = measure_gates(self.world, self.encoder, self.predictor, rng=np.random.default_rng([self.config.seed, 2]))
+        rng = np.random.default_rng([self.config.seed, 2])
+        gates = measure_gates(self.world, self.encoder, self.predictor, rng=rng)
         metrics = {"validation_success": self.best[0], "chosen_step": self.best[1]["step"], **gates}
         return WorldModel(
             self.config.task, self.encoder, self.predictor, self.config.planner, self.config.seed, metrics,

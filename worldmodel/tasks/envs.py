@@ -11,6 +11,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
 
 from spec.errors import UserError
 from worldmodel.tasks.world import Array, Episodes, Image, World
@@ -23,6 +24,10 @@ def _spaces(world: World) -> tuple[gymnasium.spaces.Dict, gymnasium.spaces.Box]:
         gymnasium.spaces.Dict({"image": image, "goal": image}),
         gymnasium.spaces.Box(-limit, limit, (world.action_dim,), np.float32),
     )
+
+
+Observation = dict[str, Image]
+Info = dict[str, Any]
 
 
 class TaskVectorEnv(gymnasium.vector.VectorEnv):
@@ -40,7 +45,7 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):  # noqa: ANN201
+    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Observation, Info]:
         super().reset(seed=seed)
         episodes = (options or {}).get("episodes")
         self.episodes: Episodes = self.world.sample(self.num_envs, self.np_random) if episodes is None else episodes
@@ -49,7 +54,7 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv):
         self._steps = 0
         return self._observation(), self._info()
 
-    def step(self, actions: Array):  # noqa: ANN201
+    def step(self, actions: Array) -> tuple[Observation, Array, NDArray[np.bool_], NDArray[np.bool_], Info]:
         if not np.isfinite(actions).all():
             raise UserError(f"{self.world.name}: an action is not finite; check the planner's output")
         self.before = self.pose
@@ -70,10 +75,10 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv):
         """Linear radiance of the given poses (or of the present ones). (N, C, H, W) float32 in [0, 1]"""
         return self.world.render(self.pose if pose is None else pose, self.episodes.layout_NL)
 
-    def _observation(self) -> dict[str, Image]:
+    def _observation(self) -> Observation:
         return {"image": self.render(), "goal": self._goal_image}
 
-    def _info(self) -> dict[str, Any]:
+    def _info(self) -> Info:
         return {
             "pose": self.pose,
             "goal_pose": self.episodes.goal_NP,
@@ -93,20 +98,20 @@ class TaskEnv(gymnasium.Env):
         self.control_period_s = world.control_period_s
         self.observation_space, self.action_space = _spaces(world)
 
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):  # noqa: ANN201
+    def reset(self, *, seed: int | None = None, options: Info | None = None) -> tuple[Observation, Info]:
         super().reset(seed=seed)
-        episodes = self.world.sample(1, self.np_random) if options is None else options["episodes"]
+        episodes = (options or {}).get("episodes") or self.world.sample(1, self.np_random)
         observation, info = self._vector.reset(options={"episodes": episodes})
         return _first(observation), _first(info)
 
-    def step(self, action: Array):  # noqa: ANN201
+    def step(self, action: Array) -> tuple[Observation, float, bool, bool, Info]:
         observation, reward, ended, truncated, info = self._vector.step(np.asarray(action)[None])
         return _first(observation), float(reward[0]), bool(ended[0]), bool(truncated[0]), _first(info)
 
     def pose_at(self, t_us: float) -> Array:
         return self._vector.pose_at(t_us)[0]
 
-    def render(self, pose: Array | None = None) -> Image:  # type: ignore[override]
+    def render(self, pose: Array | None = None) -> Image:
         return self._vector.render(None if pose is None else np.asarray(pose)[None])[0]
 
 

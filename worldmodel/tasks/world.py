@@ -10,6 +10,7 @@ action (N, A); image (N, C, H, W) float32, linear radiance in [0, 1].
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -31,14 +32,22 @@ class Episodes(NamedTuple):
 
 
 class World(Protocol):
-    name: str
-    control_period_s: float
-    action_dim: int
-    action_limit: float
-    pose_dim: int
-    image_shape: tuple[int, int, int]
-    max_steps: int
-    tolerance: float
+    @property
+    def name(self) -> str: ...
+    @property
+    def control_period_s(self) -> float: ...
+    @property
+    def action_dim(self) -> int: ...
+    @property
+    def action_limit(self) -> float: ...
+    @property
+    def pose_dim(self) -> int: ...
+    @property
+    def image_shape(self) -> tuple[int, int, int]: ...
+    @property
+    def max_steps(self) -> int: ...
+    @property
+    def tolerance(self) -> float: ...
 
     def sample(self, n: int, rng: np.random.Generator) -> Episodes: ...
     def random_pose(self, n: int, rng: np.random.Generator) -> tuple[Array, Array]: ...
@@ -48,12 +57,15 @@ class World(Protocol):
     def distance(self, pose_NP: Array, goal_NP: Array) -> Array: ...
 
 
-def sample_unsolved(world: World, n: int, draw, rng: np.random.Generator) -> Episodes:  # noqa: ANN001
+Draw = Callable[[int, np.random.Generator], Episodes]
+
+
+def sample_unsolved(world: World, n: int, draw: Draw, rng: np.random.Generator) -> Episodes:
     """Draw episodes until n of them do not start solved. `draw(count, rng)` returns Episodes."""
     kept: list[Episodes] = []
     have = 0
     while have < n:
-        batch: Episodes = draw(2 * (n - have) + 8, rng)
+        batch = draw(2 * (n - have) + 8, rng)
         batch = batch.take(np.flatnonzero(world.distance(batch.start_NP, batch.goal_NP) > world.tolerance))
         kept.append(batch)
         have += len(batch.start_NP)

@@ -1,0 +1,141 @@
+"""convert(predictor, calibration, recipe) -> network and a per-layer report. Nothing is skipped silently."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from conversion.calibration import Calibration, chain_of
+from conversion.recipes import Recipe
+from snn.delta import DeltaNetwork
+from spec.artifact import Artifact
+from spec.limits import ChipLimits
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """nmse: squared error of the layer's reconstructed output over its variance; density: share of neurons that send;
+    saturated: share of messages clipped; threshold in state LSB and in real units."""
+
+    nmse: float
+    density: float
+    saturated: float
+    threshold_lsb: int
+    threshold: float
+
+
+@dataclass(frozen=True)
+class Report:
+    layers: dict[str, LayerReport]
+    synapses: int
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"synapses": self.synapses, "layers": {name: asdict(row) for name, row in self.layers.items()}}
+
+
+def convert(
+    predictor: nn.Module, calibration: Calibration, recipe: Recipe, **provenance: Any
+) -> tuple[Artifact, Report]:
+    """Dense residual predictor -> artifact. Raises UserError that names an unsupported layer."""
+    linears = chain_of(predictor)
+    artifact = recipe.build(linears, calibration)
+    artifact.provenance.update(provenance)
+    return artifact, measure(artifact, linears, calibration)
+
+
+@torch.no_grad()
+def measure(artifact: Artifact, linears: list[nn.Linear], data: Calibration) -> Report:
+    """Layer-wise error of one pass from the zero state, against the dense network on the same inputs."""
+    network = DeltaNetwork(artifact)
+    latent, action = artifact.scales["latent"], artifact.scales["action"]
+    x = torch.cat([(data.latent_ND / latent).round(), (data.action_NA / action).round()], -1).to(network.dtype)
+    done, state = network.run(x, None)
+    scale_in = torch.cat(
+        [torch.full((data.latent_ND.shape[1],), latent), torch.full((data.action_NA.shape[1],), action)]
+    )
+    dense: Tensor = torch.cat([data.latent_ND, data.action_NA], -1)
+    real_message = 2 ** artifact.layers[0].shift * latent
+    rows: dict[str, LayerReport] = {}
+    for i, layer in enumerate(artifact.layers):
+        if layer.kind == "delta":
+            approx, lsb = state[0].told * scale_in, latent
+        else:
+            dense = linears[i - 1](dense)
+            unit = _weight_unit(artifact, linears, i)
+            lsb = unit * real_message
+            if layer.kind == "sigma":
+                approx = done.value_RD * latent
+            else:
+                dense = dense.relu()
+                approx, real_message = state[i].told * lsb, lsb * 2**layer.shift
+        error = (approx - dense).square().mean() / dense.var().clamp_min(1e-12)
+        sent = done.messages[i]
+        rows[layer.name] = LayerReport(
+            nmse=float(error), density=float((sent != 0).double().mean()), saturated=done.saturated[i] / sent.numel(),
+            threshold_lsb=layer.threshold_lsb, threshold=layer.threshold_lsb * lsb,
+        )  # fmt: skip
+    return Report(rows, artifact.synapses)
+
+
+def _weight_unit(artifact: Artifact, linears: list[nn.Linear], i: int) -> float:
+    """Real value of one weight LSB of layer i, from the latent columns that every layer has."""
+    layer = artifact.layers[i]
+    if layer.kind == "sigma":
+        message = artifact.scales["latent"] * 2 ** artifact.layers[0].shift
+        for j in range(1, i):
+            message *= _weight_unit(artifact, linears, j) * 2 ** artifact.layers[j].shift
+        return artifact.scales["latent"] / message
+    d = artifact.layers[-1].n_out if i == 1 else layer.n_in
+    real = linears[i - 1].weight.detach()[:, :d].abs().max()
+    return float(real) / int(abs(layer.weight[:, :d].astype(int)).max())  # type: ignore[index]
+
+
+@dataclass(frozen=True)
+class Violation:
+    layer: str
+    limit: str
+    found: int
+    allowed: int
+    remedy: str
+    assumed: bool = False
+
+    def __str__(self) -> str:
+        note = " (assumed limit)" if self.assumed else ""
+        return f"layer '{self.layer}': {self.limit} {self.found} exceeds {self.allowed}{note}; {self.remedy}"
+
+
+def check(artifact: Artifact, chip: ChipLimits) -> list[Violation]:
+    """Every limit of the chip that the network breaks, layer by layer; [] means it fits."""
+    found: list[Violation] = []
+
+    def need(layer: str, name: str, value: int, allowed: int, remedy: str) -> None:
+        if value > allowed:
+            found.append(Violation(layer, name, value, allowed, remedy, name in chip.assumed))
+
+    cores = 0
+    for layer in artifact.layers:
+        message_bits = layer.message_bits
+        if message_bits > 1 and not chip.graded_messages:
+            found.append(
+                Violation(
+                    layer.name, "message_bits", message_bits, 1, f"{chip.name} sends binary spikes; use the LIF arm"
+                )
+            )
+        elif message_bits > chip.message_bits:
+            found.append(
+                Violation(layer.name, "message_bits", message_bits, chip.message_bits, "lower the recipe's bits")
+            )
+        need(layer.name, "state_bits", layer.state_bits, chip.state_bits, "rescale the layer")
+        weight_bytes = 0 if layer.weight is None else layer.weight.size * chip.weight_bits // 8
+        state_bytes = layer.n_out * 2 * layer.state_bits // 8
+        cores += max(
+            -(-layer.n_out // chip.neurons_per_core), -(-(weight_bytes + state_bytes) // chip.core_memory_bytes)
+        )
+        need(layer.name, "fan_in", layer.n_in, chip.fan_in, "split the layer's inputs over two stages")
+    for edge in (e for e in artifact.edges if e.role == "feed"):
+        need(edge.src, "fan_out", artifact.layer(edge.dst).n_out, chip.fan_out, "split the receiving layer")
+    need("(all)", "cores", cores, chip.cores, "use several chips or a narrower predictor")
+    return found

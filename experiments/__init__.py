@@ -1,0 +1,1 @@
+"""The runnable things: one readable file each, and the command line."""

@@ -1,0 +1,149 @@
+"""The trained files of one task: dense world model, narrow predictor, sigma-delta artifact, LIF network."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from snn.lif import LIFConfig, LIFNetwork
+from spec import artifact as artifact_file
+from spec.artifact import Artifact
+from spec.errors import UserError
+from worldmodel.checkpoint import WorldModel, load_model, shipped
+from worldmodel.predictor import ResidualPredictor
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Files are read when first used; `stem` is the path without its last suffix."""
+
+    task: str
+    model_path: Path
+    artifact_path: Path
+
+    @property
+    def stem(self) -> Path:
+        return self.model_path.with_suffix("")
+
+    @cached_property
+    def model(self) -> WorldModel:
+        return load_model(self.model_path)
+
+    @cached_property
+    def artifact(self) -> Artifact:
+        found = artifact_file.load(self.artifact_path)
+        model = self.model.predictor
+        if found.layers[-1].n_out != model.latent_dim or found.layers[0].n_in != model.latent_dim + model.action_dim:
+            raise UserError(
+                f"{self.artifact_path}: made for {found.layers[0].n_in} inputs and {found.layers[-1].n_out} outputs, "
+                f"{self.model_path.name} has {model.latent_dim + model.action_dim} and {model.latent_dim}; convert it again"
+            )
+        return found
+
+    @cached_property
+    def lif(self) -> LIFNetwork:
+        return load_lif(self.stem.with_suffix(".lif.safetensors"))
+
+    @cached_property
+    def narrow(self) -> ResidualPredictor:
+        return load_narrow(self.stem.with_suffix(".narrow.safetensors"))
+
+    def digest(self) -> str:
+        """Of all files: a cached result is void when one of them changes."""
+        sha = hashlib.sha256()
+        for path in sorted(
+            {self.model_path, self.artifact_path, *self.stem.parent.glob(f"{self.stem.name}.*.safetensors")}
+        ):
+            if path.is_file():
+                sha.update(path.read_bytes())
+        return sha.hexdigest()
+
+
+def load_bundle(task: str, *, checkpoint: str | None = None, artifact: str | None = None) -> Bundle:
+    model_path = Path(checkpoint) if checkpoint else shipped(task)
+    default = model_path.with_suffix("").with_suffix(".delta.safetensors")
+    return Bundle(task, model_path, Path(artifact) if artifact else default)
+
+
+def _save(tensors: dict[str, torch.Tensor], meta: dict[str, object], path: Path) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    os.close(handle)
+    try:
+        save_file(
+            {k: v.detach().contiguous() for k, v in tensors.items()},
+            temporary,
+            metadata={"spikeplan": json.dumps(meta)},
+        )
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _load(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; make it with `spikeplan train TASK`")
+    try:
+        with safe_open(str(path), framework="pt") as handle:
+            meta = json.loads((handle.metadata() or {}).get("spikeplan", "{}"))
+            tensors = {name: handle.get_tensor(name) for name in handle.keys()}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"{path}: truncated or not a safetensors file ({error}); train it again") from error
+    if meta.get("kind") != kind:
+        raise UserError(f"{path}: a safetensors file but no {kind}; make it with `spikeplan train TASK`")
+    return tensors, meta
+
+
+def header(path: Path) -> dict[str, Any]:
+    """The header of a file made here; {} when there is none."""
+    if not path.is_file():
+        return {}
+    try:
+        with safe_open(str(path), framework="pt") as handle:
+            return json.loads((handle.metadata() or {}).get("spikeplan", "{}"))
+    except (SafetensorError, OSError, ValueError):
+        return {}
+
+
+def save_lif(net: LIFNetwork, path: Path, **provenance: object) -> None:
+    tensors = {k: v for k, v in net.state_dict().items() if k.startswith("w")}
+    sizes = [net.w1.in_features, net.w1.out_features, net.w2.out_features, net.w3.out_features]
+    _save(tensors, {"kind": "lif", "sizes": sizes, "config": asdict(net.config), **provenance}, path)
+
+
+def load_lif(path: Path) -> LIFNetwork:
+    tensors, meta = _load(path, "lif")
+    try:
+        n_in, first, second, n_out = meta["sizes"]
+        net = LIFNetwork(n_in, (first, second), n_out, LIFConfig(**meta["config"]))
+        for name in ("w1", "w2", "w3"):
+            getattr(net, name).load_state_dict({k: tensors[f"{name}.{k}"] for k in ("weight", "bias")})
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"{path}: damaged LIF file ({error!r}); train it again") from error
+    return net.eval()
+
+
+def save_narrow(net: ResidualPredictor, path: Path, **provenance: object) -> None:
+    sizes = {"latent_dim": net.latent_dim, "action_dim": net.action_dim, "hidden": list(net.hidden)}
+    _save(dict(net.state_dict()), {"kind": "narrow", "sizes": sizes, **provenance}, path)
+
+
+def load_narrow(path: Path) -> ResidualPredictor:
+    tensors, meta = _load(path, "narrow")
+    try:
+        sizes = meta["sizes"]
+        net = ResidualPredictor(sizes["latent_dim"], sizes["action_dim"], tuple(sizes["hidden"]))
+        net.load_state_dict(tensors)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"{path}: damaged predictor file ({error!r}); train it again") from error
+    return net.eval()

@@ -1,0 +1,133 @@
+"""The command line: `spikeplan demo | results | train | plan | convert | check | bench`, and `spikeplan events info`.
+
+Bad input ends in one line (what, where, remedy) on stderr and exit code 2.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import tyro
+from rich.console import Console
+
+from spec.errors import UserError
+
+
+def demo(out: str = "results/demo") -> None:
+    """The main job in its small form: 100 paired episodes a task, one planner seed."""
+    from pathlib import Path
+
+    from experiments.main_job import run_main
+    from experiments.plan_of import DEMO
+
+    run_main("demo", DEMO, Path(out), Console())
+
+
+def results(out: str = "results/full") -> None:
+    """The full comparison: 300 paired episodes a task and arm x 3 planner seeds, the front, random doors. Resumes."""
+    from pathlib import Path
+
+    from experiments.main_job import run_main
+    from experiments.plan_of import RESULTS
+
+    run_main("results", RESULTS, Path(out), Console())
+
+
+def train(
+    task: tyro.conf.Positional[str], seed: int = 0, seeds: int = 1, out: str = "runs", steps: int | None = None
+) -> None:
+    """Train one task's world model and everything derived from it; resumes an interrupted run. `--seeds 3` trains seeds
+    `seed`, `seed + 1`, ... and prints the spread."""
+    from experiments.train_command import train_command
+
+    train_command(task, seed=seed, seeds=seeds, out=out, steps=steps, console=Console())
+
+
+def plan(
+    task: str,
+    arm: str,
+    out: str,
+    episodes: int = 100,
+    seed: int = 0,
+    axis: str | None = None,
+    threshold: float | None = None,
+    samples: int | None = None,
+    iterations: int | None = None,
+    elites: int | None = None,
+    horizon: int | None = None,
+    chunk: int | None = None,
+    checkpoint: str | None = None,
+    artifact: str | None = None,
+) -> None:
+    """Run one arm alone; summary.json has the same fields as the main job's. `--axis` and `--threshold` (a factor on the
+    learned thresholds) default to what validation chose."""
+    from experiments.plan_command import plan_command
+
+    budget = {"samples": samples, "iterations": iterations, "elites": elites, "horizon": horizon, "chunk": chunk}
+    plan_command(
+        task=task, arm=arm, out=out, episodes=episodes, seed=seed, axis=axis, threshold=threshold,
+        budget={k: v for k, v in budget.items() if v is not None}, checkpoint=checkpoint, artifact=artifact,
+        console=Console(),
+    )  # fmt: skip
+
+
+def convert(checkpoint: tyro.conf.Positional[str], out: str, threshold: float = 0.1, bits: int = 8) -> None:
+    """Convert a checkpoint's predictor to a sigma-delta artifact (no fine-tuning). Thresholds in standard deviations of
+    each layer. Prints the layer report."""
+    from experiments.convert_command import convert_command
+
+    convert_command(checkpoint, out, threshold=threshold, bits=bits, console=Console())
+
+
+def check(artifact: tyro.conf.Positional[str], target: str = "loihi2") -> None:
+    """Check an artifact against a chip's limits; exit code 1 when it does not fit."""
+    from experiments.convert_command import check_command
+
+    sys.exit(check_command(artifact, target, console=Console()))
+
+
+def bench(name: tyro.conf.Positional[str], json: str | None = None) -> None:
+    """Side-by-side timings in one run, as rows {name, ours, other, ratio, unit, goal, holds}. NAME: plan."""
+    from experiments.bench import bench_command
+
+    bench_command(name, json, console=Console())
+
+
+def info(
+    file: tyro.conf.Positional[str], json: Annotated[bool, tyro.conf.arg(help="print facts as JSON")] = False
+) -> None:
+    """What an event recording holds."""
+    from experiments.events_command import info_command
+
+    info_command(file, as_json=json, console=Console())
+
+
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "demo": demo, "results": results, "train": train, "plan": plan, "convert": convert, "check": check, "bench": bench,
+}  # fmt: skip
+EVENTS: dict[str, Callable[..., Any]] = {"info": info}
+
+
+def main(args: list[str] | None = None) -> None:
+    """Entry point of the `spikeplan` command."""
+    words = sys.argv[1:] if args is None else args
+    try:
+        if words[:1] == ["events"]:
+            name = words[1] if len(words) > 1 else ""
+            if name not in EVENTS:
+                raise UserError(f"events: command {name!r} is unknown; use one of {', '.join(EVENTS)}")
+            tyro.cli(EVENTS[name], args=words[2:], prog=f"spikeplan events {name}")
+            return
+        tyro.extras.subcommand_cli_from_dict(COMMANDS, args=words, prog="spikeplan", description=__doc__)
+    except UserError as error:
+        print(f"spikeplan: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("spikeplan: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,174 @@
+"""From shard results to figures per arm: success with intervals, operations per action, energy."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import energy
+from experiments.bundle import load_bundle
+from experiments.jobs import Job, make_ledger, make_predictor
+from experiments.stats import paired, wilson
+from spec.errors import UserError
+from spec.ledger import Ledger, LedgerRow, per_action
+
+FIELDS = ("macs", "acs", "synops", "updates", "updates_active", "state_restores", "messages", "message_bits", "host_words",
+          "chip_steps")  # fmt: skip
+SPIKING_DEVICES = ("loihi2", "loihi1", "loihi1_sanafe")
+DENSE_DEVICES = ("orin_nano", "h100", "cpu", "jepa_r")
+
+
+@dataclass
+class Run:
+    """All shards of one arm at one budget: success (seeds, episodes) and the merged ledger."""
+
+    job: Job
+    success_KN: NDArray[np.float64]
+    ledger: Ledger | None
+    seconds: float
+    poses: list[Any] | None
+
+    @property
+    def spiking(self) -> bool:
+        return self.ledger is not None and self.ledger.spiking
+
+    @property
+    def schedules(self) -> tuple[str, ...]:
+        return ("sequential", "interleaved") if self.spiking else ("batched",)
+
+
+def group(results: Iterable[dict[str, Any]], jobs: Iterable[Job]) -> list[Run]:
+    """Merge the shards of each (task, arm, role, budget, axis, threshold)."""
+    groups: dict[tuple[Any, ...], list[tuple[Job, dict[str, Any]]]] = defaultdict(list)
+    for job, result in zip(jobs, results, strict=True):
+        groups[(job.task, job.arm, job.role, job.planner, job.axis, job.threshold)].append((job, result))
+    runs = []
+    for members in groups.values():
+        first = members[0][0]
+        seeds = 1 + max(job.seed for job, _ in members)
+        success = np.zeros((seeds, first.episodes))
+        ledger: Ledger | None = None
+        poses = None
+        for job, result in members:
+            success[job.seed, job.first : job.first + job.count] = result["success"]
+            poses = poses or result["poses"]
+            if result["ledger"] is not None:
+                if ledger is None:
+                    ledger = make_ledger(first, make_predictor(first))
+                    set_memory(ledger, first)
+                ledger.merge(result["ledger"])
+        runs.append(Run(first, success, ledger, sum(r["seconds"] for _, r in members), poses))
+    return runs
+
+
+def set_memory(ledger: Ledger, job: Job) -> None:
+    """Bytes of weights and state per layer: int8 weights, fp32 for the floating arms, 24-bit states."""
+    bundle = load_bundle(job.task, checkpoint=job.checkpoint, artifact=job.artifact)
+    if job.arm == "delta":
+        for layer in bundle.artifact.layers:
+            weights = 0 if layer.weight is None else layer.weight.size
+            states = layer.n_out * 3 * (2 if layer.kind == "sigma_delta" else 1)
+            ledger.set_memory(layer.name, weight_bytes=weights, state_bytes=states)
+        return
+    module = bundle.narrow if job.arm == "narrow" else bundle.model.predictor
+    size = 4 if job.arm == "dense" else 1
+    names = ("h1", "h2", "out") if job.arm == "lif" else ("h1", "h2", "h3")
+    for name, linear in zip(names, module.linears(), strict=True):
+        ledger.set_memory(name, weight_bytes=linear.weight.numel() * size, state_bytes=3 * linear.out_features)
+    ledger.set_memory(
+        "encoder", weight_bytes=4 * sum(p.numel() for p in bundle.model.encoder.parameters()), state_bytes=0
+    )
+
+
+def operations(run: Run) -> dict[str, Any]:
+    """Per action: raw operations (interleaved counts for spiking arms) and synop-equivalents by schedule and phase."""
+    if run.ledger is None:
+        return {"per_action": None, "equivalents": None, "equivalents_predictor": None, "floor": None, "by_phase": None}
+    actions = run.ledger.actions
+    rows = {schedule: run.ledger.rows(schedule) for schedule in run.schedules}
+    last = rows[run.schedules[-1]]
+    phases = sorted({row.phase for row in last})
+    return {
+        "per_action": {name: per_action(last, actions, name) for name in FIELDS},
+        "equivalents": {s: per_action(r, actions) for s, r in rows.items()},
+        "equivalents_without_restores": {s: per_action(r, actions, "without_restores") for s, r in rows.items()},
+        "equivalents_predictor": {
+            s: per_action([x for x in r if x.phase == "predictor"], actions) for s, r in rows.items()
+        },
+        "floor": 10 * per_action(last, actions, "updates") if run.spiking else None,
+        "by_phase": {p: per_action([x for x in last if x.phase == p], actions) for p in phases},
+    }
+
+
+def synop_share(run: Run) -> float | None:
+    """Everything counted: all synops of the loop (coding, mean's own pass, distance, selection) over the dense MACs."""
+    if run.ledger is None or not run.spiking:
+        return None
+    rows = run.ledger.rows("interleaved")
+    dense = sum(c.dense_macs for _, c in run.ledger.counts("predictor"))
+    return sum(row.synops for row in rows) / dense
+
+
+def arm_row(run: Run, dense: Run | None) -> dict[str, Any]:
+    trials = int(run.success_KN.size)
+    return {
+        "kind": "arm", "task": run.job.task, "arm": run.job.arm, "axis": run.job.axis, "threshold": run.job.threshold,
+        "episodes": run.success_KN.shape[1], "seeds": run.success_KN.shape[0], "success": float(run.success_KN.mean()),
+        "ci95": wilson(int(run.success_KN.sum()), trials),
+        "paired_vs_dense": paired(run.success_KN, dense.success_KN) if dense is not None and dense is not run else None,
+        "synop_share": synop_share(run), "seconds": run.seconds, **operations(run),
+    }  # fmt: skip
+
+
+def front_rows(run: Run, cpu: energy.CpuPeak | None) -> list[dict[str, Any]]:
+    """One row per schedule, with Joules of ledger C."""
+    ops = operations(run)
+    rows = []
+    for schedule in run.schedules:
+        joules = {
+            row["device"]: {key: row[key] for key in ("low", "nominal", "high")}
+            for row in energy_rows(run, cpu, schedules=(schedule,), ledgers=("C",), scopes=("loop",))
+        }
+        rows.append(
+            {
+                "kind": "front", "task": run.job.task, "arm": run.job.arm, "budget": run.job.planner.label,
+                "axis": run.job.axis, "threshold": run.job.threshold, "success": float(run.success_KN.mean()),
+                "ci95": wilson(int(run.success_KN.sum()), int(run.success_KN.size)),
+                "episodes": int(run.success_KN.size), "schedule": schedule,
+                "synop_equivalents": ops["equivalents"][schedule], "joules": joules,
+            }
+        )  # fmt: skip
+    return rows
+
+
+def energy_rows(
+    run: Run, cpu: energy.CpuPeak | None, *, schedules: tuple[str, ...] | None = None,
+    ledgers: tuple[str, ...] = ("A", "B", "C"), scopes: tuple[str, ...] = ("predictor", "loop"),
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Every device that can run this arm; what the catalogue refuses (no sourced figure) is left out, not guessed."""
+    if run.ledger is None:
+        return []
+    found = []
+    for device in SPIKING_DEVICES if run.spiking else DENSE_DEVICES:
+        setup = energy.Setup(cpu=cpu, assume_graded=device.startswith("loihi1"))
+        for schedule in schedules or run.schedules:
+            rows: list[LedgerRow] = run.ledger.rows(schedule)
+            for ledger in ledgers:
+                for scope in scopes:
+                    try:
+                        e = energy.estimate(device, rows, run.ledger.actions, ledger=ledger, scope=scope, setup=setup)
+                    except UserError:
+                        continue
+                    found.append(
+                        {
+                            "kind": "energy", "task": run.job.task, "device": device, "arm": run.job.arm, "ledger": ledger,
+                            "scope": scope, "schedule": schedule, "low": e.low, "nominal": e.nominal, "high": e.high,
+                            "unit": e.unit, "evidence": e.evidence, "latency_s": e.latency_s,
+                        }
+                    )  # fmt: skip
+    return found

@@ -1,0 +1,71 @@
+"""`spikeplan plan`: one arm alone, with the main job's fields."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from experiments.bundle import load_bundle
+from experiments.collect import arm_row, group
+from experiments.jobs import ARMS, EPISODE_SEED, Job, one_thread
+from experiments.main_job import lava_rows
+from experiments.output import open_output, versions, write_json
+from experiments.plan_of import chosen_of, shards
+from experiments.pool import run_jobs
+from experiments.summary import arm_summary
+from spec.errors import UserError
+from spec.ledger import AXES
+from worldmodel.tasks import make_world
+
+
+def plan_command(
+    *, task: str, arm: str, out: str, episodes: int, seed: int, axis: str | None, threshold: float | None,
+    budget: dict[str, Any], checkpoint: str | None, artifact: str | None, console: Console,
+) -> None:  # fmt: skip
+    make_world(task)
+    if arm not in ARMS:
+        raise UserError(f"arm {arm!r} is unknown; use one of {', '.join(ARMS)}")
+    if axis is not None and axis not in AXES:
+        raise UserError(f"axis {axis!r} is unknown; use one of {', '.join(AXES)}")
+    if axis is not None and arm != "delta":
+        raise UserError(f"arm {arm!r} has no axes of change; --axis goes with --arm delta")
+    if episodes < 1:
+        raise UserError(f"--episodes {episodes} must be at least 1")
+    bundle = load_bundle(task, checkpoint=checkpoint, artifact=artifact)
+    planner = bundle.model.planner.at(**budget)
+    folder = open_output(Path(out))
+    one_thread()
+    began = time.monotonic()
+    if arm == "lava":
+        rows = lava_rows(task, folder)
+    else:
+        chosen = chosen_of(task) if arm == "delta" and artifact is None else ("none", 1.0)
+        if arm == "delta":
+            bundle.artifact  # noqa: B018  (a foreign artifact is refused before any work)
+        jobs = [
+            Job(
+                task=task, arm=arm, role="headline", planner=planner, episodes=episodes, first=first, count=count, seed=seed,
+                axis=axis or chosen[0], threshold=(chosen[1] if threshold is None else threshold) if arm == "delta" else None,
+                checkpoint=checkpoint, artifact=artifact,
+            )
+            for first, count in shards(episodes, 25)
+        ]  # fmt: skip
+        results = run_jobs(jobs, folder / "parts", console=console)
+        rows = [arm_row(run, None) for run in group(results, jobs)]
+    found = arm_summary(rows, task, arm)
+    summary = {"episodes": episodes, "seeds": 1, "seconds": round(time.monotonic() - began, 1),
+               "tasks": {task: {"arms": {arm: found}}}}  # fmt: skip
+    write_json(folder / "config.json", {"command": "plan", "task": task, "arm": arm, "seed": seed, "budget": planner.label,
+                                        "episode_seed": EPISODE_SEED, "versions": versions()}, indent=1)  # fmt: skip
+    write_json(folder / "summary.json", summary, indent=1)
+    shutil.rmtree(folder / "parts", ignore_errors=True)
+    table = Table("figure", "value", title=f"{arm} on {task}, {planner.label}")
+    for key, value in found.items():
+        if value is not None:
+            table.add_row(key, f"{value:.4g}" if isinstance(value, float) else str(value))
+    console.print(table)

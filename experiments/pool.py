@@ -1,0 +1,52 @@
+"""Run jobs on all cores, one thread each, with a progress bar; finished shards are kept and reused (resume)."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from experiments.bundle import load_bundle
+from experiments.jobs import Job, one_thread, run_job
+from experiments.output import write_json
+
+
+def progress_bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description:<34}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn(),
+        TimeRemainingColumn(), console=console,
+    )  # fmt: skip
+
+
+def run_jobs(jobs: Sequence[Job], parts: Path, *, console: Console, workers: int | None = None) -> list[dict[str, Any]]:
+    """Results in the order of `jobs`. Heavy jobs start first, so that no core waits at the end."""
+    parts.mkdir(parents=True, exist_ok=True)
+    digests: dict[tuple[str, str | None, str | None], str] = {}
+    paths = []
+    for job in jobs:
+        key = (job.task, job.checkpoint, job.artifact)
+        if key not in digests:
+            digests[key] = load_bundle(job.task, checkpoint=job.checkpoint, artifact=job.artifact).digest()
+        paths.append(parts / f"{job.key(digests[key])}.json")
+    waiting = sorted((i for i in range(len(jobs)) if not paths[i].exists()), key=lambda i: -jobs[i].weight)
+    workers = workers or os.cpu_count() or 1
+    with progress_bar(console) as bar:
+        task = bar.add_task("planning episodes", total=sum(jobs[i].weight for i in waiting) or 1.0)
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, mp_context=context, initializer=one_thread) as pool:
+            running = {pool.submit(run_job, jobs[i]): i for i in waiting}
+            while running:
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    i = running.pop(future)
+                    write_json(paths[i], future.result())
+                    bar.update(task, advance=jobs[i].weight, description=f"{jobs[i].task} {jobs[i].arm} {jobs[i].role}")
+        bar.update(task, completed=bar.tasks[0].total)
+    return [json.loads(path.read_text()) for path in paths]

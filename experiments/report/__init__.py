@@ -1,0 +1,6 @@
+"""The report of one results directory: `write_report(out)` and a table for the terminal, `print_table(summary, console)`."""
+
+from experiments.report.html import write_report
+from experiments.report.terminal import print_table
+
+__all__ = ["print_table", "write_report"]

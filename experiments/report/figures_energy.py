@@ -1,0 +1,86 @@
+"""Figures of energy: bands per device and ledger, and the break-even density with its terms."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from experiments.report import style
+from experiments.report.figures_network import densities
+from experiments.report.results import SPIKING_ARMS, Record, Results, finite, positive
+
+LEDGER_COLOURS = {"A": style.SKY, "B": style.BLUE, "C": style.BLACK}
+LEDGER_NAMES = {"A": "A  operations", "B": "B  + memory, network on chip", "C": "C  + static × time, I/O, host"}
+SCOPES = ("loop", "predictor")
+
+
+def energy_figure(results: Results, task: str) -> Figure | None:
+    """Low to high with the nominal value marked, a row for each device, arm and schedule; ledgers A, B, C inside it."""
+    rows = [r for r in results.of("energy", task) if positive(r.get("nominal")) is not None]
+    scopes = [s for s in SCOPES if any(r.get("scope") == s for r in rows)]
+    if not scopes:
+        return None
+    keys = sorted({_key(r) for r in rows}, key=lambda k: (k[1] in SPIKING_ARMS, k))
+    figure, [panels] = style.blank(1, len(scopes), height=1.0 + 0.3 * len(keys), sharey=True)
+    for axes, scope in zip(panels, scopes, strict=True):
+        for row in rows:
+            if row.get("scope") != scope or row.get("ledger") not in LEDGER_COLOURS:
+                continue
+            ledger = str(row["ledger"])
+            colour, place = LEDGER_COLOURS[ledger], keys.index(_key(row)) + 0.24 * ("ABC".index(ledger) - 1)
+            nominal = float(row["nominal"])
+            low, high = positive(row.get("low")) or nominal, positive(row.get("high")) or nominal
+            axes.plot((low, high), (place, place), color=colour, linewidth=2.2, alpha=0.5, solid_capstyle="butt")
+            axes.plot(nominal, place, "|", color=colour, markersize=6, markeredgewidth=1.5)
+        for place, (_, arm, _) in enumerate(keys):
+            if arm in SPIKING_ARMS:
+                axes.axhspan(place - 0.5, place + 0.5, color=style.ORANGE, alpha=0.10, linewidth=0)
+        axes.set_title(f"{scope}" if scope == "predictor" else "whole loop, encoder included")
+        style.log_cost(axes, "energy per action", "J")
+        axes.grid(axis="x", color="#EEEEEE", linewidth=0.6)
+    panels[0].set_yticks(range(len(keys)), ["  ".join(part for part in key if part) for key in keys])
+    panels[0].set_ylim(len(keys) - 0.5, -0.5)
+    for ledger, colour in LEDGER_COLOURS.items():
+        panels[0].plot([], [], color=colour, linewidth=2.2, alpha=0.7, label=LEDGER_NAMES[ledger])
+    figure.legend(loc="outside upper center", ncols=3)
+    return figure
+
+
+def _key(row: Record) -> tuple[str, str, str]:
+    """Device, arm and, for an arm that has two, the schedule."""
+    schedule = str(row.get("schedule") or "")
+    return str(row.get("device")), str(row.get("arm")), schedule if row.get("arm") in SPIKING_ARMS else ""
+
+
+def break_even_figure(results: Results, task: str) -> Figure | None:
+    """s*, the density below which spiking wins, as its terms are taken off one by one, beside the densities reached."""
+    rows = [r for r in results.of("break_even", task) if finite(r.get("s_star")) is not None]
+    if not rows:
+        return None
+    figure, [[axes]] = style.blank(height=1.3 + 0.3 * len(rows))
+    for place, row in enumerate(rows):
+        first, update = finite(row.get("first_term")), finite(row.get("update_term"))
+        after = None if first is None or update is None else first - update
+        s_star = float(row["s_star"])
+        ends = [v for v in (first, after, s_star) if v is not None]
+        axes.plot((min(ends), max(ends)), (place, place), color=style.LIGHT, linewidth=1.2, zorder=1)
+        once = place == 0
+        if first is not None:
+            axes.plot(
+                first, place, "o", color=style.BLUE, markerfacecolor="white", label="first term only" if once else None
+            )
+        if after is not None:
+            axes.plot(after, place, "s", color=style.BLUE, label="− updates" if once else None)
+        axes.plot(s_star, place, "D", color=style.VERMILLION, label="− updates − static = s*" if once else None)
+    axes.axvline(0, color=style.BLACK, linewidth=0.8)
+    reached = densities(results, task).get("delta", {})
+    if reached:
+        axis, best = min(reached.items(), key=lambda item: item[1])
+        axes.axvline(best, color=style.GREY, linewidth=0.9, linestyle="--", label=f"reached: {axis} axis, {best:.2f}")
+    axes.set_xscale("symlog", linthresh=0.1)
+    axes.set_yticks(range(len(rows)), [str(r.get("device")) for r in rows])
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xlabel(
+        "messages per synapse and prediction (linear within ±0.1, logarithmic outside); s* ≤ 0: no sparsity helps"
+    )
+    figure.legend(loc="outside right upper")
+    return figure

@@ -1,0 +1,233 @@
+"""Figures of what the converted network does: density, error by layer, ranking, thresholds, messages in Lava."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from experiments.report import style
+from experiments.report.figures import label_of
+from experiments.report.results import Record, Results, finite, mapping, numbers, positive, sequence
+
+
+def densities(results: Results, task: str) -> dict[str, dict[str, float]]:
+    """arm -> axis -> share of the dense synaptic operations: the summary's, else the recorded plans'."""
+    found: dict[str, dict[str, float]] = {}
+    for arm, row in results.arms(task).items():
+        known = {
+            str(axis): v for axis, share in mapping(row.get("density")).items() if (v := finite(share)) is not None
+        }
+        if known:
+            found[arm] = known
+    for row in results.of("agreement", task):
+        total = finite(mapping(row.get("density")).get("total"))
+        if total is not None:
+            found.setdefault(str(row.get("arm")), {}).setdefault(str(row.get("axis")), total)
+    return found
+
+
+def density_figure(results: Results, task: str) -> Figure | None:
+    """Share of the dense synaptic operations per axis of change, against int8 dense and against plain zeros."""
+    found = densities(results, task)
+    bars = [(arm, axis, share) for arm, axes in found.items() for axis, share in axes.items() if arm != "lava"]
+    if not bars:
+        return None
+    figure, [[axes]] = style.blank(height=2.7, width=max(4.0, 1.6 + 0.75 * len(bars)))
+    for place, (arm, axis, share) in enumerate(bars):
+        axes.bar(place, share, width=0.62, color=style.look(style.AXIS, axis)[0], hatch="" if arm == "delta" else "///",
+                 edgecolor="white")  # fmt: skip
+        axes.text(place, share + 0.015, f"{share:.2f}", ha="center", va="bottom", fontsize=7)
+    top = max(1.0, *(share for *_, share in bars))
+    axes.axhline(1.0, color=style.BLACK, linewidth=0.9)
+    axes.text(len(bars) - 0.45, 1.01, "int8 dense = 1.0", ha="right", va="bottom", fontsize=7)
+    zeros = found.get("delta", {}).get("none")
+    if zeros is not None:
+        axes.axhline(zeros, color=style.GREY, linewidth=0.9, linestyle="--")
+        axes.text(len(bars) - 0.45, zeros + 0.01, "zeros only", ha="right", va="bottom", fontsize=7, color=style.GREY)
+    axes.set_xticks(range(len(bars)), [f"{arm}\n{axis}" for arm, axis, _ in bars])
+    axes.set_xlim(-0.6, len(bars) - 0.4)
+    axes.set_ylim(0, top * 1.12)
+    axes.set_ylabel("synops / dense MACs")
+    return figure
+
+
+def heat_figure(results: Results, task: str) -> Figure | None:
+    """Density by CEM iteration and rollout step, a panel an axis, one colour scale."""
+    panels = []
+    for row in results.of("agreement", task):
+        lines = [numbers(line) for line in sequence(mapping(row.get("density")).get("by_iteration_step"))]
+        if lines and lines[0] and len({len(line) for line in lines}) == 1:
+            panels.append((label_of(row), np.array(lines)))
+    if not panels:
+        return None
+    top = max(1e-9, *(float(np.nan_to_num(grid).max()) for _, grid in panels))
+    columns = min(3, len(panels))
+    lines_needed = -(-len(panels) // columns)
+    figure, grid_axes = style.blank(lines_needed, columns, height=0.5 + 1.25 * lines_needed, sharex=True, sharey=True)
+    cells = list(grid_axes.flat)
+    for axes, (name, grid) in zip(cells, panels, strict=False):
+        mesh = axes.pcolormesh(grid, vmin=0, vmax=top, cmap="cividis", linewidth=0, rasterized=False)
+        axes.set_title(name)
+        iterations, steps = grid.shape
+        axes.set_xticks(np.arange(0, steps, max(1, steps // 6)) + 0.5, np.arange(1, steps + 1, max(1, steps // 6)))
+        axes.set_yticks(np.arange(iterations) + 0.5, np.arange(1, iterations + 1))
+        axes.set_ylim(iterations, 0)
+        axes.tick_params(length=0)
+    for axes in cells[len(panels) :]:
+        axes.set_visible(False)
+    for place, axes in enumerate(cells[: len(panels)]):
+        if place % columns == 0:
+            axes.set_ylabel("CEM iteration")
+        if place + columns >= len(panels):
+            axes.set_xlabel("rollout step")
+            axes.tick_params(labelbottom=True)
+    bar = figure.colorbar(mesh, ax=cells[: len(panels)], shrink=0.9, pad=0.02)
+    bar.set_label("synops / dense MACs")
+    bar.outline.set_visible(False)
+    return figure
+
+
+def layers_figure(results: Results, task: str) -> Figure | None:
+    """Error of each layer's output after conversion, and how often its neurons send, on each axis."""
+    layers = mapping((results.first("layers", task) or {}).get("layers"))
+    errors = {str(k): v for k, row in layers.items() if (v := positive(mapping(row).get("nmse"))) is not None}
+    rates = [
+        (row, {str(k): v for k, share in table.items() if (v := finite(share)) is not None})
+        for row in results.of("agreement", task)
+        if (table := mapping(mapping(row.get("density")).get("messages_per_update")))
+    ]
+    names = list(dict.fromkeys([*map(str, layers), *(name for _, table in rates for name in table)]))
+    if not errors and not rates:
+        return None
+    figure, [[left, right]] = style.blank(1, 2, height=2.4)
+    for place, name in enumerate(names):
+        if name in errors:
+            left.plot((0, 1), (place, place), color="#EEEEEE", linewidth=0.7, transform=left.get_yaxis_transform())
+            left.plot(errors[name], place, "o", color=style.BLUE)
+    if errors:
+        left.set_xscale("log")
+    left.set_yticks(range(len(names)), names)
+    left.set_ylim(len(names) - 0.5, -0.5)
+    left.set_xlabel("normalised squared error of the layer's output")
+    for row, table in rates:
+        colour, marker = style.look(style.AXIS if row.get("arm") == "delta" else style.ARM,
+                                    row.get("axis") if row.get("arm") == "delta" else row.get("arm"))  # fmt: skip
+        known = [name for name in names if name in table]
+        right.plot([names.index(n) for n in known], [table[n] for n in known], marker=marker, color=colour,
+                   label=label_of(row))  # fmt: skip
+    right.set_xticks(range(len(names)), names)
+    right.set_ylim(bottom=0)
+    right.set_ylabel("messages per neuron update")
+    if rates:
+        figure.legend(loc="outside right upper")
+    return figure
+
+
+def agreement_figure(results: Results, task: str) -> Figure | None:
+    """How an arm ranks the dense planner's candidates, and how its latent drifts along the rollout."""
+    rows = results.of("agreement", task)
+    if not rows:
+        return None
+    figure, [[ranks, drift]] = style.blank(1, 2, height=0.9 + max(1.4, 0.2 * len(rows)), width_ratios=(1, 1))
+    for place, row in enumerate(rows):
+        ranks.plot(*numbers([row.get("spearman")]), place, "o", color=style.BLUE,
+                   label="Spearman of costs" if place == 0 else None)  # fmt: skip
+        ranks.plot(*numbers([row.get("topk_overlap")]), place, "s", color=style.VERMILLION, markerfacecolor="white",
+                   label="overlap of the k elites" if place == 0 else None)  # fmt: skip
+        by_step = numbers(row.get("nmse_by_step"))
+        if any(v > 0 for v in by_step):
+            table, key = (style.AXIS, row.get("axis")) if row.get("arm") == "delta" else (style.ARM, row.get("arm"))
+            colour, marker = style.look(table, key)
+            drift.plot(
+                range(1, len(by_step) + 1), by_step, marker=marker, markersize=3, color=colour, label=label_of(row)
+            )
+    ranks.axvline(1.0, color=style.GREY, linewidth=0.8, linestyle="--")
+    ranks.set_yticks(range(len(rows)), [label_of(r) for r in rows])
+    ranks.set_ylim(len(rows) - 0.5, -0.5)
+    ranks.set_xlabel("agreement with the dense arm")
+    if drift.lines:
+        drift.set_yscale("log")
+    drift.set_xlabel("rollout step")
+    drift.set_ylabel("latent error (nmse)")
+    figure.legend(loc="outside right upper")
+    return figure
+
+
+def thresholds_figure(results: Results, task: str) -> Figure | None:
+    """Success against density while all thresholds are scaled, on validation episodes; the chosen one is circled."""
+    found = results.first("thresholds", task) or {}
+    rows = [mapping(r) for r in sequence(found.get("table"))]
+    rows = [r for r in rows if finite(r.get("density")) is not None and finite(r.get("success")) is not None]
+    if not rows:
+        return None
+    figure, [[axes]] = style.blank(height=2.9, width=5.6)
+    for axis in dict.fromkeys(str(r.get("axis")) for r in rows):
+        part = sorted((r for r in rows if str(r.get("axis")) == axis), key=lambda r: finite(r.get("factor")) or 0.0)
+        colour, marker = style.look(style.AXIS, axis)
+        axes.plot([r["density"] for r in part], [r["success"] for r in part], marker=marker, color=colour, label=axis)
+        for row in part:
+            axes.annotate(f"×{row.get('factor')}", (row["density"], row["success"]), xytext=(3, -8),
+                          textcoords="offset points", fontsize=6, color=colour)  # fmt: skip
+    chosen = _matching(rows, mapping(found.get("chosen")))
+    if chosen is not None:
+        axes.plot(chosen["density"], chosen["success"], "o", markersize=11, markerfacecolor="none", color=style.BLACK,
+                  label="chosen")  # fmt: skip
+    dense = finite(found.get("dense_success"))
+    if dense is not None:
+        axes.axhline(dense, color=style.GREY, linewidth=0.8, linestyle="--", label="dense, same episodes")
+    axes.set_xlabel("synops / dense MACs (thresholds scaled by the factor at each point)")
+    axes.set_ylabel("success rate, validation episodes")
+    axes.set_xlim(left=0)
+    figure.legend(loc="outside right upper")
+    return figure
+
+
+def _matching(rows: list[Record], chosen: Record) -> Record | None:
+    """The table's row that was chosen; `chosen` may be one pair (axis, factor) or a row of its own."""
+    keys = [key for key in ("axis", "factor") if chosen.get(key) is not None]
+    return next((r for r in rows if keys and all(r.get(key) == chosen[key] for key in keys)), None)
+
+
+def raster_figure(results: Results, task: str) -> Figure | None:
+    """Which neurons sent a message in which pass of one recorded rollout, as Lava ran it."""
+    found = mapping((results.first("lava", task) or {}).get("raster"))
+    layers = []
+    for name, passes in found.items():
+        grid = [numbers(row) for row in sequence(passes)]
+        if grid and grid[0] and len({len(row) for row in grid}) == 1:
+            layers.append((str(name), np.array(grid).T != 0))
+    if not layers:
+        return None
+    sizes = [max(24, grid.shape[0]) for _, grid in layers]
+    figure, columns = style.blank(len(layers), 1, height=0.7 + 1.25 * len(layers), sharex=True,
+                                  height_ratios=[s**0.5 for s in sizes])  # fmt: skip
+    for axes, (name, grid) in zip(columns[:, 0], layers, strict=True):
+        axes.imshow(grid, aspect="auto", cmap="binary", interpolation="none", vmin=0, vmax=1, origin="lower",
+                    extent=(0.5, grid.shape[1] + 0.5, 0, grid.shape[0]))  # fmt: skip
+        axes.set_ylabel(f"{name}\nneuron")
+        axes.set_yticks([0, grid.shape[0]])
+        axes.set_title(f"{grid.mean():.0%} of {grid.size:,} possible messages sent", fontsize=7, color=style.GREY)
+    columns[-1, 0].set_xlabel("pass of the network (one predictor call)")
+    return figure
+
+
+def gates_figure(results: Results, task: str) -> Figure | None:
+    """Success with the trained world model and with its controls."""
+    rates = mapping((results.first("gates", task) or {}).get("success"))
+    known = [(str(name).replace("_", " "), v) for name, value in rates.items() if (v := _rate(value)) is not None]
+    if not known:
+        return None
+    figure, [[axes]] = style.blank(height=0.6 + 0.24 * len(known), width=4.6)
+    for place, (name, value) in enumerate(known):
+        axes.barh(place, value, height=0.55, color=style.BLUE if name == "trained" else style.LIGHT)
+        axes.text(value + 0.01, place, f"{value:.2f}", va="center", fontsize=7)
+    axes.set_yticks(range(len(known)), [name for name, _ in known])
+    axes.set_ylim(len(known) - 0.5, -0.5)
+    style.success_axis(axes, horizontal=True)
+    axes.set_xlim(0, 1.08)
+    return figure
+
+
+def _rate(value: object) -> float | None:
+    """A success rate given as a number or as an object with `success`."""
+    return finite(mapping(value).get("success") if isinstance(value, dict) else value)

@@ -1,0 +1,73 @@
+"""`write_report(out)`: results directory -> one self-contained page and its figures as SVG files.
+
+The page needs nothing from a network: figures are inline SVG, pictures data URIs, the style sheet is in the head.
+Files are written beside their place and renamed, so a reader never sees half a report.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from experiments.report import sections_cost, sections_network, sections_results
+from experiments.report.page import Gallery, Section, page
+from experiments.report.results import Results, load
+from spec.errors import UserError
+
+SECTIONS: tuple[Callable[[Results, Gallery], Section], ...] = (
+    sections_results.verdict,
+    sections_results.targets,
+    sections_results.success,
+    sections_results.front,
+    sections_results.admission,
+    sections_network.density,
+    sections_network.heat,
+    sections_network.layers,
+    sections_network.agreement,
+    sections_network.thresholds,
+    sections_network.gates,
+    sections_network.lava,
+    sections_cost.energies,
+    sections_cost.films,
+    sections_cost.events,
+    sections_cost.caveats,
+    sections_cost.configuration,
+)
+LEAD = (
+    "A JEPA world model, planned with densely and with spikes, and what each costs. "
+    "Counts are simulated, energy is estimated, success is measured in simulated worlds."
+)
+
+
+def write_report(out: Path) -> Path:
+    """Write `report.html` and `figures/*.svg` into a results directory and return the path of the page.
+
+    Raises UserError when the directory holds no results or cannot be written."""
+    results, gallery = load(out), Gallery()
+    sections = [make(results, gallery) for make in SECTIONS]
+    target = out / "report.html"
+    try:
+        folder = out / "figures"
+        folder.mkdir(exist_ok=True)
+        for name, drawn in gallery.svgs.items():
+            _replace(folder / f"{name}.svg", drawn)
+        for stale in set(folder.glob("*.svg")) - {folder / f"{name}.svg" for name in gallery.svgs}:
+            stale.unlink()  # a figure of an earlier run beside this run's page would mislead
+        _replace(target, page("spikeplan: dense and spiking planning", LEAD, sections))
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written ({error.strerror}); choose another directory") from error
+    return target
+
+
+def _replace(path: Path, content: str) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(content)
+        os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner may read
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,86 @@
+"""The page around the sections, and the gallery that keeps each figure once: inline in the page and as a file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from experiments.report import style
+from experiments.report.markup import Markup, join, not_run, tag, text
+
+CSS = """
+:root { --ink: #1a1a1a; --soft: #5c5c5c; --line: #d9d9d9; --bad: #9c3d00; --good: #00614a; }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 2.5rem 1.5rem 5rem; max-width: 62rem; color: var(--ink); background: #fff;
+  font: 15px/1.5 "Helvetica Neue", Helvetica, Arial, "DejaVu Sans", sans-serif; }
+h1 { font-size: 1.7rem; margin: 0 0 .2rem; } h2 { font-size: 1.25rem; margin: 3rem 0 .4rem; padding-top: .5rem;
+  border-top: 1px solid var(--line); } h3 { font-size: 1rem; margin: 1.5rem 0 .4rem; }
+p, li { max-width: 46rem; } .lead, figcaption, .note, .absent { color: var(--soft); }
+.lead { margin-top: 0; } nav { font-size: .85rem; margin: 1rem 0; } nav a { color: inherit; margin-right: .9em; }
+.absent { font-style: italic; } .verdict { font-size: 1.08rem; border-left: 3px solid var(--ink); padding-left: .9rem; }
+.bad { color: var(--bad); font-weight: 600; } .good { color: var(--good); font-weight: 600; }
+.wide { overflow-x: auto; margin: .6rem 0 1rem; } table { border-collapse: collapse; font-size: .82rem; }
+th { text-align: left; font-weight: 600; border-bottom: 1px solid var(--ink); vertical-align: bottom; }
+th, td { padding: .22rem .7rem .22rem 0; } td { border-bottom: 1px solid #ececec; vertical-align: top; }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+figure { margin: 1rem 0 1.6rem; } figure svg { max-width: 100%; height: auto; display: block; }
+figcaption { font-size: .85rem; max-width: 46rem; margin-top: .3rem; }
+.films { display: grid; grid-template-columns: auto 1fr; gap: .6rem 1rem; align-items: start; }
+.pixels { image-rendering: pixelated; max-width: 100%; border: 1px solid var(--line); display: block; }
+.pair { display: flex; gap: 1rem; flex-wrap: wrap; } .pair img { width: 20rem; }
+pre { font-size: .78rem; background: #f6f6f6; padding: .8rem; overflow-x: auto; } details { margin: .5rem 0; }
+summary { cursor: pointer; color: var(--soft); font-size: .85rem; }
+@media print { body { max-width: none; } nav { display: none; } h2 { break-after: avoid; } figure { break-inside: avoid; } }
+"""
+
+
+@dataclass
+class Gallery:
+    """Figures by file name; a figure that could not be drawn is a part that was not run."""
+
+    svgs: dict[str, str] = field(default_factory=dict)
+
+    def show(self, name: str, task: str, drawn: str | None, caption: object) -> Markup:
+        if drawn is None:
+            return Markup()
+        key = self._unused(re.sub(r"[^a-z0-9]+", "-", f"{name}-{task}".lower()).strip("-"))
+        self.svgs[key] = drawn
+        return tag("figure", Markup(style.inline(drawn, key)), tag("figcaption", caption))
+
+    def _unused(self, key: str) -> str:
+        """Two task names may differ in signs only, which a file name leaves out."""
+        return key if key not in self.svgs else self._unused(f"{key}-b")
+
+
+@dataclass(frozen=True)
+class Section:
+    """One heading of the report; `parts` in order, empty when the run holds nothing for it."""
+
+    key: str
+    title: str
+    lead: str
+    parts: Sequence[object]
+
+    def render(self) -> Markup:
+        body = join(self.parts)
+        lead = tag("p", self.lead, class_="lead") if self.lead else ""
+        return tag("section", tag("h2", self.title), lead, body if body.strip() else not_run(), id=self.key)
+
+
+def by_task(tasks: Sequence[str], parts: dict[str, Sequence[object]]) -> list[object]:
+    """A sub-heading for each task; a task without content says so as long as another one has some."""
+    filled = {task: join(content) for task, content in parts.items()}
+    if not any(content.strip() for content in filled.values()):
+        return []
+    return [part for task in tasks for part in (tag("h3", task), filled[task] if filled[task].strip() else not_run())]
+
+
+def page(title: str, lead: str, sections: Sequence[Section]) -> str:
+    links = tag("nav", *(tag("a", s.title, href=f"#{s.key}") for s in sections))
+    body = join([tag("h1", title), tag("p", lead, class_="lead"), links, *(s.render() for s in sections)])
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{text(title)}</title>\n<style>{CSS}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+    )

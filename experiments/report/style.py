@@ -1,0 +1,107 @@
+"""How figures look: one palette, one text size, SVG with text as text.
+
+Colours are Okabe and Ito's, which stay apart under all common colour deficiencies; markers differ too, so that no
+figure needs colour. Figures are matplotlib `Figure` objects without pyplot: no global state, no display.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+BLUE, VERMILLION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#7A7A7A"
+LIGHT = "#BBBBBB"
+
+ARM = {
+    "dense": (BLACK, "D"), "int8": (BLUE, "o"), "zero-skip": (SKY, "s"), "narrow": (GREEN, "^"), "greedy": (GREY, "X"),
+    "delta": (VERMILLION, "o"), "lif": (PURPLE, "s"), "lava": (ORANGE, "^"), "oracle": (GREY, "P"), "random": (GREY, "x"),
+}  # fmt: skip
+AXIS = {
+    "none": (GREY, "o"), "rollout": (BLUE, "s"), "order": (SKY, "^"), "mean": (GREEN, "D"), "iteration": (VERMILLION, "v"),
+}  # fmt: skip
+SPARE = (
+    (BLUE, "o"),
+    (VERMILLION, "s"),
+    (GREEN, "^"),
+    (PURPLE, "D"),
+    (ORANGE, "v"),
+    (SKY, "P"),
+    (BLACK, "X"),
+    (GREY, "*"),
+)
+
+RC: dict[str, Any] = {
+    "svg.fonttype": "none", "svg.hashsalt": "spikeplan", "text.parse_math": False,
+    "font.family": "sans-serif", "font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "legend.fontsize": 7.5,
+    "axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.7,
+    "xtick.labelsize": 7.5, "ytick.labelsize": 7.5, "xtick.major.width": 0.7, "ytick.major.width": 0.7,
+    "legend.frameon": False, "lines.linewidth": 1.1, "lines.markersize": 4.5, "axes.axisbelow": True,
+    "figure.constrained_layout.use": True, "axes.unicode_minus": True, "patch.linewidth": 0.5,
+}  # fmt: skip
+WIDTH = 7.0  # inches, the text width of a paper
+
+
+def look(table: dict[str, tuple[str, str]], name: object) -> tuple[str, str]:
+    """Colour and marker of an arm or axis; a name we do not know gets one that depends on its letters only."""
+    return table.get(str(name)) or SPARE[sum(map(ord, str(name))) % len(SPARE)]
+
+
+@contextmanager
+def paper() -> Iterator[None]:
+    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **RC, "backend": matplotlib.rcParams["backend"]}):
+        yield
+
+
+def svg(draw: Callable[..., Figure | None], *args: Any) -> str | None:
+    """Run a drawing function in the paper style; its SVG text, or None where there was nothing to draw."""
+    with paper():
+        figure = draw(*args)
+        if figure is None:
+            return None
+        target = io.StringIO()
+        # Without dates and RDF the file depends on the data alone, and holds no address that a browser might follow.
+        figure.savefig(target, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    return target.getvalue()
+
+
+def inline(text: str, prefix: str) -> str:
+    """The <svg> element alone, its ids made unique in a page that holds many figures."""
+    body = text[text.index("<svg") :].strip()
+    body = re.sub(r'\bid="', f'id="{prefix}-', body)
+    body = body.replace("url(#", f"url(#{prefix}-").replace('xlink:href="#', f'xlink:href="#{prefix}-')
+    return body
+
+
+def blank(rows: int = 1, columns: int = 1, *, width: float = WIDTH, height: float = 2.6, **kwargs: Any) -> Any:
+    """A figure and its axes, as `pyplot.subplots` gives them; axes always two-dimensional."""
+    figure = Figure(figsize=(width, height))
+    return figure, figure.subplots(rows, columns, squeeze=False, **kwargs)
+
+
+def log_cost(axes: Axes, label: str, unit: str = "") -> None:
+    """A logarithmic x axis with SI prefixes: 10 M, 3 mJ."""
+    axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    narrow = high / low < 30
+    axes.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5) if narrow else (1,), numticks=12))
+    axes.xaxis.set_major_formatter(EngFormatter(unit=unit, places=None, sep=" "))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel(label)
+
+
+def success_axis(axes: Axes, *, horizontal: bool = False) -> None:
+    if horizontal:
+        axes.set_xlim(-0.02, 1.02)
+        axes.set_xlabel("success rate")
+    else:
+        axes.set_ylim(-0.02, 1.02)
+        axes.set_ylabel("success rate")

@@ -1,0 +1,63 @@
+"""The table that a run prints: success and cost per arm, the targets, the verdict."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from experiments.report.markup import DASH, between, number, plain, points, share
+from experiments.report.results import Record, finite, mapping, sequence
+
+HOLDS = {True: "[green]holds[/]", False: "[red]not reached[/]", None: "[dim]not measured[/]"}
+
+
+def print_table(summary: Record, console: Console) -> None:
+    """One table a task. Nulls print as dashes; what a run has no figure for is not hidden."""
+    for task, found in mapping(summary.get("tasks")).items():
+        row = mapping(found)
+        console.print(_arms(str(task), mapping(row.get("arms"))))
+        if sequence(row.get("targets")):
+            console.print(_targets(sequence(row.get("targets"))))
+        console.print(
+            f"[bold]{escape(str(task))}:[/] {escape(str(row.get('verdict') or 'no verdict in summary.json'))}\n"
+        )
+    console.print("[dim]Counts are simulated; energy is an estimate; no chip was measured.[/]")
+
+
+def _arms(task: str, arms: dict[str, Any]) -> Table:
+    table = Table(title=escape(task), title_justify="left", header_style="bold")
+    table.add_column("arm")
+    for name in ("episodes", "success", "95 % interval", "− dense, points", "least density", "synop-eq. / action"):
+        table.add_column(name, justify="right")
+    for arm, found in arms.items():
+        row = mapping(found)
+        density = {axis: v for axis, value in mapping(row.get("density")).items() if (v := finite(value)) is not None}
+        best = min(density, key=lambda axis: density[axis]) if density else None
+        table.add_row(
+            escape(str(arm)),
+            plain(row.get("episodes")),
+            share(row.get("success")),
+            escape(between(row.get("ci95"))),
+            escape(points(row.get("paired_vs_dense"))),
+            DASH if best is None else escape(f"{density[best]:.3f} {best}"),
+            number(row.get("synop_equivalents_per_action")),
+        )
+    return table
+
+
+def _targets(targets: list[Any]) -> Table:
+    table = Table(header_style="bold")
+    for name, side in (("target", "left"), ("goal", "right"), ("value", "right"), ("", "left")):
+        table.add_column(name, justify=side)  # type: ignore[arg-type]
+    for target in map(mapping, targets):
+        held = target.get("holds")
+        table.add_row(
+            escape(str(target.get("name"))),
+            escape(plain(target.get("goal"))),
+            escape(plain(target.get("value"))),
+            HOLDS[held if isinstance(held, bool) else None],
+        )
+    return table

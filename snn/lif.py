@@ -1,0 +1,179 @@
+"""LIF predictor in snnTorch: T binary time steps per prediction.
+
+    u1[t] = beta u1[t-1] + W1 [z, a] + b1          constant input current (graded, injected once per prediction)
+    s1[t] = 1[u1[t] > 1], then u1 <- 0
+    u2[t] = beta u2[t-1] + W2 s1[t] + b2;  s2 likewise
+    z'    = z + W3 (1/T) sum_t s2[t] + b3
+
+Reset to zero without delay of the following input: the form that snnTorch, Norse (`lif_box_feed_forward_step`) and Lava
+share. Initialised from a dense ReLU chain by threshold balancing (weights scaled by the layers' activation ranges).
+Shapes: R rows, N neurons, T time steps.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import snntorch
+import torch
+from snntorch import surrogate
+from torch import Tensor, nn
+
+from spec.errors import UserError
+from spec.fixed_point import limit
+from spec.ledger import LayerCounts
+
+WEIGHT_TOP = limit(8)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LIFConfig:
+    time_steps: int = 4
+    beta: float = 0.9
+
+    def __post_init__(self) -> None:
+        if self.time_steps < 1 or not 0 < self.beta <= 1:
+            raise UserError(f"lif: time_steps {self.time_steps} must be >= 1 and beta {self.beta} in (0, 1]")
+
+
+class LIFRun(NamedTuple):
+    """Change of z (R, D) and spikes per hidden layer, summed over T (R, N)."""
+
+    change_RD: Tensor
+    spikes: tuple[Tensor, Tensor]
+
+
+def _leaky(beta: float) -> snntorch.Leaky:
+    return snntorch.Leaky(beta=beta, threshold=1.0, reset_mechanism="zero", spike_grad=surrogate.atan())
+
+
+class LIFNetwork(nn.Module):
+    def __init__(self, n_in: int, hidden: tuple[int, int], n_out: int, config: LIFConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.w1, self.w2 = nn.Linear(n_in, hidden[0]), nn.Linear(hidden[0], hidden[1])
+        self.w3 = nn.Linear(hidden[1], n_out)
+        self.lif1, self.lif2 = _leaky(config.beta), _leaky(config.beta)
+
+    @classmethod
+    def from_dense(cls, linears: list[nn.Linear], tops: list[float], config: LIFConfig) -> LIFNetwork:
+        """`tops`: activation range of each hidden layer; a neuron at its range should fire every step."""
+        if len(linears) != 3:
+            raise UserError(f"lif: {len(linears)} linear layers; the LIF predictor has exactly 3")
+        first, second, last = linears
+        net = cls(first.in_features, (first.out_features, second.out_features), last.out_features, config)
+        with torch.no_grad():
+            for mine, theirs, before, after in zip(
+                (net.w1, net.w2, net.w3), linears, (1.0, tops[0], tops[1]), (tops[0], tops[1], 1.0), strict=True
+            ):
+                mine.weight.copy_(theirs.weight * (before / after))
+                mine.bias.copy_(theirs.bias / after)
+        return net
+
+    def forward(self, x_RI: Tensor) -> LIFRun:
+        current = self.w1(x_RI)
+        u1 = torch.zeros_like(current)
+        u2 = current.new_zeros(*current.shape[:-1], self.w2.out_features)
+        count1, count2 = torch.zeros_like(u1), torch.zeros_like(u2)
+        for _ in range(self.config.time_steps):
+            s1, u1 = self.lif1(current, u1)
+            s2, u2 = self.lif2(self.w2(s1), u2)
+            count1, count2 = count1 + s1, count2 + s2
+        return LIFRun(self.w3(count2 / self.config.time_steps), (count1, count2))
+
+
+class LIFPredictor:
+    """Behind the Predictor contract; no axis but `none`: every prediction starts from rest."""
+
+    axes = ("none",)
+    spiking = True
+    precision = "int8"
+
+    def __init__(self, network: LIFNetwork) -> None:
+        """Weights are rounded to 8 bits per tensor, as a chip would hold them; membrane arithmetic stays floating."""
+        self.network = copy.deepcopy(network).eval()
+        with torch.no_grad():
+            for linear in (self.network.w1, self.network.w2, self.network.w3):
+                unit = linear.weight.abs().max() / WEIGHT_TOP
+                linear.weight.copy_((linear.weight / unit).round() * unit)
+
+    def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, axis: str = "none", previous: Any = None) -> None:
+        if axis not in self.axes:
+            raise UserError(f"axis {axis!r} is not offered by the LIF predictor; use none")
+
+    @torch.no_grad()
+    def step(self, latent_BSD: Tensor, action_BSA: Tensor, state: None) -> tuple[Tensor, None, list[LayerCounts]]:
+        net = self.network
+        x = torch.cat([latent_BSD, action_BSA], -1)
+        run = net(x)
+        rows, t = x.shape[0] * x.shape[1], net.config.time_steps
+        sent = [int(spikes.sum()) for spikes in run.spikes]
+        layers = (net.w1, net.w2, net.w3)
+        common = [
+            LayerCounts(  # the input is injected once per prediction as graded currents
+                layer="code", synops=rows * net.w1.weight.numel(), updates=rows * t * net.w1.in_features,
+                updates_active=rows * net.w1.in_features, messages=rows * net.w1.in_features,
+                message_bits=8 * rows * net.w1.in_features, calls=rows,
+            ),
+        ]  # fmt: skip
+        for i, (layer, out) in enumerate(zip(layers, (net.w2, net.w3, None), strict=True)):
+            spikes = sent[i] if i < 2 else 0
+            common.append(
+                LayerCounts(
+                    layer=f"h{i + 1}" if i < 2 else "out",
+                    synops=spikes * (out.out_features if out is not None else 0),
+                    updates=rows * t * layer.out_features,
+                    updates_active=spikes if i < 2 else rows * layer.out_features,
+                    messages=spikes, message_bits=spikes, dense_macs=rows * layer.weight.numel(), calls=rows,
+                )
+            )  # fmt: skip
+        return latent_BSD + run.change_RD, None, common
+
+
+@dataclass(frozen=True, kw_only=True)
+class LIFTraining:
+    steps: int = 1500
+    rows: int = 256
+    rollout: int = 3
+    rate_weight: float = 0.05
+    rate: float = 1e-3
+
+
+def finetune_lif(
+    net: LIFNetwork,
+    latents_NTD: Tensor,
+    actions_NTA: Tensor,
+    config: LIFTraining,
+    *,
+    generator: torch.Generator,
+    report: Callable[[dict[str, float]], None] | None = None,
+) -> None:
+    """Surrogate-gradient fine-tuning on real rollouts: latents (N, H+1, D) of the dense teacher and actions (N, H, A).
+
+    L = sum_k |z_hat[k] - z[k]|^2 / |z[1] - z[0]|^2 + rate_weight * mean spikes per neuron and time step
+    """
+    optimizer = torch.optim.AdamW(net.parameters(), config.rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.rate, total_steps=config.steps, pct_start=0.1)
+    scale = (latents_NTD[:, 1:] - latents_NTD[:, :-1]).square().mean()
+    n, frames = latents_NTD.shape[:2]
+    for step in range(config.steps):
+        pick = torch.randint(n, (config.rows,), generator=generator)
+        start = torch.randint(frames - config.rollout, (config.rows,), generator=generator)
+        z = latents_NTD[pick, start]
+        error, rate = z.new_zeros(()), z.new_zeros(())
+        for k in range(config.rollout):
+            run = net(torch.cat([z, actions_NTA[pick, start + k]], -1))
+            z = z + run.change_RD
+            error = error + (z - latents_NTD[pick, start + k + 1]).square().mean() / scale
+            rate = rate + sum(s.mean() for s in run.spikes) / (2 * net.config.time_steps * config.rollout)
+        loss = error / config.rollout + config.rate_weight * rate
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        if report:
+            report({"step": step + 1, "error": float(error.detach()) / config.rollout, "rate": float(rate.detach())})

@@ -1,0 +1,185 @@
+"""Pairing, resume, agreement, the Lava arm on the shipped networks."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from experiments import pool
+from experiments.agreement import agreement
+from experiments.bundle import load_bundle
+from experiments.collect import arm_row, group
+from experiments.get_cost import CostModel
+from experiments.jobs import EPISODE_SEED, Job, make_ledger, make_predictor, run_job, scale_thresholds
+from experiments.lava_arm import program_of, run_lava_arm
+from experiments.output import write_json
+from experiments.plan_of import RESULTS, chosen_of, jobs_of, reduced_budgets
+from experiments.record import record_plans
+from experiments.stats import paired, wilson
+from lava_procs import compare, replay
+from spec import artifact as artifact_file
+from worldmodel.predictor import DensePredictor
+from worldmodel.tasks import make_world
+
+TASK = "planar-reach"
+
+
+def job(arm: str, **changes: object) -> Job:
+    planner = load_bundle(TASK).model.planner.at(samples=16, iterations=2, horizon=4)
+    base = Job(task=TASK, arm=arm, role="headline", planner=planner, episodes=8, count=8)
+    return replace(base, **changes)  # type: ignore[arg-type]
+
+
+def test_shards_are_the_whole() -> None:
+    whole = run_job(job("int8"))
+    parts = [run_job(job("int8", first=f, count=4)) for f in (0, 4)]
+    assert whole["distance"] == parts[0]["distance"] + parts[1]["distance"]
+    jobs = [job("int8", first=f, count=4) for f in (0, 4)]
+    merged = group(parts, jobs)[0].ledger
+    alone = group([whole], [job("int8")])[0].ledger
+    assert merged is not None and alone is not None and merged.rows("batched") == alone.rows("batched")
+
+
+def test_finished_shards_are_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = [job("random", count=8)]
+    console = Console(quiet=True)
+    first = pool.run_jobs(jobs, tmp_path, console=console, workers=1)
+
+    def explode(*_: object) -> None:
+        raise AssertionError("a finished shard was run again")
+
+    monkeypatch.setattr(pool, "run_job", explode)
+    assert pool.run_jobs(jobs, tmp_path, console=console, workers=1) == first
+
+
+def test_ledger_of_the_loop_is_exact() -> None:
+    run = group([run_job(job("int8"))], [job("int8")])[0]
+    row = arm_row(run, None)
+    model = load_bundle(TASK).model
+    synapses = sum(linear.weight.numel() for linear in model.predictor.linears())
+    predictor_macs = job("int8").planner.evaluations * synapses
+    world = make_world(TASK)
+    assert row["per_action"]["macs"] == predictor_macs + model.encoder.macs()
+    assert run.ledger is not None and run.ledger.actions == 8 * world.max_steps
+    assert row["equivalents"]["batched"] > row["per_action"]["macs"]
+
+
+def test_agreement_separates_good_from_broken() -> None:
+    """int8 ranks like dense; a sigma-delta network with absurd thresholds does not."""
+    plans = record_plans(load_bundle(TASK).model, episodes=2, seed=11, every=10)
+    good = job("int8")
+    found = agreement(make_predictor(good), plans, "none", make_ledger(good, make_predictor(good)), elites=8)
+    assert found["spearman"] > 0.95 and found["topk_overlap"] > 0.8 and found["latent_nmse"] < 0.05
+    broken = job("delta", threshold=200.0)
+    lost = agreement(make_predictor(broken), plans, "none", make_ledger(broken, make_predictor(broken)), elites=8)
+    assert lost["spearman"] < 0.7 and lost["latent_nmse"] > 0.5
+    assert lost["density"]["total"] < 0.2
+
+
+@pytest.fixture(scope="module")
+def short_plan():
+    """One recorded plan, thinned to 6 candidates."""
+    plans = record_plans(load_bundle(TASK).model, episodes=1, seed=EPISODE_SEED, every=20)
+    thin = {"candidates_NISHA": plans.candidates_NISHA[:, :, :6], "latents_NISHD": plans.latents_NISHD[:, :, :6]}
+    return replace(plans, **thin, cost_NIS=plans.cost_NIS[:, :, :6])
+
+
+@pytest.mark.parametrize("axis", ["none", "rollout", "order", "mean", "iteration"])
+def test_lava_repeats_the_reference_on_every_axis(axis: str, short_plan, tmp_path: Path) -> None:
+    found = run_lava_arm(load_bundle(TASK).artifact, short_plan, axis=axis, workdir=tmp_path, timeout_s=120)
+    assert found["values_compared"] > 50_000 and found["values_different"] == 0
+
+
+def test_one_weight_bit_is_noticed(short_plan, tmp_path: Path) -> None:
+    """The comparison fails when a single weight differs in its lowest bit."""
+    artifact = load_bundle(TASK).artifact
+    passes, reference = program_of(artifact, short_plan, axis="rollout", iterations=1)
+    hidden = artifact.layers[1]
+    column = int(np.abs(reference.messages["code"]).sum(0).argmax())
+    weight = hidden.weight.copy()  # type: ignore[union-attr]
+    weight[0, column] ^= 1
+    flipped = replace(artifact, layers=(artifact.layers[0], replace(hidden, weight=weight), *artifact.layers[2:]))
+    path = artifact_file.save(flipped, tmp_path / "flipped.safetensors")
+    assert compare(reference, replay(path, passes, timeout_s=120, workdir=tmp_path)).values_different > 0
+
+
+def test_program_follows_the_batched_predictor(short_plan) -> None:
+    """Passes one by one on a single instance give the latents of the batched predictor, on every axis."""
+    artifact = load_bundle(TASK).artifact
+    from experiments.agreement import rerun
+    from snn.delta_predictor import DeltaPredictor
+
+    for axis in ("none", "rollout", "mean", "iteration", "order"):
+        ledger = make_ledger(job("delta", axis=axis), make_predictor(job("delta", axis=axis)))
+        batched = rerun(DeltaPredictor(artifact), short_plan, axis, ledger)[0, :2, :, -1] / artifact.scales["latent"]
+        _, trace = program_of(artifact, short_plan, axis=axis)
+        start = (short_plan.latent_ND[0] / artifact.scales["latent"]).round().numpy()
+        changes = trace.value.shape[0]
+        horizon, samples = short_plan.candidates_NISHA.shape[3], 6
+        means = {"mean": (1, 1), "iteration": (1, 0)}.get(axis, (0, 0))
+        row = 0
+        for i in range(2):
+            total = np.tile(start, (samples, 1))
+            order = short_plan.candidates_NISHA[0, i, :, 0, 0].argsort().tolist() if axis == "order" else range(samples)
+            for _ in range(horizon):
+                row += means[i]
+                for s in order:
+                    total[s] += trace.value[row]
+                    row += 1
+            np.testing.assert_array_equal(total, batched[i].double().round().numpy())
+        assert row == changes
+
+
+def test_get_cost_follows_the_planner_contract(short_plan) -> None:
+    model = load_bundle(TASK).model
+    world = make_world(TASK)
+    episodes = world.sample(1, np.random.default_rng(EPISODE_SEED))
+    info = {
+        "image": world.render(episodes.start_NP, episodes.layout_NL),
+        "goal": world.render(episodes.goal_NP, episodes.layout_NL),
+    }
+    cost = CostModel(model.encoder, DensePredictor(model.predictor)).get_cost(info, short_plan.candidates_NISHA[:1, 0])
+    np.testing.assert_allclose(cost.numpy(), short_plan.cost_NIS[:1, 0].numpy(), rtol=1e-3)
+
+
+def test_every_role_is_planned() -> None:
+    jobs = jobs_of(TASK, RESULTS)
+    assert {j.arm for j in jobs if j.role == "headline"} == {"random", "oracle", "dense", "int8", "delta", "lif"}
+    headline = [j for j in jobs if j.role == "headline" and j.arm == "dense"]
+    assert sum(j.count for j in headline) == 900 and {j.seed for j in headline} == {0, 1, 2}
+    full = load_bundle(TASK).model.planner
+    assert all(b.evaluations <= 0.05 * full.evaluations * 1.05 for b in reduced_budgets(full))
+
+
+def test_thresholds_scale_but_never_below_a_message() -> None:
+    artifact = load_bundle(TASK).artifact
+    tiny = scale_thresholds(artifact, 1e-6)
+    assert all(layer.threshold_lsb == 1 << layer.shift for layer in tiny.layers[:-1])
+    axis, factor = chosen_of(TASK)
+    assert axis in ("none", "mean", "rollout", "order", "iteration") and factor > 0
+
+
+@given(st.integers(0, 50), st.integers(1, 50))
+@settings(max_examples=30)
+def test_wilson_holds_the_share(successes: int, more: int) -> None:
+    low, high = wilson(successes, successes + more)
+    assert 0 <= low <= successes / (successes + more) <= high <= 1
+
+
+def test_paired_interval_by_hand() -> None:
+    """Differences 0, 1, 0, 1 over four episodes: mean .5, sd .5774, half width 1.96 * .5774 / 2 = .5658."""
+    low, high = paired(np.array([[0.0, 1, 1, 1]]), np.array([[0.0, 0, 1, 0]]))
+    assert low == pytest.approx(0.5 - 0.5658, abs=1e-3) and high == pytest.approx(0.5 + 0.5658, abs=1e-3)
+
+
+def test_results_are_strict_json(tmp_path: Path) -> None:
+    with pytest.raises(ValueError):
+        write_json(tmp_path / "x.json", {"a": float("nan")})
+    assert json.loads(json.dumps(run_job(job("random"))))["success"]

@@ -1,0 +1,112 @@
+"""Bad input ends in one line that says what, where and the remedy, exit code 2, and nothing half-written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from experiments.cli import main
+from worldmodel.checkpoint import shipped
+
+PLAN = ["plan", "--task", "two-room", "--arm", "dense", "--episodes", "4"]
+
+
+def refused(args: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    with pytest.raises(SystemExit) as stop:
+        main(args)
+    assert stop.value.code == 2
+    line = capsys.readouterr().err.strip()
+    assert line.startswith("spikeplan: ") and "\n" not in line and "Traceback" not in line
+    return line
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (["plan", "--task", "three-room", "--arm", "dense"], "use one of two-room"),
+        (["plan", "--task", "two-room", "--arm", "quantum"], "use one of random, oracle"),
+        (["plan", "--task", "two-room", "--arm", "delta", "--axis", "time"], "use one of none, rollout"),
+        (["plan", "--task", "two-room", "--arm", "dense", "--axis", "mean"], "--axis goes with --arm delta"),
+        (["plan", "--task", "two-room", "--arm", "dense", "--elites", "65"], "elites 65 exceed samples 64"),
+        (["plan", "--task", "two-room", "--arm", "dense", "--horizon", "0"], "horizon 0 must be at least 1"),
+        (["plan", "--task", "two-room", "--arm", "dense", "--episodes", "-3"], "-3 must be at least 1"),
+    ],
+)
+def test_impossible_requests(
+    args: list[str], expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert expected in refused([*args, "--out", str(out)], capsys)
+    assert not out.exists()
+
+
+def test_unwritable_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    blocker = tmp_path / "file"
+    blocker.write_text("")
+    assert "choose another --out" in refused([*PLAN, "--out", str(blocker / "sub")], capsys)
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated", "foreign"])
+def test_bad_checkpoint(damage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "model.safetensors"
+    if damage == "truncated":
+        path.write_bytes(shipped("two-room").read_bytes()[:1000])
+    if damage == "foreign":
+        path.write_bytes(shipped("two-room").with_suffix("").with_suffix(".delta.safetensors").read_bytes())
+    line = refused([*PLAN, "--out", str(tmp_path / "out"), "--checkpoint", str(path)], capsys)
+    assert "model.safetensors" in line and "train" in line
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated", "foreign", "other task"])
+def test_bad_artifact(damage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "net.safetensors"
+    good = shipped("two-room").with_suffix("").with_suffix(".delta.safetensors").read_bytes()
+    other = shipped("planar-reach").with_suffix("").with_suffix(".delta.safetensors").read_bytes()
+    content = {"truncated": good[: len(good) // 2], "foreign": shipped("two-room").read_bytes(), "other task": other}
+    if damage != "missing":
+        path.write_bytes(content[damage])
+    args = ["plan", "--task", "two-room", "--arm", "delta", "--episodes", "4", "--artifact", str(path)]
+    assert "net.safetensors" in refused([*args, "--out", str(tmp_path / "out")], capsys)
+    if damage != "other task":
+        assert "net.safetensors" in refused(["check", str(path)], capsys)
+
+
+def test_check_says_what_fits(capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(shipped("two-room").with_suffix("").with_suffix(".delta.safetensors"))
+    for target, code in (("loihi2", 0), ("loihi1", 1)):
+        with pytest.raises(SystemExit) as stop:
+            main(["check", path, "--target", target])
+        assert stop.value.code == code
+    assert "binary spikes" in capsys.readouterr().out.replace("\n", " ")
+
+
+def test_events_info(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clip = Path(__file__).resolve().parents[2] / "shared/recordings/davis.aedat4"
+    if not clip.exists():
+        pytest.skip("shared/recordings/davis.aedat4 is not beside this checkout")
+    main(["events", "info", str(clip), "--json"])
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["events"], facts["frames"], facts["imu"]) == (117_667, 3, 130)
+    assert facts["offset_us"] == {"imu": 678, "frames": 2954}
+    empty = tmp_path / "empty.aedat4"
+    empty.touch()
+    assert "empty.aedat4" in refused(["events", "info", str(empty)], capsys)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arm", ["delta", "lif", "oracle"])
+def test_plan_one_arm(arm: str, tmp_path: Path) -> None:
+    """A real closed loop: better than chance, with the main job's fields and a ledger that adds up."""
+    main(["plan", "--task", "planar-reach", "--arm", arm, "--episodes", "12", "--seed", "1", "--out", str(tmp_path)])
+    found = json.loads((tmp_path / "summary.json").read_text())["tasks"]["planar-reach"]["arms"][arm]
+    assert found["episodes"] == 12 and found["success"] >= 0.5
+    assert found["ci95"][0] < found["success"] <= found["ci95"][1]
+    if arm == "oracle":
+        assert found["synops_per_action"] is None
+    else:
+        floor = 10 * found["neuron_updates_per_action"]
+        assert found["synop_equivalents_per_action"] >= found["synops_per_action"] + floor
+    assert not (tmp_path / "parts").exists()
