@@ -58,14 +58,16 @@ class Bundle:
     def narrow(self) -> ResidualPredictor:
         return load_narrow(self.stem.with_suffix(".narrow.safetensors"))
 
-    def digest(self) -> str:
-        """Of all files: a cached result is void when one of them changes."""
+    def digest(self, arm: str) -> str:
+        """Of the files that an arm reads: a cached result is void when one of them changes."""
+        files = [self.model_path]
+        files += [self.artifact_path] if arm == "delta" else []
+        files += [self.stem.with_suffix(f".{arm}.safetensors")] if arm in ("lif", "narrow") else []
         sha = hashlib.sha256()
-        for path in sorted(
-            {self.model_path, self.artifact_path, *self.stem.parent.glob(f"{self.stem.name}.*.safetensors")}
-        ):
-            if path.is_file():
-                sha.update(path.read_bytes())
+        for path in files:
+            if not path.is_file():
+                raise UserError(f"{path}: no such file; make it with `spikeplan train TASK`")
+            sha.update(path.read_bytes())
         return sha.hexdigest()
 
 

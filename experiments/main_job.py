@@ -17,20 +17,16 @@ import numpy as np
 from rich.console import Console
 
 import energy
-from experiments.agreement import agreement
 from experiments.bundle import load_bundle
 from experiments.collect import Run, arm_row, energy_rows, front_rows, group
 from experiments.events_slice import write_events
-from experiments.jobs import EPISODE_SEED, Job, make_ledger, make_predictor, one_thread, scale_thresholds
-from experiments.lava_arm import run_lava_arm
-from experiments.model_checks import gates_row
+from experiments.jobs import EPISODE_SEED, one_thread
 from experiments.output import open_output, versions, write_json
-from experiments.plan_of import TASKS, Size, chosen_of, jobs_of
-from experiments.pool import progress_bar, run_jobs
-from experiments.record import record_plans
+from experiments.plan_of import TASKS, Size, jobs_of
+from experiments.pool import run_each, run_jobs
 from experiments.report import print_table, write_report
 from experiments.summary import summarise
-from spec.ledger import AXES
+from experiments.task_checks import CHECKS, run_check
 from worldmodel.tasks import make_world
 
 
@@ -47,18 +43,11 @@ def run_main(name: str, size: Size, out: Path, console: Console) -> dict[str, An
     cpu = energy.measure_peak()
     rows: list[dict[str, Any]] = []
     runs = group(results, jobs)
-    with progress_bar(console) as bar:
-        step = bar.add_task("agreement, Lava, energy", total=len(tasks) * 4)
-        for task in tasks:
-            mine = [run for run in runs if run.job.task == task]
-            rows += arm_rows(mine, cpu)
-            bar.advance(step)
-            rows += agreement_rows(task)
-            bar.advance(step)
-            rows += lava_rows(task, out)
-            bar.advance(step)
-            rows += [thresholds_row(task), layers_row(task), gates_row(task, checked=task in TASKS)]
-            bar.advance(step)
+    for task in tasks:
+        rows += arm_rows([run for run in runs if run.job.task == task], cpu)
+    arguments = [(kind, task, str(out)) for task in tasks for kind in CHECKS if kind != "gates" or task in TASKS]
+    for found in run_each(run_check, arguments, console=console, label="agreement, Lava, gates"):
+        rows += found
     write_events(out / "events.npz")
     temporary = out / "metrics.jsonl.part"
     temporary.write_text("".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
@@ -113,45 +102,6 @@ def episode_row(run: Run) -> dict[str, Any]:
         "start": episode.start_NP[0].tolist(), "goal": episode.goal_NP[0].tolist(),
         "layout": episode.layout_NL[0].tolist(), "success": bool(run.success_KN[0, 0]),
     }  # fmt: skip
-
-
-def agreement_rows(task: str, *, episodes: int = 6, every: int = 5) -> list[dict[str, Any]]:
-    """Every arm and axis on the same plans, recorded by the dense planner on reported episodes."""
-    bundle = load_bundle(task)
-    plans = record_plans(bundle.model, episodes=episodes, seed=EPISODE_SEED, every=every)
-    axis, factor = chosen_of(task)
-    rows = []
-    arms = [("int8", "none"), ("lif", "none"), ("narrow", "none"), *[("delta", a) for a in AXES]]
-    for arm, on in arms:
-        job = Job(task=task, arm=arm, role="agreement", planner=bundle.model.planner, episodes=1, count=1, axis=on,
-                  threshold=factor if arm == "delta" else None)  # fmt: skip
-        predictor = make_predictor(job)
-        found = agreement(predictor, plans, on, make_ledger(job, predictor), elites=bundle.model.planner.elites)
-        rows.append({"kind": "agreement", "task": task, "arm": arm, "axis": on, "headline": on == axis, **found})
-    return rows
-
-
-def lava_rows(task: str, out: Path) -> list[dict[str, Any]]:
-    """Recorded plans of the headline network, replayed in Lava: on the headline axis, and on the rollout axis, where
-    activations fall as well as rise, so that hidden layers send negative messages too."""
-    bundle = load_bundle(task)
-    axis, factor = chosen_of(task)
-    artifact = scale_thresholds(bundle.artifact, factor)
-    plans = record_plans(bundle.model, episodes=1, seed=EPISODE_SEED, every=bundle.model.planner.horizon)
-    rows = []
-    for on in dict.fromkeys((axis, "rollout")):
-        began = time.monotonic()
-        found = run_lava_arm(artifact, plans, axis=on, workdir=out / "lava" / f"{task}-{on}")
-        rows.append({"kind": "lava", "task": task, "seconds": time.monotonic() - began, **found})
-    return rows
-
-
-def thresholds_row(task: str) -> dict[str, Any]:
-    return {"kind": "thresholds", "task": task, **load_bundle(task).artifact.provenance["thresholds"]}
-
-
-def layers_row(task: str) -> dict[str, Any]:
-    return {"kind": "layers", "task": task, "layers": load_bundle(task).artifact.provenance["layers"]["layers"]}
 
 
 def break_even_rows(task: str) -> list[dict[str, Any]]:

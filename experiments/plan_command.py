@@ -13,11 +13,11 @@ from rich.table import Table
 from experiments.bundle import load_bundle
 from experiments.collect import arm_row, group
 from experiments.jobs import ARMS, EPISODE_SEED, Job, one_thread
-from experiments.main_job import lava_rows
 from experiments.output import open_output, versions, write_json
 from experiments.plan_of import chosen_of, shards
 from experiments.pool import run_jobs
 from experiments.summary import arm_summary
+from experiments.task_checks import lava_rows
 from spec.errors import UserError
 from spec.ledger import AXES
 from worldmodel.tasks import make_world

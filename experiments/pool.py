@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,12 @@ def progress_bar(console: Console) -> Progress:
 def run_jobs(jobs: Sequence[Job], parts: Path, *, console: Console, workers: int | None = None) -> list[dict[str, Any]]:
     """Results in the order of `jobs`. Heavy jobs start first, so that no core waits at the end."""
     parts.mkdir(parents=True, exist_ok=True)
-    digests: dict[tuple[str, str | None, str | None], str] = {}
+    digests: dict[tuple[str | None, ...], str] = {}
     paths = []
     for job in jobs:
-        key = (job.task, job.checkpoint, job.artifact)
+        key = (job.task, job.arm, job.checkpoint, job.artifact)
         if key not in digests:
-            digests[key] = load_bundle(job.task, checkpoint=job.checkpoint, artifact=job.artifact).digest()
+            digests[key] = load_bundle(job.task, checkpoint=job.checkpoint, artifact=job.artifact).digest(job.arm)
         paths.append(parts / f"{job.key(digests[key])}.json")
     waiting = sorted((i for i in range(len(jobs)) if not paths[i].exists()), key=lambda i: -jobs[i].weight)
     workers = workers or os.cpu_count() or 1
@@ -50,3 +50,17 @@ def run_jobs(jobs: Sequence[Job], parts: Path, *, console: Console, workers: int
                     bar.update(task, advance=jobs[i].weight, description=f"{jobs[i].task} {jobs[i].arm} {jobs[i].role}")
         bar.update(task, completed=bar.tasks[0].total)
     return [json.loads(path.read_text()) for path in paths]
+
+
+def run_each(
+    function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]], *, console: Console, label: str
+) -> list[Any]:
+    """`function(*args)` for each args in processes of their own, one thread each; results in order."""
+    with progress_bar(console) as bar:
+        task = bar.add_task(label, total=len(arguments))
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(os.cpu_count() or 1, mp_context=context, initializer=one_thread) as pool:
+            futures = [pool.submit(function, *args) for args in arguments]
+            for future in futures:
+                future.add_done_callback(lambda _: bar.advance(task))
+            return [future.result() for future in futures]

@@ -31,7 +31,7 @@ class Plans:
 
     def rollouts(self) -> Rollouts:
         """Every iteration as a record of its own."""
-        n, i = self.candidates_NISHA.shape[:2]
+        i = self.candidates_NISHA.shape[1]
         return Rollouts(
             self.latent_ND.repeat_interleave(i, 0), self.goal_ND.repeat_interleave(i, 0),
             self.candidates_NISHA.flatten(0, 1), self.latents_NISHD.flatten(0, 1),

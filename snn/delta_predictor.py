@@ -78,7 +78,7 @@ class DeltaPredictor:
             state.mean_latent = self.encode(latent_BD)[:, None]
             state.mean_actions = self.encode_action(candidates_BSHA.mean(1, keepdim=True))
         if axis == "order":
-            state.order = candidates_BSHA[:, :, 0, 0].argsort(1)
+            state.order = candidates_BSHA[:, :, 0, 0].argsort(dim=1, stable=True)  # clipped actions tie
         return state
 
     def step(

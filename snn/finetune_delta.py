@@ -101,8 +101,8 @@ class DeltaChain(nn.Module):
     def rollout(
         self, z_BD: Tensor, actions_BSHA: Tensor, mean_BHA: Tensor | None, mean_share: float = 0.0
     ) -> tuple[Tensor, Tensor]:
-        """Latents (B, S, H, D) and messages per candidate pass (layers,). `mean_BHA` None: axis `none`; else axis `mean`,
-        its own pass counted with weight `mean_share` = 1 / S."""
+        """Latents (B, S, H, D) and messages per candidate pass (layers,). `mean_BHA` None: axis `none`; else axis
+        `mean`, its own pass counted with weight `mean_share` = 1 / S."""
         b, s, horizon, _ = actions_BSHA.shape
         refs = [z_BD.new_zeros(b, 1, n) for n in self.widths]
         z, zm = z_BD[:, None].expand(-1, s, -1), z_BD[:, None]

@@ -12,7 +12,6 @@ Shapes: R rows, N neurons, T time steps.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -94,11 +93,14 @@ class LIFPredictor:
 
     def __init__(self, network: LIFNetwork) -> None:
         """Weights are rounded to 8 bits per tensor, as a chip would hold them; membrane arithmetic stays floating."""
-        self.network = copy.deepcopy(network).eval()
+        first, second, out = network.w1, network.w2, network.w3
+        sizes = (first.out_features, second.out_features)
+        self.network = LIFNetwork(first.in_features, sizes, out.out_features, network.config).eval()
         with torch.no_grad():
-            for linear in (self.network.w1, self.network.w2, self.network.w3):
-                unit = linear.weight.abs().max() / WEIGHT_TOP
-                linear.weight.copy_((linear.weight / unit).round() * unit)
+            for mine, theirs in zip((self.network.w1, self.network.w2, self.network.w3), (first, second, out), strict=True):
+                unit = theirs.weight.abs().max() / WEIGHT_TOP
+                mine.weight.copy_((theirs.weight / unit).round() * unit)
+                mine.bias.copy_(theirs.bias)
 
     def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, axis: str = "none", previous: Any = None) -> None:
         if axis not in self.axes:

@@ -75,7 +75,9 @@ def _make_chain(
     latent_scale: float = 1.0,
     action_scale: float = 1.0,
 ) -> Artifact:
-    layers = [Layer(name="code", kind="delta", n_in=sizes[0], n_out=sizes[0], threshold_lsb=thresholds[0], shift=shifts[0])]
+    layers = [
+        Layer(name="code", kind="delta", n_in=sizes[0], n_out=sizes[0], threshold_lsb=thresholds[0], shift=shifts[0])
+    ]
     for i, (n_in, n_out) in enumerate(pairwise(sizes), 1):
         last = i == len(sizes) - 1
         layers.append(
@@ -116,6 +118,10 @@ def make_predictor() -> Callable[..., Any]:
         with torch.no_grad():
             for linear in predictor.linears()[:-1]:
                 linear.weight.mul_(2.0)
-        return predictor, torch.randn(4000, latent, generator=generator), torch.rand(4000, action, generator=generator) - 0.5
+        return (
+            predictor,
+            torch.randn(4000, latent, generator=generator),
+            torch.rand(4000, action, generator=generator) - 0.5,
+        )
 
     return make

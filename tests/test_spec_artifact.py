@@ -97,7 +97,10 @@ def float_weight(header, tensors):
         (lambda h, t: h.pop("edges"), "damaged.*edges"),
         (lambda h, t: h["layers"][1].pop("kind"), "damaged.*kind"),
         (lambda h, t: h["layers"][1].update(colour=1), "damaged.*colour"),
-        (lambda h, t: h["layers"][1].update(threshold_lsb=255), r"layer 'h1': threshold_lsb 255 is below 2\*\*shift = 256"),
+        (
+            lambda h, t: h["layers"][1].update(threshold_lsb=255),
+            r"layer 'h1': threshold_lsb 255 is below 2\*\*shift = 256",
+        ),
         (lambda h, t: h["layers"][0].update(threshold_lsb=1), "layer 'code': threshold_lsb 1 is below"),
         (lambda h, t: h["layers"][1].update(kind="lif"), "layer 'h1': kind 'lif'"),
         (lambda h, t: h["layers"][1].update(act="gelu"), "layer 'h1': activation 'gelu'"),

@@ -14,7 +14,6 @@ from worldmodel.predictor import DensePredictor, ResidualPredictor, TrueStatePre
 from worldmodel.tasks import make_world
 
 
-
 def oracle(task: str, config: CEMConfig) -> tuple:
     world = make_world(task)
     planner = CEMPlanner(
@@ -49,7 +48,13 @@ def test_noise_is_paired_whatever_the_blocks_and_shards():
         assert all((a == b).all() for a, b in zip(whole, again, strict=True)), block
     shards = [
         run_episodes(
-            world, TrueLatent(), planner, episodes.take(slice(a, b)), seed=5, block=2, noise_rows=(a, len(whole.success_N))
+            world,
+            TrueLatent(),
+            planner,
+            episodes.take(slice(a, b)),
+            seed=5,
+            block=2,
+            noise_rows=(a, len(whole.success_N)),
         )
         for a, b in ((0, 4), (4, 7))
     ]
@@ -76,9 +81,7 @@ def test_candidate_zero_is_the_mean():
     episodes = world.sample(3, np.random.default_rng(0))
     latent, goal = (TrueLatent()(pose, episodes.layout_NL) for pose in (episodes.start_NP, episodes.goal_NP))
     warm = torch.rand(3, 3, 2) * 0.1 - 0.05
-    action, mean, trace = planner.plan(
-        latent, goal, planner.noise(3, step_generator(0, 0)), warm, record=True
-    )
+    action, mean, trace = planner.plan(latent, goal, planner.noise(3, step_generator(0, 0)), warm, record=True)
     before = [warm, *trace.mean_IBVA[:-1]]
     for candidates, expected in zip(trace.candidates_IBSHA, before, strict=True):
         assert (candidates[:, 0] == planner.expand(expected)).all()
@@ -125,7 +128,10 @@ def test_warm_start_shifts_by_one_control_step(horizon, chunk, plan, expected):
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        *(({name: 0}, f"{name} 0 must be at least 1") for name in ("samples", "iterations", "elites", "horizon", "chunk")),
+        *(
+            ({name: 0}, f"{name} 0 must be at least 1")
+            for name in ("samples", "iterations", "elites", "horizon", "chunk")
+        ),
         ({"samples": 4, "elites": 5}, "elites 5 exceed samples 4; lower"),
         ({"energy": "l3"}, "energy 'l3'"),
         ({"reduce": "max"}, "reduce 'max'"),

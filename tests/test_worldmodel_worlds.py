@@ -133,7 +133,7 @@ def test_two_room_image_shows_robot_and_door():
     mass = robot.sum((1, 2))
     assert (robot.sum(1) @ axis) / mass == pytest.approx(pose[:, 0], abs=1e-3)
     assert (robot.sum(2) @ axis) / mass == pytest.approx(pose[:, 1], abs=1e-3)
-    opening = 1 - wall[:, :, 15]
+    opening = 1 - wall[:, :, 15] / wall[:, :1, 15]
     assert opening.sum(1) / 32 == pytest.approx(2 * DOOR_HALF_WIDTH, abs=1e-3)
     assert (opening @ axis) / opening.sum(1) == pytest.approx(layout[:, 0], abs=1e-3)
     assert (wall[:, :, :14] == 0).all()
@@ -163,7 +163,7 @@ def test_a_slow_joint_changes_the_image_smoothly():
     world = PlanarReachWorld()
     pose = np.random.default_rng(4).uniform(-np.pi, np.pi, (40, 2))
     step = 0.1 * (2 / 48) / 0.9
-    change = np.abs(world.render(pose + [step, 0]) - world.render(pose))
+    change = np.abs(world.render(pose + np.array([step, 0.0])) - world.render(pose))
     assert (change.max((1, 2, 3)) > 0.02).all()
     assert change.max() < 0.2
 

@@ -7,6 +7,7 @@ Longer training lowers the loss and can ruin the latent as a metric, so the loss
 from __future__ import annotations
 
 import os
+import pickle
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -185,7 +186,11 @@ def train(
     trainer = Trainer(config)
     unfinished = out / "unfinished.pt" if out else None
     if unfinished and unfinished.exists():
-        trainer.restore(torch.load(unfinished, weights_only=False))
+        try:
+            state = torch.load(unfinished, weights_only=False)
+        except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
+            raise UserError(f"{unfinished}: damaged ({str(error).splitlines()[0]}); remove it to start over") from error
+        trainer.restore(state)
     began = time.monotonic()
     while trainer.step < config.steps:
         row: dict[str, Any] = {"step": trainer.step + 1, **trainer.train_step()}

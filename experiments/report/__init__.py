@@ -1,4 +1,4 @@
-"""The report of one results directory: `write_report(out)` and a table for the terminal, `print_table(summary, console)`."""
+"""The report of a results directory, `write_report(out)`, and its table, `print_table(summary, console)`."""
 
 from experiments.report.html import write_report
 from experiments.report.terminal import print_table

@@ -5,16 +5,17 @@ Each function takes the results and a task and returns a Figure, or None where t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
 from experiments.report import style
 from experiments.report.front import COST, devices, equivalents, families, full_success, joules, pareto, success
 from experiments.report.results import Record, Results, finite, interval, mapping, positive, sequence
 
+CLOSE = 0.2  # how far below the full dense success the right panel of a front reaches
 PHASES = ("encoder", "events", "predictor", "evaluation", "selection", "host")
 PHASE_COLOURS = (style.BLACK, style.ORANGE, style.BLUE, style.GREEN, style.SKY, style.LIGHT)
 
@@ -42,25 +43,19 @@ def _dots(rows: Sequence[tuple[str, Record, tuple[str, str]]], line: float | Non
         return None
     figure, [[axes]] = style.blank(height=0.65 + 0.24 * len(rows), width=5.2)
     for place, (_, row, (colour, marker)) in enumerate(rows):
-        _whisker(axes, success(row) or 0.0, place, interval(row.get("ci95")), colour, horizontal=True)
-        axes.plot(success(row), place, marker, color=colour, markersize=5)
+        ends = interval(row.get("ci95"))
+        if ends is not None:
+            axes.plot(ends, (place, place), color=colour, linewidth=1.1, solid_capstyle="butt")
+        axes.plot(success(row) or 0.0, place, marker, color=colour, markersize=5)
     if line is not None:
         axes.axvline(line, color=style.GREY, linewidth=0.8, linestyle="--")
-        axes.text(line, -0.75, name, color=style.GREY, fontsize=7, ha="center", va="bottom")
+        above = axes.get_xaxis_transform()
+        axes.text(line, 1.01, name, color=style.GREY, fontsize=7, ha="center", va="bottom", transform=above)
     axes.set_yticks(range(len(rows)), [label for label, *_ in rows])
-    axes.set_ylim(len(rows) - 0.4, -0.8)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
     style.success_axis(axes, horizontal=True)
     axes.set_xlabel("success rate (Wilson 95 % interval)")
     return figure
-
-
-def _whisker(axes: Axes, x: float, y: float, ends: Any, colour: str, *, horizontal: bool = False) -> None:
-    if ends is None:
-        return
-    if horizontal:
-        axes.plot(ends, (y, y), color=colour, linewidth=1.1, solid_capstyle="butt")
-    else:
-        axes.plot((x, x), ends, color=colour, linewidth=0.6, alpha=0.55, solid_capstyle="butt", zorder=1)
 
 
 def front_figure(results: Results, task: str) -> Figure | None:
@@ -68,63 +63,92 @@ def front_figure(results: Results, task: str) -> Figure | None:
     rows = [r for r in results.front(task) if equivalents(r) is not None and success(r) is not None]
     if not rows:
         return None
-    figure, [[axes]] = style.blank(height=3.5)
     right = max(equivalents(r) or 0.0 for r in rows) * 1.6
     dense, spikes = families(rows)
-    _stairs(axes, pareto(dense, equivalents), equivalents, right, style.BLUE, "-", "dense family: front")
-    for schedule, dash in (("interleaved", "-"), ("sequential", ":")):
-        part = [r for r in spikes if (r.get("schedule") or "interleaved") == schedule]
-        name = f"spiking, {schedule}: front"
-        _stairs(axes, pareto(part, equivalents), equivalents, right, style.VERMILLION, dash, name)
-    seen: set[str] = set()
-    for row in rows:
-        cost, arm = equivalents(row) or 0.0, str(row.get("arm"))
-        sequential = row.get("schedule") == "sequential"
-        label = f"{arm}, sequential" if sequential else arm
-        colour, marker = style.look(style.ARM, arm)
-        _whisker(axes, cost, 0.0, interval(row.get("ci95")), colour)
-        _point(axes, cost, row, colour, marker, None if label in seen else label)
-        seen.add(label)
-    _reference(axes, full_success(results, task))
-    style.log_cost(axes, "synop-equivalents per action, whole loop (1 MAC = 1; 1 neuron update = 10)")
-    style.success_axis(axes)
-    _legend(figure)
-    return figure
+
+    def draw(axes: Axes) -> None:
+        _stairs(axes, pareto(dense, equivalents), equivalents, right, style.BLACK, "-", "front, dense family")
+        for schedule, dash in (("interleaved", "-"), ("sequential", ":")):
+            part = [r for r in spikes if (r.get("schedule") or "interleaved") == schedule]
+            name = f"front, spiking, {schedule}"
+            _stairs(axes, pareto(part, equivalents), equivalents, right, style.VERMILLION, dash, name)
+        seen: set[str] = set()
+        for row in rows:
+            cost, arm = equivalents(row) or 0.0, str(row.get("arm"))
+            label = f"{arm}, sequential" if row.get("schedule") == "sequential" else arm
+            _point(axes, cost, row, style.look(style.ARM, arm), None if label in seen else label)
+            seen.add(label)
+
+    label = "synop-equivalents per action, whole loop"
+    return _whole_and_close(draw, rows, lambda r: [equivalents(r)], full_success(results, task), label, "")
 
 
 def joules_figure(results: Results, task: str) -> Figure | None:
     """The same in Joules, ledger C: nominal points, and the band from low to high for the points of each front."""
     rows = [r for r in results.front(task) if devices([r]) and success(r) is not None]
+    names = devices(rows)
+    costs = {device: joules(device) for device in names}
+    rows = [r for r in rows if any(cost(r) is not None for cost in costs.values())]
     if not rows:
         return None
-    figure, [[axes]] = style.blank(height=3.5)
-    names = devices(rows)
-    right = max((joules(d)(r) or 0.0 for d in names for r in rows), default=0.0) * 1.6
-    for place, device in enumerate(names):
-        cost, (colour, marker) = joules(device), style.SPARE[place % len(style.SPARE)]
-        chosen = [r for r in rows if cost(r) is not None]
-        best = pareto(chosen, cost)
-        kind = "spiking" if families(chosen)[1] else "dense"
-        _stairs(axes, best, cost, right, colour, "-", None)
-        for row in best:
-            band = mapping(mapping(row.get("joules")).get(device))
-            low, high = positive(band.get("low")), positive(band.get("high"))
-            if low is not None and high is not None:
-                axes.plot((low, high), (success(row),) * 2, color=colour, linewidth=3, alpha=0.22, zorder=1)
-        for order, row in enumerate(chosen):
-            _whisker(axes, cost(row) or 0.0, 0.0, interval(row.get("ci95")), colour)
-            _point(axes, cost(row) or 0.0, row, colour, marker, None if order else f"{device} ({kind})")
-    _reference(axes, full_success(results, task))
-    style.log_cost(axes, "energy per action, whole loop, ledger C, nominal; bands low to high (estimate)", "J")
-    style.success_axis(axes)
-    _legend(figure)
+    right = max(cost(r) or 0.0 for cost in costs.values() for r in rows) * 1.6
+
+    def draw(axes: Axes) -> None:
+        for place, (device, cost) in enumerate(costs.items()):
+            look = style.SPARE[place % len(style.SPARE)]
+            chosen = [r for r in rows if cost(r) is not None]
+            best = pareto(chosen, cost)
+            _stairs(axes, best, cost, right, look[0], "-", None)
+            for row in best:
+                band = mapping(mapping(row.get("joules")).get(device))
+                low, high = positive(band.get("low")), positive(band.get("high"))
+                if low is not None and high is not None:
+                    axes.plot((low, high), (success(row) or 0.0,) * 2, color=look[0], linewidth=3, alpha=0.22, zorder=1)
+            name = f"{device} (spiking)" if families(chosen)[1] else f"{device} (dense)"
+            for order, row in enumerate(chosen):
+                _point(axes, cost(row) or 0.0, row, look, None if order else name)
+
+    label = "energy per action, whole loop, ledger C (estimate)"
+    every = list(costs.values())
+    return _whole_and_close(draw, rows, lambda r: [c(r) for c in every], full_success(results, task), label, "J")
+
+
+def _whole_and_close(
+    draw: Callable[[Axes], None],
+    rows: Sequence[Record],
+    costs: Callable[[Record], list[float | None]],
+    full: float | None,
+    label: str,
+    unit: str,
+) -> Figure:
+    """Left: everything. Right: the same points near the dense planner's full success, where the question is decided."""
+    figure, [[whole, close]] = style.blank(1, 2, height=3.6)
+    for axes in (whole, close):
+        draw(axes)
+        if full is not None:
+            axes.axhline(full, color=style.GREY, linewidth=0.8, linestyle="--", label="dense, full budget")
+        axes.set_xscale("log")
+    style.success_axis(whole)
+    floor = (max(success(r) or 0.0 for r in rows) if full is None else full) - CLOSE
+    near = [c for r in rows if (success(r) or 0.0) >= floor for c in costs(r) if c is not None]
+    if near:
+        close.set_xlim(min(near) / 1.4, max(near) * 1.4)
+    close.set_ylim(floor, 1.01)
+    for axes, title in ((whole, "all points"), (close, "close to the dense planner's success")):
+        style.log_cost(axes, label, unit)
+        axes.set_title(title)
+    figure.legend(*whole.get_legend_handles_labels(), loc="outside lower center", ncols=4, handlelength=1.6)
     return figure
 
 
-def _point(axes: Axes, cost: float, row: Record, colour: str, marker: str, label: str | None) -> None:
-    hollow = row.get("schedule") == "sequential"
-    face = "white" if hollow else colour
-    axes.plot(cost, success(row), marker, color=colour, markerfacecolor=face, markeredgewidth=0.9, label=label)
+def _point(axes: Axes, cost: float, row: Record, look: tuple[str, str], label: str | None) -> None:
+    """One point and its interval; hollow where one candidate at a time walks through the layers."""
+    colour, marker = look
+    ends = interval(row.get("ci95"))
+    if ends is not None:
+        axes.plot((cost, cost), ends, color=colour, linewidth=0.6, alpha=0.45, solid_capstyle="butt", zorder=1)
+    face = "white" if row.get("schedule") == "sequential" else colour
+    axes.plot(cost, success(row) or 0.0, marker, color=colour, markerfacecolor=face, markeredgewidth=0.9, label=label)
 
 
 def _stairs(
@@ -136,24 +160,17 @@ def _stairs(
     axes.step([*x, right], [*y, y[-1]], dash, where="post", color=colour, linewidth=0.9, alpha=0.8, label=label)
 
 
-def _reference(axes: Axes, full: float | None) -> None:
-    if full is not None:
-        axes.axhline(full, color=style.GREY, linewidth=0.8, linestyle="--", label="dense, full budget")
-
-
-def _legend(figure: Figure) -> None:
-    figure.legend(loc="outside right upper", handlelength=1.6)
-
-
 def phase_figure(results: Results, task: str) -> Figure | None:
     """Where the operations of one action go; the floor is what neuron updates cost if no message were ever sent."""
     rows = [r for r in results.of("arm", task) if any(positive(v) for v in mapping(r.get("by_phase")).values())]
     if not rows:
         return None
+    used = {phase for r in rows for phase, v in mapping(r.get("by_phase")).items() if positive(v)}
+    present = {phase: c for phase, c in zip(PHASES, PHASE_COLOURS, strict=True) if phase in used}
     figure, [[axes]] = style.blank(height=1.05 + 0.27 * len(rows))
     for place, row in enumerate(rows):
         left = 0.0
-        for phase, colour in zip(PHASES, PHASE_COLOURS, strict=True):
+        for phase, colour in present.items():
             share = finite(mapping(row.get("by_phase")).get(phase)) or 0.0
             axes.barh(place, share, left=left, height=0.6, color=colour, label=phase if place == 0 else None)
             left += share
@@ -167,9 +184,9 @@ def phase_figure(results: Results, task: str) -> Figure | None:
     axes.plot([], [], "o", color=style.VERMILLION, markerfacecolor="white", label="total, sequential")
     axes.set_yticks(range(len(rows)), [label_of(r) for r in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.xaxis.set_major_formatter(style.EngFormatter(sep=" "))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
     axes.set_xlabel("synop-equivalents per action")
-    _legend(figure)
+    figure.legend(loc="outside right upper", handlelength=1.6)
     return figure
 
 

@@ -77,10 +77,9 @@ def break_even_figure(results: Results, task: str) -> Figure | None:
         axis, best = min(reached.items(), key=lambda item: item[1])
         axes.axvline(best, color=style.GREY, linewidth=0.9, linestyle="--", label=f"reached: {axis} axis, {best:.2f}")
     axes.set_xscale("symlog", linthresh=0.1)
+    style.plain_ticks(axes.xaxis)
     axes.set_yticks(range(len(rows)), [str(r.get("device")) for r in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_xlabel(
-        "messages per synapse and prediction (linear within ±0.1, logarithmic outside); s* ≤ 0: no sparsity helps"
-    )
+    axes.set_xlabel("messages per synapse and prediction; linear within ±0.1, logarithmic outside")
     figure.legend(loc="outside right upper")
     return figure

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from experiments.report import style
 from experiments.report.figures import label_of
@@ -36,7 +39,8 @@ def density_figure(results: Results, task: str) -> Figure | None:
     for place, (arm, axis, share) in enumerate(bars):
         axes.bar(place, share, width=0.62, color=style.look(style.AXIS, axis)[0], hatch="" if arm == "delta" else "///",
                  edgecolor="white")  # fmt: skip
-        axes.text(place, share + 0.015, f"{share:.2f}", ha="center", va="bottom", fontsize=7)
+        ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
+        axes.text(place, share + 0.02, f"{share:.2f}", ha="center", va="bottom", fontsize=7, bbox=ground, zorder=3)
     top = max(1.0, *(share for *_, share in bars))
     axes.axhline(1.0, color=style.BLACK, linewidth=0.9)
     axes.text(len(bars) - 0.45, 1.01, "int8 dense = 1.0", ha="right", va="bottom", fontsize=7)
@@ -106,15 +110,13 @@ def layers_figure(results: Results, task: str) -> Figure | None:
             left.plot(errors[name], place, "o", color=style.BLUE)
     if errors:
         left.set_xscale("log")
+        style.plain_ticks(left.xaxis)
     left.set_yticks(range(len(names)), names)
     left.set_ylim(len(names) - 0.5, -0.5)
     left.set_xlabel("normalised squared error of the layer's output")
     for row, table in rates:
-        colour, marker = style.look(style.AXIS if row.get("arm") == "delta" else style.ARM,
-                                    row.get("axis") if row.get("arm") == "delta" else row.get("arm"))  # fmt: skip
         known = [name for name in names if name in table]
-        right.plot([names.index(n) for n in known], [table[n] for n in known], marker=marker, color=colour,
-                   label=label_of(row))  # fmt: skip
+        right.plot([names.index(n) for n in known], [table[n] for n in known], label=label_of(row), **_line(row))
     right.set_xticks(range(len(names)), names)
     right.set_ylim(bottom=0)
     right.set_ylabel("messages per neuron update")
@@ -130,27 +132,34 @@ def agreement_figure(results: Results, task: str) -> Figure | None:
         return None
     figure, [[ranks, drift]] = style.blank(1, 2, height=0.9 + max(1.4, 0.2 * len(rows)), width_ratios=(1, 1))
     for place, row in enumerate(rows):
-        ranks.plot(*numbers([row.get("spearman")]), place, "o", color=style.BLUE,
-                   label="Spearman of costs" if place == 0 else None)  # fmt: skip
-        ranks.plot(*numbers([row.get("topk_overlap")]), place, "s", color=style.VERMILLION, markerfacecolor="white",
-                   label="overlap of the k elites" if place == 0 else None)  # fmt: skip
+        first = place == 0
+        ranks.plot(*numbers([row.get("spearman")]), place, "o", color=style.BLUE, label="Spearman" if first else None)
+        name = "overlap of elites" if first else None
+        ranks.plot(*numbers([row.get("topk_overlap")]), place, "s", color=style.VERMILLION, mfc="white", label=name)
         by_step = numbers(row.get("nmse_by_step"))
         if any(v > 0 for v in by_step):
-            table, key = (style.AXIS, row.get("axis")) if row.get("arm") == "delta" else (style.ARM, row.get("arm"))
-            colour, marker = style.look(table, key)
-            drift.plot(
-                range(1, len(by_step) + 1), by_step, marker=marker, markersize=3, color=colour, label=label_of(row)
-            )
+            drift.plot(range(1, len(by_step) + 1), by_step, markersize=3, label=label_of(row), **_line(row))
     ranks.axvline(1.0, color=style.GREY, linewidth=0.8, linestyle="--")
+    ranks.set_xlim(left=min(0.0, ranks.get_xlim()[0]))
     ranks.set_yticks(range(len(rows)), [label_of(r) for r in rows])
     ranks.set_ylim(len(rows) - 0.5, -0.5)
     ranks.set_xlabel("agreement with the dense arm")
+    ranks.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, handletextpad=0.2, columnspacing=1.0)
+    drift.set_xlabel("rollout step")
+    drift.xaxis.set_major_locator(MaxNLocator(integer=True))
+    drift.set_ylabel("latent error (nmse)")
     if drift.lines:
         drift.set_yscale("log")
-    drift.set_xlabel("rollout step")
-    drift.set_ylabel("latent error (nmse)")
-    figure.legend(loc="outside right upper")
+        style.plain_ticks(drift.yaxis)
+        figure.legend(*drift.get_legend_handles_labels(), loc="outside right upper")
     return figure
+
+
+def _line(row: Record) -> dict[str, Any]:
+    """How an arm's curve looks: the sigma-delta arm by axis, the others by arm and dashed."""
+    delta = row.get("arm") == "delta"
+    colour, marker = style.look(style.AXIS, row.get("axis")) if delta else style.look(style.ARM, row.get("arm"))
+    return {"color": colour, "marker": marker, "linestyle": "-" if delta else "--"}
 
 
 def thresholds_figure(results: Results, task: str) -> Figure | None:
@@ -161,21 +170,24 @@ def thresholds_figure(results: Results, task: str) -> Figure | None:
     if not rows:
         return None
     figure, [[axes]] = style.blank(height=2.9, width=5.6)
+    chosen = _matching(rows, mapping(found.get("chosen")))
+    told = str((chosen or rows[0]).get("axis"))
     for axis in dict.fromkeys(str(r.get("axis")) for r in rows):
         part = sorted((r for r in rows if str(r.get("axis")) == axis), key=lambda r: finite(r.get("factor")) or 0.0)
         colour, marker = style.look(style.AXIS, axis)
         axes.plot([r["density"] for r in part], [r["success"] for r in part], marker=marker, color=colour, label=axis)
-        for row in part:
-            axes.annotate(f"×{row.get('factor')}", (row["density"], row["success"]), xytext=(3, -8),
-                          textcoords="offset points", fontsize=6, color=colour)  # fmt: skip
-    chosen = _matching(rows, mapping(found.get("chosen")))
+        for row in part if axis == told else []:
+            place = (row["density"], row["success"])
+            axes.annotate(f"× {row.get('factor')}", place, xytext=(-7, -2), textcoords="offset points", ha="right",
+                          fontsize=7, color=colour)  # fmt: skip
     if chosen is not None:
-        axes.plot(chosen["density"], chosen["success"], "o", markersize=11, markerfacecolor="none", color=style.BLACK,
-                  label="chosen")  # fmt: skip
+        axes.plot(
+            chosen["density"], chosen["success"], "o", markersize=11, mfc="none", color=style.BLACK, label="chosen"
+        )
     dense = finite(found.get("dense_success"))
     if dense is not None:
         axes.axhline(dense, color=style.GREY, linewidth=0.8, linestyle="--", label="dense, same episodes")
-    axes.set_xlabel("synops / dense MACs (thresholds scaled by the factor at each point)")
+    axes.set_xlabel("synops / dense MACs")
     axes.set_ylabel("success rate, validation episodes")
     axes.set_xlim(left=0)
     figure.legend(loc="outside right upper")
@@ -199,7 +211,7 @@ def raster_figure(results: Results, task: str) -> Figure | None:
     if not layers:
         return None
     sizes = [max(24, grid.shape[0]) for _, grid in layers]
-    figure, columns = style.blank(len(layers), 1, height=0.7 + 1.25 * len(layers), sharex=True,
+    figure, columns = style.blank(len(layers), 1, height=0.7 + 1.5 * len(layers), sharex=True,
                                   height_ratios=[s**0.5 for s in sizes])  # fmt: skip
     for axes, (name, grid) in zip(columns[:, 0], layers, strict=True):
         axes.imshow(grid, aspect="auto", cmap="binary", interpolation="none", vmin=0, vmax=1, origin="lower",

@@ -1,8 +1,8 @@
 """The front: success against cost, for the dense and for the spiking family, and which of them is ahead.
 
-A point is on its family's front when no cheaper point of the family succeeds as often. *Ahead at equal success* compares
-the cheapest point of each family whose success is within `MARGIN` of the full dense planner's. Point estimates decide
-here; the intervals stand in the figure and in the table.
+A point is on its family's front when no cheaper point of the family succeeds as often. *Ahead at equal success*
+compares the cheapest point of each family whose success is within `MARGIN` of the full dense planner's. Point estimates
+decide here; the intervals stand in the figure and in the table.
 """
 
 from __future__ import annotations

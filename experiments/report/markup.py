@@ -32,9 +32,9 @@ def join(parts: Iterable[object]) -> Markup:
     return Markup("".join(text(part) for part in parts))
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[object]], *, words: int = 1) -> Markup:
-    """A table whose first `words` columns are text and whose others are figures, set to the right."""
-    kind = ["word" if i < words else "number" for i in range(len(head))]
+def table(head: Sequence[str], rows: Iterable[Sequence[object]], *, words: int = 1, last: int = 0) -> Markup:
+    """A table whose first `words` and `last` columns are text and whose others are figures, set to the right."""
+    kind = ["word" if i < words or i >= len(head) - last else "number" for i in range(len(head))]
     top = tag("tr", *(tag("th", cell, class_=k) for cell, k in zip(head, kind, strict=True)))
     body = [tag("tr", *(tag("td", cell, class_=k) for cell, k in zip(row, kind, strict=True))) for row in rows]
     return tag("div", tag("table", tag("thead", top), tag("tbody", *body)), class_="wide")
@@ -51,7 +51,9 @@ def number(value: Any, digits: int = 3) -> str:
         return DASH
     if known == 0:
         return "0"
-    size = abs(known)
+    if known < 0:
+        return "−" + number(-known, digits)
+    size = known
     for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if size >= factor and size >= 1e4:
             return f"{_significant(known / factor, digits)} {prefix}"
@@ -102,11 +104,11 @@ def points(value: Any) -> str:
 
 
 def plain(value: Any) -> str:
-    """Whatever a file holds, for a table cell."""
+    """Whatever a file holds, for a table cell; a setting such as 1.5 gets no digits that it does not have."""
     if value is None:
         return DASH
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int | float):
-        return number(value)
-    return str(value)
+    if isinstance(value, float) and 1e-3 <= abs(value) < 1e4:
+        return f"{value:.4g}".replace("-", "−")
+    return number(value) if isinstance(value, int | float) else str(value)

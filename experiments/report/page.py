@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+
+from matplotlib.figure import Figure
 
 from experiments.report import style
 from experiments.report.markup import Markup, join, not_run, tag, text
+from experiments.report.results import Results
+from experiments.report.words import CAPTION, SECTION
 
 CSS = """
 :root { --ink: #1a1a1a; --soft: #5c5c5c; --line: #d9d9d9; --bad: #9c3d00; --good: #00614a; }
@@ -31,22 +35,24 @@ figcaption { font-size: .85rem; max-width: 46rem; margin-top: .3rem; }
 .pair { display: flex; gap: 1rem; flex-wrap: wrap; } .pair img { width: 20rem; }
 pre { font-size: .78rem; background: #f6f6f6; padding: .8rem; overflow-x: auto; } details { margin: .5rem 0; }
 summary { cursor: pointer; color: var(--soft); font-size: .85rem; }
-@media print { body { max-width: none; } nav { display: none; } h2 { break-after: avoid; } figure { break-inside: avoid; } }
+@media print { body { max-width: none; }
+  nav { display: none; } h2 { break-after: avoid; } figure { break-inside: avoid; } }
 """
 
 
 @dataclass
 class Gallery:
-    """Figures by file name; a figure that could not be drawn is a part that was not run."""
+    """Every figure once, by file name; a figure that has nothing to draw is left out."""
 
     svgs: dict[str, str] = field(default_factory=dict)
 
-    def show(self, name: str, task: str, drawn: str | None, caption: object) -> Markup:
+    def draw(self, name: str, figure: Callable[[Results, str], Figure | None], results: Results, task: str) -> Markup:
+        drawn = style.svg(figure, results, task)
         if drawn is None:
             return Markup()
         key = self._unused(re.sub(r"[^a-z0-9]+", "-", f"{name}-{task}".lower()).strip("-"))
         self.svgs[key] = drawn
-        return tag("figure", Markup(style.inline(drawn, key)), tag("figcaption", caption))
+        return tag("figure", Markup(style.inline(drawn, key)), tag("figcaption", CAPTION[name]))
 
     def _unused(self, key: str) -> str:
         """Two task names may differ in signs only, which a file name leaves out."""
@@ -55,29 +61,29 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Section:
-    """One heading of the report; `parts` in order, empty when the run holds nothing for it."""
+    """One heading of the report with its parts in order; without any, the run holds nothing for it."""
 
     key: str
-    title: str
-    lead: str
     parts: Sequence[object]
 
     def render(self) -> Markup:
-        body = join(self.parts)
-        lead = tag("p", self.lead, class_="lead") if self.lead else ""
-        return tag("section", tag("h2", self.title), lead, body if body.strip() else not_run(), id=self.key)
+        words, body = SECTION[self.key], join(self.parts)
+        heading = (tag("h2", words.title), tag("p", words.lead, class_="lead"))
+        return tag("section", *heading, body if body.strip() else not_run(), id=self.key)
 
 
-def by_task(tasks: Sequence[str], parts: dict[str, Sequence[object]]) -> list[object]:
+def by_task(key: str, results: Results, content: Callable[[str], Sequence[object]]) -> Section:
     """A sub-heading for each task; a task without content says so as long as another one has some."""
-    filled = {task: join(content) for task, content in parts.items()}
-    if not any(content.strip() for content in filled.values()):
-        return []
-    return [part for task in tasks for part in (tag("h3", task), filled[task] if filled[task].strip() else not_run())]
+    filled = {task: join(content(task)) for task in results.tasks}
+    if not any(body.strip() for body in filled.values()):
+        return Section(key, [])
+    return Section(
+        key, [p for task, body in filled.items() for p in (tag("h3", task), body if body.strip() else not_run())]
+    )
 
 
 def page(title: str, lead: str, sections: Sequence[Section]) -> str:
-    links = tag("nav", *(tag("a", s.title, href=f"#{s.key}") for s in sections))
+    links = tag("nav", *(tag("a", SECTION[s.key].title, href=f"#{s.key}") for s in sections))
     body = join([tag("h1", title), tag("p", lead, class_="lead"), links, *(s.render() for s in sections)])
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

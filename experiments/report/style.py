@@ -14,32 +14,36 @@ from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILLION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#7A7A7A"
 LIGHT = "#BBBBBB"
 
 ARM = {
-    "dense": (BLACK, "D"), "int8": (BLUE, "o"), "zero-skip": (SKY, "s"), "narrow": (GREEN, "^"), "greedy": (GREY, "X"),
-    "delta": (VERMILLION, "o"), "lif": (PURPLE, "s"), "lava": (ORANGE, "^"), "oracle": (GREY, "P"), "random": (GREY, "x"),
-}  # fmt: skip
+    "dense": (BLACK, "D"),
+    "int8": (BLUE, "o"),
+    "zero-skip": (SKY, "s"),
+    "narrow": (GREEN, "^"),
+    "greedy": (GREY, "X"),
+    "delta": (VERMILLION, "o"),
+    "lif": (PURPLE, "s"),
+    "lava": (ORANGE, "^"),
+    "oracle": (GREY, "P"),
+    "random": (GREY, "x"),
+}
 AXIS = {
-    "none": (GREY, "o"), "rollout": (BLUE, "s"), "order": (SKY, "^"), "mean": (GREEN, "D"), "iteration": (VERMILLION, "v"),
-}  # fmt: skip
-SPARE = (
-    (BLUE, "o"),
-    (VERMILLION, "s"),
-    (GREEN, "^"),
-    (PURPLE, "D"),
-    (ORANGE, "v"),
-    (SKY, "P"),
-    (BLACK, "X"),
-    (GREY, "*"),
-)
+    "none": (GREY, "o"),
+    "rollout": (BLUE, "s"),
+    "order": (SKY, "^"),
+    "mean": (GREEN, "D"),
+    "iteration": (VERMILLION, "v"),
+}
+SPARE = ((BLUE, "o"), (VERMILLION, "s"), (GREEN, "^"), (PURPLE, "D"), (ORANGE, "v"), (SKY, "P"), (BLACK, "X"))
 
-RC: dict[str, Any] = {
+RC: Any = {
     "svg.fonttype": "none", "svg.hashsalt": "spikeplan", "text.parse_math": False,
     "font.family": "sans-serif", "font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "legend.fontsize": 7.5,
     "axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.7,
@@ -57,7 +61,10 @@ def look(table: dict[str, tuple[str, str]], name: object) -> tuple[str, str]:
 
 @contextmanager
 def paper() -> Iterator[None]:
-    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **RC, "backend": matplotlib.rcParams["backend"]}):
+    """Matplotlib's own defaults and ours on top: a reader's matplotlibrc changes nothing."""
+    settings: Any = {key: matplotlib.rcParamsDefault[key] for key in matplotlib.rcParamsDefault if "backend" not in key}
+    settings.update(RC)
+    with matplotlib.rc_context(settings):
         yield
 
 
@@ -91,11 +98,17 @@ def log_cost(axes: Axes, label: str, unit: str = "") -> None:
     """A logarithmic x axis with SI prefixes: 10 M, 3 mJ."""
     axes.set_xscale("log")
     low, high = axes.get_xlim()
-    narrow = high / low < 30
-    axes.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5) if narrow else (1,), numticks=12))
+    steps = (1, 2, 5) if high / low < 20 else (1, 3) if high / low < 200 else (1,)
+    axes.xaxis.set_major_locator(LogLocator(10, subs=steps, numticks=12))
     axes.xaxis.set_major_formatter(EngFormatter(unit=unit, places=None, sep=" "))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(label)
+
+
+def plain_ticks(axis: Axis) -> None:
+    """0.01 instead of powers in mathematical type, which SVG text cannot carry."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def success_axis(axes: Axes, *, horizontal: bool = False) -> None:

@@ -1,0 +1,114 @@
+"""The words of the report: what each section and figure says about itself, and the caveats."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Words(NamedTuple):
+    title: str
+    lead: str
+
+
+SECTION = {
+    "verdict": Words(
+        "Verdict",
+        "Dense against spiking planning of the same episodes, with everything counted: encoder, rollouts, restores, "
+        "selection.",
+    ),
+    "targets": Words("Targets", "What was asked for, and whether this run reached it."),
+    "success": Words(
+        "Success and operations per arm",
+        "All arms see the same starts, goals and noise; differences are paired by episode.",
+    ),
+    "front": Words("The front: success against cost", "The opponent is dense planning at equal cost."),
+    "admission": Words(
+        "Does the task need planning?",
+        "A task counts only if greedy planning (H = 1) and dense CEM at 5 % of the budget both fall at least 20 points "
+        "below the full dense CEM.",
+    ),
+    "density": Words(
+        "Density per axis of change",
+        "An axis says which earlier pass a pass is compared with, and each axis has its own state to keep: there is no "
+        "single density.",
+    ),
+    "heat": Words("Density by iteration and rollout step", "On recorded plans."),
+    "layers": Words("Layer-wise error and messages", "After conversion, on recorded plans."),
+    "agreement": Words(
+        "Ranking agreement",
+        "The same recorded candidates, ranked by each arm: a planner needs the order of costs, not the latents.",
+    ),
+    "thresholds": Words("Choice of thresholds", "On validation episodes, never on the reported ones."),
+    "gates": Words(
+        "Gates and controls of the world model",
+        "A low training loss is no proof: a collapsed encoder has the lowest of all. The controls must plan worse.",
+    ),
+    "lava": Words(
+        "Lava: bit-exact replay",
+        "Recorded rollouts, replayed as Lava processes in an interpreter of their own; every message, state and value "
+        "is compared with == against the integer reference.",
+    ),
+    "energy": Words(
+        "Energy: bands, ledgers, break-even",
+        "Ledger A: operations. B: plus memory traffic and network on chip. C: plus static power × time, input and "
+        "output, host. A verdict is read from C.",
+    ),
+    "film": Words(
+        "One episode per arm",
+        "Goal green, robot blue; the same start and goal for every arm. Success is judged at the last control step.",
+    ),
+    "events": Words(
+        "The arm as a frame and as events", "What a frame camera and an event camera make of the same motion."
+    ),
+    "caveats": Words("Caveats", "What is simulated, what is measured, and what the figures do not show."),
+    "config": Words("Configuration and versions", "As the run wrote them."),
+}
+
+CAPTION = {
+    "success": "Success per arm with Wilson 95 % intervals; dashed: the dense planner.",
+    "phases": "Operations of one action by phase (bar: batched or interleaved), the floor that neuron updates alone "
+    "set, and the total when one candidate at a time walks through the layers (sequential).",
+    "front": "Success against total synop-equivalents per action (1 MAC or synop = 1, 1 neuron update = 10); further "
+    "left and higher is better. Steps: the front of each family. Filled: dense or interleaved; hollow: sequential. "
+    "Thin bars: Wilson 95 %. That a chip can keep as many candidates as layers in the pipe (interleaved) is assumed.",
+    "front-joules": "The same points in Joules, ledger C. Pale bands: low to high of the points on each front. All "
+    "Joules are estimates, none was measured; GPU figures rest on peak rates.",
+    "admission": "Success of the dense planner by budget, Wilson 95 %. Dashed: what reduced budgets must not reach.",
+    "density": "Share of the dense synaptic operations that remain, per axis of change; the mean candidate's own pass "
+    "is counted. Solid line: int8 dense. Dashed: what zeros alone save, without any memory of earlier passes.",
+    "heat": "Density by CEM iteration (down) and rollout step (right); one scale for all panels.",
+    "layers": "Left: error of each layer after conversion. Right: messages per neuron update, by axis; an update is "
+    "paid whether a message is sent or not.",
+    "agreement": "Left: rank correlation of candidate costs with the dense arm's, and overlap of the elites. Right: "
+    "error of the imagined latent over the rollout, relative to the distance the dense latent moved.",
+    "thresholds": "Success against density while the threshold of every layer is scaled by one factor; the factors, "
+    "written at one axis, are the same on all.",
+    "gates": "Success with the trained world model and with its controls.",
+    "raster": "Messages of one recorded rollout; black: the neuron sent a message in this pass. Simulated, not a chip.",
+    "energy": "Energy per action: bar from low to high, tick at nominal; spiking arms on tinted ground. GPU bars rest "
+    "on peak rates: lower bounds.",
+    "break-even": "Break-even density s* as its terms are taken off. Most papers print the first term only; updates "
+    "are paid at any sparsity, and static power at any activity. Dashed: the least "
+    "density the sigma-delta arm reached. s* ≤ 0: no sparsity helps.",
+}
+
+CAVEATS = (
+    "Simulated: everything on Loihi. Messages, updates and chip steps are counted in an integer reference on a CPU; "
+    "the Lava section says how far a replay agreed with it. No neuromorphic chip was used, and nothing here is a "
+    "measurement of one.",
+    "Measured: success, latents and rankings, on the episodes and seeds given, in simulated worlds.",
+    "Energy is an estimate with low, nominal and high; each row carries the evidence codes of its constants (R read in "
+    "the primary artefact, Q quoted, S secondary, V vendor claim, D derived). No energy per synaptic operation is "
+    "published for Loihi 2, so its band is derived and wide.",
+    "GPU figures are peak rates: lower bounds on energy, since a network of this size does not reach the peak. They "
+    "favour the dense arms.",
+    "A dense MAC counts as one synop-equivalent at every precision and pays no update: the count most favourable to "
+    "the dense arms.",
+    "A batch of candidates in one process is a convenience of the simulation, not a mapping: on a chip, candidates "
+    "share one network in time (sequential, or interleaved with restores counted) or take a replica each.",
+    "The encoder stays dense in every arm and runs on a host device; loop totals include it, predictor totals do not.",
+    "The lava arm replays recorded rollouts; the loop was not closed through Lava, so it has no success rate.",
+    "Paired intervals take the episode as the unit and average planner seeds within it. No interval covers the spread "
+    "over training seeds.",
+    "'Ahead' compares point estimates of success; where intervals overlap, two points may be the same.",
+)

@@ -1,0 +1,69 @@
+"""What is measured per task beside the episodes: ranking agreement and density per axis, the Lava replay, gates."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from experiments.agreement import agreement
+from experiments.bundle import load_bundle
+from experiments.jobs import EPISODE_SEED, Job, make_ledger, make_predictor, scale_thresholds
+from experiments.lava_arm import run_lava_arm
+from experiments.model_checks import gates_row
+from experiments.plan_of import chosen_of
+from experiments.record import record_plans
+from spec.ledger import AXES
+
+
+def agreement_rows(task: str, *, episodes: int = 6, every: int = 5) -> list[dict[str, Any]]:
+    """Every arm and axis on the same plans, recorded by the dense planner on reported episodes."""
+    bundle = load_bundle(task)
+    plans = record_plans(bundle.model, episodes=episodes, seed=EPISODE_SEED, every=every)
+    axis, factor = chosen_of(task)
+    rows = []
+    arms = [("int8", "none"), ("lif", "none"), ("narrow", "none"), *[("delta", a) for a in AXES]]
+    for arm, on in arms:
+        job = Job(task=task, arm=arm, role="agreement", planner=bundle.model.planner, episodes=1, count=1, axis=on,
+                  threshold=factor if arm == "delta" else None)  # fmt: skip
+        predictor = make_predictor(job)
+        found = agreement(predictor, plans, on, make_ledger(job, predictor), elites=bundle.model.planner.elites)
+        rows.append({"kind": "agreement", "task": task, "arm": arm, "axis": on, "headline": on == axis, **found})
+    return rows
+
+
+def lava_rows(task: str, out: Path) -> list[dict[str, Any]]:
+    """Recorded plans of the headline network, replayed in Lava: on the headline axis, and on the rollout axis, where
+    activations fall as well as rise, so that hidden layers send negative messages too."""
+    bundle = load_bundle(task)
+    axis, factor = chosen_of(task)
+    artifact = scale_thresholds(bundle.artifact, factor)
+    plans = record_plans(bundle.model, episodes=1, seed=EPISODE_SEED, every=bundle.model.planner.horizon)
+    rows = []
+    for on in dict.fromkeys((axis, "rollout")):
+        began = time.monotonic()
+        found = run_lava_arm(artifact, plans, axis=on, workdir=out / "lava" / f"{task}-{on}")
+        rows.append({"kind": "lava", "task": task, "seconds": time.monotonic() - began, **found})
+    return rows
+
+
+def thresholds_row(task: str) -> dict[str, Any]:
+    return {"kind": "thresholds", "task": task, **load_bundle(task).artifact.provenance["thresholds"]}
+
+
+def layers_row(task: str) -> dict[str, Any]:
+    return {"kind": "layers", "task": task, "layers": load_bundle(task).artifact.provenance["layers"]["layers"]}
+
+
+CHECKS: dict[str, Callable[[str, Path], list[dict[str, Any]]]] = {
+    "agreement": lambda task, out: agreement_rows(task),
+    "lava": lava_rows,
+    "conversion": lambda task, out: [thresholds_row(task), layers_row(task)],
+    "gates": lambda task, out: [gates_row(task)],
+}
+
+
+def run_check(kind: str, task: str, out: str) -> list[dict[str, Any]]:
+    """One check by name: the form that travels to a worker process."""
+    return CHECKS[kind](task, Path(out))
