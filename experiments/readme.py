@@ -1,6 +1,6 @@
 """Writes the README's result tables from a results directory, so that no figure there is typed by hand.
 
-    python -m experiments.readme results/full
+python -m experiments.readme results/full
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ def tables(summary: dict[str, Any]) -> str:
             lines += ["", "Share of the dense synaptic operations per axis (sigma-delta, recorded plans): "
                       + ", ".join(f"{axis} {share:.2f}" for axis, share in density.items()) + "."]  # fmt: skip
         lines += ["", "| target | asked for | found | holds |", "|---|---|---|---|"]
-        lines += [f"| {t['name']} | {t['goal']} | {number(t['value'], 3)} | {number(t['holds'])} |" for t in found["targets"]]
+        lines += [
+            f"| {t['name']} | {t['goal']} | {number(t['value'], 3)} | {number(t['holds'])} |" for t in found["targets"]
+        ]
     return "\n".join(lines)
 
 

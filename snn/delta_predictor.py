@@ -54,17 +54,23 @@ class DeltaPredictor:
 
     def __init__(self, artifact: Artifact) -> None:
         self.network = DeltaNetwork(artifact)
-        self.latent_scale = artifact.scales["latent"]
-        self.action_scale = artifact.scales["action"]
+        missing = {"latent", "action"} - artifact.scales.keys()
+        if missing:
+            raise UserError(f"artifact: scale {', '.join(sorted(missing))} is missing; convert the predictor again")
+        self.latent_scale, self.action_scale = artifact.scales["latent"], artifact.scales["action"]
         self.latent_dim = self.network.layers[-1].n_out
 
     def encode(self, latent: Tensor) -> Tensor:
-        """Real latent -> integer latent."""
-        top = float(limit(24))
-        return (latent / self.latent_scale).round().clamp(-top, top).to(self.network.dtype)
+        """Real latent -> integer latent, saturated to 24 bits."""
+        return self._integer(latent, self.latent_scale)
 
     def encode_action(self, action: Tensor) -> Tensor:
-        return (action / self.action_scale).round().to(self.network.dtype)
+        """Real action -> integer action, saturated to 24 bits."""
+        return self._integer(action, self.action_scale)
+
+    def _integer(self, real: Tensor, scale: float) -> Tensor:
+        top = float(limit(24))
+        return (real / scale).round().clamp(-top, top).to(self.network.dtype)
 
     def begin(
         self, latent_BD: Tensor, candidates_BSHA: Tensor, axis: str, previous: AxisState | None = None

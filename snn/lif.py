@@ -97,8 +97,9 @@ class LIFPredictor:
         sizes = (first.out_features, second.out_features)
         self.network = LIFNetwork(first.in_features, sizes, out.out_features, network.config).eval()
         with torch.no_grad():
-            for mine, theirs in zip((self.network.w1, self.network.w2, self.network.w3), (first, second, out), strict=True):
-                unit = theirs.weight.abs().max() / WEIGHT_TOP
+            ours = (self.network.w1, self.network.w2, self.network.w3)
+            for mine, theirs in zip(ours, (first, second, out), strict=True):
+                unit = theirs.weight.abs().max().clamp_min(1e-12) / WEIGHT_TOP
                 mine.weight.copy_((theirs.weight / unit).round() * unit)
                 mine.bias.copy_(theirs.bias)
 

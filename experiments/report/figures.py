@@ -105,8 +105,9 @@ def joules_figure(results: Results, task: str) -> Figure | None:
                 if low is not None and high is not None:
                     axes.plot((low, high), (success(row) or 0.0,) * 2, color=look[0], linewidth=3, alpha=0.22, zorder=1)
             name = f"{device} (spiking)" if families(chosen)[1] else f"{device} (dense)"
-            for order, row in enumerate(chosen):
-                _point(axes, cost(row) or 0.0, row, look, None if order else name)
+            axes.plot([], [], look[1], color=look[0], label=name)
+            for row in chosen:
+                _point(axes, cost(row) or 0.0, row, look, None)
 
     label = "energy per action, whole loop, ledger C (estimate)"
     every = list(costs.values())

@@ -71,8 +71,8 @@ CAPTION = {
     "front": "Success against total synop-equivalents per action (1 MAC or synop = 1, 1 neuron update = 10); further "
     "left and higher is better. Steps: the front of each family. Filled: dense or interleaved; hollow: sequential. "
     "Thin bars: Wilson 95 %. That a chip can keep as many candidates as layers in the pipe (interleaved) is assumed.",
-    "front-joules": "The same points in Joules, ledger C. Pale bands: low to high of the points on each front. All "
-    "Joules are estimates, none was measured; GPU figures rest on peak rates.",
+    "front-joules": "The same points in Joules, ledger C; hollow: sequential. Pale bands: low to high of the points "
+    "on each front. All Joules are estimates, none was measured; GPU figures rest on peak rates.",
     "admission": "Success of the dense planner by budget, Wilson 95 %. Dashed: what reduced budgets must not reach.",
     "density": "Share of the dense synaptic operations that remain, per axis of change; the mean candidate's own pass "
     "is counted. Solid line: int8 dense. Dashed: what zeros alone save, without any memory of earlier passes.",
