@@ -22,6 +22,9 @@ from spec.errors import UserError
 from worldmodel.checkpoint import WorldModel, load_model, shipped
 from worldmodel.predictor import ResidualPredictor
 
+NARROW_WIDTHS = (64, 96, 128)
+NARROW_ARMS = tuple(f"narrow-{width}" for width in NARROW_WIDTHS)
+
 
 @dataclass(frozen=True)
 class Bundle:
@@ -54,15 +57,15 @@ class Bundle:
     def lif(self) -> LIFNetwork:
         return load_lif(self.stem.with_suffix(".lif.safetensors"))
 
-    @cached_property
-    def narrow(self) -> ResidualPredictor:
-        return load_narrow(self.stem.with_suffix(".narrow.safetensors"))
+    def narrow(self, arm: str) -> ResidualPredictor:
+        """`arm`: narrow-W."""
+        return load_narrow(self.stem.with_suffix(f".{arm}.safetensors"))
 
     def digest(self, arm: str) -> str:
         """Of the files that an arm reads: a cached result is void when one of them changes."""
         files = [self.model_path]
         files += [self.artifact_path] if arm == "delta" else []
-        files += [self.stem.with_suffix(f".{arm}.safetensors")] if arm in ("lif", "narrow") else []
+        files += [self.stem.with_suffix(f".{arm}.safetensors")] if arm == "lif" or arm in NARROW_ARMS else []
         sha = hashlib.sha256()
         for path in files:
             if not path.is_file():

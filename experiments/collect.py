@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import energy
-from experiments.bundle import load_bundle
+from experiments.bundle import NARROW_ARMS, load_bundle
 from experiments.jobs import Job, make_ledger, make_predictor
 from experiments.stats import paired, wilson
 from spec.errors import UserError
@@ -75,7 +75,7 @@ def set_memory(ledger: Ledger, job: Job) -> None:
             states = layer.n_out * 3 * (2 if layer.kind == "sigma_delta" else 1)
             ledger.set_memory(layer.name, weight_bytes=weights, state_bytes=states)
         return
-    module = bundle.narrow if job.arm == "narrow" else bundle.model.predictor
+    module = bundle.narrow(job.arm) if job.arm in NARROW_ARMS else bundle.model.predictor
     size = 4 if job.arm == "dense" else 1
     names = ("h1", "h2", "out") if job.arm == "lif" else ("h1", "h2", "h3")
     for name, linear in zip(names, module.linears(), strict=True):

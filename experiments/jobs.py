@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from conversion import Calibration
-from experiments.bundle import Bundle, load_bundle
+from experiments.bundle import NARROW_ARMS, Bundle, load_bundle
 from experiments.record import RECORD_SEED, record_plans
 from snn.delta_predictor import DeltaPredictor
 from snn.lif import LIFPredictor
@@ -31,7 +31,6 @@ from worldmodel.predictor import DensePredictor, Predictor, TrueStatePredictor
 from worldmodel.tasks import make_world
 
 ARMS = ("random", "oracle", "dense", "int8", "delta", "lif", "lava")
-EXTRA_ARMS = ("zero-skip", "narrow", "zero-skip-sparse")
 EPISODE_SEED = 1_000_000  # reported episodes; validation uses worldmodel.train.VALIDATION_SEED
 
 
@@ -92,9 +91,9 @@ def make_predictor(job: Job) -> Predictor:
     bundle = bundle_of(job.task, job.checkpoint, job.artifact)
     if job.arm == "dense":
         return DensePredictor(bundle.model.predictor)
-    if job.arm in ("int8", "zero-skip", "narrow"):
+    if job.arm in ("int8", "zero-skip", *NARROW_ARMS):
         data = calibration_of(job.task, job.checkpoint)
-        module = bundle.narrow if job.arm == "narrow" else bundle.model.predictor
+        module = bundle.narrow(job.arm) if job.arm in NARROW_ARMS else bundle.model.predictor
         return Int8Predictor(module, data.latent_ND, data.action_NA, zero_skip=job.arm == "zero-skip")
     if job.arm == "delta":
         return DeltaPredictor(scale_thresholds(bundle.artifact, 1.0 if job.threshold is None else job.threshold))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from experiments.bundle import load_bundle
+from experiments.bundle import NARROW_ARMS, load_bundle
 from experiments.jobs import Job
 from worldmodel.planner import CEMConfig
 
@@ -24,7 +24,7 @@ class Size:
 
 
 DEMO = Size(episodes=100, seeds=1, front_episodes=100, front=False, shard=25)
-RESULTS = Size(episodes=300, seeds=3, front_episodes=300, front=True, extra_tasks=("two-room-random",))
+RESULTS = Size(episodes=300, seeds=3, front_episodes=300, front=True)
 
 
 def reduced_budgets(full: CEMConfig) -> list[CEMConfig]:
@@ -93,8 +93,9 @@ def jobs_of(task: str, size: Size) -> list[Job]:
     if size.front:
         for planner in dense_front(full):
             add("int8", "front", planner, episodes=n)
-        for planner in [full, *spiking_front(full)]:
-            add("narrow", "front", planner, episodes=n)
+        for arm in NARROW_ARMS:
+            for planner in [full, *spiking_front(full)]:
+                add(arm, "front", planner, episodes=n)
         add("zero-skip", "front", full, episodes=n)
         for planner in spiking_front(full):
             add("delta", "front", planner, episodes=n, axis=axis, threshold=factor)
@@ -104,6 +105,7 @@ def jobs_of(task: str, size: Size) -> list[Job]:
     else:
         for planner in (full.at(samples=32, iterations=2), full.at(samples=16, iterations=2)):
             add("int8", "front", planner, episodes=n)
-        add("narrow", "front", full, episodes=n)
+        for arm in NARROW_ARMS:
+            add(arm, "front", full, episodes=n)
         add("delta", "front", full.at(samples=16, iterations=2), episodes=n, axis=axis, threshold=factor)
     return jobs

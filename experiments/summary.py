@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from experiments.bundle import NARROW_ARMS
 from experiments.jobs import ARMS
 from experiments.plan_of import Size
 from spec.ledger import AXES
@@ -54,7 +55,7 @@ def arm_summary(rows: list[Row], task: str, arm: str) -> Row:
         replays = _of(rows, "lava", task)
         if replays:
             found |= {key: sum(r[key] for r in replays) for key in ("values_compared", "values_different")}
-            found["nonzero_share"] = {r["axis"]: r["nonzero_share"] for r in replays}
+            found["nonzero_share"] = {f"{r['axis']} x{r['threshold']:g}": r["nonzero_share"] for r in replays}
         return found
     run = next((r for r in _of(rows, "arm", task) if r["arm"] == arm), None)
     if run is None:
@@ -83,7 +84,7 @@ def verdict(front: list[Row], arms: dict[str, Row]) -> str:
     if arms["dense"]["success"] is None:
         return "not run"
     goal = arms["dense"]["success"] - 0.03
-    names = {"dense": ("int8", "narrow"), "spiking": ("delta", "lif")}
+    names = {"dense": ("int8", "zero-skip", *NARROW_ARMS), "spiking": ("delta", "lif")}
     cheapest = {}
     for family, members in names.items():
         points = [p for p in front if p["arm"] in members and p["schedule"] != "sequential" and p["success"] >= goal]
@@ -134,15 +135,9 @@ def targets(rows: list[Row], task: str, arms: dict[str, Row], admission: Row) ->
         compared, different = (sum(r[key] for r in replays) for key in ("values_compared", "values_different"))
         add("Lava: values compared", ">= 1,000,000", compared, compared >= 1_000_000)
         add("Lava: values different", "0", different, different == 0)
-        for row in replays:
-            least = min(row["nonzero_share"].values())
-            add(
-                f"Lava, axis {row['axis']}: least share of non-zero messages of a layer",
-                ">= 0.10",
-                least,
-                least >= 0.10,
-            )
         layers = replays[0]["positive_crossed"]
+        least = min(max(r["nonzero_share"][layer] for r in replays) for layer in layers)
+        add("Lava: least share of non-zero messages of a layer (its busier replay)", ">= 0.10", least, least >= 0.10)
         crossed = all(
             any(r[key][layer] > 0 for r in replays)
             for key in ("positive_crossed", "negative_crossed")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.agreement import agreement
-from experiments.bundle import load_bundle
+from experiments.bundle import NARROW_ARMS, load_bundle
 from experiments.jobs import EPISODE_SEED, Job, make_ledger, make_predictor, scale_thresholds
 from experiments.lava_arm import run_lava_arm
 from experiments.model_checks import gates_row
@@ -23,7 +23,7 @@ def agreement_rows(task: str, *, episodes: int = 6, every: int = 5) -> list[dict
     plans = record_plans(bundle.model, episodes=episodes, seed=EPISODE_SEED, every=every)
     axis, factor = chosen_of(task)
     rows = []
-    arms = [("int8", "none"), ("lif", "none"), ("narrow", "none"), *[("delta", a) for a in AXES]]
+    arms = [("int8", "none"), ("lif", "none"), *[(arm, "none") for arm in NARROW_ARMS], *[("delta", a) for a in AXES]]
     for arm, on in arms:
         job = Job(task=task, arm=arm, role="agreement", planner=bundle.model.planner, episodes=1, count=1, axis=on,
                   threshold=factor if arm == "delta" else None)  # fmt: skip
@@ -34,17 +34,20 @@ def agreement_rows(task: str, *, episodes: int = 6, every: int = 5) -> list[dict
 
 
 def lava_rows(task: str, out: Path) -> list[dict[str, Any]]:
-    """Recorded plans of the headline network, replayed in Lava: on the headline axis, and on the rollout axis, where
-    activations fall as well as rise, so that hidden layers send negative messages too."""
+    """Recorded plans of the headline network, replayed in Lava: as it runs, and once more on the rollout axis with a
+    quarter of its thresholds, where every layer is busy and activations fall as well as rise, so that the comparison
+    sees messages of both signs from all of them."""
     bundle = load_bundle(task)
     axis, factor = chosen_of(task)
-    artifact = scale_thresholds(bundle.artifact, factor)
     plans = record_plans(bundle.model, episodes=1, seed=EPISODE_SEED, every=bundle.model.planner.horizon)
     rows = []
-    for on in dict.fromkeys((axis, "rollout")):
+    for on, threshold in ((axis, factor), ("rollout", factor / 4)):
         began = time.monotonic()
-        found = run_lava_arm(artifact, plans, axis=on, workdir=out / "lava" / f"{task}-{on}")
-        rows.append({"kind": "lava", "task": task, "seconds": time.monotonic() - began, **found})
+        artifact = scale_thresholds(bundle.artifact, threshold)
+        found = run_lava_arm(artifact, plans, axis=on, workdir=out / "lava" / f"{task}-{on}-{threshold:g}")
+        rows.append(
+            {"kind": "lava", "task": task, "threshold": threshold, "seconds": time.monotonic() - began, **found}
+        )
     return rows
 
 

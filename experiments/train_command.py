@@ -16,7 +16,7 @@ from experiments.train_task import DeriveConfig, train_task
 from spec.errors import UserError
 from worldmodel.train import recipe
 
-SPREAD = ("validation_success", "probe_r2", "rollout_nmse_5", "lif_validation_success", "narrow_validation_success")
+SPREAD = ("validation_success", "probe_r2", "rollout_nmse_5", "lif_validation_success")
 
 
 def train_command(task: str, *, seed: int, seeds: int, out: str, steps: int | None, console: Console) -> None:

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from conversion import SigmaDelta, convert
 from conversion.calibration import chain_of, measure_ranges
-from experiments.bundle import header, save_lif, save_narrow
+from experiments.bundle import NARROW_WIDTHS, header, save_lif, save_narrow
 from experiments.jobs import scale_thresholds
 from experiments.record import RECORD_SEED, Plans, record_plans
 from snn.delta_predictor import DeltaPredictor
@@ -32,6 +32,7 @@ from spec.artifact import Artifact
 from spec.ledger import Ledger
 from worldmodel.checkpoint import WorldModel, load_model, save_model
 from worldmodel.closed_loop import ImageLatent, run_episodes
+from worldmodel.distil import Distillation, distil
 from worldmodel.planner import CEMPlanner
 from worldmodel.predictor import DensePredictor, Predictor, ResidualPredictor
 from worldmodel.tasks import make_world
@@ -49,8 +50,8 @@ class DeriveConfig:
     delta: DeltaTraining = field(default_factory=lambda: DeltaTraining(steps=2500, rate_weight=1.5))
     lif: LIFConfig = field(default_factory=LIFConfig)
     lif_training: LIFTraining = field(default_factory=LIFTraining)
-    narrow_hidden: tuple[int, ...] = (64, 64)
-    narrow_steps: int = 2000
+    narrow_widths: tuple[int, ...] = NARROW_WIDTHS
+    distillation: Distillation = field(default_factory=Distillation)
     factors: tuple[float, ...] = (0.7, 1.0, 1.4)
     axes: tuple[str, ...] = ("none", "mean")
     validation_episodes: int = 100
@@ -134,27 +135,16 @@ def teacher_paths(plans: Plans, samples: int = 16) -> tuple[Tensor, Tensor]:
     return torch.cat([start[:, None], latents], 1), actions
 
 
-def make_narrow(model: WorldModel, plans: Plans, config: DeriveConfig, report: Report) -> ResidualPredictor:
-    """Distil the teacher's rollouts into a narrower predictor; three-step rollout loss."""
+def make_narrow(model: WorldModel, plans: Plans, width: int, config: DeriveConfig, report: Report) -> ResidualPredictor:
+    """The teacher distilled into two hidden layers of `width`."""
     torch.manual_seed(model.seed)
-    net = ResidualPredictor(model.predictor.latent_dim, model.predictor.action_dim, config.narrow_hidden)
-    latents, actions = teacher_paths(plans)
-    optimizer = torch.optim.AdamW(net.parameters(), 2e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=config.narrow_steps)
-    generator = torch.Generator().manual_seed(model.seed)
-    for step in range(config.narrow_steps):
-        pick = torch.randint(len(latents), (512,), generator=generator)
-        begin = torch.randint(latents.shape[1] - 3, (512,), generator=generator)
-        z, loss = latents[pick, begin], torch.zeros(())
-        for k in range(3):
-            z = net(z, actions[pick, begin + k])
-            loss = loss + (z - latents[pick, begin + k + 1]).square().mean()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        report("narrow", {"step": step + 1, "total_steps": config.narrow_steps, "error": float(loss.detach())})
-    return net.eval()
+    total = config.distillation.short_steps + config.distillation.steps
+    net = ResidualPredictor(model.predictor.latent_dim, model.predictor.action_dim, (width, width))
+    distil(
+        net, *plans.rollouts(), config.distillation, generator=torch.Generator().manual_seed(model.seed),
+        report=lambda row: report(f"narrow-{width}", {**row, "total_steps": total}),
+    )  # fmt: skip
+    return net
 
 
 def train_task(config: TrainConfig, derive: DeriveConfig, out: Path, *, report: Report) -> dict[str, Any]:
@@ -162,7 +152,7 @@ def train_task(config: TrainConfig, derive: DeriveConfig, out: Path, *, report: 
     made with the same settings is not run again."""
     out.mkdir(parents=True, exist_ok=True)
     stem = out / config.task
-    files = {kind: stem.with_suffix(f".{kind}safetensors") for kind in ("", "delta.", "lif.", "narrow.")}
+    files = {kind: stem.with_suffix(f".{kind}safetensors") for kind in ("", "delta.", "lif.")}
     model = _known_model(files[""], config)
     if model is None:
         model = train(config, out, report=lambda row: report("world model", {**row, "total_steps": config.steps}))
@@ -172,25 +162,29 @@ def train_task(config: TrainConfig, derive: DeriveConfig, out: Path, *, report: 
     n = derive.validation_episodes
 
     artifact = artifact_file.load(files["delta."]) if files["delta."].exists() else None
-    if artifact is None or artifact.provenance.get("derive") != made_with["derive"]:
+    if artifact is None or artifact.provenance.get("training") != f"{derive.delta}":
         artifact, layers = make_delta(model, plans, derive, report)
         choice = choose_threshold(model, artifact, derive, report)
         artifact = replace(
             artifact, provenance={**artifact.provenance, **made_with, "layers": layers, "thresholds": choice}
         )
         artifact_file.save(artifact, files["delta."])
-    if header(files["lif."]).get("derive") != made_with["derive"]:
+    if f"lif={derive.lif}, lif_training={derive.lif_training}" not in header(files["lif."]).get("derive", ""):
         lif = make_lif(model, plans, derive, report)
         success = validation_success(model, LIFPredictor(lif), axis="none", episodes=n, ledger=None)
         save_lif(lif, files["lif."], **made_with, validation_success=success)
-    if header(files["narrow."]).get("derive") != made_with["derive"]:
-        narrow = make_narrow(model, plans, derive, report)
-        success = validation_success(model, DensePredictor(narrow), axis="none", episodes=n, ledger=None)
-        save_narrow(narrow, files["narrow."], **made_with, validation_success=success)
+    narrow_success = {}
+    for width in derive.narrow_widths:
+        file = stem.with_suffix(f".narrow-{width}.safetensors")
+        if header(file).get("distillation") != f"{derive.distillation}":
+            narrow = make_narrow(model, plans, width, derive, report)
+            success = validation_success(model, DensePredictor(narrow), axis="none", episodes=n, ledger=None)
+            save_narrow(narrow, file, **made_with, distillation=f"{derive.distillation}", validation_success=success)
+        narrow_success[width] = header(file)["validation_success"]
     return {
         "task": config.task, "seed": config.seed, **model.metrics, "delta": artifact.provenance["thresholds"],
         "lif_validation_success": header(files["lif."])["validation_success"],
-        "narrow_validation_success": header(files["narrow."])["validation_success"],
+        "narrow_validation_success": narrow_success,
     }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import pytest
 import snntorch
 import torch
 
-from snn.lif import LIFConfig, LIFNetwork, LIFPredictor, LIFTraining, finetune_lif
+from snn.lif import LIFConfig, LIFNetwork, LIFPredictor, LIFTraining, finetune_lif, infer
 from spec.errors import UserError
 
 STEPS, N = 1000, 64
@@ -192,3 +192,15 @@ def test_impossible_settings_are_refused():
             LIFConfig(**bad)
     with pytest.raises(UserError, match="axis 'mean' is not offered"):
         LIFPredictor(make()).begin(torch.zeros(1, 4), torch.zeros(1, 1, 1, 2), "mean")
+
+
+def test_inference_is_the_training_network_spike_by_spike() -> None:
+    generator = torch.Generator().manual_seed(5)
+    net = LIFNetwork(6, (32, 32), 4, LIFConfig(time_steps=5))
+    x = 3 * torch.randn(200, 6, generator=generator)
+    with torch.no_grad():
+        slow = net(x)
+    fast = infer(net, x)
+    for mine, theirs in zip(fast.spikes, slow.spikes, strict=True):
+        assert torch.equal(mine, theirs) and 0.02 < float(mine.mean()) / 5 < 0.98
+    torch.testing.assert_close(fast.change_RD, slow.change_RD)
