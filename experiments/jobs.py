@@ -150,5 +150,5 @@ def run_job(job: Job, progress: Progress | None = None) -> dict[str, Any]:
 
 
 def one_thread() -> None:
-    """Worker initialiser: one core per process beats two threads in one."""
+    """One core per process beats two threads in one."""
     torch.set_num_threads(1)

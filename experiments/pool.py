@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from pathlib import Path
@@ -25,6 +27,19 @@ def progress_bar(console: Console) -> Progress:
     )  # fmt: skip
 
 
+def start_worker() -> None:
+    """One thread, and gone when the parent is: a killed run leaves nothing behind that eats the cores."""
+    one_thread()
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def run_jobs(jobs: Sequence[Job], parts: Path, *, console: Console, workers: int | None = None) -> list[dict[str, Any]]:
     """Results in the order of `jobs`. Heavy jobs start first, so that no core waits at the end."""
     parts.mkdir(parents=True, exist_ok=True)
@@ -40,7 +55,7 @@ def run_jobs(jobs: Sequence[Job], parts: Path, *, console: Console, workers: int
     with progress_bar(console) as bar:
         task = bar.add_task("planning episodes", total=sum(jobs[i].weight for i in waiting) or 1.0)
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, mp_context=context, initializer=one_thread) as pool:
+        with ProcessPoolExecutor(workers, mp_context=context, initializer=start_worker) as pool:
             running = {pool.submit(run_job, jobs[i]): i for i in waiting}
             while running:
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -59,7 +74,7 @@ def run_each(
     with progress_bar(console) as bar:
         task = bar.add_task(label, total=len(arguments))
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(os.cpu_count() or 1, mp_context=context, initializer=one_thread) as pool:
+        with ProcessPoolExecutor(os.cpu_count() or 1, mp_context=context, initializer=start_worker) as pool:
             futures = [pool.submit(function, *args) for args in arguments]
             for future in futures:
                 future.add_done_callback(lambda _: bar.advance(task))

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -183,3 +187,29 @@ def test_results_are_strict_json(tmp_path: Path) -> None:
     with pytest.raises(ValueError):
         write_json(tmp_path / "x.json", {"a": float("nan")})
     assert json.loads(json.dumps(run_job(job("random"))))["success"]
+
+
+def test_workers_die_with_their_parent(tmp_path: Path) -> None:
+    """kill -9 of a run in the middle of its jobs: its worker processes are gone within seconds."""
+    script = tmp_path / "run.py"
+    script.write_text(
+        "import time\nfrom concurrent.futures import ProcessPoolExecutor\nimport multiprocessing, os\n"
+        "from experiments.pool import start_worker\n"
+        "if __name__ == '__main__':\n"
+        "    context = multiprocessing.get_context('spawn')\n"
+        "    pool = ProcessPoolExecutor(1, mp_context=context, initializer=start_worker)\n"
+        "    print(pool.submit(os.getpid).result(), flush=True)\n"
+        "    pool.submit(time.sleep, 600).result()\n"
+    )
+    root = Path(__file__).resolve().parents[1]
+    run = subprocess.Popen([sys.executable, str(script)], cwd=root, env={**os.environ, "PYTHONPATH": str(root)},
+                           stdout=subprocess.PIPE, text=True)  # fmt: skip
+    assert run.stdout is not None
+    worker = int(run.stdout.readline())
+    run.kill()
+    run.wait()
+    run.stdout.close()
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{worker}").exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not Path(f"/proc/{worker}").exists()
