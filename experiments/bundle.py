@@ -24,6 +24,8 @@ from worldmodel.predictor import ResidualPredictor
 
 NARROW_WIDTHS = (64, 96, 128)
 NARROW_ARMS = tuple(f"narrow-{width}" for width in NARROW_WIDTHS)
+# The same narrow networks as sigma-delta: what spikes save must be asked of the cheapest network, too.
+DELTA_ARMS = ("delta", *(f"delta-{width}" for width in NARROW_WIDTHS))
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,10 @@ class Bundle:
             )
         return found
 
+    def delta(self, arm: str) -> Artifact:
+        """`arm`: delta, or delta-W for the narrow network of width W."""
+        return self.artifact if arm == "delta" else artifact_file.load(self.stem.with_suffix(f".{arm}.safetensors"))
+
     @cached_property
     def lif(self) -> LIFNetwork:
         return load_lif(self.stem.with_suffix(".lif.safetensors"))
@@ -65,7 +71,7 @@ class Bundle:
         """Of the files that an arm reads: a cached result is void when one of them changes."""
         files = [self.model_path]
         files += [self.artifact_path] if arm == "delta" else []
-        files += [self.stem.with_suffix(f".{arm}.safetensors")] if arm == "lif" or arm in NARROW_ARMS else []
+        files += [self.stem.with_suffix(f".{arm}.safetensors")] if arm in ("lif", *NARROW_ARMS, *DELTA_ARMS[1:]) else []
         sha = hashlib.sha256()
         for path in files:
             if not path.is_file():

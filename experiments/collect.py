@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import energy
-from experiments.bundle import NARROW_ARMS, load_bundle
+from experiments.bundle import DELTA_ARMS, NARROW_ARMS, load_bundle
 from experiments.jobs import Job, make_ledger, make_predictor
 from experiments.stats import paired, wilson
 from spec.errors import UserError
@@ -69,8 +69,8 @@ def group(results: Iterable[dict[str, Any]], jobs: Iterable[Job]) -> list[Run]:
 def set_memory(ledger: Ledger, job: Job) -> None:
     """Bytes of weights and state per layer: int8 weights, fp32 for the floating arms, 24-bit states."""
     bundle = load_bundle(job.task, checkpoint=job.checkpoint, artifact=job.artifact)
-    if job.arm == "delta":
-        for layer in bundle.artifact.layers:
+    if job.arm in DELTA_ARMS:
+        for layer in bundle.delta(job.arm).layers:
             weights = 0 if layer.weight is None else layer.weight.size
             states = layer.n_out * 3 * (2 if layer.kind == "sigma_delta" else 1)
             ledger.set_memory(layer.name, weight_bytes=weights, state_bytes=states)

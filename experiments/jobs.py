@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from conversion import Calibration
-from experiments.bundle import NARROW_ARMS, Bundle, load_bundle
+from experiments.bundle import DELTA_ARMS, NARROW_ARMS, Bundle, load_bundle
 from experiments.record import RECORD_SEED, record_plans
 from snn.delta_predictor import DeltaPredictor
 from snn.lif import LIFPredictor
@@ -95,15 +95,17 @@ def make_predictor(job: Job) -> Predictor:
         data = calibration_of(job.task, job.checkpoint)
         module = bundle.narrow(job.arm) if job.arm in NARROW_ARMS else bundle.model.predictor
         return Int8Predictor(module, data.latent_ND, data.action_NA, zero_skip=job.arm == "zero-skip")
-    if job.arm == "delta":
-        return DeltaPredictor(scale_thresholds(bundle.artifact, 1.0 if job.threshold is None else job.threshold))
+    if job.arm in DELTA_ARMS:
+        return DeltaPredictor(scale_thresholds(bundle.delta(job.arm), 1.0 if job.threshold is None else job.threshold))
     if job.arm == "lif":
         return LIFPredictor(bundle.lif)
     raise UserError(f"arm {job.arm!r} cannot plan; use one of {', '.join(a for a in ARMS if a != 'lava')}")
 
 
 def make_ledger(job: Job, predictor: Predictor) -> Ledger:
-    steps = {"delta": (4, 1)}.get(job.arm, (1, 1))
+    steps = (1, 1)
+    if isinstance(predictor, DeltaPredictor):
+        steps = (len(predictor.network.layers), 1)
     if isinstance(predictor, LIFPredictor):
         t = predictor.network.config.time_steps
         steps = (t + 3, t)

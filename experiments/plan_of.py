@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from experiments.bundle import NARROW_ARMS, load_bundle
+from experiments.bundle import DELTA_ARMS, NARROW_ARMS, load_bundle
 from experiments.jobs import Job
 from worldmodel.planner import CEMConfig
 
@@ -60,6 +60,12 @@ def chosen_of(task: str) -> tuple[str, float]:
     return chosen["axis"], chosen["factor"]
 
 
+def narrow_choice(task: str, arm: str) -> tuple[str, float]:
+    """Axis and threshold factor of a narrow sigma-delta network, chosen on validation like the headline network's."""
+    chosen = load_bundle(task).delta(arm).provenance["thresholds"]["chosen"]
+    return chosen["axis"], chosen["factor"]
+
+
 def shards(size: int, shard: int) -> list[tuple[int, int]]:
     return [(first, min(shard, size - first)) for first in range(0, size, shard)]
 
@@ -96,6 +102,10 @@ def jobs_of(task: str, size: Size) -> list[Job]:
         for arm in NARROW_ARMS:
             for planner in [full, *spiking_front(full)]:
                 add(arm, "front", planner, episodes=n)
+        for arm in DELTA_ARMS[1:]:
+            on, narrow_factor = narrow_choice(task, arm)
+            for planner in [full, *spiking_front(full)]:
+                add(arm, "front", planner, episodes=n, axis=on, threshold=narrow_factor)
         add("zero-skip", "front", full, episodes=n)
         for planner in spiking_front(full):
             add("delta", "front", planner, episodes=n, axis=axis, threshold=factor)
@@ -107,5 +117,8 @@ def jobs_of(task: str, size: Size) -> list[Job]:
             add("int8", "front", planner, episodes=n)
         for arm in NARROW_ARMS:
             add(arm, "front", full, episodes=n)
+        for arm in DELTA_ARMS[1:]:
+            on, narrow_factor = narrow_choice(task, arm)
+            add(arm, "front", full, episodes=n, axis=on, threshold=narrow_factor)
         add("delta", "front", full.at(samples=16, iterations=2), episodes=n, axis=axis, threshold=factor)
     return jobs

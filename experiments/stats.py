@@ -17,7 +17,7 @@ def wilson(successes: int, trials: int) -> list[float]:
     p, z2 = successes / trials, Z95**2
     centre = (p + z2 / (2 * trials)) / (1 + z2 / trials)
     half = Z95 * math.sqrt(p * (1 - p) / trials + z2 / (4 * trials**2)) / (1 + z2 / trials)
-    return [max(0.0, centre - half), min(1.0, centre + half)]
+    return [round(max(0.0, centre - half), 6), round(min(1.0, centre + half), 6)]
 
 
 def paired(ours_KN: NDArray[np.float64], other_KN: NDArray[np.float64]) -> list[float]:

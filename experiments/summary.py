@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from experiments.bundle import NARROW_ARMS
 from experiments.jobs import ARMS
 from experiments.plan_of import Size
+from experiments.verdict import verdict
 from spec.ledger import AXES
 
 Row = dict[str, Any]
@@ -41,7 +41,7 @@ def task_summary(rows: list[Row], task: str) -> dict[str, Any]:
     arms = {arm: arm_summary(rows, task, arm) for arm in ARMS}
     return {
         "admission": {name: admission[name] for name in ("full", "budget5", "greedy")} | {"holds": admission["holds"]},
-        "arms": arms, "front": front, "energy": devices, "verdict": verdict(front, arms),
+        "arms": arms, "front": front, "energy": devices, "verdict": verdict(_of(rows, "front", task), arms["dense"]["success"]),
         "targets": targets(rows, task, arms, admission),
     }  # fmt: skip
 
@@ -77,36 +77,6 @@ def arm_summary(rows: list[Row], task: str, arm: str) -> Row:
         if own["density"]:
             found["density"] = {r["axis"]: r["density"]["total"] for r in agree if r["axis"] in AXES}
     return found
-
-
-def verdict(front: list[Row], arms: dict[str, Row]) -> str:
-    """Cheapest point of each family within 3 points of the full dense success; who is ahead at equal cost."""
-    if arms["dense"]["success"] is None:
-        return "not run"
-    goal = arms["dense"]["success"] - 0.03
-    names = {"dense": ("int8", "zero-skip", *NARROW_ARMS), "spiking": ("delta", "lif")}
-    cheapest = {}
-    for family, members in names.items():
-        points = [p for p in front if p["arm"] in members and p["schedule"] != "sequential" and p["success"] >= goal]
-        cheapest[family] = min(points, key=lambda p: p["synop_equivalents"], default=None)
-    dense, spiking = cheapest["dense"], cheapest["spiking"]
-    if dense is None and spiking is None:
-        return f"No point of either family reaches {goal:.2f}."
-    if spiking is None:
-        return f"Dense is ahead: no spiking point reaches {goal:.2f}; {_name(dense)} does."
-    if dense is None:
-        return f"Spiking is ahead: {_name(spiking)} reaches {goal:.2f}, no dense point does."
-    ratio = spiking["synop_equivalents"] / dense["synop_equivalents"]
-    lead = "Spiking is ahead" if ratio < 1 else "Dense at equal cost is ahead"
-    return (
-        f"{lead}: to stay within 3 points of full dense CEM ({arms['dense']['success']:.2f}), the cheapest spiking point "
-        f"({_name(spiking)}) costs {ratio:.2f} x the synop-equivalents of the cheapest dense one ({_name(dense)})."
-    )
-
-
-def _name(point: Row | None) -> str:
-    assert point is not None
-    return f"{point['arm']} {point['budget']}, {point['success']:.2f} at {point['synop_equivalents'] / 1e6:.1f} M"
 
 
 def targets(rows: list[Row], task: str, arms: dict[str, Row], admission: Row) -> list[Row]:

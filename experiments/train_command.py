@@ -55,7 +55,7 @@ def _one(config: Any, folder: Path, console: Console) -> dict[str, Any]:
             bar.update(tasks[stage], completed=row["step"])
             if success is not None:
                 bar.update(tasks[stage], description=f"{stage}: validation {success:.2f}")
-            if row["step"] % 50 == 0 or success is not None or stage == "thresholds":
+            if row["step"] % 50 == 0 or success is not None or stage.endswith("thresholds"):
                 log.write(json.dumps({"stage": stage, **row}) + "\n")
                 log.flush()
 

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from conversion import SigmaDelta, convert
 from conversion.calibration import chain_of, measure_ranges
-from experiments.bundle import NARROW_WIDTHS, header, save_lif, save_narrow
+from experiments.bundle import NARROW_WIDTHS, header, load_narrow, save_lif, save_narrow
 from experiments.jobs import scale_thresholds
 from experiments.record import RECORD_SEED, Plans, record_plans
 from snn.delta_predictor import DeltaPredictor
@@ -71,16 +71,16 @@ def validation_success(
 
 
 def make_delta(
-    model: WorldModel, plans: Plans, config: DeriveConfig, report: Report
+    model: WorldModel, source: ResidualPredictor, plans: Plans, config: DeriveConfig, report: Report, *, name: str
 ) -> tuple[Artifact, dict[str, Any]]:
-    """Fine-tune, convert with the learned thresholds, measure the layers."""
+    """Fine-tune `source` on the dense teacher's plans, convert with the learned thresholds, measure the layers."""
     calibration = plans.calibration()
-    draft, _ = convert(model.predictor, calibration, SigmaDelta(thresholds=config.start_threshold))
-    student = copy.deepcopy(model.predictor)
+    draft, _ = convert(source, calibration, SigmaDelta(thresholds=config.start_threshold))
+    student = copy.deepcopy(source)
     chain = DeltaChain(chain_of(student), draft)
     finetune_delta(
         chain, plans.rollouts(), config.delta, generator=torch.Generator().manual_seed(model.seed),
-        report=lambda row: report("delta", {**row, "total_steps": config.delta.steps}),
+        report=lambda row: report(name, {**row, "total_steps": config.delta.steps}),
     )  # fmt: skip
     artifact, layers = convert(
         student, calibration, SigmaDelta(thresholds=chain.thresholds(), absolute=True), task=model.task,
@@ -89,11 +89,12 @@ def make_delta(
     return artifact, layers.as_dict()
 
 
-def choose_threshold(model: WorldModel, artifact: Artifact, config: DeriveConfig, report: Report) -> dict[str, Any]:
+def choose_threshold(
+    model: WorldModel, artifact: Artifact, dense: float, config: DeriveConfig, report: Report, *, name: str
+) -> dict[str, Any]:
     """Axis and factor with the fewest synop-equivalents whose validation success stays within `allowed_loss` of dense.
     If none does, the most successful one."""
     n = config.validation_episodes
-    dense = validation_success(model, DensePredictor(model.predictor), axis="none", episodes=n, ledger=None)
     rows: list[dict[str, Any]] = []
     for axis in config.axes:
         for factor in config.factors:
@@ -110,7 +111,10 @@ def choose_threshold(model: WorldModel, artifact: Artifact, config: DeriveConfig
                     "equivalents": sum(r.synop_equivalents for r in predictor_rows) / dense_macs,
                 }
             )  # fmt: skip
-            report("thresholds", {"step": len(rows), "total_steps": len(config.axes) * len(config.factors), **rows[-1]})
+            report(
+                f"{name} thresholds",
+                {"step": len(rows), "total_steps": len(config.axes) * len(config.factors), **rows[-1]},
+            )
     good = [row for row in rows if row["success"] >= dense - config.allowed_loss]
     chosen = min(good, key=lambda r: r["equivalents"]) if good else max(rows, key=lambda r: r["success"])
     return {"dense_success": dense, "table": rows, "chosen": chosen}
@@ -161,14 +165,20 @@ def train_task(config: TrainConfig, derive: DeriveConfig, out: Path, *, report: 
     made_with = {"task": config.task, "seed": config.seed, "derive": f"{derive}"}
     n = derive.validation_episodes
 
-    artifact = artifact_file.load(files["delta."]) if files["delta."].exists() else None
-    if artifact is None or artifact.provenance.get("training") != f"{derive.delta}":
-        artifact, layers = make_delta(model, plans, derive, report)
-        choice = choose_threshold(model, artifact, derive, report)
-        artifact = replace(
-            artifact, provenance={**artifact.provenance, **made_with, "layers": layers, "thresholds": choice}
-        )
-        artifact_file.save(artifact, files["delta."])
+    dense = validation_success(model, DensePredictor(model.predictor), axis="none", episodes=n, ledger=None)
+
+    def delta(source: ResidualPredictor, file: Path, name: str) -> Artifact:
+        """The sigma-delta form of `source`, made unless `file` already holds it."""
+        known = artifact_file.load(file) if file.exists() else None
+        if known is not None and known.provenance.get("training") == f"{derive.delta}":
+            return known
+        made, layers = make_delta(model, source, plans, derive, report, name=name)
+        choice = choose_threshold(model, made, dense, derive, report, name=name)
+        made = replace(made, provenance={**made.provenance, **made_with, "layers": layers, "thresholds": choice})
+        artifact_file.save(made, file)
+        return made
+
+    artifact = delta(model.predictor, files["delta."], "delta")
     if f"lif={derive.lif}, lif_training={derive.lif_training}" not in header(files["lif."]).get("derive", ""):
         lif = make_lif(model, plans, derive, report)
         success = validation_success(model, LIFPredictor(lif), axis="none", episodes=n, ledger=None)
@@ -181,6 +191,7 @@ def train_task(config: TrainConfig, derive: DeriveConfig, out: Path, *, report: 
             success = validation_success(model, DensePredictor(narrow), axis="none", episodes=n, ledger=None)
             save_narrow(narrow, file, **made_with, distillation=f"{derive.distillation}", validation_success=success)
         narrow_success[width] = header(file)["validation_success"]
+        delta(load_narrow(file), stem.with_suffix(f".delta-{width}.safetensors"), f"delta-{width}")
     return {
         "task": config.task, "seed": config.seed, **model.metrics, "delta": artifact.provenance["thresholds"],
         "lif_validation_success": header(files["lif."])["validation_success"],

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.report.results import Record, Results, finite, mapping, positive, spiking
+from experiments.verdict import MARGIN
 
-MARGIN = 0.05
 COST = Callable[[Record], float | None]
 
 

@@ -20,10 +20,11 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.bundle import DELTA_ARMS
 from spec.errors import UserError
 
 Record = dict[str, Any]
-SPIKING_ARMS = ("delta", "lif", "lava")  # every other arm of a front belongs to the dense family
+SPIKING_ARMS = (*DELTA_ARMS, "lif", "lava")  # every other arm of a front belongs to the dense family
 
 
 @dataclass(frozen=True, kw_only=True)

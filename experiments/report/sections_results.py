@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from experiments.report import figures
 from experiments.report.front import (
-    MARGIN,
     Comparison,
     comparisons,
     describe,
@@ -17,6 +16,7 @@ from experiments.report.front import (
 from experiments.report.markup import DASH, Markup, between, count, energy, number, plain, points, share, table, tag
 from experiments.report.page import Gallery, Section, by_task
 from experiments.report.results import Record, Results, finite, mapping, sequence
+from experiments.verdict import MARGIN
 
 
 def verdict(results: Results, gallery: Gallery) -> Section:
