@@ -12,7 +12,7 @@ from experiments.bundle import NARROW_ARMS, load_bundle
 from experiments.jobs import EPISODE_SEED, Job, make_ledger, make_predictor, scale_thresholds
 from experiments.lava_arm import run_lava_arm
 from experiments.model_checks import gates_row
-from experiments.plan_of import chosen_of
+from experiments.plan_of import TASKS, chosen_of
 from experiments.record import record_plans
 from spec.ledger import AXES
 
@@ -23,7 +23,8 @@ def agreement_rows(task: str, *, episodes: int = 6, every: int = 5) -> list[dict
     plans = record_plans(bundle.model, episodes=episodes, seed=EPISODE_SEED, every=every)
     axis, factor = chosen_of(task)
     rows = []
-    arms = [("int8", "none"), ("lif", "none"), *[(arm, "none") for arm in NARROW_ARMS], *[("delta", a) for a in AXES]]
+    others = ["int8"] if task not in TASKS else ["int8", "lif", *NARROW_ARMS]
+    arms = [*[(arm, "none") for arm in others], *[("delta", a) for a in AXES]]
     for arm, on in arms:
         job = Job(task=task, arm=arm, role="agreement", planner=bundle.model.planner, episodes=1, count=1, axis=on,
                   threshold=factor if arm == "delta" else None)  # fmt: skip
