@@ -24,7 +24,7 @@ class Size:
 
 
 DEMO = Size(episodes=100, seeds=1, front_episodes=100, front=False, shard=25)
-RESULTS = Size(episodes=300, seeds=3, front_episodes=300, front=True)
+RESULTS = Size(episodes=300, seeds=3, front_episodes=300, front=True, extra_tasks=("two-room-random",))
 
 
 def reduced_budgets(full: CEMConfig) -> list[CEMConfig]:

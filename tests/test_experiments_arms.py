@@ -213,3 +213,11 @@ def test_workers_die_with_their_parent(tmp_path: Path) -> None:
     while Path(f"/proc/{worker}").exists() and time.monotonic() < deadline:
         time.sleep(0.2)
     assert not Path(f"/proc/{worker}").exists()
+
+
+def test_random_doors_are_reported_beside() -> None:
+    """Every headline arm but LIF, no front; the shipped files are there."""
+    jobs = jobs_of("two-room-random", RESULTS)
+    assert {j.role for j in jobs} == {"headline", "admission"}
+    assert {j.arm for j in jobs if j.role == "headline"} == {"random", "oracle", "dense", "int8", "delta"}
+    assert make_world("two-room-random").sample(4, np.random.default_rng(0)).layout_NL.std() > 0
