@@ -50,12 +50,12 @@ def group(results: Iterable[dict[str, Any]], jobs: Iterable[Job]) -> list[Run]:
     runs = []
     for members in groups.values():
         first = members[0][0]
-        seeds = 1 + max(job.seed for job, _ in members)
-        success = np.zeros((seeds, first.episodes))
+        seeds = sorted({job.seed for job, _ in members})
+        success = np.zeros((len(seeds), first.episodes))
         ledger: Ledger | None = None
         poses = None
         for job, result in members:
-            success[job.seed, job.first : job.first + job.count] = result["success"]
+            success[seeds.index(job.seed), job.first : job.first + job.count] = result["success"]
             poses = poses or result["poses"]
             if result["ledger"] is not None:
                 if ledger is None:
@@ -69,6 +69,9 @@ def group(results: Iterable[dict[str, Any]], jobs: Iterable[Job]) -> list[Run]:
 def set_memory(ledger: Ledger, job: Job) -> None:
     """Bytes of weights and state per layer: int8 weights, fp32 for the floating arms, 24-bit states."""
     bundle = load_bundle(job.task, checkpoint=job.checkpoint, artifact=job.artifact)
+    ledger.set_memory(
+        "encoder", weight_bytes=4 * sum(p.numel() for p in bundle.model.encoder.parameters()), state_bytes=0
+    )
     if job.arm in DELTA_ARMS:
         for layer in bundle.delta(job.arm).layers:
             weights = 0 if layer.weight is None else layer.weight.size
@@ -80,9 +83,6 @@ def set_memory(ledger: Ledger, job: Job) -> None:
     names = ("h1", "h2", "out") if job.arm == "lif" else ("h1", "h2", "h3")
     for name, linear in zip(names, module.linears(), strict=True):
         ledger.set_memory(name, weight_bytes=linear.weight.numel() * size, state_bytes=3 * linear.out_features)
-    ledger.set_memory(
-        "encoder", weight_bytes=4 * sum(p.numel() for p in bundle.model.encoder.parameters()), state_bytes=0
-    )
 
 
 def operations(run: Run) -> dict[str, Any]:

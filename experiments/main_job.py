@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -56,6 +57,7 @@ def run_main(name: str, size: Size, out: Path, console: Console) -> dict[str, An
     summary["core_seconds"] = round(sum(run.seconds for run in runs), 1)  # of all episodes, resumed ones included
     write_json(out / "summary.json", summary, indent=1)
     write_report(out)
+    shutil.rmtree(out / "parts")  # the run is whole: the next one measures again
     print_table(summary, console)
     console.print(f"{out / 'report.html'}  ({summary['seconds']:.0f} s)")
     return summary

@@ -54,14 +54,8 @@ def spiking_front(full: CEMConfig) -> list[CEMConfig]:
     return [full.at(samples=s, iterations=i) for s, i in ((32, 4), (32, 2), (16, 2))]
 
 
-def chosen_of(task: str) -> tuple[str, float]:
-    """Axis and threshold factor that validation chose when the artifact was made."""
-    chosen = load_bundle(task).artifact.provenance["thresholds"]["chosen"]
-    return chosen["axis"], chosen["factor"]
-
-
-def narrow_choice(task: str, arm: str) -> tuple[str, float]:
-    """Axis and threshold factor of a narrow sigma-delta network, chosen on validation like the headline network's."""
+def chosen_of(task: str, arm: str = "delta") -> tuple[str, float]:
+    """Axis and threshold factor that validation chose when the artifact of a sigma-delta arm was made."""
     chosen = load_bundle(task).delta(arm).provenance["thresholds"]["chosen"]
     return chosen["axis"], chosen["factor"]
 
@@ -103,7 +97,7 @@ def jobs_of(task: str, size: Size) -> list[Job]:
             for planner in [full, *spiking_front(full)]:
                 add(arm, "front", planner, episodes=n)
         for arm in DELTA_ARMS[1:]:
-            on, narrow_factor = narrow_choice(task, arm)
+            on, narrow_factor = chosen_of(task, arm)
             for planner in [full, *spiking_front(full)]:
                 add(arm, "front", planner, episodes=n, axis=on, threshold=narrow_factor)
         add("zero-skip", "front", full, episodes=n)
@@ -118,7 +112,7 @@ def jobs_of(task: str, size: Size) -> list[Job]:
         for arm in NARROW_ARMS:
             add(arm, "front", full, episodes=n)
         for arm in DELTA_ARMS[1:]:
-            on, narrow_factor = narrow_choice(task, arm)
+            on, narrow_factor = chosen_of(task, arm)
             add(arm, "front", full, episodes=n, axis=on, threshold=narrow_factor)
         add("delta", "front", full.at(samples=16, iterations=2), episodes=n, axis=axis, threshold=factor)
     return jobs

@@ -3,7 +3,8 @@
 TASK.safetensors         encoder + predictor (checkpoint chosen by planning on validation episodes)
 TASK.delta.safetensors   sigma-delta artifact, event-rate fine-tuned, thresholds learned, factor chosen on validation
 TASK.lif.safetensors     LIF network, fine-tuned with surrogate gradients
-TASK.narrow.safetensors  narrower dense predictor, distilled: the opponent that spends fewer MACs honestly
+TASK.narrow-W.safetensors  dense predictor of width W, distilled: the opponent that spends fewer MACs honestly
+TASK.delta-W.safetensors   the sigma-delta form of that one
 """
 
 from __future__ import annotations

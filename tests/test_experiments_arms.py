@@ -221,3 +221,19 @@ def test_random_doors_are_reported_beside() -> None:
     assert {j.role for j in jobs} == {"headline", "admission"}
     assert {j.arm for j in jobs if j.role == "headline"} == {"random", "oracle", "dense", "int8", "delta"}
     assert make_world("two-room-random").sample(4, np.random.default_rng(0)).layout_NL.std() > 0
+
+
+def test_every_arm_that_runs_the_encoder_pays_its_weights() -> None:
+    """The same encoder costs the same bytes in a dense and in a sigma-delta ledger."""
+    bytes_of = {}
+    for arm in ("int8", "delta", "delta-64"):
+        ledger = group([run_job(job(arm))], [job(arm)])[0].ledger
+        assert ledger is not None
+        rows = ledger.rows("interleaved" if ledger.spiking else "batched")
+        bytes_of[arm] = sum(row.weight_bytes for row in rows if row.phase == "encoder")
+    assert bytes_of["int8"] > 0 and len(set(bytes_of.values())) == 1
+
+
+def test_a_later_seed_counts_alone() -> None:
+    run = group([run_job(job("oracle", seed=3))], [job("oracle", seed=3)])[0]
+    assert run.success_KN.shape == (1, 8)
