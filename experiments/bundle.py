@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +17,7 @@ from snn.lif import LIFConfig, LIFNetwork
 from spec import artifact as artifact_file
 from spec.artifact import Artifact
 from spec.errors import UserError
+from spec.files import write_whole
 from worldmodel.checkpoint import WorldModel, load_model, shipped
 from worldmodel.predictor import ResidualPredictor
 
@@ -87,18 +86,8 @@ def load_bundle(task: str, *, checkpoint: str | None = None, artifact: str | Non
 
 
 def _save(tensors: dict[str, torch.Tensor], meta: dict[str, object], path: Path) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    os.close(handle)
-    try:
-        save_file(
-            {k: v.detach().contiguous() for k, v in tensors.items()},
-            temporary,
-            metadata={"spikeplan": json.dumps(meta)},
-        )
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    whole = {k: v.detach().contiguous() for k, v in tensors.items()}
+    write_whole(path, lambda part: save_file(whole, part, metadata={"spikeplan": json.dumps(meta)}))
 
 
 def _load(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

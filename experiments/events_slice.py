@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from eventdata import Events
 from eventdata.simulator import DvsParams, start, step
 from eventdata.view import event_image
+from spec.files import write_whole
 from worldmodel.tasks import make_world
 
 RATE_US = 1000
@@ -34,9 +34,6 @@ def simulate_arm(steps: int = 100, *, seed: int = 0) -> tuple[np.ndarray, Events
 def write_events(path: Path) -> None:
     frame, events = simulate_arm()
     height, width = frame.shape
-    temporary = path.with_suffix(".part.npz")
-    np.savez(
-        temporary, frame=frame, events=event_image(events, height, width),
-        caption=np.array(f"simulated DVS, 1 kHz render of one 0.1 s control step: {len(events.t_us)} events"),
-    )  # fmt: skip
-    os.replace(temporary, path)
+    image = event_image(events, height, width)
+    caption = f"simulated DVS, 1 kHz render of one 0.1 s control step: {len(events.t_us)} events"
+    write_whole(path, lambda part: np.savez(part, frame=frame, events=image, caption=np.array(caption)))

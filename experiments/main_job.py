@@ -22,7 +22,7 @@ from experiments.bundle import load_bundle
 from experiments.collect import Run, arm_row, energy_rows, front_rows, group
 from experiments.events_slice import write_events
 from experiments.jobs import EPISODE_SEED, one_thread
-from experiments.output import open_output, versions, write_json
+from experiments.output import open_output, versions, write_json, write_text
 from experiments.plan_of import TASKS, Size, jobs_of
 from experiments.pool import run_each, run_jobs
 from experiments.report import print_table, write_report
@@ -50,9 +50,7 @@ def run_main(name: str, size: Size, out: Path, console: Console) -> dict[str, An
     for found in run_each(run_check, arguments, console=console, label="agreement, Lava, gates"):
         rows += found
     write_events(out / "events.npz")
-    temporary = out / "metrics.jsonl.part"
-    temporary.write_text("".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
-    os.replace(temporary, out / "metrics.jsonl")
+    write_text(out / "metrics.jsonl", "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
     summary = summarise(rows, size, seconds=time.monotonic() - began)
     summary["core_seconds"] = round(sum(run.seconds for run in runs), 1)  # of all episodes, resumed ones included
     write_json(out / "summary.json", summary, indent=1)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from spec.errors import UserError
+from spec.files import write_whole
 
 PACKAGES = ("torch", "numpy", "snntorch", "norse", "lava-nc", "tonic", "gymnasium", "safetensors")
 
@@ -37,7 +37,8 @@ def open_output(out: Path) -> Path:
 
 
 def write_json(path: Path, value: Any, *, indent: int | None = None) -> None:
-    """Temporary name, then rename."""
-    temporary = path.with_suffix(path.suffix + ".part")
-    temporary.write_text(json.dumps(value, indent=indent, allow_nan=False))
-    os.replace(temporary, path)
+    write_text(path, json.dumps(value, indent=indent, allow_nan=False))
+
+
+def write_text(path: Path, text: str) -> None:
+    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))

@@ -17,7 +17,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from spec.errors import UserError
+from spec.files import write_whole
 from spec.fixed_point import MESSAGE_BITS, STATE_BITS
 
 FORMAT = "spikeplan-artifact"
@@ -155,14 +155,7 @@ def save(artifact: Artifact, path: str | os.PathLike[str]) -> Path:
     }
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=".part")
-        os.close(handle)
-        try:
-            save_file(tensors, temporary, metadata={"artifact": json.dumps(meta)})
-            os.replace(temporary, target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_whole(target, lambda path: save_file(tensors, path, metadata={"artifact": json.dumps(meta)}))
     except OSError as error:
         raise UserError(f"{target}: cannot write the artifact ({error}); choose a writable directory") from error
     return target

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from spec.errors import UserError
+from spec.files import write_whole
 from worldmodel.encoder import Encoder, EncoderConfig
 from worldmodel.planner import CEMConfig
 from worldmodel.predictor import ResidualPredictor
@@ -59,14 +59,7 @@ def save_model(model: WorldModel, path: str | os.PathLike[str]) -> Path:
     }
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, suffix=".part")
-        os.close(handle)
-        try:
-            save_file(tensors, temporary, metadata={"worldmodel": json.dumps(meta)})
-            os.replace(temporary, target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        write_whole(target, lambda path: save_file(tensors, path, metadata={"worldmodel": json.dumps(meta)}))
     except OSError as error:
         raise UserError(f"{target}: cannot write the checkpoint ({error}); choose a writable directory") from error
     return target

@@ -6,7 +6,6 @@ Longer training lowers the loss and can ruin the latent as a metric, so the loss
 
 from __future__ import annotations
 
-import os
 import pickle
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from spec.errors import UserError
+from spec.files import write_whole
 from worldmodel.checkpoint import WorldModel
 from worldmodel.closed_loop import ImageLatent, run_episodes
 from worldmodel.data import draw_clips
@@ -199,9 +199,7 @@ def train(
             row["seconds"] = round(time.monotonic() - began, 1)
             trainer.history.append(row)
             if unfinished:
-                temporary = unfinished.with_suffix(".part")
-                torch.save(trainer.state(), temporary)
-                os.replace(temporary, unfinished)
+                write_whole(unfinished, lambda part: torch.save(trainer.state(), part))
         if report:
             report(row)
     model = trainer.finish()

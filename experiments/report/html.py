@@ -6,8 +6,6 @@ Files are written beside their place and renamed, so a reader never sees half a 
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from experiments.report import sections_cost, sections_network, sections_results
 from experiments.report.page import Gallery, Section, page
 from experiments.report.results import Results, load
 from spec.errors import UserError
+from spec.files import write_whole
 
 SECTIONS: tuple[Callable[[Results, Gallery], Section], ...] = (
     sections_results.verdict,
@@ -52,22 +51,14 @@ def write_report(out: Path) -> Path:
         folder = out / "figures"
         folder.mkdir(exist_ok=True)
         for name, drawn in gallery.svgs.items():
-            _replace(folder / f"{name}.svg", drawn)
+            _write(folder / f"{name}.svg", drawn)
         for stale in set(folder.glob("*.svg")) - {folder / f"{name}.svg" for name in gallery.svgs}:
             stale.unlink()  # a figure of an earlier run beside this run's page would mislead
-        _replace(target, page("spikeplan: dense and spiking planning", LEAD, sections))
+        _write(target, page("spikeplan: dense and spiking planning", LEAD, sections))
     except OSError as error:
         raise UserError(f"{out}: cannot be written ({error.strerror}); choose another directory") from error
     return target
 
 
-def _replace(path: Path, content: str) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(content)
-        os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner may read
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+def _write(path: Path, content: str) -> None:
+    write_whole(path, lambda part: part.write_text(content, encoding="utf-8"))
