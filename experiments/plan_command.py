@@ -44,9 +44,8 @@ def plan_command(
     if arm == "lava":
         rows = lava_rows(task, folder)
     else:
-        chosen = chosen_of(task) if arm == "delta" and artifact is None else ("none", 1.0)
-        if arm == "delta":
-            bundle.artifact  # noqa: B018  (a foreign artifact is refused before any work)
+        # Reads the artifact: a foreign one is refused before any work.
+        chosen = chosen_of(task, checkpoint=checkpoint, artifact=artifact) if arm == "delta" else ("none", 1.0)
         jobs = [
             Job(
                 task=task, arm=arm, role="headline", planner=planner, episodes=episodes, first=first, count=count, seed=seed,

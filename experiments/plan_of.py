@@ -54,9 +54,13 @@ def spiking_front(full: CEMConfig) -> list[CEMConfig]:
     return [full.at(samples=s, iterations=i) for s, i in ((32, 4), (32, 2), (16, 2))]
 
 
-def chosen_of(task: str, arm: str = "delta") -> tuple[str, float]:
-    """Axis and threshold factor that validation chose when the artifact of a sigma-delta arm was made."""
-    chosen = load_bundle(task).delta(arm).provenance["thresholds"]["chosen"]
+def chosen_of(
+    task: str, arm: str = "delta", *, checkpoint: str | None = None, artifact: str | None = None
+) -> tuple[str, float]:
+    """Axis and threshold factor that validation chose when the artifact of a sigma-delta arm was made; an artifact of
+    `spikeplan convert` is taken as it is, without state."""
+    provenance = load_bundle(task, checkpoint=checkpoint, artifact=artifact).delta(arm).provenance
+    chosen = provenance.get("thresholds", {}).get("chosen", {"axis": "none", "factor": 1.0})
     return chosen["axis"], chosen["factor"]
 
 

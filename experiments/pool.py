@@ -79,3 +79,35 @@ def run_each(
             for future in futures:
                 future.add_done_callback(lambda _: bar.advance(task))
             return [future.result() for future in futures]
+
+
+def run_reporting(
+    function: Callable[..., None],
+    arguments: Sequence[tuple[Any, ...]],
+    report: Callable[[str, dict[str, Any]], None],
+    *,
+    workers: int | None = None,
+) -> None:
+    """`function(*args, report)` for each args in processes of their own; what they report (stage, row) arrives here.
+    Of a stage's steps only every 50th and those with a success travel."""
+    context = multiprocessing.get_context("spawn")
+    with (
+        context.Manager() as manager,
+        ProcessPoolExecutor(workers or os.cpu_count() or 1, mp_context=context, initializer=start_worker) as pool,
+    ):
+        queue = manager.Queue()
+        running = {pool.submit(_reporting, function, args, queue) for args in arguments}
+        while running:
+            done, running = wait(running, timeout=0.2)
+            while not queue.empty():
+                report(*queue.get())
+            for future in done:
+                future.result()
+
+
+def _reporting(function: Callable[..., None], args: tuple[Any, ...], queue: Any) -> None:
+    def report(stage: str, row: dict[str, Any]) -> None:
+        if row["step"] % 50 == 0 or "success" in row:
+            queue.put((stage, row))
+
+    function(*args, report)

@@ -37,6 +37,13 @@ class Plans:
             self.candidates_NISHA.flatten(0, 1), self.latents_NISHD.flatten(0, 1),
         )  # fmt: skip
 
+    def thin(self, stride: int) -> Plans:
+        """Every `stride`-th plan."""
+        return Plans(
+            self.latent_ND[::stride], self.goal_ND[::stride], self.candidates_NISHA[::stride],
+            self.latents_NISHD[::stride], self.cost_NIS[::stride],
+        )  # fmt: skip
+
     def calibration(self, limit: int = 40_000) -> Calibration:
         """Pairs (latent, action) that the predictor saw, thinned evenly."""
         before = torch.cat(

@@ -3,65 +3,69 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
+from experiments.derive import DeriveConfig
 from experiments.output import open_output, versions, write_json
 from experiments.pool import progress_bar
-from experiments.train_task import DeriveConfig, train_task
+from experiments.spread import measure_spread
+from experiments.train_task import train_task
 from spec.errors import UserError
-from worldmodel.train import recipe
+from worldmodel.train import TrainConfig, recipe
 
-SPREAD = ("validation_success", "probe_r2", "rollout_nmse_5", "lif_validation_success")
+SPREAD_EPISODES = 100
 
 
 def train_command(task: str, *, seed: int, seeds: int, out: str, steps: int | None, console: Console) -> None:
     if seeds < 1:
         raise UserError(f"train: --seeds {seeds} must be at least 1")
     root = Path(out)
-    runs = []
+    # The spread is of the networks that the comparison rests on; the narrow opponents are made for one seed.
+    derive = DeriveConfig() if seeds == 1 else DeriveConfig(narrow_widths=())
+    trained, folders = [], []
     for offset in range(seeds):
         config = recipe(task, seed + offset)
         if steps is not None:
             config = replace(config, steps=steps, validate_every=min(config.validate_every, max(1, steps)))
         folder = open_output(root / f"{task}-seed{seed + offset}" if seeds > 1 else root)
         write_json(folder / "config.json", {"task": task, "seed": config.seed, "versions": versions()}, indent=1)
-        runs.append(_one(config, folder, console))
+        trained.append(_one(config, derive, folder, console))
+        folders.append(folder)
     if seeds > 1:
-        spread = {
-            name: {"values": [run[name] for run in runs], "mean": float(np.mean([run[name] for run in runs])),
-                   "std": float(np.std([run[name] for run in runs], ddof=1))}
-            for name in SPREAD
-        }  # fmt: skip
-        spread["delta_success"] = {"values": [run["delta"]["chosen"]["success"] for run in runs]}
-        spread["delta_density"] = {"values": [run["delta"]["chosen"]["density"] for run in runs]}
+        spread = measure_spread(task, trained, folders, root / "parts", episodes=SPREAD_EPISODES, console=console)
         write_json(root / f"{task}-spread.json", spread, indent=1)
-        console.print_json(data=spread)
+        for arm, found in spread["success"].items():
+            each = ", ".join(f"{row['arms'][arm]['success']:.2f}" for row in spread["seeds"])
+            console.print(f"{task} {arm}: {found['mean']:.3f} +- {found['std']:.3f} over training seeds ({each})")
 
 
-def _one(config: Any, folder: Path, console: Console) -> dict[str, Any]:
-    metrics = folder / "metrics.jsonl"
-    with progress_bar(console) as bar, metrics.open("a") as log:
+def _one(config: TrainConfig, derive: DeriveConfig, folder: Path, console: Console) -> dict[str, Any]:
+    began = time.monotonic()
+    with progress_bar(console) as bar, (folder / "metrics.jsonl").open("a") as log:
         tasks: dict[str, Any] = {}
 
         def report(stage: str, row: dict[str, Any]) -> None:
             if stage not in tasks:
                 tasks[stage] = bar.add_task(stage, total=row["total_steps"])
-            success = row.get("validation_success")
+            success = row.get("validation_success", row.get("success"))
             bar.update(tasks[stage], completed=row["step"])
             if success is not None:
                 bar.update(tasks[stage], description=f"{stage}: validation {success:.2f}")
-            if row["step"] % 50 == 0 or success is not None or stage.endswith("thresholds"):
-                log.write(json.dumps({"stage": stage, **row}) + "\n")
+            if row["step"] % 50 == 0 or success is not None:
+                seconds = round(time.monotonic() - began, 1)
+                log.write(json.dumps({"stage": stage, **row, "seconds": seconds}) + "\n")
                 log.flush()
 
-        found = train_task(config, DeriveConfig(), folder, report=report)
+        found = train_task(config, derive, folder, report=report)
+    chosen = found["delta"]["chosen"]
     console.print(
-        f"{config.task} seed {config.seed}: validation success {found['validation_success']:.2f}, "
-        f"delta {found['delta']['chosen']}, LIF {found['lif_validation_success']:.2f}"
+        f"{config.task} seed {config.seed}: validation success {found['validation_success']:.2f}; sigma-delta on axis "
+        f"{chosen['axis']}, thresholds x {chosen['factor']}: {chosen['success']:.2f} at density {chosen['density']:.2f}; "
+        f"LIF {found['lif_validation_success']:.2f}; {time.monotonic() - began:.0f} s"
     )
     return found

@@ -78,6 +78,8 @@ def run_episodes(
     if n < 1:
         raise UserError(f"{n} episodes: at least one is needed")
     offset, total = noise_rows or (0, n)
+    rows = slice(offset, offset + n)
+    noise_TNSVA = [planner.noise(total, step_generator(seed, t))[rows].clone() for t in range(world.max_steps)]
     poses = np.zeros((n, world.max_steps + 1, world.pose_dim))
     actions = np.zeros((n, world.max_steps, world.action_dim))
     for first in range(0, n, block):
@@ -87,9 +89,8 @@ def run_episodes(
         poses[part, 0] = pose
         goal_z = latent_of(goal, layout)
         for step in range(world.max_steps):
-            noise = planner.noise(total, step_generator(seed, step))[offset + part.start : offset + part.stop]
             z = latent_of(pose, layout)
-            action, mean, trace = planner.plan(z, goal_z, noise, warm, record=record is not None)
+            action, mean, trace = planner.plan(z, goal_z, noise_TNSVA[step][part], warm, record=record is not None)
             warm = planner.shift(mean)
             if record is not None:
                 record(step, part, z, goal_z, trace)
@@ -105,11 +106,14 @@ def run_episodes(
     return Outcome(distance, distance <= world.tolerance, poses, actions)
 
 
-def random_policy(world: World, episodes: Episodes, *, rng: np.random.Generator) -> Outcome:
-    """The floor: uniform random actions."""
+def random_policy(
+    world: World, episodes: Episodes, *, rng: np.random.Generator, noise_rows: tuple[int, int] | None = None
+) -> Outcome:
+    """The floor: uniform random actions. `noise_rows` as in `run_episodes`."""
     pose = episodes.start_NP
-    shape = (len(pose), world.max_steps, world.action_dim)
-    actions = rng.uniform(-world.action_limit, world.action_limit, shape)
+    offset, total = noise_rows or (0, len(pose))
+    shape = (total, world.max_steps, world.action_dim)
+    actions = rng.uniform(-world.action_limit, world.action_limit, shape)[offset : offset + len(pose)]
     poses = [pose]
     for step in range(world.max_steps):
         pose = world.move(pose, actions[:, step], episodes.layout_NL)
