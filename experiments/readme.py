@@ -1,6 +1,7 @@
-"""Writes the README's result tables from a results directory, so that no figure there is typed by hand.
+"""Writes the README's result tables from a results directory and from the spreads over training seeds, so that no figure
+there is typed by hand.
 
-python -m experiments.readme results/full
+python -m experiments.readme results/full [runs/two-room-spread.json ...]
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 BEGIN, END = "<!-- results: written by experiments/readme.py -->", "<!-- end of results -->"
+SPREAD_BEGIN, SPREAD_END = "<!-- spread: written by experiments/readme.py -->", "<!-- end of spread -->"
 ARMS = ("random", "oracle", "dense", "int8", "delta", "lif")
 
 
@@ -67,11 +69,41 @@ def tables(summary: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def rewrite(readme: Path, summary: dict[str, Any]) -> None:
-    text = readme.read_text()
-    before, rest = text.split(BEGIN)
-    readme.write_text(f"{before}{BEGIN}\n{tables(summary)}\n{END}{rest.split(END)[1]}")
+def spread_table(spreads: list[dict[str, Any]]) -> str:
+    lines = [
+        "| task | training seed | dense | int8 | delta (axis, thresholds, synop share) | lif |",
+        "|---|---|---|---|---|---|",
+    ]
+    for spread in spreads:
+        for row in spread["seeds"]:
+            arms = row["arms"]
+            delta = arms["delta"]
+            how = f"({delta['axis']}, x {delta['threshold']:g}, {delta['synop_share']:.2f})"
+            cells = [spread["task"], str(row["seed"]), *(number(arms[a]["success"]) for a in ("dense", "int8"))]
+            cells += [f"{number(delta['success'])} {how}", number(arms["lif"]["success"])]
+            lines.append("| " + " | ".join(cells) + " |")
+        means = [
+            f"{s['mean']:.3f} ± {s['std']:.3f}"
+            for s in (spread["success"][a] for a in ("dense", "int8", "delta", "lif"))
+        ]
+        lines.append("| " + " | ".join([spread["task"], "mean ± s.d.", *means]) + " |")
+    return "\n".join(lines)
+
+
+def rewrite(readme: Path, summary: dict[str, Any], spreads: list[dict[str, Any]]) -> None:
+    text = between(readme.read_text(), BEGIN, tables(summary), END)
+    readme.write_text(between(text, SPREAD_BEGIN, spread_table(spreads), SPREAD_END) if spreads else text)
+
+
+def between(text: str, begin: str, new: str, end: str) -> str:
+    before, rest = text.split(begin)
+    return f"{before}{begin}\n{new}\n{end}{rest.split(end)[1]}"
 
 
 if __name__ == "__main__":
-    rewrite(Path("README.md"), json.loads((Path(sys.argv[1]) / "summary.json").read_text()))
+    found, *spreads = (Path(name) for name in sys.argv[1:])
+    rewrite(
+        Path("README.md"),
+        json.loads((found / "summary.json").read_text()),
+        [json.loads(path.read_text()) for path in spreads],
+    )
