@@ -1,9 +1,9 @@
 """Axis and threshold factor of a sigma-delta network, decided on validation episodes that are never reported.
 
 Candidates (axis x factor) are walked from the cheapest, by operations on recorded plans, to the dearest. Each plans the
-validation episodes block by block, paired with the dense predictor on the same episodes and noise. It falls as soon as
-its 95 % interval lies below -allowed_loss; the first that ends all episodes with a mean difference of at least
--allowed_loss is taken. If none does, the one that came nearest.
+validation episodes block by block, paired with the dense predictor it was made from, on the same episodes and noise. It
+falls as soon as its 95 % interval lies below -allowed_loss; the first that ends all episodes with a mean difference of at
+least -allowed_loss is taken. If none does, the one that came nearest.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CHOICE_SEED = VALIDATION_SEED + 1
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    factors: tuple[float, ...] = (0.35, 0.5, 0.7, 1.0, 1.4)
+    factors: tuple[float, ...] = (0.35, 0.5, 0.7, 1.0, 1.4, 2.0)
     axes: tuple[str, ...] = ("none", "mean")
     episodes: int = 300
     block: int = 50

@@ -104,6 +104,7 @@ def jobs_of(task: str, size: Size) -> list[Job]:
             on, narrow_factor = chosen_of(task, arm)
             for planner in [full, *spiking_front(full)]:
                 add(arm, "front", planner, episodes=n, axis=on, threshold=narrow_factor)
+            add(arm, "front", full, episodes=n, axis=on, threshold=narrow_factor * 2.0)
         add("zero-skip", "front", full, episodes=n)
         for planner in spiking_front(full):
             add("delta", "front", planner, episodes=n, axis=axis, threshold=factor)

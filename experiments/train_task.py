@@ -54,10 +54,10 @@ class Stage:
     def made_with(self) -> dict[str, Any]:
         return {"task": self.model.task, "seed": self.model.seed, "derive": f"{self.config}"}
 
-    def success(self, predictor: Predictor) -> float:
-        part = slice(0, self.config.validation_episodes)
-        found = validation_success(self.model, predictor, axis="none", part=part, episodes=self.config.choice.episodes)
-        return float(found.mean())
+    def success(self, predictor: Predictor, episodes: int) -> NDArray[np.float64]:
+        """Of the first `episodes` validation episodes."""
+        total = self.config.choice.episodes
+        return validation_success(self.model, predictor, axis="none", part=slice(0, episodes), episodes=total)
 
 
 @lru_cache(maxsize=1)
@@ -73,9 +73,8 @@ def run_stage(stage: Stage, report: Report) -> None:
     elif stage.name == "lif":
         lif_stage(stage, plans, report)
     else:
-        width = int(stage.name.removeprefix("narrow-"))
-        narrow_stage(stage, width, plans, report)
-        delta_stage(stage, load_narrow(stage.file(stage.name)), f"delta-{width}", plans, report)
+        narrow_stage(stage, plans, report)
+        delta_stage(stage, load_narrow(stage.file(stage.name)), stage.name.replace("narrow", "delta"), plans, report)
 
 
 def delta_stage(stage: Stage, source: ResidualPredictor, name: str, plans: Plans, report: Report) -> None:
@@ -87,8 +86,12 @@ def delta_stage(stage: Stage, source: ResidualPredictor, name: str, plans: Plans
         artifact_file.save(artifact, file)
     if artifact.provenance.get("thresholds", {}).get("settings") == f"{config.choice}":
         return
+    if name == "delta":
+        source_success = np.array(stage.dense)
+    else:
+        source_success = stage.success(DensePredictor(source), config.choice.episodes)
     choice = choose_thresholds(
-        stage.model, artifact, plans.thin(8), np.array(stage.dense), config.choice,
+        stage.model, artifact, plans.thin(8), source_success, config.choice,
         lambda row: report(f"{name} thresholds", row),
     )  # fmt: skip
     artifact_file.save(replace(artifact, provenance={**artifact.provenance, "thresholds": choice}), file)
@@ -99,15 +102,16 @@ def lif_stage(stage: Stage, plans: Plans, report: Report) -> None:
     if f"lif={config.lif}, lif_training={config.lif_training}" in header(stage.file("lif")).get("derive", ""):
         return
     lif = make_lif(stage.model, plans, config, report)
-    save_lif(lif, stage.file("lif"), **stage.made_with(), validation_success=stage.success(LIFPredictor(lif)))
+    success = float(stage.success(LIFPredictor(lif), config.validation_episodes).mean())
+    save_lif(lif, stage.file("lif"), **stage.made_with(), validation_success=success)
 
 
-def narrow_stage(stage: Stage, width: int, plans: Plans, report: Report) -> None:
-    file, recipe = stage.file(f"narrow-{width}"), f"{stage.config.distillation}"
+def narrow_stage(stage: Stage, plans: Plans, report: Report) -> None:
+    file, recipe = stage.file(stage.name), f"{stage.config.distillation}"
     if header(file).get("distillation") == recipe:
         return
-    narrow = make_narrow(stage.model, plans, width, stage.config, report)
-    success = stage.success(DensePredictor(narrow))
+    narrow = make_narrow(stage.model, plans, int(stage.name.removeprefix("narrow-")), stage.config, report)
+    success = float(stage.success(DensePredictor(narrow), stage.config.validation_episodes).mean())
     save_narrow(narrow, file, **stage.made_with(), distillation=recipe, validation_success=success)
 
 

@@ -60,6 +60,13 @@ def step_generator(seed: int, step: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(np.random.SeedSequence([seed, step]).generate_state(1)[0]))
 
 
+def block_of(planner: CEMPlanner) -> int:
+    """Episodes planned in one call: as many rows as run fastest when every core is busy (measured; a spiking network
+    keeps several arrays a layer, so its best block is smaller)."""
+    rows = 512 if planner.predictor.spiking else 1024
+    return max(1, rows // planner.config.samples)
+
+
 def run_episodes(
     world: World,
     latent_of: ImageLatent | TrueLatent,
@@ -67,7 +74,7 @@ def run_episodes(
     episodes: Episodes,
     *,
     seed: int,
-    block: int = 16,
+    block: int | None = None,
     noise_rows: tuple[int, int] | None = None,
     progress: Progress | None = None,
     record: Callable[[int, slice, Tensor, Tensor, PlanTrace], None] | None = None,
@@ -75,6 +82,7 @@ def run_episodes(
     """`record(step, episodes, latent, goal, trace)` sees every plan (with candidates and latents) when given.
     `noise_rows` = (first row, total rows) when these episodes are a shard of a larger set."""
     n = len(episodes.start_NP)
+    block = block or block_of(planner)
     if n < 1:
         raise UserError(f"{n} episodes: at least one is needed")
     offset, total = noise_rows or (0, n)
