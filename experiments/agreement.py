@@ -59,7 +59,9 @@ def density_of(ledger: Ledger) -> dict[str, Any]:
     return {
         "total": float(synops.sum() / dense.sum()),
         "by_iteration_step": (synops / dense).round(5).tolist(),
-        "messages_per_update": {name: row["messages"] / max(1, row["neurons"]) for name, row in layers.items()},
+        "messages_per_update": {
+            name: row["messages"] / max(1, row["neurons"]) for name, row in layers.items() if row["neurons"]
+        },
         "saturated": {name: row["saturated"] for name, row in layers.items()},
     }
 

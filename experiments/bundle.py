@@ -79,6 +79,10 @@ class Bundle:
         return sha.hexdigest()
 
 
+def file_digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def load_bundle(task: str, *, checkpoint: str | None = None, artifact: str | None = None) -> Bundle:
     model_path = Path(checkpoint) if checkpoint else shipped(task)
     default = model_path.with_suffix("").with_suffix(".delta.safetensors")

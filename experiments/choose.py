@@ -21,7 +21,8 @@ from experiments.record import Plans
 from experiments.stats import paired
 from snn.delta_predictor import DeltaPredictor
 from spec.artifact import Artifact
-from spec.ledger import Ledger
+from spec.errors import UserError
+from spec.ledger import AXES, Ledger
 from worldmodel.checkpoint import WorldModel
 from worldmodel.closed_loop import ImageLatent, Progress, run_episodes
 from worldmodel.planner import CEMPlanner
@@ -39,6 +40,13 @@ class Choice:
     episodes: int = 300
     block: int = 50
     allowed_loss: float = 0.005
+
+    def __post_init__(self) -> None:
+        unknown = set(self.axes) - set(AXES)
+        if unknown or not self.axes or not self.factors or min(self.factors) <= 0:
+            raise UserError(f"choice: axes {self.axes} must be of {', '.join(AXES)}, factors {self.factors} > 0")
+        if min(self.episodes, self.block) < 1:
+            raise UserError(f"choice: episodes {self.episodes} and block {self.block} must be >= 1")
 
 
 def validation_success(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 import energy
 from experiments.bundle import DELTA_ARMS, NARROW_ARMS, load_bundle
 from experiments.jobs import Job, make_ledger, make_predictor
-from experiments.stats import paired, wilson
+from experiments.stats import paired, success_interval
 from spec.errors import UserError
 from spec.ledger import Ledger, LedgerRow, per_action
 
@@ -115,11 +115,10 @@ def synop_share(run: Run) -> float | None:
 
 
 def arm_row(run: Run, dense: Run | None) -> dict[str, Any]:
-    trials = int(run.success_KN.size)
     return {
         "kind": "arm", "task": run.job.task, "arm": run.job.arm, "axis": run.job.axis, "threshold": run.job.threshold,
         "episodes": run.success_KN.shape[1], "seeds": run.success_KN.shape[0], "success": float(run.success_KN.mean()),
-        "ci95": wilson(int(run.success_KN.sum()), trials),
+        "ci95": success_interval(run.success_KN),
         "paired_vs_dense": paired(run.success_KN, dense.success_KN) if dense is not None and dense is not run else None,
         "synop_share": synop_share(run), "seconds": run.seconds, **operations(run),
     }  # fmt: skip
@@ -138,7 +137,7 @@ def front_rows(run: Run, cpu: energy.CpuPeak | None) -> list[dict[str, Any]]:
             {
                 "kind": "front", "task": run.job.task, "arm": run.job.arm, "budget": run.job.planner.label,
                 "axis": run.job.axis, "threshold": run.job.threshold, "success": float(run.success_KN.mean()),
-                "ci95": wilson(int(run.success_KN.sum()), int(run.success_KN.size)),
+                "ci95": success_interval(run.success_KN),
                 "episodes": int(run.success_KN.size), "schedule": schedule,
                 "synop_equivalents": ops["equivalents"][schedule], "joules": joules,
             }

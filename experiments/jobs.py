@@ -11,6 +11,7 @@ import json
 import time
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,15 @@ COST = {"dense": 1.0, "int8": 1.05, "zero-skip": 1.1, "delta": 1.6, "lif": 5.8, 
 EPISODE_SEED = 1_000_000  # reported episodes; validation uses worldmodel.train.VALIDATION_SEED
 
 
+@lru_cache(maxsize=1)
+def code_digest() -> str:
+    """Of the code that plans and counts: a cached result is void when it changes."""
+    root = Path(__file__).parent.parent
+    rooms = ("spec", "worldmodel", "snn", "conversion")
+    files = [Path(__file__), *(path for room in rooms for path in sorted((root / room).rglob("*.py")))]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """`role` says what the result is for: headline, front or admission. `first`/`count`: the shard of `episodes`."""
@@ -54,7 +64,7 @@ class Job:
     keep_poses: bool = False
 
     def key(self, digest: str) -> str:
-        text = json.dumps([asdict(self), digest], sort_keys=True)
+        text = json.dumps([asdict(self), digest, code_digest()], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
     @property

@@ -1,4 +1,9 @@
-"""Intervals. Success with Wilson's interval; differences paired by episode, seeds averaged within an episode first."""
+"""Intervals. The episode is the independent unit: an episode's planner seeds are averaged before anything else.
+
+Success: Wilson's score interval; with several seeds on the effective number of trials, p (1 - p) / var(mean).
+Differences: paired by episode, with Agresti and Min's two pseudo-episodes, half a win and half a loss (Agresti & Min 2005,
+Statistics in Medicine 24:729), so that few discordant pairs do not make the interval vanish.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +15,8 @@ from numpy.typing import NDArray
 Z95 = 1.959963984540054
 
 
-def wilson(successes: int, trials: int) -> list[float]:
-    """Wilson score interval, 95 %."""
+def wilson(successes: float, trials: float) -> list[float]:
+    """Wilson score interval, 95 %. `trials` may be an effective number."""
     if trials == 0:
         return [0.0, 1.0]
     p, z2 = successes / trials, Z95**2
@@ -20,10 +25,24 @@ def wilson(successes: int, trials: int) -> list[float]:
     return [round(max(0.0, centre - half), 6), round(min(1.0, centre + half), 6)]
 
 
+def success_interval(success_KN: NDArray[np.float64]) -> list[float]:
+    """95 % interval of a success rate; (seeds, episodes). Seeds of one episode count as much as they tell apart: between
+    N trials (all seeds agree) and K N (as if independent)."""
+    seeds, episodes = success_KN.shape
+    p = float(success_KN.mean())
+    if seeds == 1 or p in (0.0, 1.0):
+        return wilson(p * episodes, episodes)
+    variance = float(success_KN.mean(0).var(ddof=1)) / episodes if episodes > 1 else 0.0
+    effective = p * (1 - p) / variance if variance > 0 else seeds * episodes
+    trials = min(max(effective, episodes), seeds * episodes)
+    return wilson(p * trials, trials)
+
+
 def paired(ours_KN: NDArray[np.float64], other_KN: NDArray[np.float64]) -> list[float]:
-    """95 % interval of the mean difference; (seeds, episodes) each. Episodes are the independent unit: an episode's seeds
-    are averaged before the normal interval is taken over episodes."""
+    """95 % interval of the mean difference; (seeds, episodes) each."""
     difference = (ours_KN - other_KN).mean(0)
-    half = Z95 * float(difference.std(ddof=1)) / math.sqrt(len(difference)) if len(difference) > 1 else 1.0
-    mean = float(difference.mean())
+    n = len(difference) + 2
+    mean = float(difference.sum()) / n
+    variance = (float(np.square(difference).sum()) + 1.0) / n - mean**2
+    half = Z95 * math.sqrt(variance / n)
     return [mean - half, mean + half]

@@ -6,8 +6,8 @@ TASK.lif.safetensors     LIF network, fine-tuned with surrogate gradients
 TASK.narrow-W.safetensors  dense predictor of width W, distilled: the opponent that spends fewer MACs honestly
 TASK.delta-W.safetensors   the sigma-delta form of that one
 
-The derived networks need only the world model, so each is made in a process of its own. A stage whose file is there and
-was made with the same settings is not run again.
+The derived networks need only the world model, so each is made in a process of its own. A stage whose file is there, was
+derived from the same source and with the same settings is not run again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.bundle import header, load_narrow, save_lif, save_narrow
+from experiments.bundle import file_digest, header, load_narrow, save_lif, save_narrow
 from experiments.choose import choose_thresholds, validation_success
 from experiments.derive import DeriveConfig, Report, make_delta, make_lif, make_narrow
 from experiments.pool import run_reporting
@@ -51,8 +51,14 @@ class Stage:
     def file(self, name: str) -> Path:
         return self.checkpoint.with_suffix(f".{name}.safetensors")
 
-    def made_with(self) -> dict[str, Any]:
-        return {"task": self.model.task, "seed": self.model.seed, "derive": f"{self.config}"}
+    def made_with(self, source: str = "") -> dict[str, Any]:
+        """`source`: name of the file that the network was derived from; "" is the world model."""
+        digest = file_digest(self.file(source) if source else self.checkpoint)
+        return {"task": self.model.task, "seed": self.model.seed, "derive": f"{self.config}", "source_sha256": digest}
+
+    def stands(self, made: dict[str, Any], source: str = "") -> bool:
+        """Whether a file with this header was derived from the source as it is now."""
+        return made.get("source_sha256") == self.made_with(source)["source_sha256"]
 
     def success(self, predictor: Predictor, episodes: int) -> NDArray[np.float64]:
         """Of the first `episodes` validation episodes."""
@@ -74,15 +80,20 @@ def run_stage(stage: Stage, report: Report) -> None:
         lif_stage(stage, plans, report)
     else:
         narrow_stage(stage, plans, report)
-        delta_stage(stage, load_narrow(stage.file(stage.name)), stage.name.replace("narrow", "delta"), plans, report)
+        narrow, name = load_narrow(stage.file(stage.name)), stage.name.replace("narrow", "delta")
+        delta_stage(stage, narrow, name, plans, report, of=stage.name)
 
 
-def delta_stage(stage: Stage, source: ResidualPredictor, name: str, plans: Plans, report: Report) -> None:
+def delta_stage(
+    stage: Stage, source: ResidualPredictor, name: str, plans: Plans, report: Report, *, of: str = ""
+) -> None:
+    """`of`: name of the file that holds `source`; "" is the world model."""
     file, config = stage.file(name), stage.config
     artifact: Artifact | None = artifact_file.load(file) if file.exists() else None
-    if artifact is None or artifact.provenance.get("training") != f"{config.delta}":
+    known = artifact.provenance if artifact is not None else {}
+    if artifact is None or known.get("training") != f"{config.delta}" or not stage.stands(known, of):
         artifact, layers = make_delta(stage.model, source, plans, config, report, name=name)
-        artifact = replace(artifact, provenance={**artifact.provenance, **stage.made_with(), "layers": layers})
+        artifact = replace(artifact, provenance={**artifact.provenance, **stage.made_with(of), "layers": layers})
         artifact_file.save(artifact, file)
     if artifact.provenance.get("thresholds", {}).get("settings") == f"{config.choice}":
         return
@@ -99,7 +110,8 @@ def delta_stage(stage: Stage, source: ResidualPredictor, name: str, plans: Plans
 
 def lif_stage(stage: Stage, plans: Plans, report: Report) -> None:
     config = stage.config
-    if f"lif={config.lif}, lif_training={config.lif_training}" in header(stage.file("lif")).get("derive", ""):
+    known = header(stage.file("lif"))
+    if f"lif={config.lif}, lif_training={config.lif_training}" in known.get("derive", "") and stage.stands(known):
         return
     lif = make_lif(stage.model, plans, config, report)
     success = float(stage.success(LIFPredictor(lif), config.validation_episodes).mean())
@@ -108,7 +120,8 @@ def lif_stage(stage: Stage, plans: Plans, report: Report) -> None:
 
 def narrow_stage(stage: Stage, plans: Plans, report: Report) -> None:
     file, recipe = stage.file(stage.name), f"{stage.config.distillation}"
-    if header(file).get("distillation") == recipe:
+    known = header(file)
+    if known.get("distillation") == recipe and stage.stands(known):
         return
     narrow = make_narrow(stage.model, plans, int(stage.name.removeprefix("narrow-")), stage.config, report)
     success = float(stage.success(DensePredictor(narrow), stage.config.validation_episodes).mean())

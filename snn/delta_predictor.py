@@ -8,7 +8,8 @@ An axis says which earlier pass a pass is compared with, hence whose state it st
     mean       the mean candidate's pass at the same step (which runs on the rollout axis)    one stored context a step
     iteration  the same candidate and step one CEM iteration earlier (first one: mean)        S x H stored contexts
 
-The residual output is added to z as a value once per prediction:  z[t+1] = sat24(z[t] + value[t]).
+The residual output is added to z as a value once per prediction:  z[t+1] = sat24(z[t] + value[t]). Every candidate has
+its own z: fetching it is charged as one restore per latent dimension and prediction, whatever the axis (layer "z").
 Shapes: B episodes, S candidates, D latent, A action.
 """
 
@@ -22,7 +23,7 @@ from torch import Tensor
 from snn.delta import DeltaNetwork, DeltaState
 from spec.artifact import Artifact
 from spec.errors import UserError
-from spec.fixed_point import limit
+from spec.fixed_point import STATE_BITS, limit
 from spec.ledger import AXES, LayerCounts
 
 STATE_KIND = {
@@ -62,15 +63,18 @@ class DeltaPredictor:
 
     def encode(self, latent: Tensor) -> Tensor:
         """Real latent -> integer latent, saturated to 24 bits."""
-        return self._integer(latent, self.latent_scale)
+        return self._saturated((latent / self.latent_scale).round())[0]
 
     def encode_action(self, action: Tensor) -> Tensor:
         """Real action -> integer action, saturated to 24 bits."""
-        return self._integer(action, self.action_scale)
+        return self._saturated((action / self.action_scale).round())[0]
 
-    def _integer(self, real: Tensor, scale: float) -> Tensor:
-        top = float(limit(24))
-        return (real / scale).round().clamp(-top, top).to(self.network.dtype)
+    def _saturated(self, integer: Tensor) -> tuple[Tensor, int]:
+        """Within the state's width, and how many values were not."""
+        top = float(limit(STATE_BITS))
+        inside = integer.clamp(-top, top)
+        over = 0 if torch.equal(inside, integer) else int((inside != integer).sum())
+        return inside.to(self.network.dtype), over
 
     def begin(
         self, latent_BD: Tensor, candidates_BSHA: Tensor, axis: str, previous: AxisState | None = None
@@ -90,12 +94,13 @@ class DeltaPredictor:
     def step(
         self, latent_BSD: Tensor, action_BSA: Tensor, state: AxisState
     ) -> tuple[Tensor, AxisState, list[LayerCounts]]:
-        z = self.encode(latent_BSD)
-        x = torch.cat([z, self.encode_action(action_BSA)], -1)
-        value, counts = self._evaluate(x, state)
-        top = float(limit(24))
+        z, over_z = self._saturated((latent_BSD / self.latent_scale).round())
+        actions, over_actions = self._saturated((action_BSA / self.action_scale).round())
+        value, counts = self._evaluate(torch.cat([z, actions], -1), state)
         state.step += 1
-        return ((z + value).clamp_(-top, top) * self.latent_scale).float(), state, counts
+        reached, over = self._saturated(z + value)
+        context = LayerCounts(layer="z", state_restores=z.numel(), saturated=over_z + over_actions + over)
+        return (reached * self.latent_scale).float(), state, [*counts, context]
 
     def _evaluate(self, x_BSI: Tensor, state: AxisState) -> tuple[Tensor, list[LayerCounts]]:
         if state.axis == "order":
@@ -129,8 +134,7 @@ class DeltaPredictor:
         assert state.mean_latent is not None and state.mean_actions is not None
         z = state.mean_latent
         done, state.carry = self.network.run(torch.cat([z, state.mean_actions[:, :, state.step]], -1), state.carry)
-        top = float(limit(24))
-        state.mean_latent = (z + done.value_RD).clamp_(-top, top)
+        state.mean_latent, _ = self._saturated(z + done.value_RD)
         # The mean's state is written to its context and fetched back for its own next step: charged as a restore.
         return state.carry, self.network.counts(done, rows=len(z), restored_rows=len(z), dense_rows=0)
 

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from spec.artifact import Artifact
+from spec.errors import UserError
 
 
 class Rollouts(NamedTuple):
@@ -43,6 +44,14 @@ class DeltaTraining:
     rate: float = 7e-4
     threshold_rate: float = 2e-2
     axis: str = "none"
+
+    def __post_init__(self) -> None:
+        if self.axis not in ("none", "mean"):
+            raise UserError(f"fine-tuning on axis {self.axis!r} is not offered; use none or mean")
+        if min(self.steps, self.records, self.candidates) < 1:
+            raise UserError(
+                f"fine-tuning: steps {self.steps}, records {self.records}, candidates {self.candidates} must be >= 1"
+            )
 
 
 class DeltaChain(nn.Module):

@@ -157,6 +157,9 @@ class LIFPredictor:
                     messages=spikes, message_bits=spikes, dense_macs=rows * layer.weight.numel(), calls=rows,
                 )
             )  # fmt: skip
+        # Rest before every prediction, and each candidate's own z: charged like the other arms' stored states.
+        for name, neurons in (("rest", net.w1.out_features + net.w2.out_features), ("z", net.w3.out_features)):
+            common.append(LayerCounts(layer=name, state_restores=rows * neurons))
         return latent_BSD + run.change_RD, None, common
 
 

@@ -26,7 +26,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-LEDGER_VERSION = 1
+LEDGER_VERSION = 2
 PHASES = ("encoder", "events", "predictor", "evaluation", "selection", "host")
 AXES = ("none", "rollout", "order", "mean", "iteration")
 SCHEDULES = ("sequential", "interleaved", "batched")
@@ -83,6 +83,7 @@ class LedgerRow:
     dram_bytes: int = 0
     host_words: int = 0
     chip_steps: int = 0
+    saturated: int = 0
     precision: str = "fp32"
 
     @property
@@ -171,7 +172,7 @@ class Ledger:
                 chip_steps = c.calls * steps if layer == leading else 0
             switches = 0
             if in_chain and schedule == "interleaved" and self.axis == "rollout":
-                switches = c.updates - c.state_restores
+                switches = max(0, c.updates - c.state_restores)
             weight_bytes, state_bytes = self._memory.get(layer, (0, 0))
             rows.append(
                 LedgerRow(
@@ -180,7 +181,7 @@ class Ledger:
                     updates_idle=updates - c.updates_active, state_restores=c.state_restores + switches,
                     messages=c.messages, message_bits=c.message_bits, weight_bytes=weight_bytes,
                     state_bytes=state_bytes, chip_steps=chip_steps,
-                    precision=self.precision,
+                    saturated=c.saturated, precision=self.precision,
                 )
             )  # fmt: skip
         for phase, words in self._host_words.items():

@@ -26,7 +26,7 @@ from experiments.lava_arm import program_of, run_lava_arm
 from experiments.output import write_json
 from experiments.plan_of import RESULTS, chosen_of, jobs_of, reduced_budgets
 from experiments.record import record_plans
-from experiments.stats import paired, wilson
+from experiments.stats import paired, success_interval, wilson
 from lava_procs import compare, replay
 from spec import artifact as artifact_file
 from worldmodel.predictor import DensePredictor
@@ -73,7 +73,8 @@ def test_ledger_of_the_loop_is_exact() -> None:
     synapses = sum(linear.weight.numel() for linear in model.predictor.linears())
     predictor_macs = job("int8").planner.evaluations * synapses
     world = make_world(TASK)
-    assert row["per_action"]["macs"] == predictor_macs + model.encoder.macs()
+    images = 1 + 1 / world.max_steps  # the goal is encoded once an episode
+    assert row["per_action"]["macs"] == pytest.approx(predictor_macs + images * model.encoder.macs())
     assert run.ledger is not None and run.ledger.actions == 8 * world.max_steps
     assert row["equivalents"]["batched"] > row["per_action"]["macs"]
 
@@ -181,9 +182,27 @@ def test_wilson_holds_the_share(successes: int, more: int) -> None:
 
 
 def test_paired_interval_by_hand() -> None:
-    """Differences 0, 1, 0, 1 over four episodes: mean .5, sd .5774, half width 1.96 * .5774 / 2 = .5658."""
+    """Differences 0, 1, 0, 1 over four episodes. Agresti and Min: b = 2.5, c = .5, N = 6: mean 2/6, variance
+    3/6 - (2/6)^2 = .3889, half width 1.96 sqrt(.3889 / 6) = .4990."""
     low, high = paired(np.array([[0.0, 1, 1, 1]]), np.array([[0.0, 0, 1, 0]]))
-    assert low == pytest.approx(0.5 - 0.5658, abs=1e-3) and high == pytest.approx(0.5 + 0.5658, abs=1e-3)
+    assert low == pytest.approx(1 / 3 - 0.4990, abs=1e-3) and high == pytest.approx(1 / 3 + 0.4990, abs=1e-3)
+
+
+def test_no_discordant_pair_is_no_proof() -> None:
+    """One loss in 100: Agresti-Min gives -.0373; a plain normal interval would stop at -.0296."""
+    same, worse = np.ones((1, 100)), np.ones((1, 100))
+    worse[0, 3] = 0.0
+    assert paired(same, same)[0] == pytest.approx(-0.0192, abs=1e-3)
+    assert paired(worse, same)[0] == pytest.approx(-0.0373, abs=1e-3)
+
+
+def test_seeds_that_agree_do_not_narrow_the_interval() -> None:
+    one = (np.random.default_rng(0).random((1, 200)) < 0.8).astype(float)
+    alone, thrice = success_interval(one), success_interval(np.repeat(one, 3, 0))
+    assert thrice == pytest.approx(alone, abs=2e-3)
+    apart = (np.random.default_rng(1).random((3, 200)) < 0.8).astype(float)
+    width = np.diff(success_interval(apart))[0]
+    assert width < 0.7 * np.diff(alone)[0]
 
 
 def test_results_are_strict_json(tmp_path: Path) -> None:

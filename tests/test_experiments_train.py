@@ -61,11 +61,15 @@ def test_every_stage_leaves_a_file_that_loads_and_is_made_once(tmp_path: Path) -
     assert changed == {"planar-reach.delta.safetensors", "planar-reach.delta-8.safetensors"}
     assert chosen_of("planar-reach", checkpoint=checkpoint) == ("none", 0.5)
 
+    before = times(tmp_path)
+    train_task(replace(TINY, seed=4), other, tmp_path, report=lambda stage, row: None, workers=2)
+    assert all(when != before[name] for name, when in times(tmp_path).items()), "nothing of another seed is kept"
+
 
 def test_a_stage_that_fails_in_its_process_is_not_swallowed(tmp_path: Path) -> None:
-    broken = replace(DERIVE, choice=replace(DERIVE.choice, axes=("sideways",)))
-    with pytest.raises(ValueError, match="sideways"):
-        train_task(TINY, broken, tmp_path, report=lambda stage, row: None, workers=1)
+    impossible = replace(DERIVE, lif_training=LIFTraining(steps=2, rollout=50))
+    with pytest.raises(RuntimeError, match="random_"):
+        train_task(TINY, impossible, tmp_path, report=lambda stage, row: None, workers=1)
 
 
 def test_the_spread_plans_reported_episodes_with_each_seeds_own_networks(

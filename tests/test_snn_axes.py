@@ -113,6 +113,8 @@ def test_axis_equals_its_definition(make_chain, plain_pass, axis, seed):
             z, state, counts = predictor.step(z, actions[:, :, t], state)
             assert z.dtype == torch.float32
             assert (z.double().numpy() == step.latent * LATENT).all()
+            *counts, context = counts
+            assert (context.layer, context.state_restores, context.synops) == ("z", z.numel(), 0), "each its own z"
             for count in counts:
                 name = count.layer
                 sent = sum(s.size if name == "out" else int((s != 0).sum()) for s in step.messages[name])

@@ -40,7 +40,7 @@ def integer_rollout(artifact, data: Rollouts, axis: str):
     for t in range(H):
         z, state, counts = predictor.step(z, data.candidates_NSHA[:, :, t], state)
         path.append(z)
-        sent += torch.tensor([float(c.messages) for c in counts[:-1]]) / (B * S * H)
+        sent += torch.tensor([float(c.messages) for c in counts[:-2]]) / (B * S * H)
     return torch.stack(path, 2), sent
 
 

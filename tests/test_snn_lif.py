@@ -115,6 +115,9 @@ def test_network_follows_its_equations_and_is_counted(time_steps):
     run = net(torch.cat([z, a], -1))
     assert (run.spikes[0].reshape(15, -1).detach().numpy() == n1).all()
     assert (run.spikes[1].reshape(15, -1).detach().numpy() == n2).all()
+    *counts, rest, context = counts
+    assert (rest.layer, rest.state_restores) == ("rest", 15 * (40 + 32)), "membranes start every prediction at 0"
+    assert (context.layer, context.state_restores) == ("z", 15 * 4)
     code, h1, h2, out = counts
     assert [c.layer for c in counts] == ["code", "h1", "h2", "out"]
     assert code.synops == 15 * 6 * 40, "currents are injected once a prediction"

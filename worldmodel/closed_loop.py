@@ -96,6 +96,8 @@ def run_episodes(
         pose, warm = start.copy(), None
         poses[part, 0] = pose
         goal_z = latent_of(goal, layout)
+        if planner.ledger is not None:
+            planner.ledger.add("encoder", latent_of.counts(len(goal)))
         for step in range(world.max_steps):
             z = latent_of(pose, layout)
             action, mean, trace = planner.plan(z, goal_z, noise_TNSVA[step][part], warm, record=record is not None)
