@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import signal
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from experiments.bundle import load_bundle
 from experiments.jobs import Job, one_thread, run_job
 from experiments.output import write_json
 
+_reports: Any = None  # in a worker: where its stage reports to
+
 
 def progress_bar(console: Console) -> Progress:
     return Progress(
@@ -27,9 +31,13 @@ def progress_bar(console: Console) -> Progress:
     )  # fmt: skip
 
 
-def start_worker() -> None:
-    """One thread, and gone when the parent is: a killed run leaves nothing behind that eats the cores."""
+def start_worker(queue: Any = None) -> None:
+    """One thread, and gone when the parent is: a killed run leaves nothing behind that eats the cores. Ctrl-C is the
+    parent's to answer. `queue`: where `run_reporting` listens."""
+    global _reports
+    _reports = queue
     one_thread()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = os.getppid()
 
     def watch() -> None:
@@ -38,6 +46,23 @@ def start_worker() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def worker_pool(workers: int | None = None, queue: Any = None) -> Iterator[ProcessPoolExecutor]:
+    """Spawned workers, one a core. A failed job or Ctrl-C ends the waiting and the running ones at once."""
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(
+        workers or os.cpu_count() or 1, mp_context=context, initializer=start_worker, initargs=(queue,)
+    )
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for child in multiprocessing.active_children():
+            child.terminate()
+        raise
+    pool.shutdown()
 
 
 def run_jobs(jobs: Sequence[Job], parts: Path, *, console: Console, workers: int | None = None) -> list[dict[str, Any]]:
@@ -51,11 +76,9 @@ def run_jobs(jobs: Sequence[Job], parts: Path, *, console: Console, workers: int
             digests[key] = load_bundle(job.task, checkpoint=job.checkpoint, artifact=job.artifact).digest(job.arm)
         paths.append(parts / f"{job.key(digests[key])}.json")
     waiting = sorted((i for i in range(len(jobs)) if not paths[i].exists()), key=lambda i: -jobs[i].weight)
-    workers = workers or os.cpu_count() or 1
     with progress_bar(console) as bar:
         task = bar.add_task("planning episodes", total=sum(jobs[i].weight for i in waiting) or 1.0)
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, mp_context=context, initializer=start_worker) as pool:
+        with worker_pool(workers) as pool:
             running = {pool.submit(run_job, jobs[i]): i for i in waiting}
             while running:
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -73,8 +96,7 @@ def run_each(
     """`function(*args)` for each args in processes of their own, one thread each; results in order."""
     with progress_bar(console) as bar:
         task = bar.add_task(label, total=len(arguments))
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(os.cpu_count() or 1, mp_context=context, initializer=start_worker) as pool:
+        with worker_pool() as pool:
             futures = [pool.submit(function, *args) for args in arguments]
             for future in futures:
                 future.add_done_callback(lambda _: bar.advance(task))
@@ -90,13 +112,9 @@ def run_reporting(
 ) -> None:
     """`function(*args, report)` for each args in processes of their own; what they report (stage, row) arrives here.
     Of a stage's steps only every 50th and those with a success travel."""
-    context = multiprocessing.get_context("spawn")
-    with (
-        context.Manager() as manager,
-        ProcessPoolExecutor(workers or os.cpu_count() or 1, mp_context=context, initializer=start_worker) as pool,
-    ):
-        queue = manager.Queue()
-        running = {pool.submit(_reporting, function, args, queue) for args in arguments}
+    queue = multiprocessing.get_context("spawn").Queue()
+    with worker_pool(workers, queue) as pool:
+        running = {pool.submit(_reporting, function, args) for args in arguments}
         while running:
             done, running = wait(running, timeout=0.2)
             while not queue.empty():
@@ -105,9 +123,9 @@ def run_reporting(
                 future.result()
 
 
-def _reporting(function: Callable[..., None], args: tuple[Any, ...], queue: Any) -> None:
+def _reporting(function: Callable[..., None], args: tuple[Any, ...]) -> None:
     def report(stage: str, row: dict[str, Any]) -> None:
         if row["step"] % 50 == 0 or "success" in row:
-            queue.put((stage, row))
+            _reports.put((stage, row))
 
     function(*args, report)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -209,6 +210,20 @@ def test_results_are_strict_json(tmp_path: Path) -> None:
     with pytest.raises(ValueError):
         write_json(tmp_path / "x.json", {"a": float("nan")})
     assert json.loads(json.dumps(run_job(job("random"))))["success"]
+
+
+def test_a_failure_ends_the_other_jobs_at_once() -> None:
+    began = time.monotonic()
+    with pytest.raises(RuntimeError, match="stop"), pool.worker_pool(1) as workers:
+        workers.submit(os.getpid).result()
+        children = multiprocessing.active_children()
+        waiting = [workers.submit(time.sleep, 600) for _ in range(3)]
+        raise RuntimeError("stop")
+    assert all(future.cancelled() for future in waiting[2:])
+    for child in children:
+        child.join(20)
+        assert not child.is_alive()
+    assert time.monotonic() - began < 40
 
 
 def test_workers_die_with_their_parent(tmp_path: Path) -> None:
