@@ -7,14 +7,16 @@
     ASIC        A  MAC e_mac + AC e_ac      B  + weight bytes e_sram + DRAM bytes e_dram      C  no static power known
 
 P/F charges static power and DRAM already in A. An addition counts as a MAC on a GPU or CPU: it takes the same slot.
-Weight bytes are read once per batch of CEM samples: once a row and action, or as often as `batch` asks. Activation
-traffic is left out. Each choice favours the dense device, which is the opponent of the claim.
+Weight bytes are read once per batch of CEM samples: once a row and action, or as often as `batch` asks; weights that fit
+the device's cache all together are read from DRAM once an action. Activation traffic is left out. Each choice favours
+the dense device, which is the opponent of the claim.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from energy.catalogue import Band, Device, Figure
 from energy.charge import BYTES, Charge, CpuPeak, Setup, Term
@@ -31,7 +33,19 @@ def charge(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setup
                 "nothing; use loihi2 or loihi1, or give the rows of the dense arm"
             )
     result = _asic if device.kind == "asic" else _roofline
-    return result(device, rows, actions, setup, batch)
+    return result(device, _cached(device, rows) if batch is None else rows, actions, setup, batch)
+
+
+def _cached(device: Device, rows: Sequence[LedgerRow]) -> list[LedgerRow]:
+    """Rows whose weights are charged to the first row of each layer only, where all layers fit the cache."""
+    layers = {(row.phase, row.layer): row.weight_bytes for row in rows if row.macs}
+    if "cache" not in device.figures or sum(layers.values()) > device.figure("cache").band.nominal:
+        return list(rows)
+    kept: list[LedgerRow] = []
+    for row in rows:
+        first = row.macs > 0 and layers.pop((row.phase, row.layer), None) is not None
+        kept.append(row if first else replace(row, weight_bytes=0))
+    return kept
 
 
 def e_mac(device: Device, precision: str) -> Band:

@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 
 import energy
 from experiments.bundle import DELTA_ARMS, NARROW_ARMS, load_bundle
+from experiments.equal_success import family_of
 from experiments.jobs import Job, make_ledger, make_predictor
 from experiments.stats import paired, success_interval
 from spec.errors import UserError
 from spec.ledger import Ledger, LedgerRow, per_action
 
 FIELDS = ("macs", "acs", "synops", "updates", "updates_active", "state_restores", "messages", "message_bits", "host_words",
-          "chip_steps")  # fmt: skip
+          "chip_steps", "saturated")  # fmt: skip
 SPIKING_DEVICES = ("loihi2", "loihi1", "loihi1_sanafe")
 DENSE_DEVICES = ("orin_nano", "h100", "cpu", "jepa_r")
 
@@ -67,11 +68,12 @@ def group(results: Iterable[dict[str, Any]], jobs: Iterable[Job]) -> list[Run]:
 
 
 def set_memory(ledger: Ledger, job: Job) -> None:
-    """Bytes of weights and state per layer: int8 weights, fp32 for the floating arms, 24-bit states."""
+    """Bytes of weights and state per layer: int8 weights, fp32 for the floating arms, 24-bit states. The encoder runs in
+    fp32 here but is charged in the arm's own precision on every arm but `dense`, MACs and bytes alike."""
     bundle = load_bundle(job.task, checkpoint=job.checkpoint, artifact=job.artifact)
-    ledger.set_memory(
-        "encoder", weight_bytes=4 * sum(p.numel() for p in bundle.model.encoder.parameters()), state_bytes=0
-    )
+    size = 4 if job.arm == "dense" else 1
+    parameters = sum(p.numel() for p in bundle.model.encoder.parameters())
+    ledger.set_memory("encoder", weight_bytes=size * parameters, state_bytes=0)
     if job.arm in DELTA_ARMS:
         for layer in bundle.delta(job.arm).layers:
             weights = 0 if layer.weight is None else layer.weight.size
@@ -79,7 +81,6 @@ def set_memory(ledger: Ledger, job: Job) -> None:
             ledger.set_memory(layer.name, weight_bytes=weights, state_bytes=states)
         return
     module = bundle.narrow(job.arm) if job.arm in NARROW_ARMS else bundle.model.predictor
-    size = 4 if job.arm == "dense" else 1
     names = ("h1", "h2", "out") if job.arm == "lif" else ("h1", "h2", "h3")
     for name, linear in zip(names, module.linears(), strict=True):
         ledger.set_memory(name, weight_bytes=linear.weight.numel() * size, state_bytes=3 * linear.out_features)
@@ -124,21 +125,27 @@ def arm_row(run: Run, dense: Run | None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def front_rows(run: Run, cpu: energy.CpuPeak | None) -> list[dict[str, Any]]:
-    """One row per schedule, with Joules of ledger C."""
+def front_rows(run: Run, dense: Run, cpu: energy.CpuPeak | None) -> list[dict[str, Any]]:
+    """One row per schedule, with Joules of ledger C. Every point of a front stands on the first planner seed's episodes,
+    however many seeds the headline has. No device of the catalogue skips unstructured zeros: such points have no Joules."""
     ops = operations(run)
+    first = run.success_KN[:1]
     rows = []
     for schedule in run.schedules:
+        found = [] if family_of({"arm": run.job.arm}) == "skipping" else energy_rows(
+            run, cpu, schedules=(schedule,), ledgers=("C",), scopes=("loop",)
+        )  # fmt: skip
         joules = {
             row["device"]: {key: row[key] for key in ("low", "nominal", "high")}
-            for row in energy_rows(run, cpu, schedules=(schedule,), ledgers=("C",), scopes=("loop",))
+            for row in found
+            if row["kind"] == "energy"
         }
         rows.append(
             {
                 "kind": "front", "task": run.job.task, "arm": run.job.arm, "budget": run.job.planner.label,
-                "axis": run.job.axis, "threshold": run.job.threshold, "success": float(run.success_KN.mean()),
-                "ci95": success_interval(run.success_KN),
-                "episodes": int(run.success_KN.size), "schedule": schedule,
+                "axis": run.job.axis, "threshold": run.job.threshold, "success": float(first.mean()),
+                "role": "sweep" if run.job.role == "sweep" else "front", "ci95": success_interval(first),
+                "paired_vs_dense": paired(first, dense.success_KN[:1]), "episodes": first.size, "schedule": schedule,
                 "synop_equivalents": ops["equivalents"][schedule], "joules": joules,
             }
         )  # fmt: skip
@@ -149,19 +156,24 @@ def energy_rows(
     run: Run, cpu: energy.CpuPeak | None, *, schedules: tuple[str, ...] | None = None,
     ledgers: tuple[str, ...] = ("A", "B", "C"), scopes: tuple[str, ...] = ("predictor", "loop"),
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Every device that can run this arm; what the catalogue refuses (no sourced figure) is left out, not guessed."""
+    """Every device that can run this arm; where the catalogue refuses (no sourced figure), a row says why. A spiking network
+    has one neurocore a layer, the least that interleaving takes; a real placement may use more."""
     if run.ledger is None:
         return []
-    found = []
+    found: list[dict[str, Any]] = []
+    layers = {name for (_, name, _, _), c in run.ledger.counts("predictor") if c.updates}
     for device in SPIKING_DEVICES if run.spiking else DENSE_DEVICES:
-        setup = energy.Setup(cpu=cpu, assume_graded=device.startswith("loihi1"))
+        setup = energy.Setup(cpu=cpu, assume_graded=device.startswith("loihi1"), cores=max(1, len(layers)))
         for schedule in schedules or run.schedules:
             rows: list[LedgerRow] = run.ledger.rows(schedule)
             for ledger in ledgers:
                 for scope in scopes:
                     try:
                         e = energy.estimate(device, rows, run.ledger.actions, ledger=ledger, scope=scope, setup=setup)
-                    except UserError:
+                    except UserError as error:
+                        refused = {"kind": "energy_refused", "task": run.job.task, "device": device, "arm": run.job.arm,
+                                   "reason": str(error)}  # fmt: skip
+                        found += [] if refused in found else [refused]
                         continue
                     found.append(
                         {

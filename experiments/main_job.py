@@ -22,10 +22,12 @@ from experiments.bundle import load_bundle
 from experiments.collect import Run, arm_row, energy_rows, front_rows, group
 from experiments.events_slice import write_events
 from experiments.jobs import EPISODE_SEED, one_thread
+from experiments.opponents import as_dense
 from experiments.output import open_output, versions, write_json, write_text
 from experiments.plan_of import TASKS, Size, jobs_of
 from experiments.pool import run_each, run_jobs
 from experiments.report import print_table, write_report
+from experiments.stats import success_interval
 from experiments.summary import summarise
 from experiments.task_checks import CHECKS, run_check
 from worldmodel.tasks import make_world
@@ -65,30 +67,29 @@ def arm_rows(runs: list[Run], cpu: energy.CpuPeak) -> list[dict[str, Any]]:
     headline = [run for run in runs if run.job.role == "headline"]
     dense = next(run for run in headline if run.job.arm == "dense")
     rows: list[dict[str, Any]] = []
+    front = [run for run in headline if run.job.arm in ("int8", "dense", "delta", "lif")]
+    front += [run for run in runs if run.job.role in ("front", "sweep", "admission")]
     for run in headline:
         rows.append(arm_row(run, dense))
         rows += energy_rows(run, cpu)
-        if run.job.arm in ("int8", "dense", "delta", "lif"):
-            rows += front_rows(run, cpu)
         if run.poses:
             rows.append(episode_row(run))
-    for run in runs:
-        if run.job.role in ("front", "admission"):
-            rows += front_rows(run, cpu)
+    for run in front:
+        for read in (run, *as_dense(run)):
+            rows += front_rows(read, dense, cpu)
     rows.append(admission_row(runs, dense))
-    rows += break_even_rows(dense.job.task)
+    rows += break_even_rows(next(run for run in headline if run.job.arm == "delta"), cpu)
     return rows
 
 
 def admission_row(runs: list[Run], dense: Run) -> dict[str, Any]:
-    """Full dense CEM against greedy and the best spending of 5 %, on the front's episodes."""
-    rows: list[dict[str, Any]] = [
-        {"name": "full", "budget": dense.job.planner.label, "success": float(dense.success_KN.mean())}
-    ]
-    for run in runs:
-        if run.job.role == "admission":
-            name = "greedy" if run.job.planner.horizon == 1 else "budget5"
-            rows.append({"name": name, "budget": run.job.planner.label, "success": float(run.success_KN.mean())})
+    """Full dense CEM against greedy and the best spending of 5 %: one arm, one planner seed, the same episodes."""
+    rows: list[dict[str, Any]] = []
+    for run in (dense, *(run for run in runs if run.job.role == "admission")):
+        name = "full" if run is dense else "greedy" if run.job.planner.horizon == 1 else "budget5"
+        first = run.success_KN[:1]
+        rows.append({"name": name, "budget": run.job.planner.label, "success": float(first.mean()),
+                     "ci95": success_interval(first)})  # fmt: skip
     best = {name: max(r["success"] for r in rows if r["name"] == name) for name in ("full", "budget5", "greedy")}
     holds = all(best["full"] - best[name] >= 0.2 for name in ("budget5", "greedy"))
     return {"kind": "admission", "task": dense.job.task, "rows": rows, **best, "holds": holds}
@@ -104,12 +105,19 @@ def episode_row(run: Run) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def break_even_rows(task: str) -> list[dict[str, Any]]:
+def break_even_rows(delta: Run, cpu: energy.CpuPeak) -> list[dict[str, Any]]:
+    """s* of the predictor, with the static power of the time that the chip takes for one prediction of this run."""
+    task = delta.job.task
     predictor = load_bundle(task).model.predictor
+    chip = next(
+        row for row in energy_rows(delta, cpu, schedules=("interleaved",), ledgers=("C",), scopes=("predictor",))
+        if row["kind"] == "energy" and row["device"] == "loihi2"
+    )  # fmt: skip
+    seconds = chip["latency_s"] / delta.job.planner.evaluations
     widths = (predictor.latent_dim + predictor.action_dim, *predictor.hidden, predictor.latent_dim)
     rows = []
     for device, precision in (("orin_nano", "int8"), ("h100", "int8"), ("jepa_r", "int8")):
-        b = energy.network_break_even(widths, dense_device=device, precision=precision)
+        b = energy.network_break_even(widths, dense_device=device, precision=precision, time_s=seconds)
         rows.append(
             {"kind": "break_even", "task": task, "device": device, "first_term": b.first_term, "update_term": b.update_term,
              "static_term": b.static_term, "s_star": b.s_star}

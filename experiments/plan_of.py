@@ -91,7 +91,7 @@ def jobs_of(task: str, size: Size) -> list[Job]:
     add("delta", "headline", full, episodes=size.episodes, seeds=size.seeds, axis=axis, threshold=factor)
     n = size.front_episodes
     for planner in [*reduced_budgets(full), greedy(full)]:
-        add("int8", "admission", planner, episodes=n)
+        add("dense", "admission", planner, episodes=n)
     if beside:
         return jobs
     if size.front:
@@ -104,12 +104,12 @@ def jobs_of(task: str, size: Size) -> list[Job]:
             on, narrow_factor = chosen_of(task, arm)
             for planner in [full, *spiking_front(full)]:
                 add(arm, "front", planner, episodes=n, axis=on, threshold=narrow_factor)
-            add(arm, "front", full, episodes=n, axis=on, threshold=narrow_factor * 2.0)
+            add(arm, "sweep", full, episodes=n, axis=on, threshold=narrow_factor * 2.0)
         add("zero-skip", "front", full, episodes=n)
         for planner in spiking_front(full):
             add("delta", "front", planner, episodes=n, axis=axis, threshold=factor)
         for other in (0.5, 2.0, 4.0):
-            add("delta", "front", full, episodes=n, axis=axis, threshold=factor * other)
+            add("delta", "sweep", full, episodes=n, axis=axis, threshold=factor * other)
         add("lif", "front", full.at(samples=32, iterations=2), episodes=n)
     else:
         for planner in (full.at(samples=32, iterations=2), full.at(samples=16, iterations=2)):

@@ -10,6 +10,8 @@ from experiments.verdict import verdict
 from spec.ledger import AXES
 
 Row = dict[str, Any]
+FRONT = ("arm", "budget", "axis", "threshold", "schedule", "role", "success", "ci95", "paired_vs_dense",
+         "synop_equivalents")  # fmt: skip
 TARGETS = {"two-room": 0.85, "planar-reach": 0.90}
 
 
@@ -27,11 +29,7 @@ def summarise(rows: list[Row], size: Size, *, seconds: float) -> dict[str, Any]:
 
 def task_summary(rows: list[Row], task: str) -> dict[str, Any]:
     admission = _of(rows, "admission", task)[0]
-    front = [
-        {"arm": r["arm"], "budget": r["budget"], "axis": r["axis"], "threshold": r["threshold"], "schedule": r["schedule"],
-         "success": r["success"], "ci95": r["ci95"], "synop_equivalents": r["synop_equivalents"]}
-        for r in _of(rows, "front", task)
-    ]  # fmt: skip
+    front = [{name: row[name] for name in FRONT} for row in _of(rows, "front", task)]
     devices: dict[str, dict[str, Row]] = {}
     for row in _of(rows, "energy", task):
         if row["ledger"] == "C" and row["scope"] == "loop" and row["schedule"] in ("interleaved", "batched"):
@@ -41,7 +39,7 @@ def task_summary(rows: list[Row], task: str) -> dict[str, Any]:
     arms = {arm: arm_summary(rows, task, arm) for arm in ARMS}
     return {
         "admission": {name: admission[name] for name in ("full", "budget5", "greedy")} | {"holds": admission["holds"]},
-        "arms": arms, "front": front, "energy": devices, "verdict": verdict(_of(rows, "front", task), arms["dense"]["success"]),
+        "arms": arms, "front": front, "energy": devices, "verdict": verdict(_of(rows, "front", task), admission["full"]),
         "targets": targets(rows, task, arms, admission),
     }  # fmt: skip
 
@@ -60,7 +58,7 @@ def arm_summary(rows: list[Row], task: str, arm: str) -> Row:
     run = next((r for r in _of(rows, "arm", task) if r["arm"] == arm), None)
     if run is None:
         return found
-    found |= {key: run[key] for key in ("success", "ci95", "paired_vs_dense", "synop_share")}
+    found |= {key: run[key] for key in ("success", "ci95", "paired_vs_dense", "synop_share", "axis")}
     found["episodes"], found["seeds"] = run["episodes"], run["seeds"]
     if run["per_action"]:
         per = run["per_action"]

@@ -1,54 +1,66 @@
 """Who is ahead at equal success, in words. Read from ledger C (static power x time, encoder and host included), with the
-unit-free count beside it. Point estimates on the front's episodes: the intervals stand in the front's figure."""
+unit-free counts beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from experiments.equal_success import MARGIN, Comparison, Row, compare, family_of
 
-from experiments.bundle import DELTA_ARMS, NARROW_ARMS
-
-MARGIN = 0.03  # how far below the full dense planner a point may lie and still count as equal
-DENSE, SPIKING = ("int8", "zero-skip", *NARROW_ARMS), (*DELTA_ARMS, "lif")
-DENSE_DEVICES = ("orin_nano", "h100")
-
-Row = dict[str, Any]
-Price = tuple[float, Row, str]  # cost, point, where
+DENSE_DEVICES, CHIP = ("orin_nano", "h100"), "loihi2"
 
 
 def verdict(front: list[Row], full_success: float | None) -> str:
     """`front`: rows of kind front of one task."""
     if full_success is None:
         return "not run"
-    level = full_success - MARGIN
-    equal = [row for row in front if row["success"] >= level and row["schedule"] != "sequential"]
-    sentences = [
-        _compare(equal, _joules, f"Ledger C, loihi2 against {' or '.join(DENSE_DEVICES)}", 1e3, "mJ"),
-        _compare(equal, lambda row: [(row["synop_equivalents"], row, "")], "Synop-equivalents", 1e-6, "M"),
-    ]
-    return f"Within 3 points of full dense CEM ({full_success:.2f}). " + " ".join(sentences)
+
+    def operations(row: Row) -> float | None:
+        return row["synop_equivalents"]
+
+    sentences = []
+    joules = compare(
+        front, full_success, what=f"Ledger C, {CHIP} against {' or '.join(DENSE_DEVICES)}", unit="mJ", against="dense",
+        dense_cost=lambda row: _best(row)[0], spiking_cost=lambda row: _joules(row, CHIP).get("nominal"),
+    )  # fmt: skip
+    sentences.append(_sentence(joules))
+    for against, title in (
+        ("dense", "Synop-equivalents, against hardware that computes every MAC"),
+        ("skipping", "Synop-equivalents, against hardware that skips zeros at no cost"),
+    ):
+        found = compare(front, full_success, what=title, unit="M", against=against, dense_cost=operations,
+                        spiking_cost=operations)  # fmt: skip
+        sentences.append(_sentence(found))
+    return f"Within {MARGIN * 100:.0f} points of full dense CEM ({full_success:.2f}). " + " ".join(sentences)
 
 
-def _joules(row: Row) -> list[Price]:
-    devices = ("loihi2",) if row["arm"] in SPIKING else DENSE_DEVICES
-    joules = row["joules"] or {}
-    return [(joules[name]["nominal"], row, f" on {name}") for name in devices if name in joules]
+def _joules(row: Row, device: str) -> dict[str, float]:
+    return (row["joules"] or {}).get(device, {})
 
 
-def _compare(rows: list[Row], prices: Callable[[Row], list[Price]], title: str, scale: float, unit: str) -> str:
-    best: dict[str, Price | None] = {}
-    for family, arms in (("dense", DENSE), ("spiking", SPIKING)):
-        found = [price for row in rows if row["arm"] in arms for price in prices(row)]
-        best[family] = min(found, key=lambda price: price[0], default=None)
-    dense, spiking = best["dense"], best["spiking"]
-    if dense is None or spiking is None:
-        ahead = "nobody" if dense is spiking else "dense" if spiking is None else "spiking"
-        return f"{title}: {ahead} is ahead (the other family has no point)."
-    ratio = spiking[0] / dense[0]
-    lead = "spiking is ahead" if ratio < 1 else "dense is ahead"
+def _best(row: Row) -> tuple[float | None, str]:
+    """The dense device that is cheapest for this point."""
+    known = [(band["nominal"], name) for name in DENSE_DEVICES if (band := _joules(row, name))]
+    return min(known) if known else (None, "")
 
-    def name(price: Price) -> str:
-        cost, row, where = price
-        return f"{row['arm']} {row['budget']}{where}, success {row['success']:.2f}, {cost * scale:.3g} {unit}"
 
-    return f"{title}: {lead}, spiking / dense = {ratio:.2f} ({name(spiking)}; {name(dense)})."
+def _sentence(c: Comparison) -> str:
+    if c.dense is None or c.spiking is None:
+        ahead = "nobody" if c.dense is c.spiking else "dense" if c.spiking is None else "spiking"
+        return f"{c.what}: {ahead} is ahead (the other family has no point)."
+    assert c.ratio is not None and c.dense_cost is not None and c.spiking_cost is not None
+    lead = "a tie" if c.ratio == 1 else f"{'spiking' if c.ratio < 1 else family_of(c.dense)} is ahead"
+    return (
+        f"{c.what}: {lead}, spiking / other = {c.ratio:.2f} ({_name(c.spiking, c.spiking_cost, c.unit, CHIP)}; "
+        f"{_name(c.dense, c.dense_cost, c.unit, _best(c.dense)[1])})."
+    )
+
+
+def _name(row: Row, cost: float, unit: str, device: str) -> str:
+    scale = {"mJ": 1e3, "M": 1e-6}[unit]
+    low, high = row.get("paired_vs_dense") or (None, None)
+    paired = "" if low is None else f" ({low:+.3f} .. {high:+.3f})"
+    band = _joules(row, device) if unit == "mJ" else {}
+    bounds = f" [{band['low'] * scale:.3g} .. {band['high'] * scale:.3g}]" if {"low", "high"} <= band.keys() else ""
+    where = f" on {device}" if unit == "mJ" else ""
+    return (
+        f"{row['arm']} {row['budget']}{where}, success {row['success']:.2f}{paired}, {cost * scale:.3g}{bounds} {unit}"
+    )

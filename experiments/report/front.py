@@ -1,63 +1,30 @@
-"""The front: success against cost, for the dense and for the spiking family, and which of them is ahead.
+"""The front: success against cost, for each family of points, and which of them is ahead at equal success.
 
-A point is on its family's front when no cheaper point of the family succeeds as often. *Ahead at equal success*
-compares the cheapest point of each family whose success is within `MARGIN` of the full dense planner's. Point estimates
-decide here; the intervals stand in the figure and in the table.
+A point is on its family's front when no cheaper point of the family succeeds as often. Families and the comparison at
+equal success are those of `experiments.equal_success`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
+from experiments.equal_success import Comparison, Cost, compare, decides, family_of
 from experiments.report.results import Record, Results, finite, mapping, positive, spiking
-from experiments.verdict import MARGIN
-
-COST = Callable[[Record], float | None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """Cheapest dense and cheapest spiking point that reach `level`, in one unit of cost."""
-
-    what: str
-    unit: str
-    level: float
-    dense: Record | None
-    spiking: Record | None
-    dense_cost: float | None
-    spiking_cost: float | None
-
-    @property
-    def ratio(self) -> float | None:
-        """Spiking over dense: above 1, dense is ahead."""
-        if self.dense_cost is None or self.spiking_cost is None:
-            return None
-        return self.spiking_cost / self.dense_cost
-
-    @property
-    def ahead(self) -> str:
-        if self.dense is None and self.spiking is None:
-            return "neither reaches it"
-        if self.dense is None or self.spiking is None:
-            return "dense" if self.spiking is None else "spiking"
-        ratio = self.ratio or 1.0
-        return "dense" if ratio > 1 else "spiking" if ratio < 1 else "tie"
 
 
 def equivalents(row: Record) -> float | None:
     return positive(row.get("synop_equivalents"))
 
 
-def joules(device: str) -> COST:
+def joules(device: str) -> Cost:
     def cost(row: Record) -> float | None:
         return positive(mapping(mapping(row.get("joules")).get(device)).get("nominal"))
 
     return cost
 
 
-def pareto(rows: Sequence[Record], cost: COST) -> list[Record]:
+def pareto(rows: Sequence[Record], cost: Cost) -> list[Record]:
     """Rows that no cheaper row of the same list equals in success, from cheap to dear."""
     known = [(c, -s, i) for i, r in enumerate(rows) if (c := cost(r)) is not None and (s := success(r)) is not None]
     kept, best = [], float("-inf")
@@ -72,16 +39,21 @@ def success(row: Record) -> float | None:
     return finite(row.get("success"))
 
 
-def families(rows: Sequence[Record]) -> tuple[list[Record], list[Record]]:
-    return [r for r in rows if not spiking(r)], [r for r in rows if spiking(r)]
+def families(rows: Sequence[Record]) -> dict[str, list[Record]]:
+    """Points by family, those that decide: no threshold sweeps."""
+    found: dict[str, list[Record]] = {"dense": [], "skipping": [], "spiking": []}
+    for row in rows:
+        if row.get("role", "front") == "front":
+            found[family_of(row)].append(row)
+    return found
 
 
 def full_success(results: Results, task: str) -> float | None:
-    """Success of the dense planner with its full budget."""
+    """Success of the dense planner with its full budget, on the front's episodes."""
     for value in (
-        results.arms(task).get("dense", {}).get("success"),
         mapping(results.task(task).get("admission")).get("full"),
-        max((s for r in families(results.front(task))[0] if (s := success(r)) is not None), default=None),
+        results.arms(task).get("dense", {}).get("success"),
+        max((s for r in families(results.front(task))["dense"] if (s := success(r)) is not None), default=None),
     ):
         if (known := finite(value)) is not None:
             return known
@@ -92,34 +64,35 @@ def devices(rows: Sequence[Record]) -> list[str]:
     return list(dict.fromkeys(str(name) for row in rows for name in mapping(row.get("joules"))))
 
 
-def _cheapest(rows: Sequence[Record], cost: COST, level: float) -> tuple[Record | None, float | None]:
-    reach = [(c, i) for i, r in enumerate(rows) if (success(r) or 0) >= level and (c := cost(r)) is not None]
-    if not reach:
-        return None, None
-    price, index = min(reach)
-    return rows[index], price
-
-
 def comparisons(results: Results, task: str) -> list[Comparison]:
-    """At equal success: in synop-equivalents, then in Joules for each pair of a dense and a spiking device."""
-    dense_rows, spiking_rows = families(results.front(task))
+    """At equal success: in synop-equivalents against both dense families, then in Joules for each pair of devices."""
+    rows = [row for row in results.front(task) if decides(row)]
+    by_family = families(rows)
     full = full_success(results, task)
-    if full is None or not dense_rows or not spiking_rows:
+    if full is None or not by_family["dense"] or not by_family["spiking"]:
         return []
-    level = full - MARGIN
-
-    def compare(what: str, unit: str, dense_cost: COST, spiking_cost: COST) -> Comparison:
-        dense, price = _cheapest(dense_rows, dense_cost, level)
-        spikes, spiking_price = _cheapest(spiking_rows, spiking_cost, level)
-        return Comparison(
-            what=what, unit=unit, level=level, dense=dense, spiking=spikes, dense_cost=price,
-            spiking_cost=spiking_price,
-        )  # fmt: skip
-
-    found = [compare("synop-equivalents", "", equivalents, equivalents)]
-    for chip in devices(spiking_rows):
-        for other in devices(dense_rows):
-            found.append(compare(f"{chip} against {other}, ledger C nominal", "J", joules(other), joules(chip)))
+    found = [
+        compare(rows, full, what=what, unit="", against=against, dense_cost=equivalents, spiking_cost=equivalents)
+        for against, what in (
+            ("dense", "synop-equivalents, every MAC computed"),
+            ("skipping", "synop-equivalents, zeros skipped at no cost"),
+        )
+        if by_family[against]
+    ]
+    for chip in devices(by_family["spiking"]):
+        for other in devices(by_family["dense"]):
+            what = f"{chip} against {other}, ledger C nominal"
+            found.append(
+                compare(
+                    rows,
+                    full,
+                    what=what,
+                    unit="J",
+                    against="dense",
+                    dense_cost=joules(other),
+                    spiking_cost=joules(chip),
+                )
+            )
     return found
 
 

@@ -20,11 +20,10 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.bundle import DELTA_ARMS
+from experiments.equal_success import SPIKING_ARMS
 from spec.errors import UserError
 
 Record = dict[str, Any]
-SPIKING_ARMS = (*DELTA_ARMS, "lif", "lava")  # every other arm of a front belongs to the dense family
 
 
 @dataclass(frozen=True, kw_only=True)

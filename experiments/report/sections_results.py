@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from experiments.equal_success import MARGIN, Comparison
 from experiments.report import figures
 from experiments.report.front import (
-    Comparison,
     comparisons,
     describe,
     devices,
@@ -16,7 +16,6 @@ from experiments.report.front import (
 from experiments.report.markup import DASH, Markup, between, count, energy, number, plain, points, share, table, tag
 from experiments.report.page import Gallery, Section, by_task
 from experiments.report.results import Record, Results, finite, mapping, sequence
-from experiments.verdict import MARGIN
 
 
 def verdict(results: Results, gallery: Gallery) -> Section:
@@ -59,7 +58,8 @@ def _equal_success(found: list[Comparison]) -> Markup:
     head = ("cost per action, whole loop", "cheapest dense point", "cheapest spiking point", "dense", "spiking")
     note = (
         f"The cheapest point of each family with success ≥ {found[0].level:.3f}, {MARGIN * 100:.0f} points below the "
-        "full dense planner; point estimates, their intervals stand in the front. Joules compare different machines."
+        "full dense planner; point estimates, their intervals stand in the front. Threshold sweeps and the sequential "
+        "schedule do not decide. Joules compare different machines."
     )
     return Markup(table((*head, "spiking / dense", "ahead"), rows, words=3, last=1) + tag("p", note, class_="note"))
 
@@ -151,7 +151,7 @@ def front(results: Results, gallery: Gallery) -> Section:
 
 def _points(rows: list[Record]) -> Markup:
     names = devices(rows)
-    best = [id(r) for family in families(rows) for r in pareto(family, equivalents)]
+    best = [id(r) for family in families(rows).values() for r in pareto(family, equivalents)]
     head = ("arm", "axis", "schedule", "budget", "θ factor", "success", "Wilson 95 %", "synop-eq.", *names)
 
     def line(r: Record) -> tuple[object, ...]:

@@ -34,6 +34,11 @@ ARM = {
     "delta-64": (ORANGE, "^"),
     "delta-96": (ORANGE, "v"),
     "delta-128": (ORANGE, "<"),
+    **{
+        f"delta{width}/{how}": (SKY if how == "skip" else BLACK, marker)
+        for width, marker in (("", "o"), ("-64", "^"), ("-96", "v"), ("-128", "<"))
+        for how in ("full", "skip")
+    },
     "lif": (PURPLE, "s"),
     "lava": (ORANGE, "^"),
     "oracle": (GREY, "P"),

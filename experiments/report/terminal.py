@@ -30,19 +30,19 @@ def print_table(summary: Record, console: Console) -> None:
 def _arms(task: str, arms: dict[str, Any]) -> Table:
     table = Table(title=escape(task), title_justify="left", header_style="bold")
     table.add_column("arm")
-    for name in ("episodes", "success", "95 % interval", "− dense, points", "least density", "synop-eq. / action"):
+    for name in ("episodes", "success", "95 % interval", "− dense, points", "density", "synop-eq. / action"):
         table.add_column(name, justify="right")
     for arm, found in arms.items():
         row = mapping(found)
-        density = {axis: v for axis, value in mapping(row.get("density")).items() if (v := finite(value)) is not None}
-        best = min(density, key=lambda axis: density[axis]) if density else None
+        axis = row.get("axis")
+        density = finite(mapping(row.get("density")).get(str(axis)))
         table.add_row(
             escape(str(arm)),
             plain(row.get("episodes")),
             share(row.get("success")),
             escape(between(row.get("ci95"))),
             escape(points(row.get("paired_vs_dense"))),
-            DASH if best is None else escape(f"{density[best]:.3f} {best}"),
+            DASH if density is None else escape(f"{density:.3f} {axis}"),
             number(row.get("synop_equivalents_per_action")),
         )
     return table

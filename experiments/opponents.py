@@ -1,0 +1,40 @@
+"""A spiking network's own function, charged to dense hardware: the opponents that cost no extra episode.
+
+On axis `none` the sigma-delta network starts every pass from zero: it is a chain of int8 layers with thresholded ReLUs.
+The same actions then come from hardware that computes all of its MACs (`ARM/full`) and from hardware that skips zero
+activations and pays no neuron update for it (`ARM/skip`). Whatever was trained into the network serves them as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from experiments.collect import Run, set_memory
+from spec.ledger import LayerCounts, Ledger
+
+
+def as_dense(run: Run) -> list[Run]:
+    """Both readings of a sigma-delta run; none where its state makes it more than a dense network."""
+    if run.ledger is None or run.job.arm == "lif" or run.job.axis != "none" or not run.spiking:
+        return []
+    return [_read(run, skip) for skip in (False, True)]
+
+
+def _read(run: Run, skip: bool) -> Run:
+    assert run.ledger is not None
+    ledger = Ledger(arm=f"{run.job.arm}/{'skip' if skip else 'full'}", axis="none", precision="int8", spiking=False)
+    for (phase, layer, iteration, step), c in run.ledger.counts():
+        if phase == "predictor":
+            macs = c.synops if skip else c.dense_macs
+            counts = LayerCounts(layer=layer, macs=macs, dense_macs=c.dense_macs, calls=c.calls)
+        elif phase in ("evaluation", "selection"):
+            # A distance takes a subtraction and an addition; selection and refit as many additions as synops.
+            counts = LayerCounts(layer=layer, acs=c.synops * (2 if phase == "evaluation" else 1))
+        else:
+            counts = c
+        ledger.add(phase, counts, iteration=iteration, step=step)
+    ledger.actions = run.ledger.actions
+    for phase, words in run.ledger.host_words.items():
+        ledger.add_host_words(phase, words)
+    set_memory(ledger, run.job)
+    return replace(run, job=replace(run.job, arm=ledger.arm), ledger=ledger)
