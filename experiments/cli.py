@@ -62,7 +62,7 @@ def plan(
     artifact: str | None = None,
 ) -> None:
     """Run one arm alone; summary.json has the same fields as the main job's. `--axis` and `--threshold` (a factor on the
-    learned thresholds) default to what validation chose."""
+    learned thresholds) default to what validation chose. `--arm lava` replays one recorded episode and plans none."""
     from experiments.plan_command import plan_command
 
     budget = {"samples": samples, "iterations": iterations, "elites": elites, "horizon": horizon, "chunk": chunk}

@@ -34,6 +34,12 @@ def plan_command(
         raise UserError(f"axis {axis!r} is unknown; use one of {', '.join(AXES)}")
     if axis is not None and arm != "delta":
         raise UserError(f"arm {arm!r} has no axes of change; --axis goes with --arm delta")
+    if threshold is not None and (arm != "delta" or threshold <= 0):
+        raise UserError(f"--threshold {threshold:g} with --arm {arm}: a factor > 0 on the thresholds of --arm delta")
+    if artifact is not None and arm not in ("delta", "lava"):
+        raise UserError(f"--artifact {artifact} with --arm {arm}: an artifact is planned with by --arm delta or lava")
+    if arm == "lava" and budget:
+        raise UserError(f"--arm lava replays plans of the task's own budget; leave out --{', --'.join(budget)}")
     if episodes < 1:
         raise UserError(f"--episodes {episodes} must be at least 1")
     bundle = load_bundle(task, checkpoint=checkpoint, artifact=artifact)
@@ -42,7 +48,7 @@ def plan_command(
     one_thread()
     began = time.monotonic()
     if arm == "lava":
-        rows = lava_rows(task, folder)
+        rows = lava_rows(task, folder, checkpoint=checkpoint, artifact_path=artifact, seed=EPISODE_SEED + seed)
     else:
         # Reads the artifact: a foreign one is refused before any work.
         chosen = chosen_of(task, checkpoint=checkpoint, artifact=artifact) if arm == "delta" else ("none", 1.0)

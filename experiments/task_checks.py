@@ -34,13 +34,15 @@ def agreement_rows(task: str, *, episodes: int = 6, every: int = 5) -> list[dict
     return rows
 
 
-def lava_rows(task: str, out: Path) -> list[dict[str, Any]]:
+def lava_rows(
+    task: str, out: Path, *, checkpoint: str | None = None, artifact_path: str | None = None, seed: int = EPISODE_SEED
+) -> list[dict[str, Any]]:
     """Recorded plans of the headline network, replayed in Lava: as it runs, and once more on the rollout axis with a
     quarter of its thresholds, where every layer is busy and activations fall as well as rise, so that the comparison
     sees messages of both signs from all of them."""
-    bundle = load_bundle(task)
-    axis, factor = chosen_of(task)
-    plans = record_plans(bundle.model, episodes=1, seed=EPISODE_SEED, every=bundle.model.planner.horizon)
+    bundle = load_bundle(task, checkpoint=checkpoint, artifact=artifact_path)
+    axis, factor = chosen_of(task, checkpoint=checkpoint, artifact=artifact_path)
+    plans = record_plans(bundle.model, episodes=1, seed=seed, every=bundle.model.planner.horizon)
     rows = []
     for on, threshold in ((axis, factor), ("rollout", factor / 4)):
         began = time.monotonic()

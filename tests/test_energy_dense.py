@@ -103,3 +103,13 @@ def test_dense_ledgers_are_ordered(macs: int, weights: int, batch: int | None):
         for bound in ("low", "nominal", "high"):
             assert 0 < getattr(a, bound) <= getattr(b, bound) <= getattr(c, bound)
         assert c.low <= c.nominal <= c.high
+
+
+def test_weights_that_fit_the_cache_are_fetched_once_an_action():
+    """H100, 50 MB of L2, two rollout steps of one layer that stalls: 2 MB come once in 3.35e12 B/s, 60 MB twice."""
+    for weights, times in ((2_000_000, 1), (60_000_000, 2)):
+        rows = [dense_row(macs=1000, weight_bytes=weights, rollout_step=t) for t in (0, 1)]
+        assert nominal("h100", rows) == pytest.approx(700 * times * weights / 3.35e12, rel=1e-3)
+    apart = [dense_row(macs=1000, weight_bytes=30_000_000, layer=name) for name in ("h1", "h2")]
+    again = [replace(row, rollout_step=1) for row in apart]
+    assert nominal("h100", apart + again) == pytest.approx(2 * nominal("h100", apart)), "60 MB together do not fit"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
@@ -20,16 +21,18 @@ from rich.console import Console
 from experiments import pool
 from experiments.agreement import agreement
 from experiments.bundle import load_bundle
-from experiments.collect import arm_row, group
+from experiments.collect import arm_row, front_rows, group
 from experiments.get_cost import CostModel
 from experiments.jobs import EPISODE_SEED, Job, make_ledger, make_predictor, run_job, scale_thresholds
 from experiments.lava_arm import program_of, run_lava_arm
+from experiments.opponents import as_dense
 from experiments.output import write_json
 from experiments.plan_of import RESULTS, chosen_of, jobs_of, reduced_budgets
 from experiments.record import record_plans
 from experiments.stats import paired, success_interval, wilson
 from lava_procs import compare, replay
 from spec import artifact as artifact_file
+from spec.errors import UserError
 from worldmodel.predictor import DensePredictor
 from worldmodel.tasks import make_world
 
@@ -154,8 +157,45 @@ def test_get_cost_follows_the_planner_contract(short_plan) -> None:
         "image": world.render(episodes.start_NP, episodes.layout_NL),
         "goal": world.render(episodes.goal_NP, episodes.layout_NL),
     }
-    cost = CostModel(model.encoder, DensePredictor(model.predictor)).get_cost(info, short_plan.candidates_NISHA[:1, 0])
+    candidates = short_plan.candidates_NISHA[:1, 0]
+    cost_model = CostModel(model.encoder, DensePredictor(model.predictor))
+    cost = cost_model.get_cost(info, candidates)
     np.testing.assert_allclose(cost.numpy(), short_plan.cost_NIS[:1, 0].numpy(), rtol=1e-3)
+    # What the upstream solver sends: "pixels", every entry repeated over the samples, with and without a time axis.
+    assert next(cost_model.parameters()).dtype == torch.float32
+    s = candidates.shape[1]
+    for time_axis in (False, True):
+        images = {"pixels": torch.from_numpy(info["image"]), "goal": torch.from_numpy(info["goal"])}
+        if time_axis:
+            images = {k: torch.stack([torch.zeros_like(v), v], 1) for k, v in images.items()}
+        sent = {k: v[:, None].expand(-1, s, *v.shape[1:]) for k, v in images.items()}
+        assert torch.equal(cost_model.get_cost(sent, candidates), cost)
+    with pytest.raises(UserError, match="no 'pixels' or 'image'"):
+        cost_model.get_cost({"goal": info["goal"]}, candidates)
+
+
+def test_a_spiking_networks_own_function_on_dense_hardware() -> None:
+    """Same actions, same success; every MAC on one reading, only those of non-zero inputs on the other, no updates."""
+    network = job("delta", axis="none", threshold=0.5)
+    run = group([run_job(network)], [network])[0]
+    full, skip = as_dense(run)
+    assert (full.job.arm, skip.job.arm) == ("delta/full", "delta/skip")
+    assert (full.success_KN == run.success_KN).all() and full.ledger is not None and run.ledger is not None
+    rates = {r.job.arm: arm_row(r, None) for r in (run, full, skip)}
+    of = {arm: rate["per_action"] for arm, rate in rates.items()}
+    encoder = of["delta"]["macs"]
+    spiking = sum(row.synops for row in run.ledger.rows("interleaved") if row.phase == "predictor")
+    assert of["delta/skip"]["macs"] == pytest.approx(encoder + spiking / run.ledger.actions)
+    planned = network.planner.evaluations * sum(m.weight.numel() for m in load_bundle(TASK).model.predictor.linears())
+    assert of["delta/full"]["macs"] == pytest.approx(encoder + planned)
+    assert of["delta/skip"]["updates"] == of["delta/skip"]["state_restores"] == 0
+    costs = {arm: max(rate["equivalents"].values()) for arm, rate in rates.items()}
+    assert costs["delta/skip"] < min(costs["delta/full"], rates["delta"]["equivalents"]["interleaved"])
+    dense_job = job("dense")
+    dense = group([run_job(dense_job)], [dense_job])[0]
+    found = {read.job.arm: front_rows(read, dense, None)[0] for read in (full, skip)}
+    assert "h100" in found["delta/full"]["joules"] and found["delta/skip"]["joules"] == {}
+    assert as_dense(replace(run, job=replace(network, axis="mean"))) == []
 
 
 def test_every_role_is_planned() -> None:

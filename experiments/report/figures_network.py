@@ -186,7 +186,7 @@ def thresholds_figure(results: Results, task: str) -> Figure | None:
         )
     dense = finite(found.get("dense_success"))
     if dense is not None:
-        axes.axhline(dense, color=style.GREY, linewidth=0.8, linestyle="--", label="dense, same episodes")
+        axes.axhline(dense, color=style.GREY, linewidth=0.8, linestyle="--", label="dense, all episodes")
     axes.set_xlabel("synops / dense MACs")
     axes.set_ylabel("success rate, validation episodes")
     axes.set_xlim(left=0)
@@ -201,7 +201,7 @@ def _matching(rows: list[Record], chosen: Record) -> Record | None:
 
 
 def raster_figure(results: Results, task: str) -> Figure | None:
-    """Which neurons sent a message in which pass of one recorded rollout, as Lava ran it."""
+    """Which neurons sent a message in the first passes of a recorded plan, as Lava ran it: candidate after candidate."""
     found = mapping((results.first("lava", task) or {}).get("raster"))
     layers = []
     for name, passes in found.items():

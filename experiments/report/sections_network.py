@@ -102,16 +102,17 @@ def gates(results: Results, gallery: Gallery) -> Section:
 
 def lava(results: Results, gallery: Gallery) -> Section:
     def content(task: str) -> list[object]:
-        found = results.first("lava", task)
-        if found is None:
-            return []
-        passes, seconds = count(found.get("passes")), number(found.get("seconds"))
-        return [
-            _equality(found.get("values_compared"), found.get("values_different")),
-            tag("p", f"{passes} passes on the {plain(found.get('axis'))} axis in {seconds} s."),
-            table(("layer", "non-zero messages", "positive crossed", "negative crossed"), _crossings(found)),
-            gallery.draw("raster", figures.raster_figure, results, task),
-        ]
+        parts: list[object] = []
+        for found in results.of("lava", task):
+            passes, seconds = count(found.get("passes")), number(found.get("seconds"))
+            factor = finite(found.get("threshold"))
+            at = "" if factor is None else f", thresholds × {factor:g}"
+            parts += [
+                tag("p", f"{passes} passes on the {plain(found.get('axis'))} axis{at}, in {seconds} s."),
+                _equality(found.get("values_compared"), found.get("values_different")),
+                table(("layer", "non-zero messages", "positive crossed", "negative crossed"), _crossings(found)),
+            ]
+        return [*parts, gallery.draw("raster", figures.raster_figure, results, task) if parts else ""]
 
     return by_task("lava", results, content)
 

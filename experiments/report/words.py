@@ -82,20 +82,23 @@ CAPTION = {
     "agreement": "Left: rank correlation of candidate costs with the dense arm's, and overlap of the elites. Right: "
     "error of the imagined latent over the rollout, relative to the distance the dense latent moved.",
     "thresholds": "Success against density while the threshold of every layer is scaled by one factor; the factors, "
-    "written at one axis, are the same on all.",
-    "gates": "Success with the trained world model and with its controls.",
-    "raster": "Messages of one recorded rollout; black: the neuron sent a message in this pass. Simulated, not a chip.",
+    "written at one axis, are the same on all. Candidates that fell early stand on fewer episodes than the dense line.",
+    "gates": "Success with the trained world model and with its controls. The collapsed one is a short training run without "
+    "the terms that prevent collapse.",
+    "raster": "The first passes of a recorded plan, one candidate after the other at the same rollout step; black: the "
+    "neuron sent a message in this pass. Simulated, not a chip.",
     "energy": "Energy per action: bar from low to high, tick at nominal; spiking arms on tinted ground. GPU bars rest "
     "on peak rates: lower bounds.",
     "break-even": "Break-even density s* as its terms are taken off. Most papers print the first term only; updates "
-    "are paid at any sparsity, and static power at any activity. Dashed: the least "
-    "density the sigma-delta arm reached. s* ≤ 0: no sparsity helps.",
+    "are paid at any sparsity, and static power over the time of a prediction, one core a layer, at any activity. Dashed: the "
+    "density that the sigma-delta arm planned with. s* ≤ 0: no sparsity helps.",
 }
 
 CAVEATS = (
-    "Simulated: everything on Loihi. Messages, updates and chip steps are counted in an integer reference on a CPU; "
-    "the Lava section says how far a replay agreed with it. No neuromorphic chip was used, and nothing here is a "
-    "measurement of one.",
+    "Simulated: everything on Loihi. Messages, updates and chip steps of the sigma-delta arms are counted in an integer "
+    "reference on a CPU; the Lava section says how far a replay agreed with it. The LIF arm has int8 weights and floating "
+    "membranes and is not replayed. Distance, selection and refit run in floating point and are charged by formula. No "
+    "neuromorphic chip was used, and nothing here is a measurement of one.",
     "Measured: success, latents and rankings, on the episodes and seeds given, in simulated worlds.",
     "Energy is an estimate with low, nominal and high; each row carries the evidence codes of its constants (R read in "
     "the primary artefact, Q quoted, S secondary, V vendor claim, D derived). No energy per synaptic operation is "
@@ -106,7 +109,11 @@ CAVEATS = (
     "the dense arms.",
     "A batch of candidates in one process is a convenience of the simulation, not a mapping: on a chip, candidates "
     "share one network in time (sequential, or interleaved with restores counted) or take a replica each.",
-    "The encoder stays dense in every arm and runs on a host device; loop totals include it, predictor totals do not.",
+    "The encoder stays dense in every arm and runs on a host device; loop totals include it, predictor totals do not. It "
+    "runs in fp32 here and is charged at int8 in every arm but `dense`.",
+    "Time on the chip assumes one neurocore a layer, the least that interleaving takes; more cores would shorten it.",
+    "ARM/full and ARM/skip are a sigma-delta network's own function on dense hardware that computes every MAC, or skips "
+    "those of zero activations at no cost. The same actions, so the same success: only the bill differs.",
     "The lava arm replays recorded rollouts; the loop was not closed through Lava, so it has no success rate.",
     "Paired intervals take the episode as the unit and average planner seeds within it. No interval covers the spread "
     "over training seeds.",
