@@ -25,9 +25,9 @@ from torch import nn
 from conversion.calibration import Calibration, measure_ranges
 from spec.artifact import Artifact, Edge, Layer
 from spec.errors import UserError
-from spec.fixed_point import limit
+from spec.fixed_point import WEIGHT_BITS, limit
 
-WEIGHT_TOP = limit(8)
+WEIGHT_TOP = limit(WEIGHT_BITS)
 
 
 class Recipe(Protocol):

@@ -20,7 +20,7 @@ from snn.delta import DeltaNetwork, DeltaState
 from snn.delta_predictor import DeltaPredictor
 from spec import artifact as artifact_file
 from spec.artifact import Artifact
-from spec.fixed_point import limit
+from spec.fixed_point import STATE_BITS, limit
 
 NONE = -1
 
@@ -87,7 +87,7 @@ def program_of(
     predictor = DeltaPredictor(artifact)
     program = Program(artifact)
     start = predictor.encode(plans.latent_ND[plan])
-    top = float(limit(24))
+    top = float(limit(STATE_BITS))
     _, recorded, samples, horizon, _ = plans.candidates_NISHA.shape
 
     def advance(z: torch.Tensor, action: torch.Tensor, *, load: int, save: int = NONE) -> torch.Tensor:

@@ -22,10 +22,10 @@ from snntorch import surrogate
 from torch import Tensor, nn
 
 from spec.errors import UserError
-from spec.fixed_point import limit
+from spec.fixed_point import WEIGHT_BITS, limit
 from spec.ledger import LayerCounts
 
-WEIGHT_TOP = limit(8)
+WEIGHT_TOP = limit(WEIGHT_BITS)
 
 
 @dataclass(frozen=True, kw_only=True)

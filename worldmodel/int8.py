@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from spec.errors import UserError
+from spec.fixed_point import WEIGHT_BITS, limit
 from spec.ledger import LayerCounts
 from worldmodel.predictor import ResidualPredictor, check_axis
 
-TOP = 127.0
+TOP = float(limit(WEIGHT_BITS))
 
 
 class Int8Predictor:
