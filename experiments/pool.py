@@ -61,6 +61,7 @@ def worker_pool(workers: int | None = None, queue: Any = None) -> Iterator[Proce
         pool.shutdown(wait=False, cancel_futures=True)
         for child in multiprocessing.active_children():
             child.terminate()
+        pool.shutdown()
         raise
     pool.shutdown()
 
