@@ -88,3 +88,14 @@ def test_refusals(dense):
         Int8Predictor(predictor, latent / 0, action)
     with pytest.raises(UserError, match="axis 'rollout' is not offered"):
         Int8Predictor(predictor, latent, action).begin(latent, action, "rollout")
+
+
+def test_clipped_activations_are_counted(dense):
+    predictor, latent, action = dense
+    int8 = Int8Predictor(predictor, latent, action)
+    a = action[:4].view(1, 4, 2)
+    calm = int8.step(latent[:4].view(1, 4, 6), a, None)[2]
+    far = latent[:4].view(1, 4, 6).clone()
+    far[0, 0] = 50 * latent.abs().max()
+    wild = int8.step(far, a, None)[2]
+    assert calm[0].saturated == 0 and wild[0].saturated == 6 and wild[1].saturated > 0

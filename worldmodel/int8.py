@@ -63,10 +63,12 @@ class Int8Predictor:
         x = torch.cat([latent_BSD, action_BSA * self.stretch], -1).reshape(rows, -1)
         counts = []
         for i, w in enumerate(self.weight):
-            q = (x * (1.0 / self.top_in[i])).round_().clamp_(-TOP, TOP)
+            q = (x * (1.0 / self.top_in[i])).round_()
+            over = int((q.abs() > TOP).sum())
+            q.clamp_(-TOP, TOP)
             full = rows * w.numel()
             macs = int(q.abs().clamp_(max=1.0).sum()) * w.shape[1] if self.zero_skip else full
-            counts.append(LayerCounts(layer=self._names[i], macs=macs, dense_macs=full, calls=rows))
+            counts.append(LayerCounts(layer=self._names[i], macs=macs, saturated=over, dense_macs=full, calls=rows))
             x = torch.addmm(self.bias[i], q, w, alpha=self.scale_in[i])
             if i + 1 < len(self.weight):
                 x.relu_()
