@@ -52,7 +52,7 @@ def group(results: Iterable[dict[str, Any]], jobs: Iterable[Job]) -> list[Run]:
     for members in groups.values():
         first = members[0][0]
         seeds = sorted({job.seed for job, _ in members})
-        success = np.zeros((len(seeds), first.episodes))
+        success = np.zeros((len(seeds), max(job.first + job.count for job, _ in members)))
         ledger: Ledger | None = None
         poses = None
         for job, result in members:
@@ -130,6 +130,7 @@ def front_rows(run: Run, dense: Run, cpu: energy.CpuPeak | None) -> list[dict[st
     however many seeds the headline has. No device of the catalogue skips unstructured zeros: such points have no Joules."""
     ops = operations(run)
     first = run.success_KN[:1]
+    same = dense.success_KN[:1, : first.shape[1]]  # an axis sweep covers the first of the front's episodes
     rows = []
     for schedule in run.schedules:
         found = [] if family_of({"arm": run.job.arm}) == "skipping" else energy_rows(
@@ -145,7 +146,7 @@ def front_rows(run: Run, dense: Run, cpu: energy.CpuPeak | None) -> list[dict[st
                 "kind": "front", "task": run.job.task, "arm": run.job.arm, "budget": run.job.planner.label,
                 "axis": run.job.axis, "threshold": run.job.threshold, "success": float(first.mean()),
                 "role": "sweep" if run.job.role == "sweep" else "front", "ci95": success_interval(first),
-                "paired_vs_dense": paired(first, dense.success_KN[:1]), "episodes": first.size, "schedule": schedule,
+                "paired_vs_dense": paired(first, same), "episodes": first.size, "schedule": schedule,
                 "synop_equivalents": ops["equivalents"][schedule], "joules": joules,
             }
         )  # fmt: skip

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from experiments.bundle import DELTA_ARMS, NARROW_ARMS, load_bundle
 from experiments.jobs import Job
+from spec.ledger import AXES
 from worldmodel.planner import CEMConfig
 
 TASKS = ("two-room", "planar-reach")
@@ -19,6 +20,7 @@ class Size:
     seeds: int
     front_episodes: int
     front: bool
+    axis_episodes: int = 100  # of the front's, for the axes of change
     extra_tasks: tuple[str, ...] = ()
     shard: int = 50
 
@@ -75,9 +77,9 @@ def jobs_of(task: str, size: Size) -> list[Job]:
     jobs: list[Job] = []
 
     def add(arm: str, role: str, planner: CEMConfig, *, episodes: int, seeds: int = 1, axis: str = "none",
-            threshold: float | None = None) -> None:  # fmt: skip
+            threshold: float | None = None, first_of_them: int | None = None) -> None:  # fmt: skip
         for seed in range(seeds):
-            for first, count in shards(episodes, size.shard):
+            for first, count in shards(first_of_them or episodes, size.shard):
                 jobs.append(
                     Job(
                         task=task, arm=arm, role=role, planner=planner, episodes=episodes, first=first, count=count,
@@ -108,9 +110,20 @@ def jobs_of(task: str, size: Size) -> list[Job]:
         add("zero-skip", "front", full, episodes=n)
         for planner in spiking_front(full):
             add("delta", "front", planner, episodes=n, axis=axis, threshold=factor)
-        for other in (0.5, 2.0, 4.0):
+        for other in (2.0, 4.0):
             add("delta", "sweep", full, episodes=n, axis=axis, threshold=factor * other)
         add("lif", "front", full.at(samples=32, iterations=2), episodes=n)
+        for on in AXES:  # what every axis of change costs and keeps, from the headline's thresholds down to a quarter
+            for finer in (0.25,) if on == "order" else (1.0, 0.5, 0.25):  # order is ten times slower to simulate
+                add(
+                    "delta",
+                    "sweep",
+                    full,
+                    episodes=n,
+                    axis=on,
+                    threshold=factor * finer,
+                    first_of_them=size.axis_episodes,
+                )
     else:
         for planner in (full.at(samples=32, iterations=2), full.at(samples=16, iterations=2)):
             add("int8", "front", planner, episodes=n)
