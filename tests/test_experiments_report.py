@@ -72,6 +72,10 @@ def front() -> list[dict]:
                 at = (success - loss, 2.9e8 * c * cost * share, "loihi2", 6e-3 * c * cost)
                 rows.append(front_row("delta", budget, *at, **fields))
     rows.append(front_row("lif", "64x4 H12", 0.71, 4.1e8, "loihi2", 2.2e-2, schedule="interleaved"))
+    for axis, success in (("none", 0.88), ("rollout", 0.31), ("mean", 0.4)):  # cheap and, on `none`, as good as full
+        for factor in (1.0, 0.25):
+            fields = {"axis": axis, "threshold": factor, "schedule": "interleaved", "role": "sweep"}
+            rows.append(front_row("delta", "64x4 H12", success, 1e7 / factor, "loihi2", 1e-5, **fields))
     return rows
 
 
@@ -235,7 +239,7 @@ def test_every_section_is_there_in_order_and_was_run(report):
 def test_figures_are_xml_with_text_as_text(report):
     out, page = report
     files = {path.stem: path.read_text(encoding="utf-8") for path in (out / "figures").iterdir()}
-    names = "success phases front front-joules admission density heat layers agreement thresholds gates raster energy"
+    names = "success phases front front-joules admission density axes heat layers agreement thresholds gates raster energy"
     assert set(files) == {f"{name}-{TASK}" for name in (*names.split(), "break-even")}
     for name, drawn in files.items():
         root = ElementTree.fromstring(drawn)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from experiments.report import figures_network as figures
 from experiments.report.figures import label_of
-from experiments.report.markup import Markup, count, number, plain, share, table, tag
+from experiments.report.figures_axes import axes_figure, factor, sweeps
+from experiments.report.markup import Markup, between, count, number, plain, points, share, table, tag
 from experiments.report.page import Gallery, Section, by_task
 from experiments.report.results import Record, Results, finite, mapping
 from experiments.report.style import AXIS
@@ -31,9 +32,23 @@ def density(results: Results, gallery: Gallery) -> Section:
         return [
             gallery.draw("density", figures.density_figure, results, task),
             table(("arm", *axes), rows) if rows else "",
+            gallery.draw("axes", axes_figure, results, task),
+            _axes_table(results, task),
         ]
 
     return by_task("density", results, content)
+
+
+def _axes_table(results: Results, task: str) -> Markup:
+    rows = [
+        (
+            *(plain(row.get("axis")), number(factor(results, task, row)), share(row.get("success"))),
+            *(between(row.get("ci95")), points(row.get("paired_vs_dense")), number(row.get("synop_equivalents"))),
+        )
+        for row in sweeps(results, task)
+    ]
+    head = ("axis", "θ × headline", "success", "95 %", "− dense, points", "synop-eq. per action")
+    return table(head, rows) if rows else Markup()
 
 
 def heat(results: Results, gallery: Gallery) -> Section:

@@ -76,6 +76,8 @@ CAPTION = {
     "admission": "Success of the dense planner by budget, Wilson 95 %. Dashed: what reduced budgets must not reach.",
     "density": "Share of the dense synaptic operations that remain, per axis of change; the mean candidate's own pass "
     "is counted. Solid line: int8 dense. Dashed: what zeros alone save, without any memory of earlier passes.",
+    "axes": "The headline network planned with on every axis, its thresholds scaled down to a quarter; the first of the "
+    "front's episodes. Weights and thresholds were fine-tuned on the axis of the headline.",
     "heat": "Density by CEM iteration (down) and rollout step (right); one scale for all panels.",
     "layers": "Left: error of each layer after conversion. Right: messages per neuron update, by axis; an update is "
     "paid whether a message is sent or not.",
