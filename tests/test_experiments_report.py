@@ -239,7 +239,9 @@ def test_every_section_is_there_in_order_and_was_run(report):
 def test_figures_are_xml_with_text_as_text(report):
     out, page = report
     files = {path.stem: path.read_text(encoding="utf-8") for path in (out / "figures").iterdir()}
-    names = "success phases front front-joules admission density axes heat layers agreement thresholds gates raster energy"
+    names = (
+        "success phases front front-joules admission density axes heat layers agreement thresholds gates raster energy"
+    )
     assert set(files) == {f"{name}-{TASK}" for name in (*names.split(), "break-even")}
     for name, drawn in files.items():
         root = ElementTree.fromstring(drawn)

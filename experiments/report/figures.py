@@ -16,6 +16,7 @@ from experiments.report import style
 from experiments.report.front import devices, equivalents, families, full_success, joules, pareto, success
 from experiments.report.results import Record, Results, finite, interval, mapping, positive, sequence
 
+SHOWN_DEVICES = ("loihi2", "orin_nano", "h100")  # those of the verdict; the table has all
 CLOSE = 0.2  # how far below the full dense success the right panel of a front reaches
 PHASES = ("encoder", "events", "predictor", "evaluation", "selection", "host")
 PHASE_COLOURS = (style.BLACK, style.ORANGE, style.BLUE, style.GREEN, style.SKY, style.LIGHT)
@@ -61,7 +62,7 @@ def _dots(rows: Sequence[tuple[str, Record, tuple[str, str]]], line: float | Non
 
 def front_figure(results: Results, task: str) -> Figure | None:
     """Success against the whole loop's synop-equivalents per action; dense and spiking, both schedules."""
-    rows = [r for r in results.front(task) if equivalents(r) is not None and success(r) is not None]
+    rows = [r for r in _planned(results, task) if equivalents(r) is not None and success(r) is not None]
     if not rows:
         return None
     right = max(equivalents(r) or 0.0 for r in rows) * 1.6
@@ -88,10 +89,15 @@ def front_figure(results: Results, task: str) -> Figure | None:
     return _whole_and_close(draw, rows, lambda r: [equivalents(r)], full_success(results, task), label, "")
 
 
+def _planned(results: Results, task: str) -> list[Record]:
+    """The front's points; threshold sweeps have a figure of their own."""
+    return [row for row in results.front(task) if row.get("role", "front") == "front"]
+
+
 def joules_figure(results: Results, task: str) -> Figure | None:
     """The same in Joules, ledger C: nominal points, and the band from low to high for the points of each front."""
-    rows = [r for r in results.front(task) if devices([r]) and success(r) is not None]
-    names = devices(rows)
+    rows = [r for r in _planned(results, task) if devices([r]) and success(r) is not None]
+    names = [name for name in devices(rows) if name in SHOWN_DEVICES] or devices(rows)
     costs = {device: joules(device) for device in names}
     rows = [r for r in rows if any(cost(r) is not None for cost in costs.values())]
     if not rows:
@@ -102,7 +108,7 @@ def joules_figure(results: Results, task: str) -> Figure | None:
         for place, (device, cost) in enumerate(costs.items()):
             look = style.SPARE[place % len(style.SPARE)]
             chosen = [r for r in rows if cost(r) is not None]
-            best = pareto([r for r in chosen if r.get("role", "front") == "front"], cost)
+            best = pareto(chosen, cost)
             _stairs(axes, best, cost, right, look[0], "-", None)
             for row in best:
                 band = mapping(mapping(row.get("joules")).get(device))

@@ -46,7 +46,7 @@ def axes_figure(results: Results, task: str) -> Figure | None:
                 )
     if (full := full_success(results, task)) is not None:
         axes.axhline(full, color=style.GREY, linewidth=0.8, linestyle="--", label="full dense planner")
-    axes.set_xscale("log")
+    axes.set_xlim(left=0)
     axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
     axes.set_xlabel("synop-equivalents per action, whole loop, interleaved")
     style.success_axis(axes, horizontal=False)

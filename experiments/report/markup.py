@@ -109,6 +109,8 @@ def plain(value: Any) -> str:
         return DASH
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {plain(item)}" for key, item in value.items())
     if isinstance(value, float) and 1e-3 <= abs(value) < 1e4:
         return f"{value:.4g}".replace("-", "−")
     return number(value) if isinstance(value, int | float) else str(value)
