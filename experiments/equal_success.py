@@ -1,12 +1,12 @@
 """Who is ahead at equal success: the cheapest point of each family within `MARGIN` of the full dense planner.
 
-dense      hardware that computes every MAC
-skipping   hardware that skips the MACs of zero activations and pays nothing for finding them: the most favourable count
+dense      networks trained to run densely: every MAC is computed
+full       a sigma-delta network's own function, every MAC computed: what was trained for spikes serves dense hardware too
+skipping   the MACs of zero activations are skipped, at no cost for finding them: the most favourable count
 spiking    message-driven: synops, neuron updates, restores
 
 Points come from the front alone: threshold sweeps, which would pick thresholds on reported episodes, do not decide, and
-neither does the sequential schedule. Point estimates decide; the interval of a point's difference to the full planner
-stands beside it.
+neither does the sequential schedule. Point estimates decide; `strict` asks the paired interval instead.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ def family_of(row: Row) -> str:
     arm = str(row.get("arm"))
     if arm in SPIKING_ARMS:
         return "spiking"
+    if arm.endswith("/full"):
+        return "full"
     return "skipping" if arm == "zero-skip" or arm.endswith("/skip") else "dense"
 
 
@@ -65,16 +67,25 @@ class Comparison:
 
 
 def compare(
-    front: Sequence[Row], full_success: float, *, what: str, unit: str, against: str, dense_cost: Cost, spiking_cost: Cost
+    front: Sequence[Row], full_success: float, *, what: str, unit: str, against: Sequence[str], dense_cost: Cost,
+    spiking_cost: Cost, strict: bool = False,
 ) -> Comparison:  # fmt: skip
-    """`against`: the opponent's family."""
+    """`against`: the opponents' families. `strict`: the lower bound of a point's paired interval must lie within the margin,
+    not only its success."""
     level = full_success - MARGIN
-    equal = [row for row in front if decides(row) and (row.get("success") or 0.0) >= level]
-    dense, price = _cheapest([row for row in equal if family_of(row) == against], dense_cost)
+    equal = [row for row in front if decides(row) and _reaches(row, level, strict)]
+    dense, price = _cheapest([row for row in equal if family_of(row) in against], dense_cost)
     spiking, spiking_price = _cheapest([row for row in equal if family_of(row) == "spiking"], spiking_cost)
     return Comparison(
         what=what, unit=unit, level=level, dense=dense, spiking=spiking, dense_cost=price, spiking_cost=spiking_price
     )
+
+
+def _reaches(row: Row, level: float, strict: bool) -> bool:
+    if not strict:
+        return (row.get("success") or 0.0) >= level
+    interval = row.get("paired_vs_dense")
+    return interval is not None and interval[0] >= -MARGIN
 
 
 def _cheapest(rows: Sequence[Row], cost: Cost) -> tuple[Row | None, float | None]:

@@ -70,7 +70,8 @@ def front_figure(results: Results, task: str) -> Figure | None:
 
     def draw(axes: Axes) -> None:
         for kind, colour, name in (
-            ("dense", style.BLACK, "front, every MAC computed"),
+            ("dense", style.BLUE, "front, trained to run densely"),
+            ("full", style.BLACK, "front, sigma-delta networks run densely"),
             ("skipping", style.SKY, "front, zeros skipped at no cost"),
         ):
             _stairs(axes, pareto(family[kind], equivalents), equivalents, right, colour, "-", name)

@@ -11,6 +11,7 @@ from typing import Any
 
 from experiments.equal_success import Comparison, Cost, compare, decides, family_of
 from experiments.report.results import Record, Results, finite, mapping, positive, spiking
+from experiments.verdict import CHIP, DENSE_DEVICES, OPPONENTS
 
 
 def equivalents(row: Record) -> float | None:
@@ -41,7 +42,7 @@ def success(row: Record) -> float | None:
 
 def families(rows: Sequence[Record]) -> dict[str, list[Record]]:
     """Points by family, those that decide: no threshold sweeps."""
-    found: dict[str, list[Record]] = {"dense": [], "skipping": [], "spiking": []}
+    found: dict[str, list[Record]] = {"dense": [], "full": [], "skipping": [], "spiking": []}
     for row in rows:
         if row.get("role", "front") == "front":
             found[family_of(row)].append(row)
@@ -65,34 +66,24 @@ def devices(rows: Sequence[Record]) -> list[str]:
 
 
 def comparisons(results: Results, task: str) -> list[Comparison]:
-    """At equal success: in synop-equivalents against both dense families, then in Joules for each pair of devices."""
+    """At equal success: in synop-equivalents against every dense family, then in Joules on the verdict's devices."""
     rows = [row for row in results.front(task) if decides(row)]
     by_family = families(rows)
     full = full_success(results, task)
     if full is None or not by_family["dense"] or not by_family["spiking"]:
         return []
     found = [
-        compare(rows, full, what=what, unit="", against=against, dense_cost=equivalents, spiking_cost=equivalents)
-        for against, what in (
-            ("dense", "synop-equivalents, every MAC computed"),
-            ("skipping", "synop-equivalents, zeros skipped at no cost"),
-        )
-        if by_family[against]
-    ]
-    for chip in devices(by_family["spiking"]):
-        for other in devices(by_family["dense"]):
-            what = f"{chip} against {other}, ledger C nominal"
-            found.append(
-                compare(
-                    rows,
-                    full,
-                    what=what,
-                    unit="J",
-                    against="dense",
-                    dense_cost=joules(other),
-                    spiking_cost=joules(chip),
-                )
-            )
+        compare(rows, full, what=f"synop-equivalents, {name}", unit="", against=against, dense_cost=equivalents,
+                spiking_cost=equivalents)
+        for against, name in OPPONENTS
+        if by_family[against[0]]
+    ]  # fmt: skip
+    for other in (name for name in DENSE_DEVICES if name in devices(by_family["dense"])):
+        what = f"{CHIP} against {other}, ledger C nominal"
+        found.append(
+            compare(rows, full, what=what, unit="J", against=("dense", "full"), dense_cost=joules(other),
+                    spiking_cost=joules(CHIP))
+        )  # fmt: skip
     return found
 
 

@@ -16,13 +16,12 @@ from experiments.report.front import (
 from experiments.report.markup import DASH, Markup, between, count, energy, number, plain, points, share, table, tag
 from experiments.report.page import Gallery, Section, by_task
 from experiments.report.results import Record, Results, finite, mapping, sequence
-from experiments.verdict import CHIP, DENSE_DEVICES
 
 
 def verdict(results: Results, gallery: Gallery) -> Section:
     def content(task: str) -> list[object]:
         found = comparisons(results, task)
-        ahead = {side: [c for c in found if c.ahead == side and _leads(c)] for side in ("dense", "spiking")}
+        ahead = {side: [c for c in found if c.ahead == side] for side in ("dense", "spiking")}
         parts: list[object] = []
         if ahead["dense"]:
             mark = tag("span", "Dense planning is ahead at equal success", class_="bad")
@@ -38,12 +37,6 @@ def verdict(results: Results, gallery: Gallery) -> Section:
         return [*parts, _equal_success(found) if found else ""]
 
     return by_task("verdict", results, content)
-
-
-def _leads(found: Comparison) -> bool:
-    """Named above the table: counts, and the pairs of devices that the verdict is read from."""
-    pairs = [f"{CHIP} against {device}" for device in DENSE_DEVICES]
-    return not found.unit or any(found.what.startswith(pair) for pair in pairs)
 
 
 def _gain(found: Comparison) -> str:

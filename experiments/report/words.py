@@ -21,7 +21,10 @@ SECTION = {
         "Success and operations per arm",
         "All arms see the same starts, goals and noise; differences are paired by episode.",
     ),
-    "front": Words("The front: success against cost", "The opponent is dense planning at equal cost."),
+    "front": Words(
+        "The front: success against cost",
+        "The opponent is dense planning at equal cost. All points: the first planner seed, on the same episodes.",
+    ),
     "admission": Words(
         "Does the task need planning?",
         "A task counts only if greedy planning (H = 1) and dense CEM at 5 % of the budget both fall at least 20 points "
@@ -45,8 +48,9 @@ SECTION = {
     ),
     "lava": Words(
         "Lava: bit-exact replay",
-        "Recorded rollouts, replayed as Lava processes in an interpreter of their own; every message, state and value "
-        "is compared with == against the integer reference.",
+        "The first two CEM iterations of a recorded plan of the headline network, replayed as Lava processes in an "
+        "interpreter of their own; every message, state and value is compared with == against the integer reference. On "
+        "axis none a ReLU layer sends nothing negative; the second replay shows both signs.",
     ),
     "energy": Words(
         "Energy: bands, ledgers, break-even",
@@ -65,7 +69,8 @@ SECTION = {
 }
 
 CAPTION = {
-    "success": "Success per arm with Wilson 95 % intervals; dashed: the dense planner.",
+    "success": "Success per arm with 95 % intervals (Wilson; several planner seeds of an episode count for as many trials as "
+    "they tell apart); dashed: the dense planner.",
     "phases": "Operations of one action by phase (bar: batched or interleaved), the floor that neuron updates alone "
     "set, and the total when one candidate at a time walks through the layers (sequential).",
     "front": "Success against total synop-equivalents per action (1 MAC or synop = 1, 1 neuron update = 10); further "
@@ -76,8 +81,8 @@ CAPTION = {
     "admission": "Success of the dense planner by budget, Wilson 95 %. Dashed: what reduced budgets must not reach.",
     "density": "Share of the dense synaptic operations that remain, per axis of change; the mean candidate's own pass "
     "is counted. Solid line: int8 dense. Dashed: what zeros alone save, without any memory of earlier passes.",
-    "axes": "The headline network planned with on every axis, its thresholds scaled down to a quarter; the first of the "
-    "front's episodes. Weights and thresholds were fine-tuned on the axis of the headline.",
+    "axes": "The headline network planned with on every axis, its thresholds scaled down to a quarter, on the first 100 of the "
+    "front's episodes (axis none at × 2 and × 4: all of them). Weights and thresholds were fine-tuned on the headline's axis.",
     "heat": "Density by CEM iteration (down) and rollout step (right); one scale for all panels.",
     "layers": "Left: error of each layer after conversion. Right: messages per neuron update, by axis; an update is "
     "paid whether a message is sent or not.",
@@ -114,6 +119,8 @@ CAVEATS = (
     "The encoder stays dense in every arm and runs on a host device; loop totals include it, predictor totals do not. It "
     "runs in fp32 here and is charged at int8 in every arm but `dense`.",
     "Time on the chip assumes one neurocore a layer, the least that interleaving takes; more cores would shorten it.",
+    "A GPU is charged its peak rate: a few nanoseconds a layer call here, where a real launch takes microseconds. The verdict "
+    "says at what time an action the order turns.",
     "ARM/full and ARM/skip are a sigma-delta network's own function on dense hardware that computes every MAC, or skips "
     "those of zero activations at no cost. The same actions, so the same success: only the bill differs.",
     "The lava arm replays recorded rollouts; the loop was not closed through Lava, so it has no success rate.",
