@@ -41,7 +41,12 @@ class Bundle:
 
     @cached_property
     def model(self) -> WorldModel:
-        return load_model(self.model_path)
+        found = load_model(self.model_path)
+        if found.task != self.task:
+            raise UserError(
+                f"{self.model_path}: trained on task {found.task}, not {self.task}; use --task {found.task}"
+            )
+        return found
 
     @cached_property
     def artifact(self) -> Artifact:

@@ -116,6 +116,9 @@ def main(args: list[str] | None = None) -> None:
     try:
         if words[:1] == ["events"]:
             name = words[1] if len(words) > 1 else ""
+            if name in ("-h", "--help"):
+                tyro.extras.subcommand_cli_from_dict(EVENTS, args=words[1:], prog="spikeplan events")
+                return
             if name not in EVENTS:
                 raise UserError(f"events: command {name!r} is unknown; use one of {', '.join(EVENTS)}")
             tyro.cli(EVENTS[name], args=words[2:], prog=f"spikeplan events {name}")

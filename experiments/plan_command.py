@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from experiments.bundle import load_bundle
+from experiments.bundle import DELTA_ARMS, NARROW_ARMS, load_bundle
 from experiments.collect import arm_row, group
 from experiments.jobs import ARMS, EPISODE_SEED, Job, one_thread
 from experiments.output import open_output, versions, write_json
@@ -22,26 +23,14 @@ from spec.errors import UserError
 from spec.ledger import AXES
 from worldmodel.tasks import make_world
 
+PLANNED = (*ARMS, "zero-skip", *NARROW_ARMS, *DELTA_ARMS[1:])
+
 
 def plan_command(
     *, task: str, arm: str, out: str, episodes: int, seed: int, axis: str | None, threshold: float | None,
     budget: dict[str, Any], checkpoint: str | None, artifact: str | None, console: Console,
 ) -> None:  # fmt: skip
-    make_world(task)
-    if arm not in ARMS:
-        raise UserError(f"arm {arm!r} is unknown; use one of {', '.join(ARMS)}")
-    if axis is not None and axis not in AXES:
-        raise UserError(f"axis {axis!r} is unknown; use one of {', '.join(AXES)}")
-    if axis is not None and arm != "delta":
-        raise UserError(f"arm {arm!r} has no axes of change; --axis goes with --arm delta")
-    if threshold is not None and (arm != "delta" or threshold <= 0):
-        raise UserError(f"--threshold {threshold:g} with --arm {arm}: a factor > 0 on the thresholds of --arm delta")
-    if artifact is not None and arm not in ("delta", "lava"):
-        raise UserError(f"--artifact {artifact} with --arm {arm}: an artifact is planned with by --arm delta or lava")
-    if arm == "lava" and budget:
-        raise UserError(f"--arm lava replays plans of the task's own budget; leave out --{', --'.join(budget)}")
-    if episodes < 1:
-        raise UserError(f"--episodes {episodes} must be at least 1")
+    _check(task=task, arm=arm, episodes=episodes, axis=axis, threshold=threshold, budget=budget, artifact=artifact)
     bundle = load_bundle(task, checkpoint=checkpoint, artifact=artifact)
     planner = bundle.model.planner.at(**budget)
     folder = open_output(Path(out))
@@ -51,11 +40,16 @@ def plan_command(
         rows = lava_rows(task, folder, checkpoint=checkpoint, artifact_path=artifact, seed=EPISODE_SEED + seed)
     else:
         # Reads the artifact: a foreign one is refused before any work.
-        chosen = chosen_of(task, checkpoint=checkpoint, artifact=artifact) if arm == "delta" else ("none", 1.0)
+        chosen = chosen_of(task, arm, checkpoint=checkpoint, artifact=artifact) if arm in DELTA_ARMS else ("none", 1.0)
+        if axis not in (None, chosen[0]) and threshold is None:
+            console.print(
+                f"thresholds x {chosen[1]:g} were chosen for axis {chosen[0]}; axis {axis} needs finer ones (--threshold)"
+            )
+        axis, threshold = axis or chosen[0], chosen[1] if threshold is None else threshold
         jobs = [
             Job(
                 task=task, arm=arm, role="headline", planner=planner, episodes=episodes, first=first, count=count, seed=seed,
-                axis=axis or chosen[0], threshold=(chosen[1] if threshold is None else threshold) if arm == "delta" else None,
+                axis=axis, threshold=threshold if arm in DELTA_ARMS else None,
                 checkpoint=checkpoint, artifact=artifact,
             )
             for first, count in shards(episodes, 25)
@@ -65,8 +59,11 @@ def plan_command(
     found = arm_summary(rows, task, arm)
     summary = {"episodes": episodes, "seeds": 1, "seconds": round(time.monotonic() - began, 1),
                "tasks": {task: {"arms": {arm: found}}}}  # fmt: skip
-    write_json(folder / "config.json", {"command": "plan", "task": task, "arm": arm, "seed": seed, "budget": planner.label,
-                                        "episode_seed": EPISODE_SEED, "versions": versions()}, indent=1)  # fmt: skip
+    asked = {"task": task, "arm": arm, "seed": seed, "episodes": episodes, "axis": axis, "threshold": threshold,
+             "checkpoint": str(bundle.model_path), "files_sha256": bundle.digest("delta" if arm == "lava" else arm),
+             "artifact": artifact, "planner": asdict(planner)}  # fmt: skip
+    write_json(folder / "config.json", {"command": "plan", **asked, "episode_seed": EPISODE_SEED, "versions": versions()},
+               indent=1)  # fmt: skip
     write_json(folder / "summary.json", summary, indent=1)
     shutil.rmtree(folder / "parts", ignore_errors=True)
     table = Table("figure", "value", title=f"{arm} on {task}, {planner.label}")
@@ -74,3 +71,25 @@ def plan_command(
         if value is not None:
             table.add_row(key, f"{value:.4g}" if isinstance(value, float) else str(value))
     console.print(table)
+
+
+def _check(
+    *, task: str, arm: str, episodes: int, axis: str | None, threshold: float | None, budget: dict[str, Any],
+    artifact: str | None,
+) -> None:  # fmt: skip
+    """Refuses what does not go together, before anything is read or written."""
+    make_world(task)
+    if arm not in PLANNED:
+        raise UserError(f"arm {arm!r} is unknown; use one of {', '.join(PLANNED)}")
+    if axis is not None and axis not in AXES:
+        raise UserError(f"axis {axis!r} is unknown; use one of {', '.join(AXES)}")
+    if axis is not None and arm not in DELTA_ARMS:
+        raise UserError(f"arm {arm!r} has no axes of change; --axis goes with --arm delta")
+    if threshold is not None and (arm not in DELTA_ARMS or not 0 < threshold < float("inf")):
+        raise UserError(f"--threshold {threshold:g} with --arm {arm}: a factor > 0 on the thresholds of --arm delta")
+    if artifact is not None and arm not in ("delta", "lava"):
+        raise UserError(f"--artifact {artifact} with --arm {arm}: an artifact is planned with by --arm delta or lava")
+    if arm == "lava" and budget:
+        raise UserError(f"--arm lava replays plans of the task's own budget; leave out --{', --'.join(budget)}")
+    if episodes < 1:
+        raise UserError(f"--episodes {episodes} must be at least 1")
