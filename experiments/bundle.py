@@ -51,6 +51,9 @@ class Bundle:
     @cached_property
     def artifact(self) -> Artifact:
         found = artifact_file.load(self.artifact_path)
+        task = found.provenance.get("task", self.task)
+        if task != self.task:
+            raise UserError(f"{self.artifact_path}: converted for task {task}, not {self.task}; use --task {task}")
         model = self.model.predictor
         if found.layers[-1].n_out != model.latent_dim or found.layers[0].n_in != model.latent_dim + model.action_dim:
             raise UserError(

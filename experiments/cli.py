@@ -5,8 +5,11 @@ Bad input ends in one line (what, where, remedy) on stderr and exit code 2.
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stderr
+from functools import wraps
 from typing import Annotated, Any
 
 import tyro
@@ -110,21 +113,39 @@ COMMANDS: dict[str, Callable[..., Any]] = {
 EVENTS: dict[str, Callable[..., Any]] = {"info": info}
 
 
+def parse(words: list[str]) -> Callable[[], Any]:
+    """The command to run. What the parser has against the words becomes one line; `--help` prints and exits."""
+    found: list[Callable[[], Any]] = []
+
+    def later(command: Callable[..., Any]) -> Callable[..., None]:
+        @wraps(command)
+        def note(*args: Any, **settings: Any) -> None:
+            found.append(lambda: command(*args, **settings))
+
+        return note
+
+    prog, commands = "spikeplan", COMMANDS
+    if words[:1] == ["events"]:
+        prog, commands, words = "spikeplan events", EVENTS, words[1:]
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said):
+            tyro.extras.subcommand_cli_from_dict(
+                {name: later(command) for name, command in commands.items()}, args=words, prog=prog, description=__doc__
+            )
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        text = "".join(" " if letter in "╭╮╰╯│─•┃" else letter for letter in said.getvalue())
+        raise UserError(" ".join(text.split()) or f"cannot read the command; see {prog} --help") from None
+    return found[0]
+
+
 def main(args: list[str] | None = None) -> None:
     """Entry point of the `spikeplan` command."""
-    words = sys.argv[1:] if args is None else args
     try:
-        if words[:1] == ["events"]:
-            name = words[1] if len(words) > 1 else ""
-            if name in ("-h", "--help"):
-                tyro.extras.subcommand_cli_from_dict(EVENTS, args=words[1:], prog="spikeplan events")
-                return
-            if name not in EVENTS:
-                raise UserError(f"events: command {name!r} is unknown; use one of {', '.join(EVENTS)}")
-            tyro.cli(EVENTS[name], args=words[2:], prog=f"spikeplan events {name}")
-            return
-        tyro.extras.subcommand_cli_from_dict(COMMANDS, args=words, prog="spikeplan", description=__doc__)
-    except UserError as error:
+        parse(sys.argv[1:] if args is None else args)()
+    except (UserError, OSError) as error:
         print(f"spikeplan: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from conversion import SigmaDelta, check, convert
 from experiments.output import open_output
 from experiments.record import RECORD_SEED, record_plans
+from snn.delta import DeltaNetwork
 from spec import artifact as artifact_file
 from spec.errors import UserError
 from spec.limits import CHIPS
@@ -20,6 +22,10 @@ def convert_command(checkpoint: str, out: str, *, threshold: float, bits: int, c
     recipe = SigmaDelta(bits=bits, thresholds=threshold)
     model = load_model(checkpoint)
     target = Path(out)
+    if not out or (target.exists() and not target.is_file()):
+        raise UserError(f"--out {out!r}: is no file to write; name a .safetensors file")
+    if target.exists() and target.samefile(checkpoint):
+        raise UserError(f"--out {out}: is the checkpoint itself; name another file")
     open_output(target.parent)
     with console.status("recording calibration rollouts"):
         calibration = record_plans(model, episodes=8, seed=RECORD_SEED).calibration()
@@ -27,7 +33,7 @@ def convert_command(checkpoint: str, out: str, *, threshold: float, bits: int, c
     # Not chosen on validation episodes: an untuned artifact runs at its own thresholds.
     artifact.provenance["layers"] = report.as_dict()
     artifact_file.save(artifact, target)
-    table = Table("layer", "nmse", "density", "saturated", "threshold (LSB)", "threshold", title=f"{target}")
+    table = Table("layer", "nmse", "density", "saturated", "threshold (LSB)", "threshold", title=escape(f"{target}"))
     for name, row in report.layers.items():
         table.add_row(
             name,
@@ -43,8 +49,13 @@ def convert_command(checkpoint: str, out: str, *, threshold: float, bits: int, c
 def check_command(artifact: str, target: str, *, console: Console) -> int:
     if target not in CHIPS:
         raise UserError(f"target {target!r} is unknown; use one of {', '.join(CHIPS)}")
-    violations = check(artifact_file.load(artifact), CHIPS[target])
+    loaded = artifact_file.load(artifact)
+    try:
+        DeltaNetwork(loaded)  # what cannot run cannot fit
+    except UserError as error:
+        raise UserError(f"{artifact}: {error}") from error
+    violations = check(loaded, CHIPS[target])
     for violation in violations:
-        console.print(str(violation))
+        console.print(escape(str(violation)))
     console.print(f"{artifact}: {'fits ' + target if not violations else f'{len(violations)} violations on {target}'}")
     return 1 if violations else 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from eventdata import info, open_recording
@@ -15,7 +16,7 @@ def info_command(file: str, *, as_json: bool, console: Console) -> None:
     if as_json:
         print(json.dumps(facts))
         return
-    table = Table("fact", "value", title=file)
+    table = Table("fact", "value", title=escape(file))
     for key, value in facts.items():
         table.add_row(key, str(value))
     console.print(table)

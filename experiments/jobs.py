@@ -32,6 +32,7 @@ from worldmodel.predictor import DensePredictor, Predictor, TrueStatePredictor
 from worldmodel.tasks import make_world
 
 ARMS = ("random", "oracle", "dense", "int8", "delta", "lif", "lava")
+KEY_LENGTH = 24
 COST = {"dense": 1.0, "int8": 1.05, "zero-skip": 1.1, "delta": 1.6, "lif": 5.8, "random": 0.0, "oracle": 0.1}
 EPISODE_SEED = 1_000_000  # reported episodes; validation uses worldmodel.train.VALIDATION_SEED
 
@@ -65,7 +66,7 @@ class Job:
 
     def key(self, digest: str) -> str:
         text = json.dumps([asdict(self), digest, code_digest()], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:24]
+        return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
 
     @property
     def weight(self) -> float:

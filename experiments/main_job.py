@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -25,7 +24,7 @@ from experiments.jobs import EPISODE_SEED, one_thread
 from experiments.opponents import as_dense
 from experiments.output import open_output, versions, write_json, write_text
 from experiments.plan_of import TASKS, Size, jobs_of
-from experiments.pool import run_each, run_jobs
+from experiments.pool import remove_parts, run_each, run_jobs
 from experiments.report import print_table, write_report
 from experiments.stats import success_interval
 from experiments.summary import summarise
@@ -35,7 +34,7 @@ from worldmodel.tasks import make_world
 
 def run_main(name: str, size: Size, out: Path, console: Console) -> dict[str, Any]:
     began = time.monotonic()
-    out = open_output(out)
+    out = open_output(out, command=name)
     one_thread()
     tasks = (*TASKS, *size.extra_tasks)
     config = {"command": name, "size": asdict(size), "tasks": tasks, "versions": versions(), "episode_seed": EPISODE_SEED,
@@ -57,7 +56,7 @@ def run_main(name: str, size: Size, out: Path, console: Console) -> dict[str, An
     summary["core_seconds"] = round(sum(run.seconds for run in runs), 1)  # of all episodes, resumed ones included
     write_json(out / "summary.json", summary, indent=1)
     write_report(out)
-    shutil.rmtree(out / "parts")  # the run is whole: the next one measures again
+    remove_parts(out / "parts")  # the run is whole: the next one measures again
     print_table(summary, console)
     console.print(f"{out / 'report.html'}  ({summary['seconds']:.0f} s)")
     return summary

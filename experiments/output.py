@@ -24,8 +24,8 @@ def versions() -> dict[str, str]:
     return found
 
 
-def open_output(out: Path) -> Path:
-    """A writable result directory, or one line why not."""
+def open_output(out: Path, *, command: str | None = None) -> Path:
+    """A writable result directory, or one line why not. `command`: results of another command are not written over."""
     try:
         out.mkdir(parents=True, exist_ok=True)
         probe = out / ".writable"
@@ -33,7 +33,26 @@ def open_output(out: Path) -> Path:
         probe.unlink()
     except OSError as error:
         raise UserError(f"{out}: cannot write results there ({error}); choose another --out") from error
+    for name in ("config.json", "summary.json", "metrics.jsonl"):
+        if (out / name).exists() and not (out / name).is_file():
+            raise UserError(f"{out / name}: is there and is no file; choose another --out")
+    other = _command_of(out / "config.json")
+    if command is not None and other not in (None, command):
+        raise UserError(f"{out}: holds the results of `{other}`; choose another --out")
     return out
+
+
+def _command_of(config: Path) -> str | None:
+    try:
+        found = json.loads(config.read_text())
+    except (OSError, ValueError):
+        return None
+    return str(found["command"]) if isinstance(found, dict) and "command" in found else None
+
+
+def check_seed(seed: int) -> None:
+    if not 0 <= seed < 2**63:
+        raise UserError(f"--seed {seed} must be from 0 to 2^63 - 1")
 
 
 def write_json(path: Path, value: Any, *, indent: int | None = None) -> None:

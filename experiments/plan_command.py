@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -14,13 +13,14 @@ from rich.table import Table
 from experiments.bundle import DELTA_ARMS, NARROW_ARMS, load_bundle
 from experiments.collect import arm_row, group
 from experiments.jobs import ARMS, EPISODE_SEED, Job, one_thread
-from experiments.output import open_output, versions, write_json
-from experiments.plan_of import chosen_of, shards
-from experiments.pool import run_jobs
+from experiments.output import check_seed, open_output, versions, write_json
+from experiments.plan_of import LARGEST_FACTOR, chosen_of, shards
+from experiments.pool import remove_parts, run_jobs
 from experiments.summary import arm_summary
 from experiments.task_checks import lava_rows
 from spec.errors import UserError
 from spec.ledger import AXES
+from worldmodel.planner import LARGEST
 from worldmodel.tasks import make_world
 
 PLANNED = (*ARMS, "zero-skip", *NARROW_ARMS, *DELTA_ARMS[1:])
@@ -33,14 +33,17 @@ def plan_command(
     _check(task=task, arm=arm, episodes=episodes, axis=axis, threshold=threshold, budget=budget, artifact=artifact)
     bundle = load_bundle(task, checkpoint=checkpoint, artifact=artifact)
     planner = bundle.model.planner.at(**budget)
-    folder = open_output(Path(out))
+    check_seed(seed)
+    # Reads the files: a foreign one is refused before anything is written.
+    chosen = chosen_of(task, arm, checkpoint=checkpoint, artifact=artifact) if arm in DELTA_ARMS else ("none", 1.0)
+    if arm not in ("random", "oracle"):
+        bundle.digest("delta" if arm == "lava" else arm)
+    folder = open_output(Path(out), command="plan")
     one_thread()
     began = time.monotonic()
     if arm == "lava":
         rows = lava_rows(task, folder, checkpoint=checkpoint, artifact_path=artifact, seed=EPISODE_SEED + seed)
     else:
-        # Reads the artifact: a foreign one is refused before any work.
-        chosen = chosen_of(task, arm, checkpoint=checkpoint, artifact=artifact) if arm in DELTA_ARMS else ("none", 1.0)
         if axis not in (None, chosen[0]) and threshold is None:
             console.print(
                 f"thresholds x {chosen[1]:g} were chosen for axis {chosen[0]}; axis {axis} needs finer ones (--threshold)"
@@ -65,7 +68,7 @@ def plan_command(
     write_json(folder / "config.json", {"command": "plan", **asked, "episode_seed": EPISODE_SEED, "versions": versions()},
                indent=1)  # fmt: skip
     write_json(folder / "summary.json", summary, indent=1)
-    shutil.rmtree(folder / "parts", ignore_errors=True)
+    remove_parts(folder / "parts")
     table = Table("figure", "value", title=f"{arm} on {task}, {planner.label}")
     for key, value in found.items():
         if value is not None:
@@ -85,11 +88,13 @@ def _check(
         raise UserError(f"axis {axis!r} is unknown; use one of {', '.join(AXES)}")
     if axis is not None and arm not in DELTA_ARMS:
         raise UserError(f"arm {arm!r} has no axes of change; --axis goes with --arm delta")
-    if threshold is not None and (arm not in DELTA_ARMS or not 0 < threshold < float("inf")):
-        raise UserError(f"--threshold {threshold:g} with --arm {arm}: a factor > 0 on the thresholds of --arm delta")
+    if threshold is not None and (arm not in DELTA_ARMS or not 0 < threshold <= LARGEST_FACTOR):
+        raise UserError(
+            f"--threshold {threshold:g} with --arm {arm}: a factor from 0 to {LARGEST_FACTOR:g}, for sigma-delta arms only"
+        )
     if artifact is not None and arm not in ("delta", "lava"):
         raise UserError(f"--artifact {artifact} with --arm {arm}: an artifact is planned with by --arm delta or lava")
     if arm == "lava" and budget:
         raise UserError(f"--arm lava replays plans of the task's own budget; leave out --{', --'.join(budget)}")
-    if episodes < 1:
-        raise UserError(f"--episodes {episodes} must be at least 1")
+    if not 1 <= episodes <= LARGEST:
+        raise UserError(f"--episodes {episodes} must be at least 1 and at most {LARGEST}")

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from experiments.bundle import DELTA_ARMS, NARROW_ARMS, load_bundle
 from experiments.jobs import Job
+from spec.errors import UserError
 from spec.ledger import AXES
 from worldmodel.planner import CEMConfig
 
+LARGEST_FACTOR = 1000.0  # of thresholds; beyond it nothing is ever sent
 TASKS = ("two-room", "planar-reach")
 
 
@@ -62,8 +64,16 @@ def chosen_of(
     """Axis and threshold factor that validation chose when the artifact of a sigma-delta arm was made; an artifact of
     `spikeplan convert` is taken as it is, without state."""
     provenance = load_bundle(task, checkpoint=checkpoint, artifact=artifact).delta(arm).provenance
-    chosen = provenance.get("thresholds", {}).get("chosen", {"axis": "none", "factor": 1.0})
-    return chosen["axis"], chosen["factor"]
+    if "thresholds" not in provenance:
+        return "none", 1.0
+    try:
+        chosen = provenance["thresholds"]["chosen"]
+        axis, factor = chosen["axis"], float(chosen["factor"])
+        if axis not in AXES or not 0 < factor <= LARGEST_FACTOR:
+            raise ValueError(f"axis {axis!r}, factor {factor:g}")
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"artifact of {task} {arm}: damaged choice of thresholds ({error}); train it again") from error
+    return axis, factor
 
 
 def shards(size: int, shard: int) -> list[tuple[int, int]]:

@@ -18,8 +18,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from experiments.bundle import load_bundle
-from experiments.jobs import Job, one_thread, run_job
+from experiments.jobs import KEY_LENGTH, Job, one_thread, run_job
 from experiments.output import write_json
+from spec.errors import UserError
 
 _reports: Any = None  # in a worker: where its stage reports to
 
@@ -68,7 +69,10 @@ def worker_pool(workers: int | None = None, queue: Any = None) -> Iterator[Proce
 
 def run_jobs(jobs: Sequence[Job], parts: Path, *, console: Console, workers: int | None = None) -> list[dict[str, Any]]:
     """Results in the order of `jobs`. Heavy jobs start first, so that no core waits at the end."""
-    parts.mkdir(parents=True, exist_ok=True)
+    try:
+        parts.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{parts}: cannot keep results there ({error}); choose another --out") from error
     digests: dict[tuple[str | None, ...], str] = {}
     paths = []
     for job in jobs:
@@ -76,7 +80,7 @@ def run_jobs(jobs: Sequence[Job], parts: Path, *, console: Console, workers: int
         if key not in digests:
             digests[key] = load_bundle(job.task, checkpoint=job.checkpoint, artifact=job.artifact).digest(job.arm)
         paths.append(parts / f"{job.key(digests[key])}.json")
-    waiting = sorted((i for i in range(len(jobs)) if not paths[i].exists()), key=lambda i: -jobs[i].weight)
+    waiting = sorted((i for i in range(len(jobs)) if _finished(paths[i]) is None), key=lambda i: -jobs[i].weight)
     with progress_bar(console) as bar:
         task = bar.add_task("planning episodes", total=sum(jobs[i].weight for i in waiting) or 1.0)
         with worker_pool(workers) as pool:
@@ -89,6 +93,27 @@ def run_jobs(jobs: Sequence[Job], parts: Path, *, console: Console, workers: int
                     bar.update(task, advance=jobs[i].weight, description=f"{jobs[i].task} {jobs[i].arm} {jobs[i].role}")
         bar.update(task, completed=bar.tasks[0].total)
     return [json.loads(path.read_text()) for path in paths]
+
+
+def remove_parts(parts: Path) -> None:
+    """The shards of a whole run; whatever else lies there stays."""
+    if not parts.is_dir():
+        return
+    for shard in parts.glob("*.json"):
+        if len(shard.stem) == KEY_LENGTH:
+            shard.unlink()
+    if not any(parts.iterdir()):
+        parts.rmdir()
+
+
+def _finished(path: Path) -> dict[str, Any] | None:
+    """A shard's result, or None where it has to be run: there is none, or it is damaged."""
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    whole = isinstance(found, dict) and {"job", "success", "ledger", "seconds"} <= found.keys()
+    return found if whole else None
 
 
 def run_each(

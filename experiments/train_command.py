@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from experiments.derive import DeriveConfig
-from experiments.output import open_output, versions, write_json
+from experiments.output import check_seed, open_output, versions, write_json
 from experiments.pool import progress_bar
 from experiments.spread import measure_spread
 from experiments.train_task import train_task
@@ -24,6 +24,9 @@ SPREAD_EPISODES = 100
 def train_command(task: str, *, seed: int, seeds: int, out: str, steps: int | None, console: Console) -> None:
     if seeds < 1:
         raise UserError(f"train: --seeds {seeds} must be at least 1")
+    check_seed(seed)
+    if seeds > 1000 or (steps is not None and steps > 10**7):
+        raise UserError(f"train: --seeds {seeds}, --steps {steps}: at most 1000 and 10,000,000")
     root = Path(out)
     # The spread is of the networks that the comparison rests on; the narrow opponents are made for one seed.
     derive = DeriveConfig() if seeds == 1 else DeriveConfig(narrow_widths=())
@@ -32,8 +35,12 @@ def train_command(task: str, *, seed: int, seeds: int, out: str, steps: int | No
         config = recipe(task, seed + offset)
         if steps is not None:
             config = replace(config, steps=steps, validate_every=min(config.validate_every, max(1, steps)))
-        folder = open_output(root / f"{task}-seed{seed + offset}" if seeds > 1 else root)
-        write_json(folder / "config.json", {"task": task, "seed": config.seed, "versions": versions()}, indent=1)
+        folder = open_output(root / f"{task}-seed{seed + offset}" if seeds > 1 else root, command="train")
+        write_json(
+            folder / "config.json",
+            {"command": "train", "task": task, "seed": config.seed, "versions": versions()},
+            indent=1,
+        )
         trained.append(_one(config, derive, folder, console))
         folders.append(folder)
     if seeds > 1:

@@ -61,6 +61,7 @@ class Layer:
 
     def __post_init__(self) -> None:
         here = f"layer '{self.name}'"
+        self._check_numbers(here)
         if self.kind not in KINDS:
             raise UserError(f"{here}: kind {self.kind!r} is unknown; use one of {', '.join(KINDS)}")
         if self.act not in ACTIVATIONS:
@@ -84,6 +85,17 @@ class Layer:
             )
         if self.bias.shape != (self.n_out,) or self.bias.dtype != np.int32:
             raise UserError(f"{here}: bias is {self.bias.dtype}{self.bias.shape}, expected int32({self.n_out},)")
+
+    def _check_numbers(self, here: str) -> None:
+        for name, low, high in (("n_in", 1, 2**31), ("n_out", 1, 2**31), ("weight_exp", 0, 62), ("shift", 0, 40),
+                                ("threshold_lsb", 1, 2**40), ("message_bits", 1, 32), ("state_bits", 2, 48),
+                                ("delay", 0, 2**31)):  # fmt: skip
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
+                raise UserError(f"{here}: {name} {str(value)[:40]} must be an integer from {low} to {high}")
+        for name, known in (("overflow", ("saturate",)), ("rounding", ("to_zero",)), ("reset", ("none", "zero"))):
+            if getattr(self, name) not in known:
+                raise UserError(f"{here}: {name} {getattr(self, name)!r} is unknown; use one of {', '.join(known)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +133,8 @@ class Artifact:
                     f"edge {edge.src}->{edge.dst}: {by_name[edge.src].n_out} outputs meet "
                     f"{by_name[edge.dst].n_in} inputs; convert the network again"
                 )
+        if not isinstance(self.provenance, dict):
+            raise UserError(f"artifact: provenance is {type(self.provenance).__name__}, expected an object")
         for name, scale in self.scales.items():
             if not (isinstance(scale, float | int) and math.isfinite(scale) and scale > 0):
                 raise UserError(f"artifact: scale {name!r} is {scale!r}; it must be finite and > 0")
@@ -164,13 +178,17 @@ def save(artifact: Artifact, path: str | os.PathLike[str]) -> Path:
 def load(path: str | os.PathLike[str]) -> Artifact:
     """Read and validate; anything amiss is a UserError that names the file."""
     source = Path(path)
-    if not source.is_file():
+    try:
+        there = source.is_file()
+    except OSError as error:
+        raise UserError(f"{str(source)[:80]}: not a path ({error.strerror})") from error
+    if not there:
         raise UserError(f"{source}: no such artifact; make one with `spikeplan convert`")
     try:
         with safe_open(str(source), framework="numpy") as handle:
             meta = (handle.metadata() or {}).get("artifact")
             tensors = {name: handle.get_tensor(name) for name in handle.keys()}
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
         raise UserError(f"{source}: truncated or not a safetensors file ({error}); convert it again") from error
     if meta is None:
         raise UserError(f"{source}: a safetensors file but no {FORMAT}; make one with `spikeplan convert`")
@@ -178,7 +196,7 @@ def load(path: str | os.PathLike[str]) -> Artifact:
         return _parse(json.loads(meta), tensors)
     except UserError as error:
         raise UserError(f"{source}: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise UserError(f"{source}: damaged {FORMAT} header ({error!r}); convert it again") from error
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 def write_whole(target: Path, write: Callable[[Path], object]) -> None:
     """`write(temporary)` fills the file; what goes wrong there leaves `target` as it was and nothing beside it."""
+    if target.exists() and not target.is_file():
+        raise OSError(f"{target} is there and is no regular file")
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=".", suffix=f".part{target.suffix}")
     os.close(handle)
     temporary = Path(name)

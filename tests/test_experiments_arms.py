@@ -70,6 +70,16 @@ def test_finished_shards_are_not_run_again(tmp_path: Path, monkeypatch: pytest.M
     assert pool.run_jobs(jobs, tmp_path, console=console, workers=1) == first
 
 
+@pytest.mark.parametrize("damage", ["", "[]", '{"job": 1', '{"job": {}}'])
+def test_a_damaged_shard_is_run_again(damage: str, tmp_path: Path) -> None:
+    jobs, console = [job("random")], Console(quiet=True)
+    whole = pool.run_jobs(jobs, tmp_path, console=console, workers=1)
+    shard = next(tmp_path.glob("*.json"))
+    shard.write_text(damage)
+    again = pool.run_jobs(jobs, tmp_path, console=console, workers=1)
+    assert again[0]["success"] == whole[0]["success"]
+
+
 def test_ledger_of_the_loop_is_exact() -> None:
     run = group([run_job(job("int8"))], [job("int8")])[0]
     row = arm_row(run, None)

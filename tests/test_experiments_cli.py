@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from experiments.cli import main
+from spec import artifact as artifact_file
 from worldmodel.checkpoint import shipped
 
 PLAN = ["plan", "--task", "two-room", "--arm", "dense", "--episodes", "4"]
@@ -110,3 +113,69 @@ def test_plan_one_arm(arm: str, tmp_path: Path) -> None:
         floor = 10 * found["neuron_updates_per_action"]
         assert found["synop_equivalents_per_action"] >= found["synops_per_action"] + floor
     assert not (tmp_path / "parts").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (["foo"], "Unrecognized options: foo"),
+        ([], "Missing subcommand"),
+        (["plan", "--task", "two-room", "--arm", "dense", "--out", "o", "--episodes", "many"], "--episodes"),
+        (["events"], "Missing subcommand"),
+        ([*PLAN, "--out", "o", "--seed", "-1"], "--seed -1 must be from 0"),
+        ([*PLAN, "--out", "o", "--samples", "1000000000000"], "at most 100000"),
+        ([*PLAN, "--out", "o", "--threshold", "0.5"], "for sigma-delta arms only"),
+        (["plan", "--task", "two-room", "--arm", "delta", "--out", "o", "--threshold", "nan"], "--threshold nan"),
+        (["plan", "--task", "two-room", "--arm", "lava", "--out", "o", "--samples", "8"], "leave out --samples"),
+    ],
+)
+def test_the_parser_and_the_limits_answer_in_one_line(
+    args: list[str], expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert expected in refused(args, capsys)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_networks_of_another_task_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arm = ["plan", "--task", "two-room", "--arm", "delta", "--out", str(tmp_path / "o")]
+    assert "trained on task planar-reach" in refused([*arm, "--checkpoint", str(shipped("planar-reach"))], capsys)
+    foreign = str(shipped("two-room-random")).replace(".safetensors", ".delta.safetensors")
+    assert "converted for task two-room-random" in refused([*arm, "--artifact", foreign], capsys)
+    assert not (tmp_path / "o").exists()
+
+
+def test_convert_writes_over_neither_its_checkpoint_nor_a_device(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tmp_path / "m.safetensors"
+    model.write_bytes(shipped("two-room").read_bytes())
+    assert "is the checkpoint itself" in refused(["convert", str(model), "--out", str(model)], capsys)
+    assert model.read_bytes() == shipped("two-room").read_bytes()
+    os.mkfifo(tmp_path / "pipe")
+    assert "no file to write" in refused(["convert", str(model), "--out", str(tmp_path / "pipe")], capsys)
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_results_of_another_command_and_foreign_files_stay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = ["--samples", "4", "--iterations", "1", "--elites", "2", "--horizon", "2", "--chunk", "1"]
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "thesis.txt").write_text("mine")
+    main([*PLAN, *small, "--out", str(tmp_path)])
+    assert (tmp_path / "parts" / "thesis.txt").read_text() == "mine"
+    assert [p.name for p in (tmp_path / "parts").iterdir()] == ["thesis.txt"], "its own shards are gone"
+    asked = json.loads((tmp_path / "config.json").read_text())
+    assert (asked["episodes"], asked["planner"]["samples"], asked["axis"]) == (4, 4, "none")
+    (tmp_path / "config.json").write_text(json.dumps({"command": "results"}))
+    assert "holds the results of `results`" in refused([*PLAN, *small, "--out", str(tmp_path)], capsys)
+    assert json.loads((tmp_path / "config.json").read_text()) == {"command": "results"}
+
+
+@pytest.mark.parametrize("chosen", [None, {}, {"axis": "up", "factor": 1}, {"axis": "none", "factor": -2}])
+def test_a_damaged_choice_of_thresholds_is_refused(
+    chosen: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = artifact_file.load(shipped("two-room").with_suffix("").with_suffix(".delta.safetensors"))
+    path = artifact_file.save(replace(whole, provenance={"thresholds": {"chosen": chosen}}), tmp_path / "a.safetensors")
+    arm = ["plan", "--task", "two-room", "--arm", "delta", "--artifact", str(path), "--out", str(tmp_path / "o")]
+    assert "damaged choice of thresholds" in refused(arm, capsys)

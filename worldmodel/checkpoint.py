@@ -17,6 +17,7 @@ from spec.files import write_whole
 from worldmodel.encoder import Encoder, EncoderConfig
 from worldmodel.planner import CEMConfig
 from worldmodel.predictor import ResidualPredictor
+from worldmodel.tasks import make_world
 
 FORMAT = "spikeplan-worldmodel"
 VERSION = 1
@@ -67,7 +68,11 @@ def save_model(model: WorldModel, path: str | os.PathLike[str]) -> Path:
 
 def load_model(path: str | os.PathLike[str]) -> WorldModel:
     source = Path(path)
-    if not source.is_file():
+    try:
+        there = source.is_file()
+    except OSError as error:
+        raise UserError(f"{str(source)[:80]}: not a path ({error.strerror})") from error
+    if not there:
         raise UserError(f"{source}: no such checkpoint; make one with `spikeplan train TASK`")
     try:
         with safe_open(str(source), framework="pt") as handle:
@@ -94,16 +99,22 @@ def load_model(path: str | os.PathLike[str]) -> WorldModel:
             module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
         planner = CEMConfig(**meta["planner"])
         finite = all(torch.isfinite(v).all() for v in tensors.values() if v.is_floating_point())
-    except UserError:
-        raise
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
-        detail = str(error).splitlines()[0] if str(error) else repr(error)
+        task, seed, metrics, config = meta["task"], meta["seed"], meta["metrics"], meta["config"]
+        world = make_world(task) if isinstance(task, str) else None
+        if world is None or (world.image_shape, world.action_dim) != (encoder.config.image_shape, predictor.action_dim):
+            raise ValueError(f"task {task!r} does not fit images {shape['image_shape']}")
+        if isinstance(seed, bool) or not isinstance(seed, int):
+            raise ValueError(f"seed {seed!r} is no integer")
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from error
+    except (KeyError, IndexError, TypeError, ValueError, RuntimeError, AttributeError, RecursionError) as error:
+        detail = " ".join(str(error).split())[:160] or repr(error)
         raise UserError(f"{source}: damaged {FORMAT} header or weights ({detail}); train it again") from error
     if not finite:
         raise UserError(f"{source}: weights are not finite; train it again")
     encoder.eval()
     predictor.eval()
-    return WorldModel(meta["task"], encoder, predictor, planner, meta["seed"], meta["metrics"], meta["config"])
+    return WorldModel(task, encoder, predictor, planner, seed, metrics, config)
 
 
 def shipped(task: str) -> Path:

@@ -26,6 +26,9 @@ from worldmodel.predictor import Predictor
 COST_BITS = 24  # selection by threshold search over a 24-bit cost
 
 
+LARGEST = 100_000  # of any setting that multiplies the work
+
+
 @dataclass(frozen=True, kw_only=True)
 class CEMConfig:
     samples: int = 64
@@ -41,16 +44,18 @@ class CEMConfig:
     def __post_init__(self) -> None:
         for name in ("samples", "iterations", "elites", "horizon", "chunk"):
             value = getattr(self, name)
-            if value < 1:
-                raise UserError(f"CEM: {name} {value} must be at least 1")
+            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LARGEST:
+                raise UserError(f"CEM: {name} {value} must be at least 1 and at most {LARGEST}; change --{name}")
+        for name in ("sigma", "sigma_floor"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 < value <= 1e3:
+                raise UserError(f"CEM: {name} {value!r} must be > 0 and at most 1000")
         if self.elites > self.samples:
             raise UserError(
                 f"CEM: elites {self.elites} exceed samples {self.samples}; lower --elites or raise --samples"
             )
         if self.energy not in ("l1", "mse") or self.reduce not in ("sum", "last"):
             raise UserError(f"CEM: energy {self.energy!r} / reduce {self.reduce!r}; use l1 or mse, sum or last")
-        if not self.sigma > 0:
-            raise UserError(f"CEM: sigma {self.sigma} must be > 0")
 
     @property
     def variables(self) -> int:

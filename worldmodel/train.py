@@ -157,7 +157,7 @@ class Trainer:
     def finish(self) -> WorldModel:
         """The chosen model, with its gates measured on held-out data."""
         if self.best is None:
-            raise UserError("train: no validation was run; lower --validate-every")
+            raise UserError("train: no validation was run; the unfinished run in this directory was longer; use --out")
         self.modules.load_state_dict(self.best[1]["weights"])
         self.modules.eval()
         rng = np.random.default_rng([self.config.seed, 2])
@@ -187,10 +187,12 @@ def train(
     unfinished = out / "unfinished.pt" if out else None
     if unfinished and unfinished.exists():
         try:
-            state = torch.load(unfinished, weights_only=False)
-        except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            raise UserError(f"{unfinished}: damaged ({str(error).splitlines()[0]}); remove it to start over") from error
-        trainer.restore(state)
+            trainer.restore(torch.load(unfinished, weights_only=True))
+        except UserError:
+            raise
+        except (RuntimeError, EOFError, OSError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
+            detail = (str(error).splitlines() or [repr(error)])[0]
+            raise UserError(f"{unfinished}: damaged ({detail[:120]}); remove it to start over") from error
     began = time.monotonic()
     while trainer.step < config.steps:
         row: dict[str, Any] = {"step": trainer.step + 1, **trainer.train_step()}
