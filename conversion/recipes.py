@@ -60,6 +60,11 @@ class SigmaDelta:
         if len(thresholds) != senders:
             raise UserError(f"recipe: {len(thresholds)} thresholds for {senders} sending layers (coder first)")
 
+        for number, (linear, reached) in enumerate(zip(linears, outputs, strict=True)):
+            if float(linear.weight.detach().abs().max()) == 0.0 or (number < senders - 1 and reached.top <= 0.0):
+                raise UserError(
+                    f"linear layer {number}: its weights or its activations are all zero; train the network first"
+                )
         first = linears[0].weight.detach().double()
         # Stretch the action so that its weight columns are as large as the latent's.
         stretch = float(first[:, d:].abs().max() / first[:, :d].abs().max()) if n_in > d else 1.0

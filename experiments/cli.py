@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import tyro
 from rich.console import Console
 
+from lava_procs import LavaError
 from spec.errors import UserError
 
 
@@ -145,6 +146,9 @@ def main(args: list[str] | None = None) -> None:
     """Entry point of the `spikeplan` command."""
     try:
         parse(sys.argv[1:] if args is None else args)()
+    except LavaError as error:  # the log's tail stays readable: several lines
+        print(f"spikeplan: {error}", file=sys.stderr)
+        sys.exit(1)
     except (UserError, OSError) as error:
         print(f"spikeplan: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)

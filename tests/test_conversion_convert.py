@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -213,3 +215,13 @@ def test_constraint_check_names_what_is_too_large(make_chain):
     assert found["code", "fan_out"].found == 6000
     assert found["h1", "fan_in"].assumed
     assert "assumed limit" in str(found["h1", "fan_in"])
+
+
+@pytest.mark.parametrize("layer", [0, 1, 2])
+def test_a_dead_layer_is_refused(problem, layer):
+    predictor, data = problem
+    dead = copy.deepcopy(predictor)
+    with torch.no_grad():
+        dead.linears()[layer].weight.zero_()
+    with pytest.raises(UserError, match=f"linear layer {layer}: its weights or its activations are all zero"):
+        convert(dead, data, SigmaDelta())
