@@ -59,10 +59,9 @@ def worker_pool(workers: int | None = None, queue: Any = None) -> Iterator[Proce
     try:
         yield pool
     except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
         for child in multiprocessing.active_children():
             child.terminate()
-        pool.shutdown()
+        pool.shutdown(cancel_futures=True)
         raise
     pool.shutdown()
 
