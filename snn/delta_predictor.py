@@ -15,7 +15,7 @@ Shapes: B episodes, S candidates, D latent, A action.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -96,11 +96,18 @@ class DeltaPredictor:
     ) -> tuple[Tensor, AxisState, list[LayerCounts]]:
         z, over_z = self._saturated((latent_BSD / self.latent_scale).round())
         actions, over_actions = self._saturated((action_BSA / self.action_scale).round())
-        value, counts = self._evaluate(torch.cat([z, actions], -1), state)
+        reached, state, counts = self.advance(z, actions, state)
+        counts[-1] = replace(counts[-1], saturated=counts[-1].saturated + over_z + over_actions)
+        return (reached * self.latent_scale).float(), state, counts
+
+    def advance(
+        self, z_BSD: Tensor, action_BSA: Tensor, state: AxisState
+    ) -> tuple[Tensor, AxisState, list[LayerCounts]]:
+        """One prediction on integers: z in latent LSB, action in action LSB, both in the network's dtype."""
+        value, counts = self._evaluate(torch.cat([z_BSD, action_BSA], -1), state)
         state.step += 1
-        reached, over = self._saturated(z + value)
-        context = LayerCounts(layer="z", state_restores=z.numel(), saturated=over_z + over_actions + over)
-        return (reached * self.latent_scale).float(), state, [*counts, context]
+        reached, over = self._saturated(z_BSD + value)
+        return reached, state, [*counts, LayerCounts(layer="z", state_restores=z_BSD.numel(), saturated=over)]
 
     def _evaluate(self, x_BSI: Tensor, state: AxisState) -> tuple[Tensor, list[LayerCounts]]:
         if state.axis == "order":

@@ -19,11 +19,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from spec.charges import book_iteration
 from spec.errors import UserError
-from spec.ledger import LayerCounts, Ledger
+from spec.ledger import Ledger
 from worldmodel.predictor import Predictor
-
-COST_BITS = 24  # selection by threshold search over a 24-bit cost
 
 
 LARGEST = 100_000  # of any setting that multiplies the work
@@ -178,38 +177,14 @@ class CEMPlanner:
             spreads.append(spread)
             if record:
                 recorded.append((candidates, latents))
-            self._book(iteration, batch, latent_BD.shape[1])
+            if self.ledger is not None:
+                book_iteration(
+                    self.ledger, c, spiking=self.predictor.spiking, batch=batch, latent_dim=latent_BD.shape[1],
+                    action_dim=self.action_dim, iteration=iteration, steps=c.horizon if c.reduce == "sum" else 1,
+                )  # fmt: skip
         trace = PlanTrace(
             torch.stack(costs), torch.stack(means), torch.stack(spreads),
             torch.stack([r[0] for r in recorded]) if record else None,
             torch.stack([r[1] for r in recorded]) if record else None,
         )  # fmt: skip
         return mean[:, 0], mean, trace
-
-    def _book(self, iteration: int, batch: int, latent_dim: int) -> None:
-        """Charge distance, selection and refit. On chip (spiking): one distance neuron per latent dimension, candidate
-        and step, one synop each; a threshold search of COST_BITS comparisons per candidate; k adds per variable for
-        mean and spread. Dense arms pay the same operations as accumulates."""
-        if self.ledger is None:
-            return
-        c = self.config
-        distance = batch * c.samples * (c.horizon if c.reduce == "sum" else 1) * latent_dim
-        select = batch * c.samples * COST_BITS
-        refit = 2 * batch * c.elites * c.variables * self.action_dim
-        if self.predictor.spiking:
-            rows = [
-                ("evaluation", LayerCounts(layer="distance", synops=distance, updates=distance, updates_active=distance,
-                                           messages=distance, message_bits=distance * COST_BITS)),
-                ("selection", LayerCounts(layer="select", synops=select, updates=select, updates_active=select)),
-                ("selection", LayerCounts(layer="refit", synops=refit, updates=refit // max(1, c.elites),
-                                          updates_active=refit // max(1, c.elites))),
-            ]  # fmt: skip
-        else:
-            rows = [
-                ("evaluation", LayerCounts(layer="distance", acs=2 * distance)),
-                ("selection", LayerCounts(layer="select", acs=select)),
-                ("selection", LayerCounts(layer="refit", acs=refit)),
-            ]
-        for phase, counts in rows:
-            self.ledger.add(phase, counts, iteration=iteration)
-        self.ledger.add_host_words("candidates", batch * c.samples * c.variables * self.action_dim)

@@ -1,0 +1,55 @@
+"""What evaluation and selection of one CEM iteration are charged, the same for every planner.
+
+On chip (spiking arms): one distance neuron per latent dimension, candidate and step, one synop each; a threshold search of
+`COST_BITS` comparisons per candidate; k additions per variable for mean and spread. Dense arms pay the same operations as
+accumulates, a distance as a subtraction and an addition.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from spec.fixed_point import STATE_BITS
+from spec.ledger import LayerCounts, Ledger
+
+COST_BITS = STATE_BITS  # selection by threshold search over a 24-bit cost
+
+
+class Budget(Protocol):
+    """What is read of a planner's settings."""
+
+    @property
+    def samples(self) -> int: ...
+    @property
+    def elites(self) -> int: ...
+    @property
+    def horizon(self) -> int: ...
+    @property
+    def variables(self) -> int: ...
+
+
+def book_iteration(
+    ledger: Ledger, budget: Budget, *, spiking: bool, batch: int, latent_dim: int, action_dim: int, iteration: int,
+    steps: int,
+) -> None:  # fmt: skip
+    """`batch` episodes; `steps` of the rollout enter the distance."""
+    distance = batch * budget.samples * steps * latent_dim
+    select = batch * budget.samples * COST_BITS
+    refit = 2 * batch * budget.elites * budget.variables * action_dim
+    if spiking:
+        each = refit // max(1, budget.elites)
+        rows = [
+            ("evaluation", LayerCounts(layer="distance", synops=distance, updates=distance, updates_active=distance,
+                                       messages=distance, message_bits=distance * COST_BITS)),
+            ("selection", LayerCounts(layer="select", synops=select, updates=select, updates_active=select)),
+            ("selection", LayerCounts(layer="refit", synops=refit, updates=each, updates_active=each)),
+        ]  # fmt: skip
+    else:
+        rows = [
+            ("evaluation", LayerCounts(layer="distance", acs=2 * distance)),
+            ("selection", LayerCounts(layer="select", acs=select)),
+            ("selection", LayerCounts(layer="refit", acs=refit)),
+        ]
+    for phase, counts in rows:
+        ledger.add(phase, counts, iteration=iteration)
+    ledger.add_host_words("candidates", batch * budget.samples * budget.variables * action_dim)
