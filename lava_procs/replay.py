@@ -1,32 +1,19 @@
-"""Parent side of a Lava run: start the worker, watch it, and leave nothing behind.
-
-The worker gets a session and process group of its own, so that all of Lava's forks can be ended together, and writes
-to a log file, so that no forgotten child can hold our pipes open.
-"""
+"""Parent side of a Lava run: start the worker, watch it, and leave nothing behind (lava_procs/child.py)."""
 
 from __future__ import annotations
 
 import json
 import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from lava_procs import child
 from lava_procs.chain import PRECISIONS, validate
+from lava_procs.child import LavaError
 from lava_procs.trace import Passes, Trace
 from spec import artifact as artifact_format
 from spec.errors import UserError
-
-POLL_S = 0.02
-GRACE_S = 2.0  # between SIGTERM and SIGKILL: time to remove shared memory
-LOG_LINES = 12
-
-
-class LavaError(RuntimeError):
-    """The worker crashed or ran out of time; the message ends with the tail of its log."""
 
 
 def replay(
@@ -73,25 +60,13 @@ def replay(
 
 
 def _run_worker(folder: Path, passes: int, timeout_s: float, report: Callable[[int, int], None]) -> None:
-    root = str(Path(__file__).resolve().parent.parent)
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")])),
-        "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
-    }  # fmt: skip
-    # -P: the directory we happen to be in must not shadow modules
-    command = [sys.executable, "-P", "-m", "lava_procs.worker", str(folder / "job.json")]
     log = folder / "worker.log"
     deadline = time.monotonic() + timeout_s
-    with log.open("wb") as output:
-        worker = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment,
-            start_new_session=True,
-        )  # fmt: skip
+    worker = child.start("lava_procs.worker", folder / "job.json", log)
     timed_out = False
     try:
-        (folder / "worker.pid").write_text(str(worker.pid))
         seen = -1
-        while not _ended(worker.pid):
+        while not child.ended(worker.pid):
             if time.monotonic() > deadline:
                 timed_out = True
                 break
@@ -99,56 +74,22 @@ def _run_worker(folder: Path, passes: int, timeout_s: float, report: Callable[[i
             if done > seen:
                 seen = done
                 report(done, passes)
-            time.sleep(POLL_S)
+            time.sleep(child.POLL_S)
     finally:
-        _end_group(worker.pid)
-        code = worker.wait()
+        code = child.end(worker)
+    said = child.tail(log)
     if timed_out:
         raise LavaError(
             f"Lava worker: no result within {timeout_s:g} s, stopped at pass {_progress(folder)} of {passes}; "
-            f"allow more time\n{_tail(log)}"
+            f"allow more time\n{said}"
         )
     if code == 2:
-        raise UserError(_tail(log).splitlines()[-1] if _tail(log) else "Lava worker: bad input")
+        raise UserError(said.splitlines()[-1] if said else "Lava worker: bad input")
     if code != 0:
-        how = f"killed by signal {-code}" if code < 0 else f"exit code {code}"
         raise LavaError(
-            f"Lava worker: {how} at pass {_progress(folder)} of {passes}; its log {log} ends with\n{_tail(log)}"
+            f"Lava worker: {child.how(code)} at pass {_progress(folder)} of {passes}; its log {log} ends with\n{said}"
         )
     report(passes, passes)
-
-
-def _ended(pid: int) -> bool:
-    """Without reaping: while the leader is a zombie, its number, and so the group's, cannot be given away."""
-    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-
-
-def _end_group(group: int) -> None:
-    """End all processes of the group, politely first; returns when none is alive."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        until = time.monotonic() + GRACE_S
-        while group_members(group):
-            try:
-                os.killpg(group, number)
-            except ProcessLookupError:
-                return
-            if time.monotonic() > until:
-                break
-            time.sleep(POLL_S)
-
-
-def group_members(group: int) -> list[int]:
-    """Live processes of a process group, zombies left out. From /proc: Lava's processes need Linux or close to it."""
-    members = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                state, _, found = (entry / "stat").read_text().rpartition(")")[2].split()[:3]
-            except (OSError, ValueError):
-                continue
-            if int(found) == group and state != "Z":
-                members.append(int(entry.name))
-    return members
 
 
 def _progress(folder: Path) -> int:
@@ -156,7 +97,3 @@ def _progress(folder: Path) -> int:
         return int((folder / "progress").read_text())
     except (OSError, ValueError):
         return 0
-
-
-def _tail(log: Path) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-LOG_LINES:])

@@ -60,19 +60,19 @@ def _run(chain: Chain, passes: int, progress: Path, *, parent: int | None) -> No
     try:
         chain.source.create_runtime(run_cfg=chain.config, compile_config=chain.compile_config)
         # Lava keeps a failed process's traceback to itself; its list of actors is the only way to get at it.
-        with _guard(chain.source.runtime._messaging_infrastructure.actors, parent):
+        with guard(chain.source.runtime._messaging_infrastructure.actors, parent):
             for done in range(0, chain.steps, STEPS_PER_RUN):
                 steps = min(STEPS_PER_RUN, chain.steps - done)
                 chain.source.run(condition=RunSteps(num_steps=steps))
                 progress.write_text(str(min(passes, done + steps)))
     except Exception:
         traceback.print_exc()
-        _end_all()  # Lava's stop() would wait for processes that no longer answer
+        end_all()  # Lava's stop() would wait for processes that no longer answer
     chain.source.stop()
 
 
 @contextmanager
-def _guard(actors: list[Any], parent: int | None) -> Iterator[None]:
+def guard(actors: list[Any], parent: int | None) -> Iterator[None]:
     """End the process group when a Lava process ends before the block does, or when the parent is gone."""
     done, finish = Pipe(duplex=False)
     by_sentinel = {actor.sentinel: actor for actor in actors}
@@ -86,7 +86,7 @@ def _guard(actors: list[Any], parent: int | None) -> Iterator[None]:
                 failure = by_sentinel[sentinel].exception
                 print(failure[1] if failure else "", "a Lava process ended early", file=sys.stderr, flush=True)
             if ready or (parent is not None and os.getppid() != parent):
-                _end_all()
+                end_all()
 
     thread = threading.Thread(target=watch, name="guard", daemon=True)
     thread.start()
@@ -98,7 +98,7 @@ def _guard(actors: list[Any], parent: int | None) -> Iterator[None]:
         done.close()
 
 
-def _end_all() -> NoReturn:
+def end_all() -> NoReturn:
     """End Lava's processes and this one; multiprocessing's resource tracker then frees their shared memory."""
     sys.stderr.flush()
     for child in active_children():

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from lava_procs import LavaError, Passes, replay
+from lava_procs.child import group_members
 from lava_procs.control import KEEP
-from lava_procs.replay import group_members
 from spec.artifact import Artifact, Edge, Layer, save
 from spec.errors import UserError
 

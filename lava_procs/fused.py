@@ -1,0 +1,78 @@
+"""A whole sigma-delta predictor in one step, batched over candidates: the fast form of the chain.
+
+    code    s = msg(x - ref)                                     x = [z, a 2^action_shift]
+    hidden  sigma = sat(sigma + (W s << e));  s = msg(act(sigma + b) - ref)
+    out     value = trunc((sat(sigma + (W s << e)) + b) / 2^k)
+
+msg is `send_fixed` of lava_procs/neurons.py, row by row. Products run in float64, which is exact while every partial sum
+stays below 2^53 (checked), with weights transposed, contiguous and shifted once. State is kept over rollout steps
+(axis rollout) or zero before every pass (axis none).
+Shapes: S candidates, n neurons of a layer.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lava_procs.neurons import NeuronParams, send_fixed, send_float
+from spec.artifact import Artifact
+from spec.errors import UserError
+from spec.fixed_point import limit, saturate, trunc_shift
+
+AXES = ("none", "rollout")
+EXACT = 2**53
+
+
+class FusedNetwork:
+    """`fixed`: integers, bit-exact with the chain; otherwise the floating-point form. `messages` counts what each layer
+    sent in the last pass, `saturated` all neurons that ever hit their width."""
+
+    def __init__(self, artifact: Artifact, *, samples: int, axis: str, fixed: bool) -> None:
+        if axis not in AXES:
+            raise UserError(f"axis {axis!r} does not run in the fused predictor; use one of {', '.join(AXES)}")
+        self.layers = [NeuronParams.of(layer) for layer in artifact.layers]
+        self.samples, self.keep, self.fixed = samples, axis == "rollout", fixed
+        self.weight: list[NDArray[np.float64]] = []
+        for before, layer in pairwise(artifact.layers):
+            assert layer.weight is not None
+            shifted = layer.weight.astype(np.float64) * 2.0**layer.weight_exp
+            reach = int(np.abs(shifted).sum(1).max()) * limit(before.message_bits)
+            if reach >= EXACT:
+                raise UserError(f"layer '{layer.name}': sums up to {reach} are not exact in float64; split the layer")
+            self.weight.append(np.ascontiguousarray(shifted.T))
+        self.dtype: Any = np.int64 if fixed else np.float64
+        self.messages = np.zeros(len(self.layers), np.int64)
+        self.saturated = 0
+        self.reset()
+
+    def reset(self) -> None:
+        self.ref = [np.zeros((self.samples, layer.n), self.dtype) for layer in self.layers[:-1]]
+        self.sigma = [np.zeros((self.samples, layer.n), self.dtype) for layer in self.layers[1:]]
+
+    def run(self, x_SI: NDArray[Any]) -> NDArray[Any]:
+        """One pass of all candidates; returns value (S, D)."""
+        if not self.keep:
+            self.reset()
+        send = send_fixed if self.fixed else send_float
+        s, self.ref[0] = send(x_SI, self.ref[0], self.layers[0])
+        self.messages[0] = np.count_nonzero(s)
+        for i, (layer, weight) in enumerate(zip(self.layers[1:], self.weight, strict=True)):
+            self.sigma[i] = self._integrate(self.sigma[i] + (s.astype(np.float64) @ weight).astype(self.dtype), layer)
+            target = layer.activate(self.sigma[i])
+            if i == len(self.weight) - 1:
+                self.messages[i + 1] = target.size
+                return trunc_shift(target, layer.shift) if self.fixed else target / 2.0**layer.shift
+            s, self.ref[i + 1] = send(target, self.ref[i + 1], layer)
+            self.messages[i + 1] = np.count_nonzero(s)
+        raise AssertionError("a chain ends in its output layer")
+
+    def _integrate(self, reached: NDArray[Any], layer: NeuronParams) -> NDArray[Any]:
+        if not self.fixed:
+            return reached
+        kept, clipped = saturate(reached, layer.state_bits)
+        self.saturated += clipped
+        return kept

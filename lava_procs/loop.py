@@ -1,0 +1,102 @@
+"""Builds the whole planning loop of Lava processes.
+
+    host_in --seed--> candidates --action--> predictor --value--> latent --moved--> distance --cost--> selection
+       |  \\                ^  \\                  ^                 |  ^                 ^                    |
+       |   +----z----------|---|-----------------|-----------------|--+                 |                  elite
+       +--------goal-------|---|-----------------|-----------------|--------------------+                    v
+                           |   +---variables-----|-----------------|------------------------------------> refit
+                           |                     +--------z--------+                                         |
+                           +---------------------------------fit---------------------------------------------+--> host_out
+
+Nothing here imports Lava before `build` is called.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lava_procs.planning import PlanParams
+from spec.artifact import Artifact
+from spec.errors import UserError
+
+CHANNEL_SIZE = 4
+
+
+def record_shapes(plan: PlanParams, layers: int) -> dict[str, tuple[int, ...]]:
+    """Files that a plan fills, a row an iteration."""
+    i, s = plan.iterations, plan.samples
+    return {
+        "cost": (i, s), "elite": (i, s), "fit": (i, 2, plan.variables, plan.action_dim),
+        "path": (i, plan.horizon, s, plan.latent_dim), "counts": (i, layers + 1), "done": (1,),
+    }  # fmt: skip
+
+
+def make_files(plan: PlanParams, layers: int, folder: Path, *, fixed: bool) -> dict[str, str]:
+    """Zeroed files for both sides to map; `in` is the host's."""
+    shapes = {"in": (2 + 2 * plan.latent_dim,), **record_shapes(plan, layers)}
+    whole = {"in", "elite", "counts", "done"}
+    paths = {}
+    for name, shape in shapes.items():
+        paths[name] = str(folder / f"{name}.npy")
+        np.save(paths[name], np.zeros(shape, np.int64 if fixed or name in whole else np.float64))
+    return paths
+
+
+def validate(artifact: Artifact, plan: PlanParams) -> None:
+    first, last = artifact.layers[0], artifact.layers[-1]
+    if (first.n_in, last.n_out) != (plan.latent_dim + plan.action_dim, plan.latent_dim):
+        raise UserError(
+            f"artifact: {first.n_in} inputs and {last.n_out} outputs; a loop over {plan.latent_dim} latents and "
+            f"{plan.action_dim} actions needs {plan.latent_dim + plan.action_dim} and {plan.latent_dim}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loop:
+    """`any_process` starts and stops all of it."""
+
+    any_process: Any
+    config: Any
+    compile_config: dict[str, Any]
+
+
+def build(artifact: Artifact, plan: PlanParams, paths: dict[str, str], *, axis: str, precision: str) -> Loop:
+    """Create and connect the processes. Lava must be importable (import_lava)."""
+    from lava.magma.core.run_configs import Loihi2SimCfg
+
+    from lava_procs.processes.candidates import Candidates
+    from lava_procs.processes.distance import Distance
+    from lava_procs.processes.host_in import HostIn
+    from lava_procs.processes.host_out import HostOut
+    from lava_procs.processes.latent import Latent
+    from lava_procs.processes.predictor import Predictor
+    from lava_procs.processes.refit import Refit
+    from lava_procs.processes.selection import Selection
+
+    validate(artifact, plan)
+    host = HostIn(plan=plan, path=paths["in"])
+    candidates, latent, distance = Candidates(plan=plan), Latent(plan=plan), Distance(plan=plan)
+    selection, refit = Selection(plan=plan), Refit(plan=plan)
+    predictor = Predictor(plan=plan, artifact=artifact, axis=axis)
+    records = {name: path for name, path in paths.items() if name != "in"}
+    out = HostOut(plan=plan, layers=len(artifact.layers), paths=records)
+    host.start_out.connect(candidates.start_in)
+    host.z_out.connect(latent.start_in)
+    host.goal_out.connect(distance.goal_in)
+    candidates.action_out.connect(predictor.action_in)
+    candidates.variables_out.connect(refit.variables_in)
+    latent.z_out.connect(predictor.z_in)
+    predictor.value_out.connect(latent.value_in)
+    latent.moved_out.connect([distance.moved_in, out.moved_in])
+    distance.cost_out.connect([selection.cost_in, out.cost_in])
+    selection.elite_out.connect([refit.elite_in, out.elite_in])
+    refit.fit_out.connect([candidates.fit_in, out.fit_in])
+    predictor.counts_out.connect(out.counts_in)
+    return Loop(
+        any_process=candidates, config=Loihi2SimCfg(select_tag=precision),
+        compile_config={"pypy_channel_size": CHANNEL_SIZE},
+    )  # fmt: skip

@@ -1,0 +1,119 @@
+"""Candidate source: noise, mean and spread become S action sequences; one action a rollout step goes out.
+
+    u = clip(mu + trunc(w e / 2^8), -L, L)        a[t] = u[t div chunk] 2^action_shift
+
+e is drawn once a plan from the injected seed. A new plan starts from the old mean, shifted by one control step, or from
+zero when an episode begins.
+Shapes: S candidates, V variables, A action. Units: a in action LSB.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+from numpy.typing import NDArray
+
+from lava_procs import planning
+from lava_procs.loop_model import LoopModel
+from lava_procs.planning import PlanParams
+from spec.noise import candidate_noise
+
+
+class Candidates(AbstractProcess):
+    """start_in: [seed, fresh]; fit_in: mean and spread (2, V, A); action_out: (S, A); variables_out: (S, V, A)."""
+
+    def __init__(self, *, plan: PlanParams, name: str = "candidates") -> None:
+        super().__init__(plan=plan, name=name)
+        sizes = (plan.variables, plan.action_dim)
+        self.start_in = InPort(shape=(2,))
+        self.fit_in = InPort(shape=(2, *sizes))
+        self.action_out = OutPort(shape=(plan.samples, plan.action_dim))
+        self.variables_out = OutPort(shape=(plan.samples, *sizes))
+
+
+class CandidatesModel(LoopModel):
+    """The two precisions differ in `propose`, `warm` and the type of their registers."""
+
+    start_in: Any
+    fit_in: Any
+    action_out: Any
+    variables_out: Any
+    dtype: Any
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        p = self.plan
+        self.noise = np.zeros((p.samples, p.variables, p.action_dim), np.int64)
+        self.variables = np.zeros(self.noise.shape, self.dtype)
+
+    def propose(self, mean: NDArray[Any], spread: NDArray[Any]) -> NDArray[Any]:
+        raise NotImplementedError
+
+    def warm(self, mean: NDArray[Any]) -> NDArray[Any]:
+        raise NotImplementedError
+
+    def run_spk(self) -> None:
+        if self.selecting:
+            return
+        if self.phase.step == 0:
+            mean, spread = self.registers()
+            self.variables = self.propose(mean, spread)
+            self.variables_out.send(self.variables)
+        action = self.variables[:, self.phase.step // self.plan.chunk]
+        self.action_out.send(action * 2**self.plan.action_shift)
+
+    def registers(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Mean and spread that this iteration starts from."""
+        p = self.plan
+        if not self.phase.first:
+            mean, spread = self.fit_in.recv()
+            return mean, spread
+        seed, fresh = (int(word) for word in self.start_in.recv())
+        self.noise = candidate_noise(np.array([seed]), p.samples, p.variables, p.action_dim)[0].astype(np.int64)
+        mean = np.zeros((p.variables, p.action_dim), self.dtype)
+        if self.phase.plan > 0:
+            last = self.fit_in.recv()[0]  # the last iteration's message is taken in any case
+            mean = mean if fresh else self.warm(last)
+        return mean, np.full_like(mean, p.start_spread)
+
+
+@implements(proc=Candidates, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class CandidatesFixed(CandidatesModel):
+    start_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    fit_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    action_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
+    variables_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
+    dtype = np.int64
+
+    def propose(self, mean: NDArray[Any], spread: NDArray[Any]) -> NDArray[Any]:
+        return planning.propose(mean, spread, self.noise, self.plan)
+
+    def warm(self, mean: NDArray[Any]) -> NDArray[Any]:
+        return planning.warm(mean, self.plan)
+
+
+@implements(proc=Candidates, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class CandidatesFloat(CandidatesModel):
+    start_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    fit_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.float64)
+    action_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.float64)
+    variables_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.float64)
+    dtype = np.float64
+
+    def propose(self, mean: NDArray[Any], spread: NDArray[Any]) -> NDArray[Any]:
+        return planning.propose_float(mean, spread, self.noise, self.plan)
+
+    def warm(self, mean: NDArray[Any]) -> NDArray[Any]:
+        return planning.warm_float(mean, self.plan)

@@ -1,0 +1,171 @@
+"""A planning loop in Lava that stays up for many plans (contract LavaSession).
+
+    with LavaSession.open(artifact, plan, timeout_s=60, workdir=folder) as session:
+        action, trace = session.plan(latent_int, goal_int, seed)
+
+The loop runs in a fresh, torch-free interpreter with a process group of its own. A child that crashes, hangs or is killed
+makes `plan` raise a LavaError within the timeout; after that, and after `close`, no process of it is left.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lava_procs import child
+from lava_procs.chain import PRECISIONS
+from lava_procs.child import LavaError
+from lava_procs.fused import AXES
+from lava_procs.loop import make_files, validate
+from lava_procs.plan_worker import DONE, PLAN, READY
+from lava_procs.planning import PlanParams
+from spec import artifact as artifact_format
+from spec.errors import UserError
+from spec.fixed_point import STATE_BITS, limit
+from spec.noise import MASK
+
+
+@dataclass(frozen=True)
+class PlanRecord:
+    """Everything one plan computed: cost_IS, elite_IS (bool), mean_IVA, spread_IVA, path_IHSD (latents after each
+    step), messages_IL (sent by each layer), saturated_I; `seconds` of the plan without compilation."""
+
+    cost_IS: NDArray[Any]
+    elite_IS: NDArray[np.bool_]
+    mean_IVA: NDArray[Any]
+    spread_IVA: NDArray[Any]
+    path_IHSD: NDArray[Any]
+    messages_IL: NDArray[np.int64]
+    saturated_I: NDArray[np.int64]
+    seconds: float
+
+
+class LavaSession:
+    def __init__(
+        self, worker: subprocess.Popen[bytes], line: socket.socket, plan: PlanParams, paths: dict[str, str], log: Path,
+        timeout_s: float,
+    ) -> None:  # fmt: skip
+        self.worker, self.line, self.params, self.log, self.timeout_s = worker, line, plan, log, timeout_s
+        self.words = np.load(paths["in"], mmap_mode="r+")
+        self.files = {name: np.load(path, mmap_mode="r") for name, path in paths.items() if name != "in"}
+        self.plans = 0
+        self.closed = False
+
+    @classmethod
+    def open(
+        cls, artifact_path: str | os.PathLike[str], plan: PlanParams, *, timeout_s: float, workdir: str | os.PathLike[str],
+        axis: str = "none", precision: str = "fixed_pt",
+    ) -> Self:  # fmt: skip
+        """Start and compile the loop; blocks until it is ready, about two seconds. `timeout_s` holds for the start and
+        for every plan. `workdir` receives the files that both sides map, and worker.log."""
+        if precision not in PRECISIONS:
+            raise UserError(f"precision {precision!r} is unknown; use one of {', '.join(PRECISIONS)}")
+        if axis not in AXES:
+            raise UserError(f"axis {axis!r} does not run in the loop; use one of {', '.join(AXES)}")
+        if timeout_s <= 0:
+            raise UserError(f"timeout_s {timeout_s} must be > 0")
+        artifact = artifact_format.load(artifact_path)
+        validate(artifact, plan)
+        folder = Path(workdir).resolve()
+        ours, theirs = socket.socketpair()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            paths = make_files(plan, len(artifact.layers), folder, fixed=precision == "fixed_pt")
+            job = {
+                "artifact": str(Path(artifact_path).resolve()), "plan": asdict(plan), "axis": axis, "precision": precision,
+                "paths": paths, "socket": theirs.fileno(), "parent": os.getpid(),
+            }  # fmt: skip
+            (folder / "job.json").write_text(json.dumps(job, indent=1))
+        except OSError as error:
+            ours.close()
+            theirs.close()
+            raise UserError(f"{folder}: cannot write there ({error}); choose a writable directory") from error
+        log = folder / "worker.log"
+        worker = child.start("lava_procs.plan_worker", folder / "job.json", log, pass_fds=(theirs.fileno(),))
+        theirs.close()
+        session = cls(worker, ours, plan, paths, log, timeout_s)
+        session._expect(READY, "start")
+        return session
+
+    def plan(
+        self, latent_int: NDArray[np.int64], goal_int: NDArray[np.int64], seed: int, *, fresh: bool = False
+    ) -> tuple[NDArray[Any], PlanRecord]:
+        """One plan. latent_int, goal_int: (D,), latent LSB; `fresh`: an episode begins. The action (A,) is in plan LSB,
+        2^action_shift action LSB."""
+        if self.closed:
+            raise LavaError("the Lava session is closed; open another")
+        d = self.params.latent_dim
+        for name, vector in (("latent", latent_int), ("goal", goal_int)):
+            found = np.asarray(vector)
+            if found.shape != (d,) or found.dtype.kind not in "iu" or np.abs(found).max() > limit(STATE_BITS):
+                raise UserError(
+                    f"plan: {name} of shape {found.shape} and type {found.dtype}; expected ({d},) {STATE_BITS}-bit integers"
+                )
+        if not 0 <= seed <= MASK:
+            raise UserError(f"plan: seed {seed} must be a 24-bit number")
+        began = time.monotonic()
+        self.words[:] = np.concatenate([[seed, int(fresh)], latent_int, goal_int])
+        self.line.sendall(PLAN)
+        self._expect(DONE, f"plan {self.plans + 1}")
+        self.plans += 1
+        if int(self.files["done"][0]) != self.plans:
+            self.close()
+            raise LavaError(f"Lava session: plan {self.plans} left no record; its log is {self.log}")
+        record = self._record(time.monotonic() - began)
+        return record.mean_IVA[-1, 0], record
+
+    def _record(self, seconds: float) -> PlanRecord:
+        found = {name: np.array(file) for name, file in self.files.items()}
+        return PlanRecord(
+            cost_IS=found["cost"], elite_IS=found["elite"] > 0, mean_IVA=found["fit"][:, 0], spread_IVA=found["fit"][:, 1],
+            path_IHSD=found["path"], messages_IL=found["counts"][:, :-1], saturated_I=found["counts"][:, -1],
+            seconds=seconds,
+        )  # fmt: skip
+
+    def _expect(self, answer: bytes, what: str) -> None:
+        """Wait for one byte, or end the child and say why."""
+        self.line.settimeout(self.timeout_s)
+        try:
+            got = self.line.recv(1)
+        except TimeoutError:
+            self.close()
+            raise LavaError(
+                f"Lava session: no answer to {what} within {self.timeout_s:g} s\n{child.tail(self.log)}"
+            ) from None
+        except OSError:
+            got = b""
+        if got != answer:
+            code = self.close()
+            said = child.tail(self.log)
+            if code == 2:
+                raise UserError(said.splitlines()[-1] if said else "Lava session: bad input")
+            raise LavaError(f"Lava session: {child.how(code)} at {what}; its log {self.log} ends with\n{said}")
+
+    def close(self) -> int:
+        """End the child and all it forked; its exit code. Harmless when closed already."""
+        if not self.closed:
+            self.closed = True
+            self.line.close()
+            until = time.monotonic() + child.GRACE_S
+            while not child.ended(self.worker.pid) and time.monotonic() < until:
+                time.sleep(child.POLL_S)
+            self.code = child.end(self.worker)
+        return self.code
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
