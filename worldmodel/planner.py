@@ -4,6 +4,7 @@
     z[t+1] = predictor(z[t], a[s, t]),  t = 0..H-1                      rollout, one call a step for all B x S
     J[s] = sum_t |z[t] - z_goal|   (or the last step; or squared)       energy
     mu, sigma = mean, std of the k candidates with the least J          refit, I times
+                (spread "mad": sqrt(pi/2) mean |a - mu|, which needs no root: what the integer planner takes)
 
 Noise is an argument: eps is drawn once per control step and reused over iterations (common random numbers), the same
 for every arm. Actions may be chunked: one variable holds for `chunk` steps, so a horizon of H has V = ceil(H / chunk).
@@ -13,6 +14,7 @@ Shapes: B episodes, S candidates, H steps, V variables, A action, D latent.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -112,7 +114,11 @@ class CEMPlanner:
         axis: str = "none",
         ledger: Ledger | None = None,
         evaluator: LatentDistance | None = None,
+        spread: str = "std",
     ) -> None:
+        if spread not in ("std", "mad"):
+            raise UserError(f"CEM: spread {spread!r} is unknown; use std or mad")
+        self.spread = spread
         self.predictor, self.config, self.axis, self.ledger = predictor, config, axis, ledger
         self.action_dim, self.action_limit = action_dim, action_limit
         self.evaluator = evaluator or LatentDistance(config.energy, config.reduce)
@@ -171,7 +177,12 @@ class CEMPlanner:
                 raise UserError("planner: a cost is not finite; the predictor diverged (check its checkpoint)")
             best = cost.topk(c.elites, dim=1, largest=False).indices
             elite = variables.gather(1, best[..., None, None].expand(-1, -1, *variables.shape[2:]))
-            mean, spread = elite.mean(1), elite.std(1, correction=0).clamp_min(c.sigma_floor * limit)
+            mean = elite.mean(1)
+            if self.spread == "std":
+                spread = elite.std(1, correction=0)
+            else:
+                spread = (elite - mean[:, None]).abs().mean(1) * math.sqrt(math.pi / 2)
+            spread = spread.clamp_min(c.sigma_floor * limit)
             costs.append(cost)
             means.append(mean)
             spreads.append(spread)
