@@ -209,6 +209,9 @@ def time_of(
     step = worst + barrier_s
     depth = len(artifact.layers)
     turns = -(-samples // placement.replicas)
-    each = turns * depth if schedule == "sequential" else max(turns, depth)
-    steps = iterations * (horizon * each + (0 if schedule == "sequential" else depth - 1) + select_steps)
+    if schedule == "sequential":
+        rollout = horizon * turns * depth
+    else:  # a candidate's next step waits for its own prediction, so a pipe that is not full runs empty in between
+        rollout = (horizon - 1) * max(turns, depth) + turns + depth - 1
+    steps = iterations * (rollout + select_steps)
     return StepTime(step_s=step, steps=steps, action_s=steps * step, latency_s=depth * step, slowest=slowest)
