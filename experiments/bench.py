@@ -1,4 +1,6 @@
-"""`spikeplan bench plan`: candidate steps per second of every arm, as ratios to dense measured in the same run.
+"""`spikeplan bench NAME`: side by side in one run. NAME: plan, lava (experiments/bench_lava.py).
+
+`bench plan`: candidate steps per second of every arm, as ratios to dense measured in the same run.
 
 Arms take turns, round after round, so that a slow moment of the machine hits all of them; the best round counts.
 """
@@ -6,6 +8,7 @@ Arms take turns, round after round, so that a slow moment of the machine hits al
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +69,13 @@ def bench_plan(console: Console, task: str = "two-room") -> list[dict[str, Any]]
     return rows
 
 
-BENCHES = {"plan": bench_plan}
+def _bench_lava(console: Console) -> list[dict[str, Any]]:
+    from experiments.bench_lava import bench_lava
+
+    return bench_lava(console)
+
+
+BENCHES: dict[str, Callable[[Console], list[dict[str, Any]]]] = {"plan": bench_plan, "lava": _bench_lava}
 
 
 def bench_command(name: str, json_file: str | None, *, console: Console) -> None:
@@ -78,7 +87,9 @@ def bench_command(name: str, json_file: str | None, *, console: Console) -> None
             write_json(Path(json_file), rows, indent=1)
         except OSError as error:
             raise UserError(f"{json_file}: cannot write ({error}); choose a writable file") from error
-    table = Table("name", "ours", "dense", "ratio", "unit", title=f"bench {name}")
+    table = Table("name", "ours", "other", "ratio", "unit", "goal", "holds", title=f"bench {name}")
     for row in rows:
-        table.add_row(row["name"], f"{row['ours']:.0f}", f"{row['other']:.0f}", f"{row['ratio']:.3f}", row["unit"])
+        cells = ("-" if row[key] is None else f"{row[key]:.4g}" for key in ("ours", "other", "ratio"))
+        held = {True: "yes", False: "no", None: "-"}[row["holds"]]
+        table.add_row(row["name"], *cells, row["unit"], row["goal"] or "-", held)
     console.print(table)

@@ -92,8 +92,22 @@ def check(artifact: tyro.conf.Positional[str], target: str = "loihi2") -> None:
     sys.exit(check_command(artifact, target, console=Console()))
 
 
+def place(
+    artifact: tyro.conf.Positional[str],
+    chip: str = "loihi2",
+    replicas: int = 1,
+    json: str | None = None,
+    svg: str | None = None,
+) -> None:
+    """Where an artifact lies on a chip (cores, memory, axons, hops) and how long a plan takes there; exit code 1 when a limit
+    is broken. `--replicas N` shares the candidates out over N copies; `--svg FILE` draws the cores."""
+    from experiments.place_command import place_command
+
+    sys.exit(place_command(artifact, chip=chip, replicas=replicas, json=json, svg=svg, console=Console()))
+
+
 def bench(name: tyro.conf.Positional[str], json: str | None = None) -> None:
-    """Side-by-side timings in one run, as rows {name, ours, other, ratio, unit, goal, holds}. NAME: plan."""
+    """Side-by-side timings in one run, as rows {name, ours, other, ratio, unit, goal, holds}. NAME: plan, lava."""
     from experiments.bench import bench_command
 
     bench_command(name, json, console=Console())
@@ -109,7 +123,7 @@ def info(
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {
-    "demo": demo, "results": results, "train": train, "plan": plan, "convert": convert, "check": check, "bench": bench,
+    "demo": demo, "results": results, "train": train, "plan": plan, "convert": convert, "check": check, "place": place, "bench": bench,
 }  # fmt: skip
 EVENTS: dict[str, Callable[..., Any]] = {"info": info}
 

@@ -2,46 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from lava_procs import child
 from lava_procs.lif import LIFParams, LIFState, lif_fixed
+from lava_procs.lif_bench import CASES, spikes_of
 from spec.errors import UserError
 
 
-def spikes_of(stock: bool, precision: str, params: dict[str, Any], folder: Path, steps: int, top: int) -> np.ndarray:
-    folder.mkdir()
-    rng = np.random.default_rng(3)
-    np.save(folder / "in.npy", rng.random((steps, 12)) < 0.3)
-    np.savez(folder / "w.npz", w0=2 * rng.integers(-top, top, (16, 12)), w1=2 * rng.integers(-top // 2, top, (9, 16)))
-    job = {"spikes": str(folder / "in.npy"), "weights": str(folder / "w.npz"), "params": params, "precision": precision,
-           "stock": stock, "out": str(folder / "out.npy")}  # fmt: skip
-    (folder / "job.json").write_text(json.dumps(job))
-    worker = child.start("lava_procs.lif_worker", folder / "job.json", folder / "log.txt")
-    try:
-        worker.wait(120)
-    finally:
-        code = child.end(worker)
-    assert code == 0, child.tail(folder / "log.txt")
-    return np.load(folder / "out.npy")
-
-
-@pytest.mark.parametrize(
-    ("precision", "params", "top"),
-    [
-        ("fixed_pt", {"du": 700, "dv": 300, "vth": 90, "bias_mant": 3, "bias_exp": 5}, 60),
-        ("fixed_pt", {"du": 0, "dv": 0, "vth": 2000, "bias_mant": -7, "bias_exp": -1}, 120),
-        ("floating_pt", {"du": 0.2, "dv": 0.07, "vth": 90.0, "bias_mant": 0.5}, 60),
-    ],
-)
+@pytest.mark.parametrize(("precision", "params", "top"), CASES)
 def test_spikes_equal_lavas_own(precision: str, params: dict[str, Any], top: int, tmp_path: Path) -> None:
-    ours = spikes_of(False, precision, params, tmp_path / "ours", 1000, top)
-    stock = spikes_of(True, precision, params, tmp_path / "stock", 1000, top)
+    ours, stock = (
+        spikes_of(tmp_path / f"{stock}", stock=stock, precision=precision, params=params, top=top, steps=1000)
+        for stock in (False, True)
+    )
     assert (ours == stock).all()
     assert 0.02 < ours.mean() < 0.98, "neither silent nor always on"
 

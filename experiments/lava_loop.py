@@ -1,0 +1,84 @@
+"""The Lava session behind the Planner contract: `run_episodes` closes the loop through it, one episode at a time.
+
+Its noise is one seed a plan, and its warm start lives in the loop: `warm` only says whether an episode goes on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lava_procs.planning import PlanParams
+from lava_procs.session import LavaSession, PlanRecord
+from snn.delta_predictor import DeltaPredictor
+from snn.integer_cem import IntegerCEM, Registers
+from spec import artifact as artifact_file
+from spec.artifact import Artifact
+from spec.errors import UserError
+from worldmodel.planner import CEMConfig
+
+
+def plan_params(registers: Registers, *, latent_dim: int, action_dim: int) -> PlanParams:
+    derived = {"deviation_factor": registers.deviation_factor, "warm_factor": registers.warm_factor}
+    return PlanParams.of(asdict(registers) | derived | {"latent_dim": latent_dim, "action_dim": action_dim})
+
+
+class LavaPlanner:
+    """plan(latent (1, D), goal (1, D), seed (1,), warm) -> action (1, A), mean (1, V, A), PlanRecord."""
+
+    def __init__(
+        self, artifact: Artifact, config: CEMConfig, *, action_dim: int, action_limit: float, axis: str, workdir: Path,
+        timeout_s: float,
+    ) -> None:  # fmt: skip
+        self.predictor = DeltaPredictor(artifact)
+        self.config, self.axis, self.ledger = config, axis, None
+        self.action_dim, self.action_limit = action_dim, action_limit
+        self.reference = IntegerCEM(self.predictor, config, action_dim=action_dim, action_limit=action_limit, axis=axis)
+        params = plan_params(self.reference.registers, latent_dim=self.predictor.latent_dim, action_dim=action_dim)
+        workdir.mkdir(parents=True, exist_ok=True)
+        path = artifact_file.save(artifact, workdir / "network.safetensors")
+        self.session = LavaSession.open(path, params, timeout_s=timeout_s, workdir=workdir, axis=axis)
+
+    def noise(self, episodes: int, generator: torch.Generator) -> Tensor:
+        return self.reference.seeds(episodes, generator)
+
+    def shift(self, mean_BVA: Tensor) -> Tensor:
+        return mean_BVA
+
+    @torch.no_grad()
+    def plan(
+        self, latent_BD: Tensor, goal_BD: Tensor, noise_B: Tensor, warm: Tensor | None = None, *, record: bool = False
+    ) -> tuple[Tensor, Tensor, PlanRecord]:
+        if len(latent_BD) != 1:
+            raise UserError(f"Lava: {len(latent_BD)} episodes at once; one loop plans one episode")
+        z, goal = (self.predictor.encode(v)[0].numpy().astype(np.int64) for v in (latent_BD, goal_BD))
+        action, found = self.session.plan(z, goal, int(noise_B[0]), fresh=warm is None)
+        shift = self.reference.registers.action_shift
+        real = torch.from_numpy(action.astype(np.int64) << shift).float() * self.predictor.action_scale
+        return real[None], torch.from_numpy(found.mean_IVA[-1])[None], found
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.session.close()
+
+
+def differences(found: PlanRecord, trace: Any, episode: int = 0) -> tuple[int, int]:
+    """(values compared, values different) between a Lava plan and the integer reference's trace of the same plan."""
+    pairs = [
+        (found.cost_IS, trace.cost_IBS), (found.elite_IS, trace.elite_IBS), (found.mean_IVA, trace.mean_IBVA),
+        (found.spread_IVA, trace.spread_IBVA),
+    ]  # fmt: skip
+    checks = [(ours, theirs[:, episode].numpy()) for ours, theirs in pairs]
+    if trace.latents_IBSHD is not None:
+        checks.append((found.path_IHSD, trace.latents_IBSHD[:, episode].transpose(1, 2).numpy()))
+    return sum(ours.size for ours, _ in checks), sum(int((ours != theirs).sum()) for ours, theirs in checks)

@@ -1,0 +1,132 @@
+"""A session that goes wrong ends in an error, in time, and leaves no process and no shared memory behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lava_procs import LavaError
+from lava_procs.child import group_members
+from lava_procs.planning import PlanParams
+from lava_procs.session import LavaSession
+from spec.artifact import Artifact, save
+from spec.errors import UserError
+
+PLAN = PlanParams(
+    samples=8, iterations=2, elites=4, horizon=4, chunk=2, limit=3000, action_shift=1, cost_shift=2, start_spread=3000,
+    least_spread=200, deviation_factor=139, warm_factor=512, latent_dim=6, action_dim=2,
+)  # fmt: skip
+Z = np.zeros(6, np.int64)
+
+
+@pytest.fixture
+def net(make_chain, tmp_path: Path) -> Path:
+    chain: Artifact = make_chain(
+        np.random.default_rng(5), (8, 24, 20, 6), shifts=(2, 3, 3, 0), thresholds=(4, 8, 8), weight_exps=(0, 0, 0),
+        latent_scale=1e-3, action_scale=1.1e-5,
+    )  # fmt: skip
+    return save(chain, tmp_path / "net.safetensors")
+
+
+@pytest.fixture
+def session(net: Path, tmp_path: Path) -> Iterator[LavaSession]:
+    with LavaSession.open(net, PLAN, timeout_s=30, workdir=tmp_path / "run") as opened:
+        yield opened
+
+
+def gone(group: int) -> bool:
+    until = time.monotonic() + 10
+    while group_members(group) and time.monotonic() < until:
+        time.sleep(0.05)
+    return not group_members(group)
+
+
+def test_it_stays_up_and_closes(session: LavaSession) -> None:
+    group = session.worker.pid
+    first, again = session.plan(Z, Z + 500, 7, fresh=True)[1], session.plan(Z, Z + 500, 7, fresh=True)[1]
+    assert (first.cost_IS == again.cost_IS).all() and session.plans == 2
+    warm = session.plan(Z, Z + 500, 7)[1]
+    assert (warm.cost_IS[0] != first.cost_IS[0]).any(), "the old plan is the start of the next"
+    assert len(group_members(group)) > 5
+    session.close()
+    assert gone(group) and session.close() == session.close()
+    with pytest.raises(LavaError, match="closed"):
+        session.plan(Z, Z, 1)
+
+
+@pytest.mark.parametrize("victim", ["the worker", "a Lava process"])
+def test_kill_9(victim: str, session: LavaSession) -> None:
+    group = session.worker.pid
+    session.plan(Z, Z, 1)
+    os.kill(group if victim == "the worker" else max(group_members(group)), signal.SIGKILL)
+    began = time.monotonic()
+    with pytest.raises(LavaError, match="Lava session: (killed by signal 9|exit code 1)"):
+        for _ in range(1000):
+            session.plan(Z, Z, 1)
+    assert time.monotonic() - began < 30 and gone(group)
+
+
+def test_a_child_that_hangs_is_ended_at_the_timeout(session: LavaSession) -> None:
+    group = session.worker.pid
+    session.plan(Z, Z, 1)
+    os.killpg(group, signal.SIGSTOP)
+    session.timeout_s = 1.0
+    with pytest.raises(LavaError, match="no answer to plan 2 within 1 s"):
+        session.plan(Z, Z, 1)
+    assert gone(group)
+
+
+def test_a_parent_that_is_killed_leaves_nothing(net: Path, tmp_path: Path) -> None:
+    script = (
+        "import sys, time, numpy as np\n"
+        "from lava_procs.session import LavaSession\n"
+        "from lava_procs.planning import PlanParams\n"
+        f"plan = PlanParams.of({PLAN.__dict__!r})\n"
+        f"session = LavaSession.open({str(net)!r}, plan, timeout_s=30, workdir={str(tmp_path / 'run')!r})\n"
+        "print(session.worker.pid, flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    root = Path(__file__).resolve().parents[1]
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(root)}, stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    group = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    assert gone(group)
+
+
+@pytest.mark.parametrize(
+    ("latent", "seed", "match"),
+    [
+        (np.zeros(5, np.int64), 1, r"latent of shape \(5,\).*expected \(6,\)"),
+        (np.zeros(6), 1, "float64"),
+        (np.full(6, 1 << 23), 1, "24-bit integers"),
+        (Z, 1 << 24, "seed 16777216"),
+    ],
+)
+def test_bad_input_is_refused_and_the_session_goes_on(
+    latent: np.ndarray, seed: int, match: str, session: LavaSession
+) -> None:
+    with pytest.raises(UserError, match=match):
+        session.plan(latent, Z, seed)
+    assert session.plan(Z, Z, 1)[1].cost_IS.shape == (2, 8)
+
+
+def test_a_network_of_another_size_is_refused_before_anything_starts(net: Path, tmp_path: Path) -> None:
+    wide = PlanParams.of(PLAN.__dict__ | {"latent_dim": 7})
+    with pytest.raises(UserError, match="8 inputs and 6 outputs; a loop over 7 latents"):
+        LavaSession.open(net, wide, timeout_s=30, workdir=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(UserError, match="elites 3 must be a power of two"):
+        PlanParams.of(PLAN.__dict__ | {"elites": 3})
