@@ -123,7 +123,8 @@ def info(
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {
-    "demo": demo, "results": results, "train": train, "plan": plan, "convert": convert, "check": check, "place": place, "bench": bench,
+    "demo": demo, "results": results, "train": train, "plan": plan, "convert": convert, "check": check, "place": place,
+    "bench": bench,
 }  # fmt: skip
 EVENTS: dict[str, Callable[..., Any]] = {"info": info}
 
