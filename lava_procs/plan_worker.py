@@ -47,8 +47,7 @@ def main(job_path: str) -> int:
     except Exception:
         traceback.print_exc()
         end_all()  # Lava's stop() would wait for processes that no longer answer
-    process.stop()
-    return 0
+    end_all(0)  # stop() takes longer than anybody waits, and nobody may be there any more
 
 
 if __name__ == "__main__":

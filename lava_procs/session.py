@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -115,7 +117,8 @@ class LavaSession:
             raise UserError(f"plan: seed {seed} must be a 24-bit number")
         began = time.monotonic()
         self.words[:] = np.concatenate([[seed, int(fresh)], latent_int, goal_int])
-        self.line.sendall(PLAN)
+        with suppress(OSError):  # the child is gone: reading says so, too
+            self.line.sendall(PLAN)
         self._expect(DONE, f"plan {self.plans + 1}")
         self.plans += 1
         if int(self.files["done"][0]) != self.plans:
@@ -133,17 +136,21 @@ class LavaSession:
         )  # fmt: skip
 
     def _expect(self, answer: bytes, what: str) -> None:
-        """Wait for one byte, or end the child and say why."""
-        self.line.settimeout(self.timeout_s)
+        """Wait for one byte, or end the child and say why. Lava's processes inherit the socket, so that a killed worker does
+        not end the stream: it is watched, too."""
+        until = time.monotonic() + self.timeout_s
+        while not select.select([self.line], [], [], child.POLL_S)[0] and not child.ended(self.worker.pid):
+            if time.monotonic() > until:
+                self.close()
+                raise LavaError(
+                    f"Lava session: no answer to {what} within {self.timeout_s:g} s\n{child.tail(self.log)}"
+                )
+        self.line.setblocking(False)
         try:
             got = self.line.recv(1)
-        except TimeoutError:
-            self.close()
-            raise LavaError(
-                f"Lava session: no answer to {what} within {self.timeout_s:g} s\n{child.tail(self.log)}"
-            ) from None
         except OSError:
             got = b""
+        self.line.setblocking(True)
         if got != answer:
             code = self.close()
             said = child.tail(self.log)

@@ -98,12 +98,12 @@ def guard(actors: list[Any], parent: int | None) -> Iterator[None]:
         done.close()
 
 
-def end_all() -> NoReturn:
+def end_all(code: int = 1) -> NoReturn:
     """End Lava's processes and this one; multiprocessing's resource tracker then frees their shared memory."""
     sys.stderr.flush()
     for child in active_children():
         child.terminate()
-    os._exit(1)
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,6 @@ from spec.errors import UserError
 from spec.ledger import Ledger
 from worldmodel.predictor import Predictor
 
-
 LARGEST = 100_000  # of any setting that multiplies the work
 
 
