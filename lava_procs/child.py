@@ -10,11 +10,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 POLL_S = 0.02
 GRACE_S = 2.0  # between SIGTERM and SIGKILL: time to remove shared memory
 LOG_LINES = 12
+SEGMENT = "/dev/shm/psm_"
 
 
 class LavaError(RuntimeError):
@@ -44,8 +46,18 @@ def ended(pid: int) -> bool:
     return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
-def end(worker: subprocess.Popen[bytes]) -> int:
-    """End all processes of the child's group, politely first; its exit code, when none is alive."""
+def end(worker: subprocess.Popen[bytes], segments: Iterable[str] = ()) -> int:
+    """End all processes of the child's group, politely first; its exit code, when none is alive. Shared memory that they
+    held, or that `segments` names, is gone then: whoever was killed cannot have removed it."""
+    held = {*segments, *shared_segments(worker.pid)}
+    try:
+        return _end(worker)
+    finally:
+        for path in held:
+            Path(path).unlink(missing_ok=True)
+
+
+def _end(worker: subprocess.Popen[bytes]) -> int:
     for number in (signal.SIGTERM, signal.SIGKILL):
         until = time.monotonic() + GRACE_S
         while group_members(worker.pid):
@@ -57,6 +69,18 @@ def end(worker: subprocess.Popen[bytes]) -> int:
                 break
             time.sleep(POLL_S)
     return worker.wait()
+
+
+def shared_segments(group: int) -> set[str]:
+    """Files of Python's shared memory that a process group has mapped."""
+    found = set()
+    for pid in group_members(group):
+        try:
+            maps = Path(f"/proc/{pid}/maps").read_text()
+        except OSError:
+            continue
+        found |= {line.split()[-1] for line in maps.splitlines() if SEGMENT in line and not line.endswith("(deleted)")}
+    return found
 
 
 def group_members(group: int) -> list[int]:

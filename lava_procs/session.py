@@ -60,6 +60,7 @@ class LavaSession:
         self.worker, self.line, self.params, self.log, self.timeout_s = worker, line, plan, log, timeout_s
         self.words = np.load(paths["in"], mmap_mode="r+")
         self.files = {name: np.load(path, mmap_mode="r") for name, path in paths.items() if name != "in"}
+        self.segments: set[str] = set()
         self.plans = 0
         self.closed = False
 
@@ -97,6 +98,7 @@ class LavaSession:
         theirs.close()
         session = cls(worker, ours, plan, paths, log, timeout_s)
         session._expect(READY, "start")
+        session.segments = child.shared_segments(worker.pid)
         return session
 
     def plan(
@@ -166,7 +168,7 @@ class LavaSession:
             until = time.monotonic() + child.GRACE_S
             while not child.ended(self.worker.pid) and time.monotonic() < until:
                 time.sleep(child.POLL_S)
-            self.code = child.end(self.worker)
+            self.code = child.end(self.worker, self.segments)
         return self.code
 
     def __enter__(self) -> Self:

@@ -6,7 +6,7 @@ artifact, the passes .npz and the trace .npz to write, a directory for scratch f
 process id of whoever waits (null: nobody). Exit code 2: bad input, the last line of stderr says what.
 
 When one of Lava's processes dies the others wait for ever, and when the parent dies nobody is left to stop them. A
-guard thread watches for both and ends all of them.
+guard thread watches for both, and for Python's own helpers that look after shared memory, and ends all of them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import Pipe, active_children
+from multiprocessing import Pipe, active_children, resource_tracker
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, NoReturn
@@ -73,18 +73,25 @@ def _run(chain: Chain, passes: int, progress: Path, *, parent: int | None) -> No
 
 @contextmanager
 def guard(actors: list[Any], parent: int | None) -> Iterator[None]:
-    """End the process group when a Lava process ends before the block does, or when the parent is gone."""
+    """End the process group when any process of it ends before the block does, or when the parent is gone."""
     done, finish = Pipe(duplex=False)
-    by_sentinel = {actor.sentinel: actor for actor in actors}
+    by_sentinel: dict[Any, Any] = {actor.sentinel: actor for actor in actors}
+    helpers: dict[Any, str] = {
+        child.sentinel: child.name for child in active_children() if child.sentinel not in by_sentinel
+    }
+    tracker = os.pidfd_open(resource_tracker._resource_tracker._pid)  # type: ignore[attr-defined]  # no child object
+    helpers[tracker] = "resource tracker"
 
     def watch() -> None:
         while True:
-            ready = wait([done, *by_sentinel], timeout=PARENT_POLL_S)
+            ready = wait([done, *by_sentinel, *helpers], timeout=PARENT_POLL_S)
             if done in ready:
                 return
             for sentinel in ready:
-                failure = by_sentinel[sentinel].exception
-                print(failure[1] if failure else "", "a Lava process ended early", file=sys.stderr, flush=True)
+                actor = by_sentinel.get(sentinel)
+                failure = actor.exception if actor else None
+                what = helpers.get(sentinel, "a Lava process")
+                print(failure[1] if failure else "", what, "ended early", file=sys.stderr, flush=True)
             if ready or (parent is not None and os.getppid() != parent):
                 end_all()
 
@@ -96,6 +103,7 @@ def guard(actors: list[Any], parent: int | None) -> Iterator[None]:
         finish.close()
         thread.join()
         done.close()
+        os.close(tracker)
 
 
 def end_all(code: int = 1) -> NoReturn:

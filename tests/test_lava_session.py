@@ -62,16 +62,26 @@ def test_it_stays_up_and_closes(session: LavaSession) -> None:
         session.plan(Z, Z, 1)
 
 
-@pytest.mark.parametrize("victim", ["the worker", "a Lava process"])
+def victim_of(group: int, victim: str) -> int:
+    members = sorted(group_members(group))
+    trackers = [pid for pid in members if b"resource_tracker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    others = [pid for pid in members if pid not in (group, *trackers)]
+    return {"the worker": group, "Python's tracker": trackers[0], "shared memory": others[0],
+            "a Lava process": others[-1], "the group": -group}[victim]  # fmt: skip
+
+
+@pytest.mark.parametrize("victim", ["the worker", "a Lava process", "Python's tracker", "shared memory", "the group"])
 def test_kill_9(victim: str, session: LavaSession) -> None:
     group = session.worker.pid
     session.plan(Z, Z, 1)
-    os.kill(group if victim == "the worker" else max(group_members(group)), signal.SIGKILL)
+    assert session.segments and all(Path(path).exists() for path in session.segments)
+    os.kill(victim_of(group, victim), signal.SIGKILL)
     began = time.monotonic()
     with pytest.raises(LavaError, match="Lava session: (killed by signal 9|exit code 1)"):
         for _ in range(1000):
             session.plan(Z, Z, 1)
     assert time.monotonic() - began < 30 and gone(group)
+    assert not any(Path(path).exists() for path in session.segments)
 
 
 def test_a_child_that_hangs_is_ended_at_the_timeout(session: LavaSession) -> None:
