@@ -82,7 +82,7 @@ def closed_loop(planner: LavaPlanner) -> Row:
     episodes = world.sample(EPISODES, np.random.default_rng(EPISODE_SEED))
     latent_of = ImageLatent(world, bundle.model.encoder)
     through = [
-        run_episodes(world, latent_of, one, episodes, seed=0, block=1).actions_NTA  # type: ignore[arg-type]
+        run_episodes(world, latent_of, one, episodes, seed=0, block=1).actions_NTA
         for one in (planner, planner.reference)
     ]
     different = int((through[0] != through[1]).any(-1).sum())

@@ -24,7 +24,10 @@ from worldmodel.predictor import ResidualPredictor
 NARROW_WIDTHS = (64, 96, 128)
 NARROW_ARMS = tuple(f"narrow-{width}" for width in NARROW_WIDTHS)
 # The same narrow networks as sigma-delta: what spikes save must be asked of the cheapest network, too.
-DELTA_ARMS = ("delta", *(f"delta-{width}" for width in NARROW_WIDTHS))
+NARROW_DELTA_ARMS = tuple(f"delta-{width}" for width in NARROW_WIDTHS)
+# The full one under other planners: CEM in integers, and its control, floating CEM with the same estimate of the spread.
+PLANNER_ARMS = ("integer", "delta-mad")
+DELTA_ARMS = ("delta", *NARROW_DELTA_ARMS, *PLANNER_ARMS)
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,10 @@ class Bundle:
         return found
 
     def delta(self, arm: str) -> Artifact:
-        """`arm`: delta, or delta-W for the narrow network of width W."""
-        return self.artifact if arm == "delta" else artifact_file.load(self.stem.with_suffix(f".{arm}.safetensors"))
+        """`arm`: delta-W for the narrow network of width W, otherwise the full one."""
+        if arm not in NARROW_DELTA_ARMS:
+            return self.artifact
+        return artifact_file.load(self.stem.with_suffix(f".{arm}.safetensors"))
 
     @cached_property
     def lif(self) -> LIFNetwork:
@@ -77,8 +82,10 @@ class Bundle:
     def digest(self, arm: str) -> str:
         """Of the files that an arm reads: a cached result is void when one of them changes."""
         files = [self.model_path]
-        files += [self.artifact_path] if arm == "delta" else []
-        files += [self.stem.with_suffix(f".{arm}.safetensors")] if arm in ("lif", *NARROW_ARMS, *DELTA_ARMS[1:]) else []
+        if arm in ("delta", "lava", *PLANNER_ARMS):
+            files.append(self.artifact_path)
+        elif arm in ("lif", *NARROW_ARMS, *NARROW_DELTA_ARMS):
+            files.append(self.stem.with_suffix(f".{arm}.safetensors"))
         sha = hashlib.sha256()
         for path in files:
             if not path.is_file():

@@ -1,4 +1,4 @@
-"""The command line: `spikeplan demo | results | train | plan | convert | check | bench`, and `spikeplan events info`.
+"""The command line: `spikeplan demo | results | train | plan | planners | convert | check | place | bench`, and `spikeplan events info`.
 
 Bad input ends in one line (what, where, remedy) on stderr and exit code 2.
 """
@@ -77,6 +77,14 @@ def plan(
     )  # fmt: skip
 
 
+def planners(out: str = "results/planners", episodes: int = 300, seeds: int = 3) -> None:
+    """The spiking network under floating-point CEM, the same with the integer planner's spread, and CEM in integers: paired
+    episodes of both tasks. Resumes."""
+    from experiments.planners_command import planners_command
+
+    planners_command(out, episodes=episodes, seeds=seeds, console=Console())
+
+
 def convert(checkpoint: tyro.conf.Positional[str], out: str, threshold: float = 0.1, bits: int = 8) -> None:
     """Convert a checkpoint's predictor to a sigma-delta artifact (no fine-tuning). Thresholds in standard deviations of
     each layer. Prints the layer report."""
@@ -123,8 +131,8 @@ def info(
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {
-    "demo": demo, "results": results, "train": train, "plan": plan, "convert": convert, "check": check, "place": place,
-    "bench": bench,
+    "demo": demo, "results": results, "train": train, "plan": plan, "planners": planners, "convert": convert, "check": check,
+    "place": place, "bench": bench,
 }  # fmt: skip
 EVENTS: dict[str, Callable[..., Any]] = {"info": info}
 

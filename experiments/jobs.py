@@ -21,6 +21,7 @@ from conversion import Calibration
 from experiments.bundle import DELTA_ARMS, NARROW_ARMS, Bundle, load_bundle
 from experiments.record import RECORD_SEED, record_plans
 from snn.delta_predictor import DeltaPredictor
+from snn.integer_cem import IntegerCEM
 from snn.lif import LIFPredictor
 from spec.artifact import Artifact
 from spec.errors import UserError
@@ -30,10 +31,21 @@ from worldmodel.int8 import Int8Predictor
 from worldmodel.planner import CEMConfig, CEMPlanner
 from worldmodel.predictor import DensePredictor, Predictor, TrueStatePredictor
 from worldmodel.tasks import make_world
+from worldmodel.tasks.world import World
 
 ARMS = ("random", "oracle", "dense", "int8", "delta", "lif", "lava")
 KEY_LENGTH = 24
-COST = {"dense": 1.0, "int8": 1.05, "zero-skip": 1.1, "delta": 1.6, "lif": 5.8, "random": 0.0, "oracle": 0.1}
+COST = {
+    "dense": 1.0,
+    "int8": 1.05,
+    "zero-skip": 1.1,
+    "delta": 1.6,
+    "delta-mad": 1.6,
+    "integer": 1.8,
+    "lif": 5.8,
+    "random": 0.0,
+    "oracle": 0.1,
+}
 EPISODE_SEED = 1_000_000  # reported episodes; validation uses worldmodel.train.VALIDATION_SEED
 
 
@@ -126,6 +138,16 @@ def make_ledger(job: Job, predictor: Predictor) -> Ledger:
     )  # fmt: skip
 
 
+def make_planner(job: Job, predictor: Predictor, world: World, ledger: Ledger | None) -> CEMPlanner | IntegerCEM:
+    settings: dict[str, Any] = {
+        "action_dim": world.action_dim, "action_limit": world.action_limit, "axis": job.axis, "ledger": ledger,
+    }  # fmt: skip
+    if job.arm == "integer":
+        assert isinstance(predictor, DeltaPredictor)
+        return IntegerCEM(predictor, job.planner, **settings)
+    return CEMPlanner(predictor, job.planner, spread="mad" if job.arm == "delta-mad" else "std", **settings)
+
+
 def run_job(job: Job, progress: Progress | None = None) -> dict[str, Any]:
     """Plan the shard's episodes; success, distances and operation counts."""
     world = make_world(job.task)
@@ -139,10 +161,7 @@ def run_job(job: Job, progress: Progress | None = None) -> dict[str, Any]:
     else:
         predictor = make_predictor(job)
         ledger = make_ledger(job, predictor)
-        planner = CEMPlanner(
-            predictor, job.planner, action_dim=world.action_dim, action_limit=world.action_limit, axis=job.axis,
-            ledger=None if job.arm == "oracle" else ledger,
-        )  # fmt: skip
+        planner = make_planner(job, predictor, world, None if job.arm == "oracle" else ledger)
         latent_of = (
             TrueLatent()
             if job.arm == "oracle"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from experiments.bundle import DELTA_ARMS, NARROW_ARMS, load_bundle
+from experiments.bundle import NARROW_ARMS, NARROW_DELTA_ARMS, load_bundle
 from experiments.jobs import Job
 from spec.errors import UserError
 from spec.ledger import AXES
@@ -112,7 +112,7 @@ def jobs_of(task: str, size: Size) -> list[Job]:
         for arm in NARROW_ARMS:
             for planner in [full, *spiking_front(full)]:
                 add(arm, "front", planner, episodes=n)
-        for arm in DELTA_ARMS[1:]:
+        for arm in NARROW_DELTA_ARMS:
             on, narrow_factor = chosen_of(task, arm)
             for planner in [full, *spiking_front(full)]:
                 add(arm, "front", planner, episodes=n, axis=on, threshold=narrow_factor)
@@ -139,7 +139,7 @@ def jobs_of(task: str, size: Size) -> list[Job]:
             add("int8", "front", planner, episodes=n)
         for arm in NARROW_ARMS:
             add(arm, "front", full, episodes=n)
-        for arm in DELTA_ARMS[1:]:
+        for arm in NARROW_DELTA_ARMS:
             on, narrow_factor = chosen_of(task, arm)
             add(arm, "front", full, episodes=n, axis=on, threshold=narrow_factor)
         add("delta", "front", full.at(samples=16, iterations=2), episodes=n, axis=axis, threshold=factor)

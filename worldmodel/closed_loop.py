@@ -7,7 +7,7 @@ episodes are split into blocks. Blocks keep a block's activations inside the cac
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -15,12 +15,33 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spec.errors import UserError
-from spec.ledger import LayerCounts
+from spec.ledger import LayerCounts, Ledger
 from worldmodel.encoder import Encoder
-from worldmodel.planner import CEMPlanner, PlanTrace
+from worldmodel.planner import CEMConfig
 from worldmodel.tasks.world import Array, Episodes, World
 
 Progress = Callable[[int], None]
+
+
+class Predicting(Protocol):
+    @property
+    def spiking(self) -> bool: ...
+
+
+class Planner(Protocol):
+    """`noise` of `episodes` plans, a row each; `plan` returns the action (B, A), the mean that `shift` makes the next warm
+    start of, and a trace. CEMPlanner here, IntegerCEM in snn, LavaPlanner in experiments."""
+
+    config: CEMConfig
+    ledger: Ledger | None
+
+    @property
+    def predictor(self) -> Predicting: ...
+    def noise(self, episodes: int, generator: torch.Generator) -> Tensor: ...
+    def shift(self, mean_BVA: Tensor) -> Tensor: ...
+    def plan(
+        self, latent_BD: Tensor, goal_BD: Tensor, noise: Tensor, warm: Tensor | None = None, /, *, record: bool = False
+    ) -> tuple[Tensor, Tensor, Any]: ...
 
 
 class Outcome(NamedTuple):
@@ -60,7 +81,7 @@ def step_generator(seed: int, step: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(np.random.SeedSequence([seed, step]).generate_state(1)[0]))
 
 
-def block_of(planner: CEMPlanner) -> int:
+def block_of(planner: Planner) -> int:
     """Episodes planned in one call: as many rows as run fastest when every core is busy (measured; a spiking network
     keeps several arrays a layer, so its best block is smaller)."""
     rows = 512 if planner.predictor.spiking else 1024
@@ -70,14 +91,14 @@ def block_of(planner: CEMPlanner) -> int:
 def run_episodes(
     world: World,
     latent_of: ImageLatent | TrueLatent,
-    planner: CEMPlanner,
+    planner: Planner,
     episodes: Episodes,
     *,
     seed: int,
     block: int | None = None,
     noise_rows: tuple[int, int] | None = None,
     progress: Progress | None = None,
-    record: Callable[[int, slice, Tensor, Tensor, PlanTrace], None] | None = None,
+    record: Callable[[int, slice, Tensor, Tensor, Any], None] | None = None,
 ) -> Outcome:
     """`record(step, episodes, latent, goal, trace)` sees every plan (with candidates and latents) when given.
     `noise_rows` = (first row, total rows) when these episodes are a shard of a larger set."""
