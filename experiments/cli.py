@@ -1,4 +1,4 @@
-"""The command line: `spikeplan demo | results | train | plan | planners | convert | check | place | bench`, and `spikeplan events info`.
+"""The command line: `spikeplan demo | results | train | plan | planners | convert | check | place | bench | events`.
 
 Bad input ends in one line (what, where, remedy) on stderr and exit code 2.
 """
@@ -66,7 +66,7 @@ def plan(
     artifact: str | None = None,
 ) -> None:
     """Run one arm alone; summary.json has the same fields as the main job's. `--axis` and `--threshold` (a factor on the
-    learned thresholds) default to what validation chose. `--arm lava` replays one recorded episode and plans none."""
+    learned thresholds) default to what validation chose. `--arm lava` closes the loop through Lava, episode by episode."""
     from experiments.plan_command import plan_command
 
     budget = {"samples": samples, "iterations": iterations, "elites": elites, "horizon": horizon, "chunk": chunk}

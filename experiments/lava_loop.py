@@ -21,6 +21,7 @@ from snn.integer_cem import IntegerCEM, Registers
 from spec import artifact as artifact_file
 from spec.artifact import Artifact
 from spec.errors import UserError
+from spec.ledger import Ledger
 from worldmodel.planner import CEMConfig
 
 
@@ -36,8 +37,9 @@ class LavaPlanner:
         self, artifact: Artifact, config: CEMConfig, *, action_dim: int, action_limit: float, axis: str, workdir: Path,
         timeout_s: float,
     ) -> None:  # fmt: skip
-        self.predictor = DeltaPredictor(artifact)
-        self.config, self.axis, self.ledger = config, axis, None
+        self.artifact, self.predictor = artifact, DeltaPredictor(artifact)
+        self.config, self.axis = config, axis
+        self.ledger: Ledger | None = None  # the reference counts; it computes the same
         self.action_dim, self.action_limit = action_dim, action_limit
         self.reference = IntegerCEM(self.predictor, config, action_dim=action_dim, action_limit=action_limit, axis=axis)
         params = plan_params(self.reference.registers, latent_dim=self.predictor.latent_dim, action_dim=action_dim)

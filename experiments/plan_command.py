@@ -10,19 +10,20 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from experiments.bundle import DELTA_ARMS, NARROW_ARMS, load_bundle
+from experiments.bundle import DELTA_ARMS, NARROW_ARMS, PLANNER_ARMS, load_bundle
 from experiments.collect import arm_row, group
 from experiments.jobs import ARMS, EPISODE_SEED, Job, one_thread
+from experiments.lava_episodes import lava_episodes
 from experiments.output import check_seed, open_output, versions, write_json
 from experiments.plan_of import LARGEST_FACTOR, chosen_of, shards
-from experiments.pool import remove_parts, run_jobs
+from experiments.pool import progress_bar, remove_parts, run_jobs
 from experiments.summary import arm_summary
-from experiments.task_checks import lava_rows
 from spec.errors import UserError
 from spec.ledger import AXES
 from worldmodel.planner import LARGEST
 from worldmodel.tasks import make_world
 
+SIGMA_DELTA = (*DELTA_ARMS, "lava")
 PLANNED = (*ARMS, "zero-skip", *NARROW_ARMS, *DELTA_ARMS[1:])
 
 
@@ -35,24 +36,27 @@ def plan_command(
     planner = bundle.model.planner.at(**budget)
     check_seed(seed)
     # Reads the files: a foreign one is refused before anything is written.
-    chosen = chosen_of(task, arm, checkpoint=checkpoint, artifact=artifact) if arm in DELTA_ARMS else ("none", 1.0)
+    chosen = chosen_of(task, arm, checkpoint=checkpoint, artifact=artifact) if arm in SIGMA_DELTA else ("none", 1.0)
     if arm not in ("random", "oracle"):
-        bundle.digest("delta" if arm == "lava" else arm)
+        bundle.digest(arm)
     folder = open_output(Path(out), command="plan")
     one_thread()
     began = time.monotonic()
+    if axis not in (None, chosen[0]) and threshold is None:
+        console.print(
+            f"thresholds x {chosen[1]:g} were chosen for axis {chosen[0]}; axis {axis} needs finer ones (--threshold)"
+        )
+    axis, threshold = axis or chosen[0], chosen[1] if threshold is None else threshold
     if arm == "lava":
-        rows = lava_rows(task, folder, checkpoint=checkpoint, artifact_path=artifact, seed=EPISODE_SEED + seed)
+        with progress_bar(console) as bar:
+            ticks = bar.add_task("planning in Lava", total=episodes * make_world(task).max_steps)
+            rows = [lava_episodes(bundle, planner, axis=axis, threshold=threshold, episodes=episodes, seed=seed,
+                                  folder=folder / "lava", progress=lambda n: bar.advance(ticks, n))]  # fmt: skip
     else:
-        if axis not in (None, chosen[0]) and threshold is None:
-            console.print(
-                f"thresholds x {chosen[1]:g} were chosen for axis {chosen[0]}; axis {axis} needs finer ones (--threshold)"
-            )
-        axis, threshold = axis or chosen[0], chosen[1] if threshold is None else threshold
         jobs = [
             Job(
                 task=task, arm=arm, role="headline", planner=planner, episodes=episodes, first=first, count=count, seed=seed,
-                axis=axis, threshold=threshold if arm in DELTA_ARMS else None,
+                axis=axis, threshold=threshold if arm in SIGMA_DELTA else None,
                 checkpoint=checkpoint, artifact=artifact,
             )
             for first, count in shards(episodes, 25)
@@ -63,7 +67,7 @@ def plan_command(
     summary = {"episodes": episodes, "seeds": 1, "seconds": round(time.monotonic() - began, 1),
                "tasks": {task: {"arms": {arm: found}}}}  # fmt: skip
     asked = {"task": task, "arm": arm, "seed": seed, "episodes": episodes, "axis": axis, "threshold": threshold,
-             "checkpoint": str(bundle.model_path), "files_sha256": bundle.digest("delta" if arm == "lava" else arm),
+             "checkpoint": str(bundle.model_path), "files_sha256": bundle.digest(arm),
              "artifact": artifact, "planner": asdict(planner)}  # fmt: skip
     write_json(folder / "config.json", {"command": "plan", **asked, "episode_seed": EPISODE_SEED, "versions": versions()},
                indent=1)  # fmt: skip
@@ -86,15 +90,13 @@ def _check(
         raise UserError(f"arm {arm!r} is unknown; use one of {', '.join(PLANNED)}")
     if axis is not None and axis not in AXES:
         raise UserError(f"axis {axis!r} is unknown; use one of {', '.join(AXES)}")
-    if axis is not None and arm not in DELTA_ARMS:
+    if axis is not None and arm not in SIGMA_DELTA:
         raise UserError(f"arm {arm!r} has no axes of change; --axis goes with --arm delta")
-    if threshold is not None and (arm not in DELTA_ARMS or not 0 < threshold <= LARGEST_FACTOR):
+    if threshold is not None and (arm not in SIGMA_DELTA or not 0 < threshold <= LARGEST_FACTOR):
         raise UserError(
             f"--threshold {threshold:g} with --arm {arm}: a factor from 0 to {LARGEST_FACTOR:g}, for sigma-delta arms only"
         )
-    if artifact is not None and arm not in ("delta", "lava"):
+    if artifact is not None and arm not in ("delta", "lava", *PLANNER_ARMS):
         raise UserError(f"--artifact {artifact} with --arm {arm}: an artifact is planned with by --arm delta or lava")
-    if arm == "lava" and budget:
-        raise UserError(f"--arm lava replays plans of the task's own budget; leave out --{', --'.join(budget)}")
     if not 1 <= episodes <= LARGEST:
         raise UserError(f"--episodes {episodes} must be at least 1 and at most {LARGEST}")

@@ -49,6 +49,9 @@ def arm_summary(rows: list[Row], task: str, arm: str) -> Row:
               "macs_per_action", "synops_per_action", "neuron_updates_per_action", "synop_equivalents_per_action",
               "synop_share", "values_compared", "values_different")  # fmt: skip
     found: Row = dict.fromkeys(fields)
+    closed = _of(rows, "lava_loop", task)
+    if arm == "lava" and closed:
+        return found | {key: value for key, value in closed[0].items() if key not in ("kind", "task")}
     if arm == "lava":
         replays = _of(rows, "lava", task)
         if replays:

@@ -28,8 +28,9 @@ EXACT = 2**53
 
 
 class FusedNetwork:
-    """`fixed`: integers, bit-exact with the chain; otherwise the floating-point form. `messages` counts what each layer
-    sent in the last pass, `saturated` all neurons that ever hit their width."""
+    """`fixed`: integers, bit-exact with the chain; otherwise the floating-point form. State: ref of every layer but the last,
+    sigma of every layer but the first, (S, n) each. `sent` holds the last pass's messages of every layer but the last,
+    `saturated` how many neurons of each layer hit their width since the reset."""
 
     def __init__(self, artifact: Artifact, *, samples: int, axis: str, fixed: bool) -> None:
         if axis not in AXES:
@@ -45,8 +46,8 @@ class FusedNetwork:
                 raise UserError(f"layer '{layer.name}': sums up to {reach} are not exact in float64; split the layer")
             self.weight.append(np.ascontiguousarray(shifted.T))
         self.dtype: Any = np.int64 if fixed else np.float64
-        self.messages = np.zeros(len(self.layers), np.int64)
-        self.saturated = 0
+        self.sent: list[NDArray[Any]] = []
+        self.saturated = np.zeros(len(self.layers), np.int64)
         self.reset()
 
     def reset(self) -> None:
@@ -58,21 +59,21 @@ class FusedNetwork:
         if not self.keep:
             self.reset()
         send = send_fixed if self.fixed else send_float
-        s, self.ref[0] = send(x_SI, self.ref[0], self.layers[0])
-        self.messages[0] = np.count_nonzero(s)
-        for i, (layer, weight) in enumerate(zip(self.layers[1:], self.weight, strict=True)):
-            self.sigma[i] = self._integrate(self.sigma[i] + (s.astype(np.float64) @ weight).astype(self.dtype), layer)
-            target = layer.activate(self.sigma[i])
-            if i == len(self.weight) - 1:
-                self.messages[i + 1] = target.size
-                return trunc_shift(target, layer.shift) if self.fixed else target / 2.0**layer.shift
-            s, self.ref[i + 1] = send(target, self.ref[i + 1], layer)
-            self.messages[i + 1] = np.count_nonzero(s)
-        raise AssertionError("a chain ends in its output layer")
+        self.sent = []
+        target: NDArray[Any] = x_SI
+        for i, (layer, weight) in enumerate(zip(self.layers[:-1], self.weight, strict=True)):
+            s, self.ref[i] = send(target, self.ref[i], layer)
+            self.sent.append(s)
+            receiver = self.layers[i + 1]
+            reached = self.sigma[i] + (s.astype(np.float64) @ weight).astype(self.dtype)
+            if self.fixed:
+                reached, clipped = saturate(reached, receiver.state_bits)
+                self.saturated[i + 1] += clipped
+            self.sigma[i] = reached
+            target = receiver.activate(reached)
+        out = self.layers[-1]
+        return trunc_shift(target, out.shift) if self.fixed else target / 2.0**out.shift
 
-    def _integrate(self, reached: NDArray[Any], layer: NeuronParams) -> NDArray[Any]:
-        if not self.fixed:
-            return reached
-        kept, clipped = saturate(reached, layer.state_bits)
-        self.saturated += clipped
-        return kept
+    def messages(self) -> NDArray[np.int64]:
+        """How many each layer sent in the last pass; the output layer sends its values."""
+        return np.array([*(np.count_nonzero(s) for s in self.sent), self.samples * self.layers[-1].n])

@@ -47,19 +47,19 @@ class PredictorModel(LoopModel):
         self.network = FusedNetwork(
             proc_params["artifact"], samples=self.plan.samples, axis=proc_params["axis"], fixed=self.fixed
         )
-        self.sent = np.zeros_like(self.network.messages)
+        self.sent = np.zeros(len(self.network.layers), np.int64)
 
     def run_spk(self) -> None:
         if self.selecting:
-            self.counts_out.send(np.array([*self.sent, self.network.saturated]))
+            self.counts_out.send(np.array([*self.sent, self.network.saturated.sum()]))
             return
         if self.phase.step == 0:
             self.network.reset()
-            self.network.saturated = 0
+            self.network.saturated[:] = 0
             self.sent[:] = 0
         x = np.concatenate([self.z_in.recv(), self.action_in.recv()], axis=1)
         self.value_out.send(self.network.run(x))
-        self.sent += self.network.messages
+        self.sent += self.network.messages()
 
 
 @implements(proc=Predictor, protocol=LoihiProtocol)

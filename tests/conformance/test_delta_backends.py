@@ -19,6 +19,7 @@ import torch
 from conversion import Calibration, SigmaDelta, convert
 from lava_procs import Passes, Trace, compare, replay
 from lava_procs.control import KEEP, RESET
+from lava_procs.fused import FusedNetwork
 from snn.delta import DeltaNetwork, DeltaState
 from spec.artifact import Artifact, Edge, Layer, save
 
@@ -57,7 +58,45 @@ def lava_chain(artifact: Artifact, passes: Passes, folder: Path) -> Trace:
     return replay(path, passes, timeout_s=TIMEOUT_S, workdir=folder / "run")
 
 
-BACKENDS: dict[str, Callable[[Artifact, Passes, Path], Trace]] = {"torch": torch_reference, "lava": lava_chain}
+def lava_fused(artifact: Artifact, passes: Passes, folder: Path) -> Trace:
+    """The arithmetic of the loop's predictor: alone, and as row 1 of a batch whose other rows see other inputs."""
+    alone, batch = (FusedNetwork(artifact, samples=n, axis="rollout", fixed=True) for n in (1, 3))
+    slots = {id(network): [(network.ref[:], network.sigma[:])] * (1 + passes.contexts) for network in (alone, batch)}
+    roles: list[list[list[Any]]] = [[], [], []]
+    values = []
+
+    def one(network: FusedNetwork, x: Any, load: int, store: int) -> Any:
+        kept = slots[id(network)]  # the last slot stays zero
+        if load != KEEP:
+            ref, sigma = kept[-1 if load == RESET else load]
+            network.ref, network.sigma = ref[:], sigma[:]
+        value = network.run(x)
+        if store != KEEP:
+            kept[store] = (network.ref[:], network.sigma[:])
+        return value
+
+    for x, load, store in zip(passes.x, passes.load.tolist(), passes.save.tolist(), strict=True):
+        values.append(one(alone, x[None], load, store)[0])
+        assert (one(batch, np.stack([-x, x, x[::-1]]), load, store)[1] == values[-1]).all()
+        for rows, ours, theirs in zip(
+            roles, (alone.sent, alone.sigma, alone.ref), (batch.sent, batch.sigma, batch.ref), strict=True
+        ):
+            rows.append([array[0] for array in ours])
+            assert all((a[0] == b[1]).all() for a, b in zip(ours, theirs, strict=True))
+    names = [layer.name for layer in artifact.layers]
+    messages, sigma, ref = (
+        {name: np.array([row[i] for row in rows]) for i, name in enumerate(of)}
+        for rows, of in zip(roles, (names[:-1], names[1:], names[:-1]), strict=True)
+    )
+    saturated = dict(zip(names, alone.saturated.tolist(), strict=True))
+    return Trace(messages=messages, sigma=sigma, ref=ref, value=np.array(values), saturated=saturated)
+
+
+BACKENDS: dict[str, Callable[[Artifact, Passes, Path], Trace]] = {
+    "torch": torch_reference,
+    "lava": lava_chain,
+    "fused": lava_fused,
+}
 
 
 def plain_trace(plain_pass: Callable[..., Any], artifact: Artifact, passes: Passes) -> tuple[Trace, int]:
