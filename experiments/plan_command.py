@@ -18,6 +18,9 @@ from experiments.output import check_seed, open_output, versions, write_json
 from experiments.plan_of import LARGEST_FACTOR, chosen_of, shards
 from experiments.pool import progress_bar, remove_parts, run_jobs
 from experiments.summary import arm_summary
+from lava_procs.fused import check_axis
+from snn.delta_predictor import DeltaPredictor
+from snn.integer_cem import registers
 from spec.errors import UserError
 from spec.ledger import AXES
 from worldmodel.planner import LARGEST
@@ -39,6 +42,14 @@ def plan_command(
     chosen = chosen_of(task, arm, checkpoint=checkpoint, artifact=artifact) if arm in SIGMA_DELTA else ("none", 1.0)
     if arm not in ("random", "oracle"):
         bundle.digest(arm)
+    if arm in ("integer", "lava"):
+        registers(
+            planner,
+            action_limit=make_world(task).action_limit,
+            action_scale=DeltaPredictor(bundle.artifact).action_scale,
+        )
+    if arm == "lava":
+        check_axis(axis or chosen[0])
     folder = open_output(Path(out), command="plan")
     one_thread()
     began = time.monotonic()

@@ -27,14 +27,26 @@ AXES = ("none", "rollout")
 EXACT = 2**53
 
 
+def check_axis(axis: str) -> None:
+    if axis not in AXES:
+        raise UserError(f"axis {axis!r} does not run in the Lava loop; use one of {', '.join(AXES)}")
+
+
+def clipped_messages(s: NDArray[Any], owed: NDArray[Any], layer: NeuronParams) -> int:
+    """How many messages of the widest value left more than a rounding owed."""
+    top = limit(layer.message_bits)
+    if s.max() < top and s.min() > -top:
+        return 0
+    return int(np.count_nonzero((np.abs(s) == top) & (np.abs(owed) >= 1 << layer.shift)))
+
+
 class FusedNetwork:
     """`fixed`: integers, bit-exact with the chain; otherwise the floating-point form. State: ref of every layer but the last,
     sigma of every layer but the first, (S, n) each. `sent` holds the last pass's messages of every layer but the last,
-    `saturated` how many neurons of each layer hit their width since the reset."""
+    `saturated` how many neurons of each layer hit their width since `count_anew`, `clipped` how many messages theirs."""
 
     def __init__(self, artifact: Artifact, *, samples: int, axis: str, fixed: bool) -> None:
-        if axis not in AXES:
-            raise UserError(f"axis {axis!r} does not run in the fused predictor; use one of {', '.join(AXES)}")
+        check_axis(axis)
         self.layers = [NeuronParams.of(layer) for layer in artifact.layers]
         self.samples, self.keep, self.fixed = samples, axis == "rollout", fixed
         self.weight: list[NDArray[np.float64]] = []
@@ -47,8 +59,12 @@ class FusedNetwork:
             self.weight.append(np.ascontiguousarray(shifted.T))
         self.dtype: Any = np.int64 if fixed else np.float64
         self.sent: list[NDArray[Any]] = []
-        self.saturated = np.zeros(len(self.layers), np.int64)
+        self.count_anew()
         self.reset()
+
+    def count_anew(self) -> None:
+        self.saturated = np.zeros(len(self.layers), np.int64)
+        self.clipped = 0
 
     def reset(self) -> None:
         self.ref = [np.zeros((self.samples, layer.n), self.dtype) for layer in self.layers[:-1]]
@@ -64,11 +80,13 @@ class FusedNetwork:
         for i, (layer, weight) in enumerate(zip(self.layers[:-1], self.weight, strict=True)):
             s, self.ref[i] = send(target, self.ref[i], layer)
             self.sent.append(s)
+            if self.fixed:
+                self.clipped += clipped_messages(s, target - self.ref[i], layer)
             receiver = self.layers[i + 1]
             reached = self.sigma[i] + (s.astype(np.float64) @ weight).astype(self.dtype)
             if self.fixed:
-                reached, clipped = saturate(reached, receiver.state_bits)
-                self.saturated[i + 1] += clipped
+                reached, over = saturate(reached, receiver.state_bits)
+                self.saturated[i + 1] += over
             self.sigma[i] = reached
             target = receiver.activate(reached)
         out = self.layers[-1]

@@ -96,6 +96,8 @@ def build(artifact: Artifact, plan: PlanParams, paths: dict[str, str], *, axis: 
     selection.elite_out.connect([refit.elite_in, out.elite_in])
     refit.fit_out.connect([candidates.fit_in, out.fit_in])
     predictor.counts_out.connect(out.counts_in)
+    for clipping in (latent, distance):  # an InPort adds up what arrives from several senders
+        clipping.saturated_out.connect(out.saturated_in)
     return Loop(
         any_process=candidates, config=Loihi2SimCfg(select_tag=precision),
         compile_config={"pypy_channel_size": CHANNEL_SIZE},

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 
-from lava_procs.planning import PlanParams
+from lava_procs.planning import Arithmetic, PlanParams
 
 
 class Phase(NamedTuple):
@@ -27,6 +27,10 @@ class Phase(NamedTuple):
 
 
 class LoopModel(PyLoihiProcessModel):
+    """`maths`: a model's precision, FIXED or FLOAT; a process whose models differ in it names it in both."""
+
+    maths: Arithmetic
+
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self.plan: PlanParams = proc_params["plan"]

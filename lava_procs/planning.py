@@ -7,7 +7,8 @@
     mu    = trunc(sum u / k);  w = max(w_min, trunc(C sum |u - mu| / 2^8))       refit
     warm  = trunc(R ((chunk - 1) mu[v] + mu[v+1]) / 2^10)
 
-The floating forms round nothing and know no width; their spread is the same mean absolute deviation.
+The floating forms round nothing and know no width; their spread is the same mean absolute deviation. FIXED and FLOAT hold
+the two, so that a process's models differ in nothing but that and the types of their ports.
 Written from the equations and not from snn/integer_cem.py: the two are compared with ==.
 Shapes: S candidates, V variables, A action, D latent. Units: u, mu, L in plan LSB (2^action_shift action LSB); w in
 443/256 plan LSB per standard deviation; z, g, d in latent LSB; J in 2^c latent LSB.
@@ -15,7 +16,7 @@ Shapes: S candidates, V variables, A action, D latent. Units: u, mu, L in plan L
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spec.errors import UserError
-from spec.fixed_point import STATE_BITS, limit, saturate, trunc_shift
+from spec.fixed_point import STATE_BITS, saturate, trunc_shift
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -85,10 +86,11 @@ def advance(z_SD: Ints, value_SD: Ints) -> tuple[Ints, int]:
     return saturate(z_SD + value_SD, STATE_BITS)
 
 
-def add_distance(cost_S: Ints, z_SD: Ints, goal_D: Ints, p: PlanParams) -> Ints:
-    top = limit(STATE_BITS)
-    distance = np.minimum(np.abs(z_SD - goal_D).sum(1), top)
-    return np.minimum(cost_S + (distance >> p.cost_shift), top)
+def add_distance(cost_S: Ints, z_SD: Ints, goal_D: Ints, p: PlanParams) -> tuple[Ints, int]:
+    """New costs, and how often a distance or a cost was clipped."""
+    distance, far = saturate(np.abs(z_SD - goal_D).sum(1), STATE_BITS)
+    cost, more = saturate(cost_S + (distance >> p.cost_shift), STATE_BITS)
+    return cost, far + more
 
 
 def select(cost_S: Ints, k: int) -> NDArray[np.bool_]:
@@ -124,8 +126,12 @@ def propose_float(mean_VA: Floats, spread_VA: Floats, noise_SVA: Ints, p: PlanPa
     return np.clip(mean_VA + spread_VA * noise_SVA / 256.0, -p.limit, p.limit)
 
 
-def add_distance_float(cost_S: Floats, z_SD: Floats, goal_D: Floats, p: PlanParams) -> Floats:
-    return cost_S + np.abs(z_SD - goal_D).sum(1) / 2.0**p.cost_shift
+def advance_float(z_SD: Floats, value_SD: Floats) -> tuple[Floats, int]:
+    return z_SD + value_SD, 0
+
+
+def add_distance_float(cost_S: Floats, z_SD: Floats, goal_D: Floats, p: PlanParams) -> tuple[Floats, int]:
+    return cost_S + np.abs(z_SD - goal_D).sum(1) / 2.0**p.cost_shift, 0
 
 
 def select_float(cost_S: Floats, k: int) -> NDArray[np.bool_]:
@@ -143,3 +149,25 @@ def refit_float(u_SVA: Floats, elite_S: NDArray[np.bool_], p: PlanParams) -> tup
 def warm_float(mean_VA: Floats, p: PlanParams) -> Floats:
     after = np.concatenate([mean_VA[1:], mean_VA[-1:]])
     return ((p.chunk - 1) * mean_VA + after) / p.chunk
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arithmetic:
+    """One precision's form of everything above."""
+
+    dtype: Any
+    propose: Callable[..., NDArray[Any]]
+    warm: Callable[..., NDArray[Any]]
+    advance: Callable[..., tuple[NDArray[Any], int]]
+    add_distance: Callable[..., tuple[NDArray[Any], int]]
+    select: Callable[..., NDArray[np.bool_]]
+    refit: Callable[..., tuple[NDArray[Any], NDArray[Any]]]
+
+
+FIXED = Arithmetic(
+    dtype=np.int64, propose=propose, warm=warm, advance=advance, add_distance=add_distance, select=select, refit=refit
+)
+FLOAT = Arithmetic(
+    dtype=np.float64, propose=propose_float, warm=warm_float, advance=advance_float, add_distance=add_distance_float,
+    select=select_float, refit=refit_float,
+)  # fmt: skip

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from lava_procs import child
 from lava_procs.chain import PRECISIONS
 from lava_procs.child import LavaError
-from lava_procs.fused import AXES
+from lava_procs.fused import check_axis
 from lava_procs.loop import make_files, validate
 from lava_procs.plan_worker import DONE, PLAN, READY
 from lava_procs.planning import PlanParams
@@ -73,8 +73,7 @@ class LavaSession:
         for every plan. `workdir` receives the files that both sides map, and worker.log."""
         if precision not in PRECISIONS:
             raise UserError(f"precision {precision!r} is unknown; use one of {', '.join(PRECISIONS)}")
-        if axis not in AXES:
-            raise UserError(f"axis {axis!r} does not run in the loop; use one of {', '.join(AXES)}")
+        check_axis(axis)
         if timeout_s <= 0:
             raise UserError(f"timeout_s {timeout_s} must be > 0")
         artifact = artifact_format.load(artifact_path)

@@ -46,15 +46,24 @@ TOP = limit(STATE_BITS)
 class Planning(Protocol):
     """What is read of a planner's settings (`worldmodel.planner.CEMConfig` has it)."""
 
-    samples: int
-    iterations: int
-    elites: int
-    horizon: int
-    chunk: int
-    sigma: float
-    sigma_floor: float
-    energy: str
-    reduce: str
+    @property
+    def samples(self) -> int: ...
+    @property
+    def iterations(self) -> int: ...
+    @property
+    def elites(self) -> int: ...
+    @property
+    def horizon(self) -> int: ...
+    @property
+    def chunk(self) -> int: ...
+    @property
+    def sigma(self) -> float: ...
+    @property
+    def sigma_floor(self) -> float: ...
+    @property
+    def energy(self) -> str: ...
+    @property
+    def reduce(self) -> str: ...
 
 
 @dataclass(frozen=True, kw_only=True)

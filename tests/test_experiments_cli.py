@@ -12,6 +12,7 @@ import pytest
 from experiments.cli import main
 from spec import artifact as artifact_file
 from worldmodel.checkpoint import shipped
+from worldmodel.tasks import make_world
 
 PLAN = ["plan", "--task", "two-room", "--arm", "dense", "--episodes", "4"]
 
@@ -115,6 +116,55 @@ def test_plan_one_arm(arm: str, tmp_path: Path) -> None:
     assert not (tmp_path / "parts").exists()
 
 
+@pytest.mark.slow
+def test_plan_through_lava(tmp_path: Path) -> None:
+    """Real episodes through real Lava processes; every plan equals the reference, which does not plan worse than chance."""
+    small = ["--samples", "16", "--iterations", "2", "--horizon", "6"]
+    main(
+        ["plan", "--task", "planar-reach", "--arm", "lava", "--episodes", "4", *small, "--out", str(tmp_path / "lava")]
+    )
+    main(
+        [
+            "plan",
+            "--task",
+            "planar-reach",
+            "--arm",
+            "integer",
+            "--episodes",
+            "4",
+            *small,
+            "--out",
+            str(tmp_path / "int"),
+        ]
+    )
+    lava, integer = (
+        json.loads((tmp_path / out / "summary.json").read_text())["tasks"]["planar-reach"]["arms"][arm]
+        for out, arm in (("lava", "lava"), ("int", "integer"))
+    )
+    plans = 4 * make_world("planar-reach").max_steps
+    assert lava["plans"] == plans and lava["values_different"] == 0
+    assert lava["values_compared"] > plans * 2 * 6 * 16 * 32, "latents of every candidate and step, costs, elites, fits"
+    assert lava["success"] == integer["success"] >= 0.5
+    for name in ("drift_from_floating", "drift_from_dense"):
+        assert len(lava[name]) == 6 and min(lava[name]) > 0 and max(lava[name]) < 1.5
+    assert set(lava["messages_per_pass"]) == {"code", "h1", "h2", "out"} and lava["plan_seconds"] > 0
+
+
+@pytest.mark.slow
+def test_planners(tmp_path: Path) -> None:
+    """Three planners of one network on the same episodes: rows, pairs, and an interval that few episodes leave wide."""
+    main(["planners", "--episodes", "4", "--seeds", "1", "--out", str(tmp_path)])
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    for rows in summary["tasks"].values():
+        by_arm = {row["arm"]: row for row in rows}
+        assert set(by_arm) == {"delta", "delta-mad", "integer"}
+        assert all(row["episodes"] == 4 and row["success"] >= 0.5 for row in rows)
+        minus = by_arm["integer"]["minus"]
+        assert set(minus) == {"delta", "delta-mad"} and not minus["delta"]["holds"]
+        assert minus["delta"]["mean"] == by_arm["integer"]["success"] - by_arm["delta"]["success"]
+        assert by_arm["integer"]["equivalents"]["sequential"] > by_arm["integer"]["equivalents"]["interleaved"] > 0
+
+
 @pytest.mark.parametrize(
     ("args", "expected"),
     [
@@ -126,7 +176,13 @@ def test_plan_one_arm(arm: str, tmp_path: Path) -> None:
         ([*PLAN, "--out", "o", "--samples", "1000000000000"], "at most 100000"),
         ([*PLAN, "--out", "o", "--threshold", "0.5"], "for sigma-delta arms only"),
         (["plan", "--task", "two-room", "--arm", "delta", "--out", "o", "--threshold", "nan"], "--threshold nan"),
-        (["plan", "--task", "two-room", "--arm", "lava", "--out", "o", "--samples", "8"], "leave out --samples"),
+        (["plan", "--task", "two-room", "--arm", "lava", "--out", "o", "--axis", "mean"], "axis 'mean' does not run"),
+        (
+            ["plan", "--task", "two-room", "--arm", "integer", "--out", "o", "--elites", "6"],
+            "power of two; use --elites",
+        ),
+        (["plan", "--task", "two-room", "--arm", "lava", "--out", "o", "--elites", "6"], "power of two; use --elites"),
+        (["planners", "--out", "o", "--episodes", "0"], "--episodes 0 must be at least 1"),
     ],
 )
 def test_the_parser_and_the_limits_answer_in_one_line(

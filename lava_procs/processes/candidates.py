@@ -21,9 +21,8 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
-from lava_procs import planning
 from lava_procs.loop_model import LoopModel
-from lava_procs.planning import PlanParams
+from lava_procs.planning import FIXED, FLOAT, PlanParams
 from spec.noise import candidate_noise
 
 
@@ -40,35 +39,27 @@ class Candidates(AbstractProcess):
 
 
 class CandidatesModel(LoopModel):
-    """The two precisions differ in `propose`, `warm` and the type of their registers."""
-
     start_in: Any
     fit_in: Any
     action_out: Any
     variables_out: Any
-    dtype: Any
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         p = self.plan
         self.noise = np.zeros((p.samples, p.variables, p.action_dim), np.int64)
-        self.variables = np.zeros(self.noise.shape, self.dtype)
-
-    def propose(self, mean: NDArray[Any], spread: NDArray[Any]) -> NDArray[Any]:
-        raise NotImplementedError
-
-    def warm(self, mean: NDArray[Any]) -> NDArray[Any]:
-        raise NotImplementedError
+        self.variables = np.zeros(self.noise.shape, self.maths.dtype)
 
     def run_spk(self) -> None:
+        p = self.plan
         if self.selecting:
             return
         if self.phase.step == 0:
             mean, spread = self.registers()
-            self.variables = self.propose(mean, spread)
+            self.variables = self.maths.propose(mean, spread, self.noise, p)
             self.variables_out.send(self.variables)
-        action = self.variables[:, self.phase.step // self.plan.chunk]
-        self.action_out.send(action * 2**self.plan.action_shift)
+        action = self.variables[:, self.phase.step // p.chunk]
+        self.action_out.send(action * 2**p.action_shift)
 
     def registers(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """Mean and spread that this iteration starts from."""
@@ -78,10 +69,10 @@ class CandidatesModel(LoopModel):
             return mean, spread
         seed, fresh = (int(word) for word in self.start_in.recv())
         self.noise = candidate_noise(np.array([seed]), p.samples, p.variables, p.action_dim)[0].astype(np.int64)
-        mean = np.zeros((p.variables, p.action_dim), self.dtype)
+        mean = np.zeros((p.variables, p.action_dim), self.maths.dtype)
         if self.phase.plan > 0:
             last = self.fit_in.recv()[0]  # the last iteration's message is taken in any case
-            mean = mean if fresh else self.warm(last)
+            mean = mean if fresh else self.maths.warm(last, p)
         return mean, np.full_like(mean, p.start_spread)
 
 
@@ -93,13 +84,7 @@ class CandidatesFixed(CandidatesModel):
     fit_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     action_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
     variables_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
-    dtype = np.int64
-
-    def propose(self, mean: NDArray[Any], spread: NDArray[Any]) -> NDArray[Any]:
-        return planning.propose(mean, spread, self.noise, self.plan)
-
-    def warm(self, mean: NDArray[Any]) -> NDArray[Any]:
-        return planning.warm(mean, self.plan)
+    maths = FIXED
 
 
 @implements(proc=Candidates, protocol=LoihiProtocol)
@@ -110,10 +95,4 @@ class CandidatesFloat(CandidatesModel):
     fit_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.float64)
     action_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.float64)
     variables_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.float64)
-    dtype = np.float64
-
-    def propose(self, mean: NDArray[Any], spread: NDArray[Any]) -> NDArray[Any]:
-        return planning.propose_float(mean, spread, self.noise, self.plan)
-
-    def warm(self, mean: NDArray[Any]) -> NDArray[Any]:
-        return planning.warm_float(mean, self.plan)
+    maths = FLOAT

@@ -17,46 +17,47 @@ from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
-from numpy.typing import NDArray
 
-from lava_procs import planning
 from lava_procs.loop_model import LoopModel
-from lava_procs.planning import PlanParams
+from lava_procs.planning import FIXED, FLOAT, PlanParams
 
 
 class Distance(AbstractProcess):
-    """goal_in: (D,) at the start of a plan; moved_in: (S, D) in steps 1..H; cost_out: (S,) in step H."""
+    """goal_in: (D,) at the start of a plan; moved_in: (S, D) in steps 1..H; cost_out: (S,) and saturated_out: (1,),
+    clipped distances and costs of the iteration, in step H."""
 
     def __init__(self, *, plan: PlanParams, name: str = "distance") -> None:
         super().__init__(plan=plan, name=name)
         self.goal_in = InPort(shape=(plan.latent_dim,))
         self.moved_in = InPort(shape=(plan.samples, plan.latent_dim))
         self.cost_out = OutPort(shape=(plan.samples,))
+        self.saturated_out = OutPort(shape=(1,))
 
 
 class DistanceModel(LoopModel):
     goal_in: Any
     moved_in: Any
     cost_out: Any
-    dtype: Any
+    saturated_out: Any
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self.goal = np.zeros(self.plan.latent_dim, self.dtype)
-        self.cost = np.zeros(self.plan.samples, self.dtype)
-
-    def add(self, z: NDArray[Any]) -> NDArray[Any]:
-        raise NotImplementedError
+        self.goal = np.zeros(self.plan.latent_dim, self.maths.dtype)
+        self.cost = np.zeros(self.plan.samples, self.maths.dtype)
+        self.saturated = 0
 
     def run_spk(self) -> None:
         if self.phase.first:
-            self.goal = self.goal_in.recv().astype(self.dtype)
+            self.goal = self.goal_in.recv().astype(self.maths.dtype)
         if self.phase.step == 0:
             self.cost = np.zeros_like(self.cost)
+            self.saturated = 0
             return
-        self.cost = self.add(self.moved_in.recv())
+        self.cost, clipped = self.maths.add_distance(self.cost, self.moved_in.recv(), self.goal, self.plan)
+        self.saturated += clipped
         if self.selecting:
             self.cost_out.send(self.cost)
+            self.saturated_out.send(np.array([self.saturated]))
 
 
 @implements(proc=Distance, protocol=LoihiProtocol)
@@ -66,10 +67,8 @@ class DistanceFixed(DistanceModel):
     goal_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     moved_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     cost_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
-    dtype = np.int64
-
-    def add(self, z: NDArray[Any]) -> NDArray[Any]:
-        return planning.add_distance(self.cost, z, self.goal, self.plan)
+    saturated_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
+    maths = FIXED
 
 
 @implements(proc=Distance, protocol=LoihiProtocol)
@@ -79,7 +78,5 @@ class DistanceFloat(DistanceModel):
     goal_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     moved_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.float64)
     cost_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.float64)
-    dtype = np.float64
-
-    def add(self, z: NDArray[Any]) -> NDArray[Any]:
-        return planning.add_distance_float(self.cost, z, self.goal, self.plan)
+    saturated_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
+    maths = FLOAT

@@ -22,7 +22,8 @@ from lava_procs.planning import PlanParams
 
 
 class HostOut(AbstractProcess):
-    """cost_in, elite_in: (S,); fit_in: (2, V, A); moved_in: (S, D); counts_in: (layers + 1,). `paths`: name -> file."""
+    """cost_in, elite_in: (S,); fit_in: (2, V, A); moved_in: (S, D); counts_in: (layers + 1,);
+    saturated_in: (1,), of all senders together. `paths`: name -> file."""
 
     def __init__(self, *, plan: PlanParams, layers: int, paths: dict[str, str], name: str = "host_out") -> None:
         super().__init__(plan=plan, paths=paths, name=name)
@@ -31,6 +32,7 @@ class HostOut(AbstractProcess):
         self.fit_in = InPort(shape=(2, plan.variables, plan.action_dim))
         self.moved_in = InPort(shape=(plan.samples, plan.latent_dim))
         self.counts_in = InPort(shape=(layers + 1,))
+        self.saturated_in = InPort(shape=(1,))
 
 
 class HostOutModel(LoopModel):
@@ -39,6 +41,7 @@ class HostOutModel(LoopModel):
     fit_in: Any
     moved_in: Any
     counts_in: Any
+    saturated_in: Any
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
@@ -51,6 +54,7 @@ class HostOutModel(LoopModel):
         if not self.selecting:
             return
         self.files["counts"][i] = self.counts_in.recv()
+        self.files["counts"][i, -1] += self.saturated_in.recv()[0]
         self.files["cost"][i] = self.cost_in.recv()
         self.files["elite"][i] = self.elite_in.recv()
         self.files["fit"][i] = self.fit_in.recv()
@@ -67,6 +71,7 @@ class HostOutFixed(HostOutModel):
     fit_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     moved_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     counts_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    saturated_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
 
 
 @implements(proc=HostOut, protocol=LoihiProtocol)
@@ -78,3 +83,4 @@ class HostOutFloat(HostOutModel):
     fit_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.float64)
     moved_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.float64)
     counts_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    saturated_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)

@@ -18,16 +18,14 @@ from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
-from numpy.typing import NDArray
 
-from lava_procs import planning
 from lava_procs.loop_model import LoopModel
-from lava_procs.planning import PlanParams
+from lava_procs.planning import FIXED, FLOAT, PlanParams
 
 
 class Latent(AbstractProcess):
     """start_in: (D,); value_in: (S, D); z_out: (S, D) to the predictor (steps 0..H-1); moved_out: (S, D) to the goal
-    distance (steps 1..H)."""
+    distance (steps 1..H); saturated_out: (1,), clipped latents of the iteration (step H)."""
 
     def __init__(self, *, plan: PlanParams, name: str = "latent") -> None:
         super().__init__(plan=plan, name=name)
@@ -36,6 +34,7 @@ class Latent(AbstractProcess):
         self.value_in = InPort(shape=shape)
         self.z_out = OutPort(shape=shape)
         self.moved_out = OutPort(shape=shape)
+        self.saturated_out = OutPort(shape=(1,))
 
 
 class LatentModel(LoopModel):
@@ -43,25 +42,27 @@ class LatentModel(LoopModel):
     value_in: Any
     z_out: Any
     moved_out: Any
-    dtype: Any
+    saturated_out: Any
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self.observation = np.zeros(self.plan.latent_dim, self.dtype)
-        self.z = np.zeros((self.plan.samples, self.plan.latent_dim), self.dtype)
-
-    def advance(self, value: NDArray[Any]) -> NDArray[Any]:
-        raise NotImplementedError
+        self.observation = np.zeros(self.plan.latent_dim, self.maths.dtype)
+        self.z = np.zeros((self.plan.samples, self.plan.latent_dim), self.maths.dtype)
+        self.saturated = 0
 
     def run_spk(self) -> None:
         if self.phase.first:
-            self.observation = self.start_in.recv().astype(self.dtype)
+            self.observation = self.start_in.recv().astype(self.maths.dtype)
         if self.phase.step == 0:
             self.z = np.tile(self.observation, (self.plan.samples, 1))
+            self.saturated = 0
         else:
-            self.z = self.advance(self.value_in.recv())
+            self.z, clipped = self.maths.advance(self.z, self.value_in.recv())
+            self.saturated += clipped
             self.moved_out.send(self.z)
-        if not self.selecting:
+        if self.selecting:
+            self.saturated_out.send(np.array([self.saturated]))
+        else:
             self.z_out.send(self.z)
 
 
@@ -73,10 +74,8 @@ class LatentFixed(LatentModel):
     value_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     z_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
     moved_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
-    dtype = np.int64
-
-    def advance(self, value: NDArray[Any]) -> NDArray[Any]:
-        return planning.advance(self.z, value)[0]
+    saturated_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
+    maths = FIXED
 
 
 @implements(proc=Latent, protocol=LoihiProtocol)
@@ -87,7 +86,5 @@ class LatentFloat(LatentModel):
     value_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.float64)
     z_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.float64)
     moved_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.float64)
-    dtype = np.float64
-
-    def advance(self, value: NDArray[Any]) -> NDArray[Any]:
-        return self.z + value
+    saturated_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
+    maths = FLOAT

@@ -25,7 +25,8 @@ from spec.artifact import Artifact
 
 
 class Predictor(AbstractProcess):
-    """z_in: (S, D); action_in: (S, A); value_out: (S, D), the change of z; counts_out: [messages by layer, saturated]."""
+    """z_in: (S, D); action_in: (S, A); value_out: (S, D), the change of z; counts_out: [messages by layer, clipped states and
+    messages] of the iteration, in step H."""
 
     def __init__(self, *, plan: PlanParams, artifact: Artifact, axis: str, name: str = "predictor") -> None:
         super().__init__(plan=plan, artifact=artifact, axis=axis, name=name)
@@ -51,11 +52,11 @@ class PredictorModel(LoopModel):
 
     def run_spk(self) -> None:
         if self.selecting:
-            self.counts_out.send(np.array([*self.sent, self.network.saturated.sum()]))
+            self.counts_out.send(np.array([*self.sent, self.network.saturated.sum() + self.network.clipped]))
             return
         if self.phase.step == 0:
             self.network.reset()
-            self.network.saturated[:] = 0
+            self.network.count_anew()
             self.sent[:] = 0
         x = np.concatenate([self.z_in.recv(), self.action_in.recv()], axis=1)
         self.value_out.send(self.network.run(x))

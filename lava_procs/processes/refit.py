@@ -18,11 +18,9 @@ from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
-from numpy.typing import NDArray
 
-from lava_procs import planning
 from lava_procs.loop_model import LoopModel
-from lava_procs.planning import PlanParams
+from lava_procs.planning import FIXED, FLOAT, PlanParams
 
 
 class Refit(AbstractProcess):
@@ -41,13 +39,10 @@ class RefitModel(LoopModel):
     elite_in: Any
     fit_out: Any
 
-    def fit(self, variables: NDArray[Any], elite: NDArray[np.bool_]) -> tuple[NDArray[Any], NDArray[Any]]:
-        raise NotImplementedError
-
     def run_spk(self) -> None:
         if self.selecting:
             variables = self.variables_in.recv()
-            self.fit_out.send(np.stack(self.fit(variables, self.elite_in.recv() > 0)))
+            self.fit_out.send(np.stack(self.maths.refit(variables, self.elite_in.recv() > 0, self.plan)))
 
 
 @implements(proc=Refit, protocol=LoihiProtocol)
@@ -57,9 +52,7 @@ class RefitFixed(RefitModel):
     variables_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     elite_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     fit_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
-
-    def fit(self, variables: NDArray[Any], elite: NDArray[np.bool_]) -> tuple[NDArray[Any], NDArray[Any]]:
-        return planning.refit(variables, elite, self.plan)
+    maths = FIXED
 
 
 @implements(proc=Refit, protocol=LoihiProtocol)
@@ -69,6 +62,4 @@ class RefitFloat(RefitModel):
     variables_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.float64)
     elite_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     fit_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.float64)
-
-    def fit(self, variables: NDArray[Any], elite: NDArray[np.bool_]) -> tuple[NDArray[Any], NDArray[Any]]:
-        return planning.refit_float(variables, elite, self.plan)
+    maths = FLOAT

@@ -17,11 +17,9 @@ from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
-from numpy.typing import NDArray
 
-from lava_procs import planning
 from lava_procs.loop_model import LoopModel
-from lava_procs.planning import PlanParams
+from lava_procs.planning import FIXED, FLOAT, PlanParams
 
 
 class Selection(AbstractProcess):
@@ -37,12 +35,9 @@ class SelectionModel(LoopModel):
     cost_in: Any
     elite_out: Any
 
-    def choose(self, cost: NDArray[Any]) -> NDArray[np.bool_]:
-        raise NotImplementedError
-
     def run_spk(self) -> None:
         if self.selecting:
-            self.elite_out.send(self.choose(self.cost_in.recv()).astype(np.int64))
+            self.elite_out.send(self.maths.select(self.cost_in.recv(), self.plan.elites).astype(np.int64))
 
 
 @implements(proc=Selection, protocol=LoihiProtocol)
@@ -51,9 +46,7 @@ class SelectionModel(LoopModel):
 class SelectionFixed(SelectionModel):
     cost_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     elite_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
-
-    def choose(self, cost: NDArray[Any]) -> NDArray[np.bool_]:
-        return planning.select(cost, self.plan.elites)
+    maths = FIXED
 
 
 @implements(proc=Selection, protocol=LoihiProtocol)
@@ -62,6 +55,4 @@ class SelectionFixed(SelectionModel):
 class SelectionFloat(SelectionModel):
     cost_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.float64)
     elite_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
-
-    def choose(self, cost: NDArray[Any]) -> NDArray[np.bool_]:
-        return planning.select_float(cost, self.plan.elites)
+    maths = FLOAT
