@@ -54,7 +54,7 @@ def whole_plans(planner: LavaPlanner) -> list[Row]:
     episodes = world.sample(PLANS, np.random.default_rng(EPISODE_SEED))
     latent_of = ImageLatent(world, bundle.model.encoder)
     z, goal = latent_of(episodes.start_NP, episodes.layout_NL), latent_of(episodes.goal_NP, episodes.layout_NL)
-    r, reference = planner.reference.registers, planner.reference
+    r, reference = planner.reference.params, planner.reference
     compared = different = 0
     lava, torch_s = [], []
     for number in range(PLANS):
@@ -98,7 +98,7 @@ def fused_against_chain(planner: LavaPlanner, folder: Path) -> Row:
     latent_of = ImageLatent(world, bundle.model.encoder)
     z, goal = latent_of(episodes.start_NP, episodes.layout_NL), latent_of(episodes.goal_NP, episodes.layout_NL)
     found = min((planner.plan(z, goal, torch.tensor([1]))[2] for _ in range(5)), key=lambda f: f.seconds)
-    r = planner.reference.registers
+    r = planner.reference.params
     noise = torch.from_numpy(candidate_noise(np.array([1]), r.samples, r.variables, 2)).long()
     encoded = [planner.predictor.encode(v) for v in (z, goal)]
     _, trace = planner.reference.plan_integers(encoded[0], encoded[1], noise, None)

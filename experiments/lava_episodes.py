@@ -57,7 +57,7 @@ class CheckedPlanner:
         self, latent_BD: Tensor, goal_BD: Tensor, noise: Tensor, warm: Tensor | None = None, *, record: bool = False
     ) -> tuple[Tensor, Tensor, PlanRecord]:
         action, mean, found = self.planner.plan(latent_BD, goal_BD, noise, warm)
-        reference, r = self.planner.reference, self.planner.reference.registers
+        reference, r = self.planner.reference, self.planner.reference.params
         drawn = candidate_noise(noise.numpy(), r.samples, r.variables, self.planner.action_dim)
         warm = None if warm is None else reference.shift(warm)
         z, goal = self.predictor.encode(latent_BD), self.predictor.encode(goal_BD)
@@ -72,7 +72,7 @@ class CheckedPlanner:
 
     def _drift(self, z_D: np.ndarray, variables_SVA: np.ndarray, path_HSD: np.ndarray) -> None:
         """Squared errors and squared ways, (2, H), summed over candidates and latent."""
-        r, predictor = self.planner.reference.registers, self.predictor
+        r, predictor = self.planner.reference.params, self.predictor
         actions_SHA = (variables_SVA << r.action_shift).repeat(r.chunk, 1)[:, : r.horizon]
         z = {"floating": np.tile(z_D, (r.samples, 1)), "dense": np.tile(z_D, (r.samples, 1))}
         sums: dict[str, list[tuple[float, float]]] = {name: [] for name in z}

@@ -5,7 +5,6 @@ Its noise is one seed a plan, and its warm start lives in the loop: `warm` only 
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,20 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lava_procs.planning import PlanParams
 from lava_procs.session import LavaSession, PlanRecord
 from snn.delta_predictor import DeltaPredictor
-from snn.integer_cem import IntegerCEM, Registers
+from snn.integer_cem import IntegerCEM
 from spec import artifact as artifact_file
 from spec.artifact import Artifact
 from spec.errors import UserError
 from spec.ledger import Ledger
 from worldmodel.planner import CEMConfig
-
-
-def plan_params(registers: Registers, *, latent_dim: int, action_dim: int) -> PlanParams:
-    derived = {"deviation_factor": registers.deviation_factor, "warm_factor": registers.warm_factor}
-    return PlanParams.of(asdict(registers) | derived | {"latent_dim": latent_dim, "action_dim": action_dim})
 
 
 class LavaPlanner:
@@ -42,10 +35,9 @@ class LavaPlanner:
         self.ledger: Ledger | None = None  # the reference counts; it computes the same
         self.action_dim, self.action_limit = action_dim, action_limit
         self.reference = IntegerCEM(self.predictor, config, action_dim=action_dim, action_limit=action_limit, axis=axis)
-        params = plan_params(self.reference.registers, latent_dim=self.predictor.latent_dim, action_dim=action_dim)
         workdir.mkdir(parents=True, exist_ok=True)
         path = artifact_file.save(artifact, workdir / "network.safetensors")
-        self.session = LavaSession.open(path, params, timeout_s=timeout_s, workdir=workdir, axis=axis)
+        self.session = LavaSession.open(path, self.reference.params, timeout_s=timeout_s, workdir=workdir, axis=axis)
 
     def noise(self, episodes: int, generator: torch.Generator) -> Tensor:
         return self.reference.seeds(episodes, generator)
@@ -61,7 +53,7 @@ class LavaPlanner:
             raise UserError(f"Lava: {len(latent_BD)} episodes at once; one loop plans one episode")
         z, goal = (self.predictor.encode(v)[0].numpy().astype(np.int64) for v in (latent_BD, goal_BD))
         action, found = self.session.plan(z, goal, int(noise_B[0]), fresh=warm is None)
-        shift = self.reference.registers.action_shift
+        shift = self.reference.params.action_shift
         real = torch.from_numpy(action.astype(np.int64) << shift).float() * self.predictor.action_scale
         return real[None], torch.from_numpy(found.mean_IVA[-1])[None], found
 

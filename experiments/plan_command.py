@@ -20,7 +20,7 @@ from experiments.pool import progress_bar, remove_parts, run_jobs
 from experiments.summary import arm_summary
 from lava_procs.fused import check_axis
 from snn.delta_predictor import DeltaPredictor
-from snn.integer_cem import registers
+from snn.integer_cem import IntegerCEM
 from spec.errors import UserError
 from spec.ledger import AXES
 from worldmodel.planner import LARGEST
@@ -43,10 +43,9 @@ def plan_command(
     if arm not in ("random", "oracle"):
         bundle.digest(arm)
     if arm in ("integer", "lava"):
-        registers(
-            planner,
-            action_limit=make_world(task).action_limit,
-            action_scale=DeltaPredictor(bundle.artifact).action_scale,
+        world = make_world(task)
+        IntegerCEM(
+            DeltaPredictor(bundle.artifact), planner, action_dim=world.action_dim, action_limit=world.action_limit
         )
     if arm == "lava":
         check_axis(axis or chosen[0])

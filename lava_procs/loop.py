@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from lava_procs.planning import PlanParams
 from spec.artifact import Artifact
 from spec.errors import UserError
+from spec.plan_params import PlanParams
 
 CHANNEL_SIZE = 4
 

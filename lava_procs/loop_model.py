@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 
-from lava_procs.planning import Arithmetic, PlanParams
+from lava_procs.planning import Arithmetic
+from spec.plan_params import PlanParams
 
 
 class Phase(NamedTuple):

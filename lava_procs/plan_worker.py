@@ -14,11 +14,11 @@ import traceback
 from pathlib import Path
 
 from lava_procs.loop import build
-from lava_procs.planning import PlanParams
 from lava_procs.python311 import import_lava
 from lava_procs.worker import end_all, guard
 from spec import artifact as artifact_format
 from spec.errors import UserError
+from spec.plan_params import PlanParams
 
 READY, PLAN, DONE = b"r", b"p", b"d"
 

@@ -16,65 +16,18 @@ Shapes: S candidates, V variables, A action, D latent. Units: u, mu, L in plan L
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spec.errors import UserError
 from spec.fixed_point import STATE_BITS, saturate, trunc_shift
+from spec.plan_params import PlanParams
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlanParams:
-    """Constants of a loop; the field names are those of the reference's registers, so that they travel as JSON."""
-
-    samples: int
-    iterations: int
-    elites: int
-    horizon: int
-    chunk: int
-    limit: int
-    action_shift: int
-    cost_shift: int
-    start_spread: int
-    least_spread: int
-    deviation_factor: int
-    warm_factor: int
-    latent_dim: int
-    action_dim: int
-
-    def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
-            if not isinstance(value, int) or value < (0 if name.endswith("shift") else 1):
-                raise UserError(f"plan: {name} {value!r} must be a positive integer")
-        if self.elites & (self.elites - 1) or self.elites > self.samples:
-            raise UserError(f"plan: elites {self.elites} must be a power of two and at most {self.samples} samples")
-
-    @classmethod
-    def of(cls, values: Mapping[str, Any]) -> PlanParams:
-        try:
-            return cls(**values)
-        except TypeError as error:
-            raise UserError(f"plan: {error}") from error
-
-    @property
-    def variables(self) -> int:
-        return -(-self.horizon // self.chunk)
-
-    @property
-    def steps_per_iteration(self) -> int:
-        """H predictions, and one step in which costs become the next mean and spread."""
-        return self.horizon + 1
-
-    @property
-    def steps(self) -> int:
-        return self.iterations * self.steps_per_iteration
 
 
 def propose(mean_VA: Ints, spread_VA: Ints, noise_SVA: Ints, p: PlanParams) -> Ints:

@@ -30,11 +30,11 @@ from lava_procs.child import LavaError
 from lava_procs.fused import check_axis
 from lava_procs.loop import make_files, validate
 from lava_procs.plan_worker import DONE, PLAN, READY
-from lava_procs.planning import PlanParams
 from spec import artifact as artifact_format
 from spec.errors import UserError
 from spec.fixed_point import STATE_BITS, limit
 from spec.noise import MASK
+from spec.plan_params import PlanParams
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ hold by construction and are tested.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -34,6 +33,7 @@ from spec.charges import book_iteration
 from spec.errors import UserError
 from spec.fixed_point import STATE_BITS, limit
 from spec.ledger import LayerCounts, Ledger
+from spec.plan_params import PlanParams
 
 NOISE_SHIFT = 8
 SPREAD_OF_SIGMA = 443 / 256  # w per standard deviation
@@ -66,41 +66,9 @@ class Planning(Protocol):
     def reduce(self) -> str: ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class Registers:
-    """The constants of one planner. `limit`, `start_spread` and `least_spread` in plan LSB and its spread unit."""
-
-    samples: int
-    iterations: int
-    elites: int
-    horizon: int
-    chunk: int
-    limit: int
-    action_shift: int
-    cost_shift: int
-    start_spread: int
-    least_spread: int
-
-    @property
-    def variables(self) -> int:
-        return -(-self.horizon // self.chunk)
-
-    @property
-    def elite_shift(self) -> int:
-        return self.elites.bit_length() - 1
-
-    @property
-    def deviation_factor(self) -> int:
-        """C of the spread's estimate."""
-        return round((1 << SPREAD_SHIFT) * math.sqrt(math.pi / 2) * SPREAD_OF_SIGMA / self.elites)
-
-    @property
-    def warm_factor(self) -> int:
-        """R of the warm start."""
-        return round((1 << WARM_SHIFT) / self.chunk)
-
-
-def registers(config: Planning, *, action_limit: float, action_scale: float) -> Registers:
+def plan_params(
+    config: Planning, *, latent_dim: int, action_dim: int, action_limit: float, action_scale: float
+) -> PlanParams:
     """Quantise a planner's settings; `action_scale` is the artifact's real value of one action LSB."""
     if config.elites & (config.elites - 1):
         raise UserError(f"integer CEM: elites {config.elites} must be a power of two; use --elites 8")
@@ -109,11 +77,13 @@ def registers(config: Planning, *, action_limit: float, action_scale: float) -> 
     whole = round(action_limit / action_scale)
     shift = max(0, whole.bit_length() - LIMIT_BITS)
     top = whole >> shift
-    return Registers(
+    return PlanParams(
         samples=config.samples, iterations=config.iterations, elites=config.elites, horizon=config.horizon,
         chunk=config.chunk, limit=top, action_shift=shift, cost_shift=math.ceil(math.log2(config.horizon)),
         start_spread=round(config.sigma * top * SPREAD_OF_SIGMA),
         least_spread=max(1, round(config.sigma_floor * top * SPREAD_OF_SIGMA)),
+        deviation_factor=round((1 << SPREAD_SHIFT) * math.sqrt(math.pi / 2) * SPREAD_OF_SIGMA / config.elites),
+        warm_factor=round((1 << WARM_SHIFT) / config.chunk), latent_dim=latent_dim, action_dim=action_dim,
     )  # fmt: skip
 
 
@@ -127,7 +97,7 @@ def saturated(x: Tensor) -> tuple[Tensor, int]:
     return inside, int((inside != x).sum())
 
 
-def candidates(mean_BVA: Tensor, spread_BVA: Tensor, noise_BSVA: Tensor, r: Registers) -> Tensor:
+def candidates(mean_BVA: Tensor, spread_BVA: Tensor, noise_BSVA: Tensor, r: PlanParams) -> Tensor:
     step = shifted(spread_BVA[:, None] * noise_BSVA, NOISE_SHIFT)
     return (mean_BVA[:, None] + step).clamp(-r.limit, r.limit)
 
@@ -149,15 +119,15 @@ def elite_mask(cost_BS: Tensor, k: int) -> Tensor:
     return below | (at & (at.cumsum(1) <= room))
 
 
-def refit(variables_BSVA: Tensor, elite_BS: Tensor, r: Registers) -> tuple[Tensor, Tensor]:
+def refit(variables_BSVA: Tensor, elite_BS: Tensor, r: PlanParams) -> tuple[Tensor, Tensor]:
     """New mean and spread register."""
     chosen = elite_BS[..., None, None]
-    mean = shifted((variables_BSVA * chosen).sum(1), r.elite_shift)
+    mean = shifted((variables_BSVA * chosen).sum(1), r.elites.bit_length() - 1)
     deviation = ((variables_BSVA - mean[:, None]).abs() * chosen).sum(1)
     return mean, shifted(deviation * r.deviation_factor, SPREAD_SHIFT).clamp_min(r.least_spread)
 
 
-def warm_start(mean_BVA: Tensor, r: Registers) -> Tensor:
+def warm_start(mean_BVA: Tensor, r: PlanParams) -> Tensor:
     if r.chunk == 1:
         return torch.cat([mean_BVA[:, 1:], mean_BVA[:, -1:]], 1)
     after = torch.cat([mean_BVA[:, 1:], mean_BVA[:, -1:]], 1)
@@ -180,6 +150,7 @@ class IntegerPredictor(Protocol):
     """An integer network: `snn.delta_predictor.DeltaPredictor`."""
 
     spiking: bool
+    latent_dim: int
     latent_scale: float
     action_scale: float
 
@@ -197,7 +168,10 @@ class IntegerCEM:
     ) -> None:  # fmt: skip
         self.predictor, self.config, self.axis, self.ledger = predictor, config, axis, ledger
         self.action_dim, self.action_limit = action_dim, action_limit
-        self.registers = registers(config, action_limit=action_limit, action_scale=predictor.action_scale)
+        self.params = plan_params(
+            config, latent_dim=predictor.latent_dim, action_dim=action_dim, action_limit=action_limit,
+            action_scale=predictor.action_scale,
+        )  # fmt: skip
 
     def seeds(self, episodes: int, generator: torch.Generator) -> Tensor:
         """One 24-bit seed a plan: all that a host injects."""
@@ -205,12 +179,12 @@ class IntegerCEM:
 
     def noise(self, episodes: int, generator: torch.Generator) -> Tensor:
         """(B, S, V, A) integers."""
-        r = self.registers
+        r = self.params
         seeds = self.seeds(episodes, generator).numpy().astype(np.int64)
         return torch.from_numpy(noise.candidate_noise(seeds, r.samples, r.variables, self.action_dim)).long()
 
     def shift(self, mean_BVA: Tensor) -> Tensor:
-        return warm_start(mean_BVA, self.registers)
+        return warm_start(mean_BVA, self.params)
 
     @torch.no_grad()
     def plan(
@@ -228,13 +202,13 @@ class IntegerCEM:
         mean, trace = self.plan_integers(
             self.predictor.encode(latent_BD), self.predictor.encode(goal_BD), noise_BSVA, warm, record=record
         )
-        action = (mean[:, 0] << self.registers.action_shift).float() * self.predictor.action_scale
+        action = (mean[:, 0] << self.params.action_shift).float() * self.predictor.action_scale
         return action, mean, trace
 
     def plan_integers(
         self, z_BD: Tensor, goal_BD: Tensor, noise_BSVA: Tensor, warm: Tensor | None, *, record: bool = False
     ) -> tuple[Tensor, IntegerTrace]:
-        r = self.registers
+        r = self.params
         mean = torch.zeros(len(z_BD), r.variables, self.action_dim, dtype=torch.long) if warm is None else warm
         spread = torch.full_like(mean, r.start_spread)
         state: Any = None
@@ -262,7 +236,7 @@ class IntegerCEM:
         self, z_BD: Tensor, goal_BD: Tensor, variables_BSVA: Tensor, state: Any, iteration: int, record: bool
     ) -> tuple[Tensor, Tensor | None, int, Any]:
         """Costs of all candidates; the latents when recorded; how many costs were clipped; the axis state."""
-        r = self.registers
+        r = self.params
         actions = (variables_BSVA << r.action_shift).to(z_BD.dtype)
         actions = actions.repeat_interleave(r.chunk, 2)[:, :, : r.horizon]
         scale = self.predictor.action_scale

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from lava_procs.planning import PlanParams
 from lava_procs.session import LavaSession
 from snn.delta_predictor import DeltaPredictor
-from snn.integer_cem import IntegerCEM, Registers
+from snn.integer_cem import IntegerCEM
 from spec.artifact import Artifact, save
 from spec.fixed_point import STATE_BITS, limit
 from spec.ledger import Ledger
 from spec.noise import candidate_noise
+from spec.plan_params import PlanParams
 from worldmodel.planner import CEMConfig
 
 CONFIG = CEMConfig(samples=16, iterations=3, elites=4, horizon=6, chunk=2)
@@ -31,17 +30,10 @@ def artifact(make_chain) -> Artifact:
     )  # fmt: skip
 
 
-def params(r: Registers, *, latent_dim: int, action_dim: int) -> PlanParams:
-    return PlanParams.of(
-        asdict(r) | {"deviation_factor": r.deviation_factor, "warm_factor": r.warm_factor, "latent_dim": latent_dim,
-                     "action_dim": action_dim}
-    )  # fmt: skip
-
-
 @pytest.mark.parametrize("axis", ["none", "rollout"])
 def test_every_register_of_every_plan_equals_the_reference(axis: str, artifact: Artifact, tmp_path: Path) -> None:
     reference = IntegerCEM(DeltaPredictor(artifact), CONFIG, action_dim=2, action_limit=0.08, axis=axis)
-    plan = params(reference.registers, latent_dim=6, action_dim=2)
+    plan = reference.params
     path = save(artifact, tmp_path / "net.safetensors")
     rng = np.random.default_rng(1)
     dtype = reference.predictor.network.dtype  # type: ignore[attr-defined]
@@ -74,7 +66,7 @@ def test_every_clipping_is_counted(artifact: Artifact, tmp_path: Path) -> None:
     top = limit(STATE_BITS)
     z, goal = np.full(6, top - 2), np.full(6, -top)
     path = save(artifact, tmp_path / "net.safetensors")
-    plan = params(reference.registers, latent_dim=6, action_dim=2)
+    plan = reference.params
     with LavaSession.open(path, plan, timeout_s=60, workdir=tmp_path / "run") as session:
         _, found = session.plan(z, goal, 7)
         _, usual = session.plan(np.zeros(6, np.int64), goal // 100, 7)
@@ -122,8 +114,7 @@ def plain_floats(
 
 
 def test_the_floating_loop_equals_plain_floats(artifact: Artifact, tmp_path: Path) -> None:
-    r = IntegerCEM(DeltaPredictor(artifact), CONFIG, action_dim=2, action_limit=0.08).registers
-    plan = params(r, latent_dim=6, action_dim=2)
+    plan = IntegerCEM(DeltaPredictor(artifact), CONFIG, action_dim=2, action_limit=0.08).params
     path = save(artifact, tmp_path / "net.safetensors")
     rng = np.random.default_rng(3)
     z, goal = rng.integers(-3000, 3000, 6), rng.integers(-3000, 3000, 6)

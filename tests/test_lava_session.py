@@ -15,10 +15,10 @@ import pytest
 
 from lava_procs import LavaError
 from lava_procs.child import group_members
-from lava_procs.planning import PlanParams
 from lava_procs.session import LavaSession
 from spec.artifact import Artifact, save
 from spec.errors import UserError
+from spec.plan_params import PlanParams
 
 PLAN = PlanParams(
     samples=8, iterations=2, elites=4, horizon=4, chunk=2, limit=3000, action_shift=1, cost_shift=2, start_spread=3000,
@@ -98,7 +98,7 @@ def test_a_parent_that_is_killed_leaves_nothing(net: Path, tmp_path: Path) -> No
     script = (
         "import sys, time, numpy as np\n"
         "from lava_procs.session import LavaSession\n"
-        "from lava_procs.planning import PlanParams\n"
+        "from spec.plan_params import PlanParams\n"
         f"plan = PlanParams.of({PLAN.__dict__!r})\n"
         f"session = LavaSession.open({str(net)!r}, plan, timeout_s=30, workdir={str(tmp_path / 'run')!r})\n"
         "print(session.worker.pid, flush=True)\n"

@@ -14,16 +14,17 @@ from snn.delta_predictor import DeltaPredictor
 from spec import noise
 from spec.errors import UserError
 from spec.fixed_point import STATE_BITS, limit
+from spec.plan_params import PlanParams
 from worldmodel.planner import CEMConfig
 
 CONFIG = CEMConfig(samples=16, iterations=3, elites=4, horizon=6, chunk=2)
-R = ic.registers(CONFIG, action_limit=0.08, action_scale=1.1e-5)
+R = ic.plan_params(CONFIG, action_limit=0.08, action_scale=1.1e-5, latent_dim=6, action_dim=2)
 
 
 def test_registers_by_hand() -> None:
     """.08 / 1.1e-5 = 7273 = 13 bit: one bit too many, L = 3636; sigma .7: 3636 x .7 x 443/256 = 4404; floor .05: 315."""
     assert (R.limit, R.action_shift, R.cost_shift) == (3636, 1, 3)
-    assert (R.start_spread, R.least_spread, R.elite_shift, R.warm_factor) == (4404, 315, 2, 512)
+    assert (R.start_spread, R.least_spread, R.warm_factor) == (4404, 315, 512)
     assert R.deviation_factor == 139  # 256 x 1.2533 x 1.7305 / 4 = 138.8
 
 
@@ -33,7 +34,7 @@ def test_registers_by_hand() -> None:
 )
 def test_what_does_not_run_on_chip_is_refused(changes: dict[str, object], match: str) -> None:
     with pytest.raises(UserError, match=match):
-        ic.registers(CONFIG.at(**changes), action_limit=0.08, action_scale=1.1e-5)
+        ic.plan_params(CONFIG.at(**changes), action_limit=0.08, action_scale=1.1e-5, latent_dim=6, action_dim=2)
 
 
 @given(
@@ -67,7 +68,13 @@ def test_the_mean_rounds_toward_zero_on_both_sides() -> None:
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 4])
 def test_warm_start_is_the_plan_one_step_later(chunk: int) -> None:
-    r = ic.registers(CEMConfig(samples=8, elites=4, horizon=12, chunk=chunk), action_limit=0.08, action_scale=1.1e-5)
+    r = ic.plan_params(
+        CEMConfig(samples=8, elites=4, horizon=12, chunk=chunk),
+        action_limit=0.08,
+        action_scale=1.1e-5,
+        latent_dim=6,
+        action_dim=2,
+    )
     mean = torch.randint(-r.limit, r.limit + 1, (3, r.variables, 2), generator=torch.Generator().manual_seed(0))
     plan = mean.repeat_interleave(chunk, 1)
     later = torch.cat([plan[:, 1:], plan[:, -1:]], 1).unflatten(1, (r.variables, chunk)).double().mean(2)
@@ -85,7 +92,7 @@ def test_candidates_fit_24_bits_and_stay_in_the_box(mean: int, spread: int, e: i
 
 
 def plain_plan(
-    predictor: DeltaPredictor, z: np.ndarray, g: np.ndarray, e: np.ndarray, r: ic.Registers
+    predictor: DeltaPredictor, z: np.ndarray, g: np.ndarray, e: np.ndarray, r: PlanParams
 ) -> dict[str, list]:
     """One episode, one candidate at a time, Python integers."""
     trunc = lambda x, bits: int(abs(x) >> bits) * (1 if x >= 0 else -1)  # noqa: E731
@@ -108,7 +115,10 @@ def plain_plan(
             us.append(u)
             costs.append(cost)
         elite = sorted(sorted(range(r.samples), key=lambda i: (costs[i], i))[: r.elites])
-        mean = [[trunc(sum(us[i][v][a] for i in elite), r.elite_shift) for a in range(2)] for v in range(r.variables)]
+        mean = [
+            [trunc(sum(us[i][v][a] for i in elite), r.elites.bit_length() - 1) for a in range(2)]
+            for v in range(r.variables)
+        ]
         spread = [
             [
                 max(r.least_spread, trunc(sum(abs(us[i][v][a] - mean[v][a]) for i in elite) * r.deviation_factor, 8))
@@ -137,7 +147,7 @@ def test_a_whole_plan_equals_plain_python(planner: ic.IntegerCEM) -> None:
         torch.from_numpy(z).to(dtype), torch.from_numpy(g).to(dtype), torch.from_numpy(e).long(), None
     )
     for b in range(2):
-        plain = plain_plan(planner.predictor, z[b], g[b], e[b], planner.registers)  # type: ignore[arg-type]
+        plain = plain_plan(planner.predictor, z[b], g[b], e[b], planner.params)  # type: ignore[arg-type]
         assert trace.cost_IBS[:, b].tolist() == plain["cost"]
         assert [np.flatnonzero(m).tolist() for m in trace.elite_IBS[:, b].numpy()] == plain["elite"]
         assert trace.mean_IBVA[:, b].tolist() == plain["mean"] and trace.spread_IBVA[:, b].tolist() == plain["spread"]

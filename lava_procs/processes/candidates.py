@@ -22,8 +22,9 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
 from lava_procs.loop_model import LoopModel
-from lava_procs.planning import FIXED, FLOAT, PlanParams
+from lava_procs.planning import FIXED, FLOAT
 from spec.noise import candidate_noise
+from spec.plan_params import PlanParams
 
 
 class Candidates(AbstractProcess):

@@ -18,7 +18,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_procs.loop_model import LoopModel
-from lava_procs.planning import PlanParams
+from spec.plan_params import PlanParams
 
 
 class HostIn(AbstractProcess):

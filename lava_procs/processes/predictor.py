@@ -20,8 +20,8 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_procs.fused import FusedNetwork
 from lava_procs.loop_model import LoopModel
-from lava_procs.planning import PlanParams
 from spec.artifact import Artifact
+from spec.plan_params import PlanParams
 
 
 class Predictor(AbstractProcess):

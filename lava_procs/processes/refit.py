@@ -20,7 +20,8 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_procs.loop_model import LoopModel
-from lava_procs.planning import FIXED, FLOAT, PlanParams
+from lava_procs.planning import FIXED, FLOAT
+from spec.plan_params import PlanParams
 
 
 class Refit(AbstractProcess):
