@@ -1,7 +1,7 @@
-"""Writes the README's result tables from a results directory and from the spreads over training seeds, so that no figure
-there is typed by hand.
+"""Writes the README's tables from results directories, bench rows and spreads over training seeds: no figure there is typed
+by hand.
 
-python -m experiments.readme results/full [runs/two-room-spread.json ...]
+python -m experiments.readme results/full [results/planners] [bench-lava.json] [runs/two-room-spread.json ...]
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-BEGIN, END = "<!-- results: written by experiments/readme.py -->", "<!-- end of results -->"
-SPREAD_BEGIN, SPREAD_END = "<!-- spread: written by experiments/readme.py -->", "<!-- end of spread -->"
 ARMS = ("random", "oracle", "dense", "int8", "delta", "lif")
 
 
@@ -90,20 +88,62 @@ def spread_table(spreads: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def rewrite(readme: Path, summary: dict[str, Any], spreads: list[dict[str, Any]]) -> None:
-    text = between(readme.read_text(), BEGIN, tables(summary), END)
-    readme.write_text(between(text, SPREAD_BEGIN, spread_table(spreads), SPREAD_END) if spreads else text)
+def planners_table(summary: dict[str, Any]) -> str:
+    lines = [
+        f"{summary['episodes']} episodes x {summary['seeds']} planner seed(s), `spikeplan planners`.",
+        "",
+        "| task | planner of the sigma-delta network | success | 95 % | integer - it | paired 95 % | >= -0.03 |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for task, rows in summary["tasks"].items():
+        minus = next(row["minus"] for row in rows if row["arm"] == "integer")
+        for row in rows:
+            low, high = row["ci95"]
+            cells = [task, row["arm"], number(row["success"], 3), f"{low:.3f} .. {high:.3f}"]
+            found = minus.get(row["arm"])
+            cells += (
+                [f"{found['mean']:+.3f}", number(found["ci95"]), number(found["holds"])] if found else ["-", "-", "-"]
+            )
+            lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
-def between(text: str, begin: str, new: str, end: str) -> str:
+def bench_table(rows: list[dict[str, Any]]) -> str:
+    lines = ["| row | ours | other | ratio | unit | asked for | holds |", "|---|---|---|---|---|---|---|"]
+    for row in rows:
+        figures = [number(row[key], 4) for key in ("ours", "other")] + [number(row["ratio"])]
+        holds = number(row["holds"]) if row["holds"] is not None else "-"
+        lines.append("| " + " | ".join([row["name"], *figures, row["unit"], row["goal"] or "-", holds]) + " |")
+    return "\n".join(lines)
+
+
+def between(text: str, section: str, new: str) -> str:
+    """`text` with what stands between a section's marks replaced."""
+    begin, end = marks(section)
     before, rest = text.split(begin)
     return f"{before}{begin}\n{new}\n{end}{rest.split(end)[1]}"
 
 
+def marks(section: str) -> tuple[str, str]:
+    return f"<!-- {section}: written by experiments/readme.py -->", f"<!-- end of {section} -->"
+
+
+def rewrite(readme: Path, paths: list[Path]) -> None:
+    """A directory holds results or planners; a file a spread (one object, all of them make one table) or bench rows."""
+    text = readme.read_text()
+    spreads = []
+    for path in paths:
+        if path.is_dir():
+            summary = json.loads((path / "summary.json").read_text())
+            planners = json.loads((path / "config.json").read_text())["command"] == "planners"
+            section, table = ("planners", planners_table) if planners else ("results", tables)
+            text = between(text, section, table(summary))
+        elif isinstance(found := json.loads(path.read_text()), list):
+            text = between(text, "bench lava", bench_table(found))
+        else:
+            spreads.append(found)
+    readme.write_text(between(text, "spread", spread_table(spreads)) if spreads else text)
+
+
 if __name__ == "__main__":
-    found, *spreads = (Path(name) for name in sys.argv[1:])
-    rewrite(
-        Path("README.md"),
-        json.loads((found / "summary.json").read_text()),
-        [json.loads(path.read_text()) for path in spreads],
-    )
+    rewrite(Path("README.md"), [Path(name) for name in sys.argv[1:]])

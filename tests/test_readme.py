@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.readme import BEGIN, END, between, tables
+from experiments.readme import bench_table, between, marks, planners_table, rewrite, tables
 
 ROOT = Path(__file__).parent.parent
 CLIP = ROOT.parent / "shared" / "recordings" / "davis.aedat4"
@@ -24,7 +25,7 @@ def blocks() -> list[str]:
 def test_the_python_blocks_run_in_order(tmp_path: Path) -> None:
     shown = blocks()
     assert [block.splitlines()[0].split(":")[0] for block in shown] == [
-        "# worldmodel", "# conversion and snn", "# lava_procs", "# energy", "# eventdata",
+        "# worldmodel", "# conversion and snn", "# lava_procs", "# lava_procs", "# energy", "# eventdata",
     ]  # fmt: skip
     if not CLIP.exists():
         shown = shown[:-1]
@@ -41,8 +42,32 @@ def test_the_python_blocks_run_in_order(tmp_path: Path) -> None:
         pytest.skip("the block on recordings needs shared/recordings/davis.aedat4")
 
 
-def test_the_tables_are_replaced_and_nothing_else() -> None:
-    text = f"before\n{BEGIN}\nold\n{END}\nafter\n"
-    assert between(text, BEGIN, "new", END) == f"before\n{BEGIN}\nnew\n{END}\nafter\n"
+def test_the_tables_are_replaced_and_nothing_else(tmp_path: Path) -> None:
     summary = {"episodes": 3, "seeds": 1, "tasks": {}}
     assert tables(summary).startswith("3 paired episodes a task and arm, 1 planner seed(s)")
+    minus = {"delta": {"mean": -0.01, "ci95": [-0.02, 0.0], "holds": True}}
+    rows = [{"arm": "delta", "success": 0.9, "ci95": [0.8, 1.0], "minus": {}},
+            {"arm": "integer", "success": 0.89, "ci95": [0.79, 0.99], "minus": minus}]  # fmt: skip
+    planners = {"episodes": 3, "seeds": 1, "tasks": {"arm": rows}}
+    assert "| arm | delta | 0.900 | 0.800 .. 1.000 | -0.010 | -0.020 .. +0.000 | yes |" in planners_table(planners)
+    bench = [{"name": "a", "ours": 1, "other": None, "ratio": None, "unit": "s", "goal": "<= 1", "holds": None}]
+    assert bench_table(bench).endswith("| a | 1 | - | - | s | <= 1 | - |")
+    names = ("results", "planners", "bench lava", "spread")
+    text = "".join(f"before {name}\n{marks(name)[0]}\nold\n{marks(name)[1]}\nafter\n" for name in names)
+    (tmp_path / "README.md").write_text(text)
+    for name, found in (("results", summary), ("planners", planners)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "summary.json").write_text(json.dumps(found))
+        (tmp_path / name / "config.json").write_text(json.dumps({"command": name}))
+    (tmp_path / "bench.json").write_text(json.dumps(bench))
+    rewrite(tmp_path / "README.md", [tmp_path / "results", tmp_path / "planners", tmp_path / "bench.json"])
+    expected = text
+    for name, new in (
+        ("results", tables(summary)),
+        ("planners", planners_table(planners)),
+        ("bench lava", bench_table(bench)),
+    ):
+        assert new in between(text, name, new)
+        expected = between(expected, name, new)
+    assert (tmp_path / "README.md").read_text() == expected
+    assert expected.count("\nold\n") == 1, "no spread was given"
