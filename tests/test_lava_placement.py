@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lava_procs.placement import hops, place, time_of
+from lava_procs.placement import hops, place
+from lava_procs.placement_loop import network_of
 from spec.artifact import Artifact
 from spec.errors import UserError
 from spec.limits import LOIHI1, LOIHI2
