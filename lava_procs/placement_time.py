@@ -52,9 +52,10 @@ class Speed:
 
 @dataclass(frozen=True, kw_only=True)
 class PredictionTime:
-    """Seconds. `slowest`: the group, `updates` or `links` that sets the pipelined step."""
+    """Seconds. `every_s`: between predictions of a full pipe. `slowest`: the group, `updates` or `links` that sets the
+    longest step of a full pipe."""
 
-    step_s: float
+    every_s: float
     pipelined_latency_s: float
     fall_through_s: float
     slowest: str
@@ -85,7 +86,7 @@ class Clock:
         self.on_link = np.array([[by.get(name, 0.0) for name in self.names] for by in loads.values()] or [[0.0] * self._n])
         self.width = {name: network.time_steps if 0 < i < self._layers else 1 for i, name in enumerate(network.path)}
         self.per_step = np.array([messages.get(n, 0.0) / self.width.get(n, 1) for n in self.names])
-        self.feeds = np.array([[name in g.receivers for g in placement.groups] for name in self.names], float)
+        self.feeds = np.array([[float(name in g.receivers) for name in self.names] for g in placement.groups])  # [from, to]
         crowd: dict[tuple[int, int], int] = {}
         for use in placement.uses:
             twice = restored and use.layer in network.path[: self._layers]
@@ -114,21 +115,23 @@ class Clock:
     def _busy(self, sending_GP: Reals) -> Reals:
         """Seconds of P steps before which the groups marked 1 have sent their messages."""
         sent = sending_GP * self.per_step[:, None]
-        synops = (self.on_core @ (self.feeds @ sent)).max(0) * self.speed.synop_s
+        synops = (self.on_core @ (self.feeds.T @ sent)).max(0) * self.speed.synop_s
         links = (self.on_link @ sent).max(0) * self.speed.link_s
         return np.asarray(np.maximum(np.maximum(synops, links), self.updating_s) + self.speed.barrier_s)
 
     def prediction(self) -> PredictionTime:
-        stages = (*self.network.path, *self.network.tail, *(["source"] if self.network.whole_loop else []))
-        full = np.array([[float(name in stages)] for name in self.names])
-        step = float(self._busy(full)[0])
+        each, depth = self.network.time_steps, self.network.depth
+        full = self._timeline(np.arange(2 * depth + 4) * each)
+        begin = -(-(depth + len(self.network.tail)) // each) * each  # by then every stage is busy
+        every = float(full[begin : begin + each].sum())
         alone = self._timeline(np.zeros(1, int), tail=False)
-        synops = (self.on_core * (self.feeds @ (full[:, 0] * self.per_step))[None]).max(0)
+        sent = np.array([n in self.network.path or n in (*self.network.tail, "source") for n in self.names]) * self.per_step
+        synops = (self.on_core * (sent @ self.feeds)[None]).max(0)
         costs = dict(zip(self.names, synops * self.speed.synop_s, strict=True))
         costs["updates"] = self.updating_s
-        costs["links"] = float((self.on_link @ (full[:, 0] * self.per_step)).max()) * self.speed.link_s
+        costs["links"] = float((self.on_link @ sent).max()) * self.speed.link_s
         return PredictionTime(
-            step_s=step, pipelined_latency_s=self.network.depth * step, fall_through_s=float(alone.sum()),
+            every_s=every, pipelined_latency_s=depth * every / each, fall_through_s=float(alone.sum()),
             slowest=max(costs, key=lambda name: costs[name]),
         )  # fmt: skip
 
