@@ -66,7 +66,9 @@ def draw(traffic: Traffic, chip: ChipLimits, facts: dict[str, Any], svg: str | N
     from experiments.report.figures_placement import placement_figure, sweep_figure
 
     if svg:
-        found = placed(traffic, chip, replicas=facts["replicas"], spread=facts["spread"], scope=scopes_of(chip)[-1]).found
+        found = placed(
+            traffic, chip, replicas=facts["replicas"], spread=facts["spread"], scope=scopes_of(chip)[-1]
+        ).found
         write_text(Path(svg), style.svg(placement_figure, found) or "")
     if sweep_svg:
         write_text(Path(sweep_svg), style.svg(sweep_figure, facts) or "")

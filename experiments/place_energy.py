@@ -62,7 +62,9 @@ class Placed:
         """Schedule -> bound."""
         t = self.traffic
         return {
-            schedule: {b: clock.action(t.planner, schedule, own_passes=t.own_passes) for b, clock in self.clocks.items()}
+            schedule: {
+                b: clock.action(t.planner, schedule, own_passes=t.own_passes) for b, clock in self.clocks.items()
+            }
             for schedule in SCHEDULES
         }
 
@@ -118,7 +120,6 @@ def placed(traffic: Traffic, chip: ChipLimits, *, replicas: int, spread: int, sc
     if scope == "loop":
         network = with_loop(network, traffic.planner, latent_dim=traffic.latent_dim, action_dim=traffic.action_dim,
                             replicas=replicas)  # fmt: skip
-    turns_of(traffic.planner, replicas)
     found = place(network.groups, chip, replicas=replicas, spread=spread)
     return Placed(traffic=traffic, scope=scope, network=network, found=found)
 

@@ -101,8 +101,8 @@ def print_sweep(facts: dict[str, Any], console: Console) -> None:
     if not rows:
         console.print("No placement of the sweep holds every limit.")
         return
-    table = Table("copies", "spread", "cores", "chips (80 %)", "sequential, ms", "interleaved, ms", "energy, mJ", "static",
-                  title=f"Copies and spread, {SCOPES[rows[0]['scope']]}; energy interleaved; * on the front cores / time")  # fmt: skip
+    table = Table("copies", "spread", "cores", "chips (80 %)", "sequential, ms", "interleaved, ms", "its energy, mJ", "static",
+                  title=f"Copies and spread, {SCOPES[rows[0]['scope']]}; * on the front cores / time")  # fmt: skip
     for row in rows:
         if row["spread"] != facts["spread"] and not row["front"]:
             continue

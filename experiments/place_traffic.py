@@ -20,6 +20,7 @@ from lava_procs.placement_loop import BITS_SET, INPUT_BITS, Network, contexts_of
 from snn.delta_predictor import DeltaPredictor
 from snn.lif import LIFPredictor
 from spec import artifact as artifact_file
+from spec.artifact import Artifact
 from spec.charges import book_iteration
 from spec.errors import UserError
 from spec.ledger import LayerCounts, Ledger
@@ -101,11 +102,6 @@ def _record(
     rerun(predictor, plans, axis, ledger)
     if coded != 1.0:
         ledger = _bit_by_bit(ledger, coded)
-    sent: dict[str, float] = {}
-    calls: dict[str, int] = {}
-    for (_, layer, _, _), counts in ledger.counts("predictor"):
-        sent[layer] = sent.get(layer, 0) + counts.messages
-        calls[layer] = calls.get(layer, 0) + counts.calls
     dense = Ledger(arm="int8", axis="none", precision="int8", spiking=False)
     rerun(DensePredictor(model.predictor), plans, "none", dense)
     for name, linear in zip(("h1", "h2", "h3"), model.predictor.linears(), strict=False):
@@ -115,7 +111,30 @@ def _record(
     return Traffic(
         path=path, arm=ledger.arm, task=model.task, axis=axis, threshold=factor, planner=model.planner, spiking=ledger,
         dense=dense, latent_dim=model.predictor.latent_dim, action_dim=model.predictor.action_dim,
-        sent={layer: sent[layer] / calls[layer] for layer in sent if sent[layer]}, network=network,
+        sent=sent_of(ledger), network=network,
+    )  # fmt: skip
+
+
+def sent_of(ledger: Ledger) -> dict[str, float]:
+    """Messages of one prediction by layer."""
+    sent: dict[str, float] = {}
+    calls: dict[str, int] = {}
+    for (_, layer, _, _), counts in ledger.counts("predictor"):
+        sent[layer] = sent.get(layer, 0) + counts.messages
+        calls[layer] = calls.get(layer, 0) + counts.calls
+    return {layer: sent[layer] / calls[layer] for layer in sent if sent[layer]}
+
+
+def traffic_of_run(ledger: Ledger, artifact: Artifact, planner: CEMConfig, *, task: str, threshold: float) -> Traffic:
+    """From the ledger of a run that is done. `artifact`: as it planned, thresholds scaled."""
+    inputs, outputs = artifact.layers[0].n_in, artifact.layers[-1].n_out
+
+    def network(replicas: int) -> Network:
+        return network_of(artifact, contexts=contexts_of(ledger.axis, planner, replicas))
+
+    return Traffic(
+        path="", arm=ledger.arm, task=task, axis=ledger.axis, threshold=threshold, planner=planner, latent_dim=outputs,
+        action_dim=inputs - outputs, sent=sent_of(ledger), network=network, spiking=ledger, dense=ledger,
     )  # fmt: skip
 
 

@@ -95,7 +95,9 @@ def place(groups: Sequence[Group], chip: ChipLimits, *, replicas: int = 1, sprea
         raise UserError(f"place: replicas {replicas} and spread {spread} must be >= 1")
     cores = split(groups, chip, copies=replicas, spread=spread)
     if (needed := replicas * sum(cores.values())) > MOST_CORES:
-        raise UserError(f"place: {needed:,} cores exceed the largest machine ({MOST_CORES:,}); lower replicas or spread")
+        raise UserError(
+            f"place: {needed:,} cores exceed the largest machine ({MOST_CORES:,}); lower replicas or spread"
+        )
     uses: list[CoreUse] = []
     shelf = _Shelf(chip)
     for copy in (*range(replicas), CENTRE):
@@ -107,9 +109,7 @@ def place(groups: Sequence[Group], chip: ChipLimits, *, replicas: int = 1, sprea
                     number = shelf.take(group, use)
                     uses.append(CoreUse(**use, replica=copy, chip=number // chip.cores, core=number % chip.cores))
     broken = violations(groups, chip, cores, copies=replicas)
-    return Placement(
-        chip=chip, replicas=replicas, spread=spread, groups=tuple(groups), uses=tuple(uses), broken=broken
-    )
+    return Placement(chip=chip, replicas=replicas, spread=spread, groups=tuple(groups), uses=tuple(uses), broken=broken)
 
 
 def _cut(group: Group, chip: ChipLimits, cores: int, receivers: int) -> Iterator[dict[str, Any]]:

@@ -73,6 +73,8 @@ class Network:
 
 def turns_of(budget: Budget, replicas: int) -> int:
     """Candidates that one copy computes one after the other."""
+    if replicas < 1:
+        raise UserError(f"place: replicas {replicas} must be >= 1")
     if replicas > budget.samples:
         raise UserError(
             f"place: {replicas} replicas for {budget.samples} candidates; use at most {budget.samples}: more stand idle"
@@ -111,7 +113,9 @@ def with_loop(network: Network, budget: Budget, *, latent_dim: int, action_dim: 
     turns = turns_of(budget, replicas)
     code, out = network.groups[0], network.groups[-1]
     if out.neurons != latent_dim:
-        raise UserError(f"place: layer '{out.name}' has {out.neurons} neurons, the latent {latent_dim}; convert it again")
+        raise UserError(
+            f"place: layer '{out.name}' has {out.neurons} neurons, the latent {latent_dim}; convert it again"
+        )
     inner = [replace(g, receivers=("latent",), message_bits=STATE_BITS) if g is out else g for g in network.groups]
     variables = budget.variables * action_dim
     wide = STATE_BITS

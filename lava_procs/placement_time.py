@@ -83,10 +83,14 @@ class Clock:
         self.names = [group.name for group in placement.groups]
         self.on_core = self._synops_a_message()
         loads = link_loads(placement)
-        self.on_link = np.array([[by.get(name, 0.0) for name in self.names] for by in loads.values()] or [[0.0] * self._n])
+        self.on_link = np.array(
+            [[by.get(name, 0.0) for name in self.names] for by in loads.values()] or [[0.0] * self._n]
+        )
         self.width = {name: network.time_steps if 0 < i < self._layers else 1 for i, name in enumerate(network.path)}
         self.per_step = np.array([messages.get(n, 0.0) / self.width.get(n, 1) for n in self.names])
-        self.feeds = np.array([[float(name in g.receivers) for name in self.names] for g in placement.groups])  # [from, to]
+        self.feeds = np.array(
+            [[float(name in g.receivers) for name in self.names] for g in placement.groups]
+        )  # [from, to]
         crowd: dict[tuple[int, int], int] = {}
         for use in placement.uses:
             twice = restored and use.layer in network.path[: self._layers]
@@ -125,7 +129,10 @@ class Clock:
         begin = -(-(depth + len(self.network.tail)) // each) * each  # by then every stage is busy
         every = float(full[begin : begin + each].sum())
         alone = self._timeline(np.zeros(1, int), tail=False)
-        sent = np.array([n in self.network.path or n in (*self.network.tail, "source") for n in self.names]) * self.per_step
+        sent = (
+            np.array([n in self.network.path or n in (*self.network.tail, "source") for n in self.names])
+            * self.per_step
+        )
         synops = (self.on_core * (sent @ self.feeds)[None]).max(0)
         costs = dict(zip(self.names, synops * self.speed.synop_s, strict=True))
         costs["updates"] = self.updating_s

@@ -103,9 +103,7 @@ def split(groups: Sequence[Group], chip: ChipLimits, *, copies: int = 1, spread:
         cores = grown
 
 
-def _cores(
-    g: Group, groups: Sequence[Group], chip: ChipLimits, cores: dict[str, int], copies: int, spread: int
-) -> int:
+def _cores(g: Group, groups: Sequence[Group], chip: ChipLimits, cores: dict[str, int], copies: int, spread: int) -> int:
     room = min(chip.neurons_per_core, _most(g, chip))
     if receivers := receiving(g, groups, cores, copies):
         room = min(room, chip.fan_out // receivers)

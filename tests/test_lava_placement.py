@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -181,7 +182,13 @@ def test_the_loop_by_hand(net: Artifact) -> None:
 
 
 def test_contexts_and_turns() -> None:
-    assert [contexts_of(axis, PLAN, 4) for axis in ("none", "order", "rollout", "mean", "iteration")] == [0, 0, 4, 6, 24]
+    assert [contexts_of(axis, PLAN, 4) for axis in ("none", "order", "rollout", "mean", "iteration")] == [
+        0,
+        0,
+        4,
+        6,
+        24,
+    ]
     assert contexts_of("rollout", PLAN, 16) == 0 and turns_of(PLAN, 5) == 4
     with pytest.raises(UserError, match="17 replicas for 16 candidates; use at most 16"):
         turns_of(PLAN, 17)
@@ -205,13 +212,13 @@ def test_refusals(net: Artifact, changes: dict[str, int], expected: str) -> None
 def random_net(sizes: list[int], bits: int) -> Artifact:
     rng = np.random.default_rng(0)
     layers = [Layer(name="code", kind="delta", n_in=sizes[0], n_out=sizes[0], message_bits=bits)]
-    for i, (n_in, n_out) in enumerate(zip(sizes, sizes[1:], strict=False), 1):
+    for i, (n_in, n_out) in enumerate(pairwise(sizes), 1):
         last = i == len(sizes) - 1
         layers.append(
             Layer(name=f"l{i}", kind="sigma" if last else "sigma_delta", n_in=n_in, n_out=n_out, message_bits=bits,
                   weight=rng.integers(-9, 9, (n_out, n_in)).astype(np.int8), bias=np.zeros(n_out, np.int32))
         )  # fmt: skip
-    edges = tuple(Edge(src=a.name, dst=b.name) for a, b in zip(layers, layers[1:], strict=False))
+    edges = tuple(Edge(src=a.name, dst=b.name) for a, b in pairwise(layers))
     return Artifact(layers=tuple(layers), edges=edges, scales={"latent": 1.0, "action": 1.0})
 
 
@@ -297,4 +304,6 @@ def test_hops_are_the_lengths_of_the_ways(sizes: list[int], replicas: int, sprea
     assert sum(sent[g] * share for by in loads.values() for g, share in by.items()) == pytest.approx(total)
     assert all(abs(a[0] - b[0]) + abs(a[1] - b[1]) == 1 for _, a, b in loads)
     alone = place(groups_of(net), replace(LOIHI2, cores=4096), spread=spread)
-    assert [replace(u, chip=0) for u in found.uses[: len(alone.uses)]] == list(alone.uses), "the first copy lies as if alone"
+    assert [replace(u, chip=0) for u in found.uses[: len(alone.uses)]] == list(alone.uses), (
+        "the first copy lies as if alone"
+    )
