@@ -78,7 +78,7 @@ def test_json_pictures_and_table(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 def test_the_front_and_the_search_agree(delta: Traffic, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = tmp_path / "p.json"
-    code, _ = run([DELTA, "--for-latency", "5", "--max-chips", "2", "--sweep", "--json", str(target)], capsys)
+    code, _ = run([DELTA, "--for-latency", "10", "--max-chips", "2", "--sweep", "--json", str(target)], capsys)
     facts = json.loads(target.read_text())
     rows = {(row["replicas"], row["spread"]): row for row in facts["sweep"]}
     chosen = rows[facts["replicas"], facts["spread"]]
@@ -86,9 +86,9 @@ def test_the_front_and_the_search_agree(delta: Traffic, tmp_path: Path, capsys: 
     def time(row: dict[str, Any]) -> float:
         return min(row[s]["action_s"]["nominal"] for s in ("sequential", "interleaved"))
 
-    assert code == 0 and facts["missed"] is None and time(chosen) <= 5e-3 and chosen["chips"] <= 2
+    assert code == 0 and facts["missed"] is None and time(chosen) <= 10e-3 and chosen["chips"] <= 2
     for row in rows.values():
-        assert time(row) > 5e-3 or (row["chips"], row["cores"]) >= (chosen["chips"], chosen["cores"])
+        assert time(row) > 10e-3 or (row["chips"], row["cores"]) >= (chosen["chips"], chosen["cores"])
         dominated = any(o["cores"] < row["cores"] and time(o) < time(row) for o in rows.values())
         assert not (row["front"] and dominated)
     code, text = run([DELTA, "--for-latency", "0.01", "--max-chips", "1"], capsys)
@@ -103,6 +103,10 @@ def test_copies_cut_time_and_burn_more_chips(delta: Traffic) -> None:
     assert many.times["interleaved"]["nominal"].action_s < one.times["interleaved"]["nominal"].action_s / 5
     assert b["waiting_updates"] > 10 * a["waiting_updates"] > 0
     assert b["nominal"] > b["counted"]["nominal"] and b["without_static"]["nominal"] > a["without_static"]["nominal"]
+    busy = many.times["interleaved"]["nominal"].action_s
+    encoder_s = b["latency_s"] - busy  # the chips stay on while the host computes and sends
+    assert 0 < encoder_s < 1e-5
+    assert b["nominal"] - b["without_static"]["nominal"] == pytest.approx(3 * 0.232 * (busy + encoder_s), rel=1e-2)
     # One copy, sequential, predictor alone: all its updates are in the ledger, nothing waits.
     alone = placed(delta, LOIHI2, replicas=1, spread=1, scope="predictor").energy("sequential")
     assert alone["waiting_updates"] == 0 and alone["counted"]["nominal"] == alone["nominal"]
