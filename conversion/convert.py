@@ -12,6 +12,7 @@ from conversion.calibration import Calibration, chain_of
 from conversion.recipes import Recipe
 from snn.delta import DeltaNetwork
 from spec.artifact import Artifact
+from spec.fit import Violation, groups_of, split, violations
 from spec.limits import ChipLimits
 
 
@@ -93,49 +94,13 @@ def _weight_unit(artifact: Artifact, linears: list[nn.Linear], i: int) -> float:
     return float(real) / int(abs(layer.weight[:, :d].astype(int)).max())  # type: ignore[index]
 
 
-@dataclass(frozen=True)
-class Violation:
-    layer: str
-    limit: str
-    found: int
-    allowed: int
-    remedy: str
-    assumed: bool = False
-
-    def __str__(self) -> str:
-        note = " (assumed limit)" if self.assumed else ""
-        return f"layer '{self.layer}': {self.limit} {self.found} exceeds {self.allowed}{note}; {self.remedy}"
-
-
 def check(artifact: Artifact, chip: ChipLimits) -> list[Violation]:
-    """Every limit of the chip that the network breaks, layer by layer; [] means it fits."""
-    found: list[Violation] = []
-
-    def need(layer: str, name: str, value: int, allowed: int, remedy: str) -> None:
-        if value > allowed:
-            found.append(Violation(layer, name, value, allowed, remedy, name in chip.assumed))
-
-    cores = 0
-    for layer in artifact.layers:
-        message_bits = layer.message_bits
-        if message_bits > 1 and not chip.graded_messages:
-            found.append(
-                Violation(
-                    layer.name, "message_bits", message_bits, 1, f"{chip.name} sends binary spikes; use the LIF arm"
-                )
-            )
-        elif message_bits > chip.message_bits:
-            found.append(
-                Violation(layer.name, "message_bits", message_bits, chip.message_bits, "lower the recipe's bits")
-            )
-        need(layer.name, "state_bits", layer.state_bits, chip.state_bits, "rescale the layer")
-        weight_bytes = 0 if layer.weight is None else layer.weight.size * chip.weight_bits // 8
-        state_bytes = layer.n_out * 2 * layer.state_bits // 8
-        cores += max(
-            -(-layer.n_out // chip.neurons_per_core), -(-(weight_bytes + state_bytes) // chip.core_memory_bytes)
-        )
-        need(layer.name, "fan_in", layer.n_in, chip.fan_in, "split the layer's inputs over two stages")
-    for edge in (e for e in artifact.edges if e.role == "feed"):
-        need(edge.src, "fan_out", artifact.layer(edge.dst).n_out, chip.fan_out, "split the receiving layer")
-    need("(all)", "cores", cores, chip.cores, "use several chips or a narrower predictor")
+    """Every limit that the network breaks on one chip of this kind, layer by layer; [] means it fits. A placement with no
+    stored contexts breaks the same limits, but for `cores`: it may take several chips."""
+    groups = groups_of(artifact)
+    cores = split(groups, chip)
+    found = list(violations(groups, chip, cores))
+    if (needed := sum(cores.values())) > chip.cores:
+        remedy = "use several chips or a narrower predictor"
+        found.append(Violation("(all)", "cores", needed, chip.cores, remedy, "cores" in chip.assumed))
     return found

@@ -39,6 +39,7 @@ class Setup:
     chips: int = 1
     cores: int = 1  # neurocores that share the work evenly; 1 is the slowest placement
     step_s: float | None = None  # a throttled Loihi time step; None takes barrier and work from the catalogue
+    time_s: Band | None = None  # seconds an action keeps the chips busy, where a placement knows them
     host_device: str = "orin_nano"  # runs the dense phases (the encoder) of a spiking arm
     cpu: CpuPeak | None = None
     eta: float | None = None  # share of the peak that a GPU reaches on this network, where it was measured
@@ -48,6 +49,10 @@ class Setup:
     def __post_init__(self) -> None:
         for name in ("chips", "cores", "step_s", "eta"):
             _positive("Setup", name, getattr(self, name))
+        for bound in () if self.time_s is None else (self.time_s.low, self.time_s.nominal, self.time_s.high):
+            _positive("Setup", "time_s", bound)
+        if self.time_s is not None and self.step_s is not None:
+            raise UserError("Setup: time_s of a placement and a throttled step_s exclude each other; pass one")
         if self.eta is not None and self.eta > 1:
             raise UserError(f"Setup: eta {self.eta} is a share of the peak; pass a number in (0, 1]")
         if self.assume_precision is not None and self.assume_precision not in BYTES:

@@ -5,7 +5,7 @@
     Loihi 1   A  e_syn (S + AC) + e_active (N_active + restores) + e_idle N_idle
               B  + e_message messages + e_hop hops; where hops are not known, the message within its tile only
               C  + P_static chips t
-    time      t = steps t_barrier + max(t_syn S, t_upd N) / cores + host words / io_rate
+    time      t = steps t_barrier + max(t_syn S, t_upd N) / cores + host words / io_rate, or a placement's + host words
 
 S synops, N updates, AC additions of the distance, which a chip would do as synops. `max` is over the sums of a run and
 the work is spread evenly over `cores`: both are lower bounds on time, while cores=1 is the slowest placement. Off-chip
@@ -103,6 +103,8 @@ def _time(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setup)
     steps = total(rows, "chip_steps") / actions
     words = total(rows, "host_words") / actions
     io = words / device.figure("io_rate").band.nominal if "io_rate" in device.figures else 0.0
+    if setup.time_s is not None:
+        return setup.time_s + Band(io, io, io)
     if setup.step_s is not None:
         at = steps * setup.step_s + io
         return Band(at, at, at)

@@ -104,14 +104,26 @@ def place(
     artifact: tyro.conf.Positional[str],
     chip: str = "loihi2",
     replicas: int = 1,
+    spread: int = 1,
+    for_latency: float | None = None,
+    max_chips: int = 8,
+    sweep: bool = False,
     json: str | None = None,
     svg: str | None = None,
+    sweep_svg: str | None = None,
 ) -> None:
-    """Where an artifact lies on a chip (cores, memory, axons, hops) and how long a plan takes there; exit code 1 when a limit
-    is broken. `--replicas N` shares the candidates out over N copies; `--svg FILE` draws the cores."""
+    """Where a sigma-delta artifact or a LIF network lies on a chip, how long a plan takes there and what it costs; exit code
+    1 when a limit is broken. `--replicas N` shares the candidates out over N copies, `--spread N` cuts a layer into N times
+    its least cores, `--for-latency MS` searches both for the fewest chips (at most `--max-chips`) that plan in time.
+    `--sweep` prints the trade-off; `--svg FILE` draws the cores, `--sweep-svg FILE` the trade-off."""
     from experiments.place_command import place_command
 
-    sys.exit(place_command(artifact, chip=chip, replicas=replicas, json=json, svg=svg, console=Console()))
+    sys.exit(
+        place_command(
+            artifact, chip=chip, replicas=replicas, spread=spread, for_latency=for_latency, max_chips=max_chips,
+            sweep=sweep, json=json, svg=svg, sweep_svg=sweep_svg, console=Console(),
+        )
+    )  # fmt: skip
 
 
 def bench(name: tyro.conf.Positional[str], json: str | None = None) -> None:

@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 import energy
 from experiments.bundle import DELTA_ARMS, NARROW_ARMS, load_bundle
 from experiments.equal_success import family_of
-from experiments.jobs import Job, make_ledger, make_predictor
+from experiments.jobs import Job, make_ledger, make_predictor, scale_thresholds
+from experiments.place_energy import placed
+from experiments.place_traffic import traffic_of_run
 from experiments.stats import paired, success_interval
 from spec.errors import UserError
 from spec.ledger import Ledger, LedgerRow, per_action
+from spec.limits import LOIHI2
 
 FIELDS = ("macs", "acs", "synops", "updates", "updates_active", "state_restores", "messages", "message_bits", "host_words",
           "chip_steps", "saturated")  # fmt: skip
@@ -151,6 +154,35 @@ def front_rows(run: Run, dense: Run, cpu: energy.CpuPeak | None) -> list[dict[st
             }
         )  # fmt: skip
     return rows
+
+
+def placed_rows(run: Run, *, replicas: tuple[int, ...] = (1, 8)) -> list[dict[str, Any]]:
+    """A sigma-delta arm's whole loop placed on loihi2 with spatial copies, and with one a candidate: time from the
+    placement, static power of the chips it takes, updates of neurons that wait. Beside `energy_rows`, which assume one copy
+    with one neurocore a layer and charge no neuron that waits."""
+    if run.ledger is None or run.job.arm not in DELTA_ARMS:
+        return []
+    job = run.job
+    bundle = load_bundle(job.task, checkpoint=job.checkpoint, artifact=job.artifact)
+    factor = 1.0 if job.threshold is None else job.threshold
+    network = scale_thresholds(bundle.delta(job.arm), factor)
+    traffic = traffic_of_run(run.ledger, network, job.planner, task=job.task, threshold=factor)
+    found: list[dict[str, Any]] = []
+    for copies in sorted({min(n, job.planner.samples) for n in (*replicas, job.planner.samples)}):
+        one = placed(traffic, LOIHI2, replicas=copies, spread=1, scope="loop")
+        if one.found.broken:
+            continue
+        for schedule in run.schedules:
+            e = one.energy(schedule)
+            found.append(
+                {
+                    "kind": "energy_placed", "task": job.task, "device": "loihi2", "arm": job.arm, "budget": job.planner.label,
+                    "scope": "loop", "schedule": schedule, "replicas": copies, "cores": one.found.cores,
+                    "chips": one.found.chips, **{k: e[k] for k in ("ledger", "low", "nominal", "high", "unit", "evidence")},
+                    "latency_s": e["latency_s"],
+                }
+            )  # fmt: skip
+    return found
 
 
 def energy_rows(

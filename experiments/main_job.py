@@ -18,7 +18,7 @@ from rich.console import Console
 
 import energy
 from experiments.bundle import load_bundle
-from experiments.collect import Run, arm_row, energy_rows, front_rows, group
+from experiments.collect import Run, arm_row, energy_rows, front_rows, group, placed_rows
 from experiments.events_slice import write_events
 from experiments.jobs import EPISODE_SEED, one_thread
 from experiments.opponents import as_dense
@@ -71,6 +71,7 @@ def arm_rows(runs: list[Run], cpu: energy.CpuPeak) -> list[dict[str, Any]]:
     for run in headline:
         rows.append(arm_row(run, dense))
         rows += energy_rows(run, cpu)
+        rows += placed_rows(run)
         if run.poses:
             rows.append(episode_row(run))
     for run in front:

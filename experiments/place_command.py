@@ -1,4 +1,4 @@
-"""`spikeplan place`: where a network lies on a chip, and how long a plan takes there."""
+"""`spikeplan place`: where a network lies on a chip, how long a plan takes there, and what it costs beside dense devices."""
 
 from __future__ import annotations
 
@@ -8,136 +8,127 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
-import energy
-from experiments.agreement import rerun
-from experiments.bundle import load_bundle
-from experiments.jobs import EPISODE_SEED, scale_thresholds
-from experiments.output import write_json
-from experiments.record import record_plans
-from lava_procs.placement import Placement, hops, place, time_of
-from snn.delta_predictor import DeltaPredictor
-from spec import artifact as artifact_file
-from spec.artifact import Artifact
+from experiments.output import write_json, write_text
+from experiments.place_energy import BOUNDS, Placed, dense_energy, placed
+from experiments.place_sweep import MOST_CHIPS, cheapest, sweep_rows
+from experiments.place_tables import print_facts, print_sweep
+from experiments.place_traffic import Traffic, traffic_of
+from lava_procs.placement import Placement
+from lava_procs.placement_time import SCHEDULES
 from spec.errors import UserError
-from spec.ledger import Ledger
-from spec.limits import CHIPS
-from worldmodel.planner import CEMConfig
-from worldmodel.tasks import WORLDS
+from spec.limits import CHIPS, ChipLimits
 
-BUDGET_S, BUDGET_OF = 10e-3, "JEPA-R's control period"
-SLOW_S, SLOW_OF = 16.0, "V-JEPA 2-AC on an RTX 4090"
-
-
-def messages_of(artifact: Artifact, axis: str) -> tuple[dict[str, float], CEMConfig]:
-    """Messages of a pass, by layer, counted on a plan recorded on a reported episode of the artifact's task; and the
-    budget it was planned with."""
-    task = str(artifact.provenance.get("task"))
-    if task not in WORLDS:
-        raise UserError(f"place: the artifact's provenance names task {task!r}; its traffic cannot be recorded")
-    model = load_bundle(task).model
-    plans = record_plans(model, episodes=1, seed=EPISODE_SEED, every=model.planner.horizon)
-    predictor = DeltaPredictor(artifact)
-    ledger = Ledger(arm="delta", axis=axis, precision="int8", spiking=True)
-    rerun(predictor, plans, axis, ledger)
-    sent: dict[str, float] = {}
-    calls: dict[str, int] = {}
-    for (_, layer, _, _), counts in ledger.counts("predictor"):
-        sent[layer] = sent.get(layer, 0) + counts.messages
-        calls[layer] = calls.get(layer, 0) + counts.calls
-    return {layer: sent[layer] / calls[layer] for layer in sent if calls[layer]}, model.planner
+BUDGETS_S = {"JEPA-R's control period": 10e-3, "V-JEPA 2-AC on an RTX 4090": 16.0}
+ON_HOST = ("latent, distance, selection and refit exchange values, which a chip of binary spikes cannot send: they stay on "
+           "the host, whose time and energy are not in these figures")  # fmt: skip
+ASSUMED = (
+    "axons in and out of a core (Loihi 1's)", "tiles and links (Loihi 1's)", "time on a link (Loihi 1's hop)",
+    "barrier (Loihi 1's)", "state words that a program may hold", "no idle core is gated",
+)  # fmt: skip
 
 
-def contexts_of(axis: str, planner: CEMConfig, replicas: int) -> int:
-    """Stored contexts a copy keeps beside its working state."""
-    turns = -(-planner.samples // replicas)
-    return {"none": 0, "order": 0, "rollout": turns if turns > 1 else 0, "mean": planner.horizon,
-            "iteration": turns * planner.horizon}[axis]  # fmt: skip
-
-
-def place_command(path: str, *, chip: str, replicas: int, json: str | None, svg: str | None, console: Console) -> int:
-    """Prints the table; 1 when a limit is broken."""
+def place_command(
+    path: str, *, chip: str, replicas: int, spread: int, for_latency: float | None, max_chips: int, sweep: bool,
+    json: str | None, svg: str | None, sweep_svg: str | None, console: Console,
+) -> int:  # fmt: skip
+    """Prints the tables; 1 when a limit is broken or `for_latency` (ms) cannot be met."""
     if chip not in CHIPS:
         raise UserError(f"chip {chip!r} is unknown; use one of {', '.join(CHIPS)}")
-    artifact = artifact_file.load(path)
-    axis, factor = "none", 1.0
-    if chosen := artifact.provenance.get("thresholds", {}).get("chosen"):
-        axis, factor = chosen["axis"], chosen["factor"]
-    artifact = scale_thresholds(artifact, factor)
-    sent, planner = messages_of(artifact, axis)
-    found = place(artifact, CHIPS[chip], replicas=replicas, contexts=contexts_of(axis, planner, replicas))
-    facts = facts_of(found, artifact, sent, planner, chip)
-    facts |= {"artifact": path, "axis": axis, "threshold": factor}
-    console.print(cores_table(found))
-    show(facts, console)
+    if for_latency is not None and not 0 < for_latency < float("inf"):
+        raise UserError(f"--for-latency {for_latency} must be finite and > 0 (milliseconds an action)")
+    if max_chips < 1:
+        raise UserError(f"--max-chips {max_chips} must be at least 1")
+    for target in (json, svg, sweep_svg):
+        if target and not Path(target).parent.is_dir():
+            raise UserError(f"{target}: no such directory; make it first")
+    limits = CHIPS[chip]
+    traffic = traffic_of(path, limits)
+    missed = None
+    if for_latency is not None:
+        replicas, spread, missed = cheapest(traffic, limits, seconds=for_latency * 1e-3, chips=max_chips)
+    facts = facts_of(traffic, limits, replicas=replicas, spread=spread)
+    facts["missed"] = missed
+    if sweep or sweep_svg:
+        facts["sweep"] = sweep_rows(traffic, limits, spreads=tuple(sorted({1, 2, 4, 8, spread})))
+    print_facts(facts, console)
+    if "sweep" in facts:
+        print_sweep(facts, console)
     if json:
         write_json(Path(json), facts, indent=1)
+    if svg or sweep_svg:
+        draw(traffic, limits, facts, svg, sweep_svg)
+    return 1 if facts["broken"] or missed else 0
+
+
+def draw(traffic: Traffic, chip: ChipLimits, facts: dict[str, Any], svg: str | None, sweep_svg: str | None) -> None:
+    from experiments.report import style
+    from experiments.report.figures_placement import placement_figure, sweep_figure
+
     if svg:
-        from experiments.report.figures_placement import placement_figure
+        found = placed(
+            traffic, chip, replicas=facts["replicas"], spread=facts["spread"], scope=scopes_of(chip)[-1]
+        ).found
+        write_text(Path(svg), style.svg(placement_figure, found) or "")
+    if sweep_svg:
+        write_text(Path(sweep_svg), style.svg(sweep_figure, facts) or "")
 
-        placement_figure(found).savefig(svg)
-    return 1 if found.broken else 0
+
+def scopes_of(chip: ChipLimits) -> tuple[str, ...]:
+    return ("predictor", "loop") if chip.graded_messages else ("predictor",)
 
 
-def facts_of(
-    found: Placement, artifact: Artifact, sent: dict[str, float], planner: CEMConfig, chip: str
-) -> dict[str, Any]:
-    device = energy.default().device(chip)
-    schedules: dict[str, Any] = {}
-    for schedule in ("sequential", "interleaved"):
-        bands = {}
-        for bound in ("low", "nominal", "high"):
-            seconds = {
-                name: getattr(device.figure(figure).band, bound)
-                for name, figure in (("synop_s", "t_synop"), ("update_s", "t_update"), ("barrier_s", "t_barrier"))
-            }
-            bands[bound] = asdict(
-                time_of(found, artifact, sent, samples=planner.samples, iterations=planner.iterations,
-                        horizon=planner.horizon, schedule=schedule, **seconds)
-            )  # fmt: skip
-        schedules[schedule] = bands
-    cores = len(found.cores)
-    passes = planner.evaluations / found.replicas
-    return {
-        "chip": chip, "replicas": found.replicas, "contexts": found.contexts, "cores": cores, "chips": found.chips,
-        "cores_at_80_percent": -(-cores * 10 // 8), "budget": planner.label, "messages_per_pass": sent,
-        "hops_per_action": hops(found, sent) * passes, "time": schedules, "broken": [str(b) for b in found.broken],
-        "within_10_ms": {s: bands["nominal"]["action_s"] <= BUDGET_S for s, bands in schedules.items()},
-        "assumed": [*CHIPS[chip].assumed, "tiles", "t_barrier"],
+def facts_of(traffic: Traffic, chip: ChipLimits, *, replicas: int, spread: int) -> dict[str, Any]:
+    """What `--json` writes. `loop` is None where the chip cannot hold it."""
+    facts: dict[str, Any] = {
+        "artifact": traffic.path, "arm": traffic.arm, "task": traffic.task, "chip": chip.name, "replicas": replicas,
+        "spread": spread, "axis": traffic.axis, "threshold": traffic.threshold, "budget": traffic.planner.label,
+        "contexts": traffic.contexts(replicas), "messages_per_prediction": traffic.sent, "loop": None,
+        "loop_absent": None if chip.graded_messages else ON_HOST, "assumed": list(ASSUMED),
+        "budgets_s": BUDGETS_S, "simulated": "traffic of one recorded episode",
     }  # fmt: skip
+    broken: dict[tuple[str, str], Any] = {}
+    for scope in scopes_of(chip):
+        one = placed(traffic, chip, replicas=replicas, spread=spread, scope=scope)
+        facts[scope] = scope_facts(one)
+        broken |= {(b.layer, b.limit): b for b in one.found.broken}
+    facts["broken"] = [asdict(b) | {"text": str(b)} for b in broken.values()]
+    return facts
 
 
-def cores_table(found: Placement) -> Table:
-    copies = f", {found.replicas} copies" if found.replicas > 1 else ""
-    table = Table(title=f"{found.chip.name}: {len(found.cores)} neurocores on {found.chips} chip(s){copies}; one copy:")
-    for name in ("layer", "cores", "neurons a core", "weights, B", "states, B", "axons in", "axons out"):
-        table.add_column(name, justify="left" if name == "layer" else "right")
-    for layer, group in groupby((use for use in found.cores if use.replica == 0), key=lambda use: use.layer):
-        uses = list(group)
-        most = max(uses, key=lambda use: use.neurons)
-        table.add_row(layer, str(len(uses)), str(most.neurons), f"{most.weight_bytes:,}", f"{most.state_bytes:,}",
-                      f"{most.axons_in:,}", f"{most.axons_out:,}")  # fmt: skip
-    return table
+def scope_facts(one: Placed) -> dict[str, Any]:
+    """A placement that breaks a limit has no time and no energy: it cannot be built."""
+    found = one.found
+    facts: dict[str, Any] = {
+        "cores": found.cores, "chips": found.chips, "cores_at_80_percent": found.cores_at_80,
+        "chips_at_80_percent": found.chips_at_80, "neurons": found.neurons, "groups": group_rows(found),
+        "hops_per_action": one.hops_per_action, "time": None, "prediction": None, "energy": None, "within": None,
+        "dense": dense_energy(one.traffic, one.scope),
+    }  # fmt: skip
+    if found.broken:
+        return facts
+    facts["prediction"] = {b: asdict(one.clocks[b].prediction()) for b in BOUNDS}
+    facts["time"] = {s: {b: asdict(one.times[s][b]) for b in BOUNDS} for s in SCHEDULES}
+    facts["energy"] = {s: one.energy(s) for s in SCHEDULES}
+    facts["within"] = {
+        s: {name: one.times[s]["nominal"].action_s <= limit for name, limit in BUDGETS_S.items()} for s in SCHEDULES
+    }
+    return facts
 
 
-def show(facts: dict[str, Any], console: Console) -> None:
-    table = Table(
-        "schedule", "chip steps an action", "step", "action", "one prediction", title=f"CEM {facts['budget']}"
-    )
-    for schedule, bands in facts["time"].items():
-        low, nominal, high = (bands[b] for b in ("low", "nominal", "high"))
-        table.add_row(
-            schedule, f"{nominal['steps']:,}", f"{nominal['step_s'] * 1e6:.2f} us",
-            f"{nominal['action_s'] * 1e3:.3g} ms ({low['action_s'] * 1e3:.3g} .. {high['action_s'] * 1e3:.3g})",
-            f"{nominal['latency_s'] * 1e6:.1f} us",
+def group_rows(found: Placement) -> list[dict[str, Any]]:
+    """Of one copy, and of what there is once: the fullest core of each group."""
+    rows = []
+    uses = [use for use in found.uses if use.replica <= 0]
+    for layer, several in groupby(uses, key=lambda use: use.layer):
+        of_layer = list(several)
+        most = max(of_layer, key=lambda use: use.neurons)
+        rows.append(
+            {"name": layer, "cores": len(of_layer), "shares": found.group(layer).shares, "neurons": most.neurons,
+             "weight_bytes": most.weight_bytes, "state_bytes": most.state_bytes, "axons_in": most.axons_in,
+             "axons_out": most.axons_out}
         )  # fmt: skip
-    console.print(table)
-    best = min(bands["nominal"]["action_s"] for bands in facts["time"].values())
-    verdict = "within" if best <= BUDGET_S else "beyond"
-    console.print(
-        f"{best * 1e3:.3g} ms an action: {verdict} the {BUDGET_S * 1e3:.0f} ms of {BUDGET_OF}; {SLOW_OF} takes {SLOW_S:.0f} s."
-    )
-    console.print(f"Assumed, not published: {', '.join(facts['assumed'])}. Simulated traffic of one recorded episode.")
-    for line in facts["broken"]:
-        console.print(f"[red]{line}[/]")
+    return rows
+
+
+__all__ = ["MOST_CHIPS", "place_command"]

@@ -39,7 +39,8 @@ def task_summary(rows: list[Row], task: str) -> dict[str, Any]:
     arms = {arm: arm_summary(rows, task, arm) for arm in ARMS}
     return {
         "admission": {name: admission[name] for name in ("full", "budget5", "greedy")} | {"holds": admission["holds"]},
-        "arms": arms, "front": front, "energy": devices, "verdict": verdict(_of(rows, "front", task), admission["full"]),
+        "arms": arms, "front": front, "energy": devices,
+        "verdict": verdict(_of(rows, "front", task), admission["full"], _of(rows, "energy_placed", task)),
         "targets": targets(rows, task, arms, admission),
     }  # fmt: skip
 

@@ -3,6 +3,8 @@ unit-free counts beside it, by point estimates and by the lower bounds of the pa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import energy
 from experiments.bundle import NARROW_ARMS
 from experiments.equal_success import MARGIN, Comparison, Cost, Row, compare
@@ -15,8 +17,8 @@ OPPONENTS = (  # families, how they are called
 )
 
 
-def verdict(front: list[Row], full_success: float | None) -> str:
-    """`front`: rows of kind front of one task."""
+def verdict(front: list[Row], full_success: float | None, placed: Sequence[Row] = ()) -> str:
+    """`front`: rows of kind front of one task; `placed`: of kind energy_placed, told beside the one-copy figures."""
     if full_success is None:
         return "not run"
     if not any(row["arm"] in NARROW_ARMS for row in front):
@@ -24,7 +26,22 @@ def verdict(front: list[Row], full_success: float | None) -> str:
     sentences = [_joules_sentence(front, full_success)]
     for families, name in OPPONENTS:
         sentences.append(_counts_sentence(front, full_success, families, f"Synop-equivalents, against {name}"))
-    return f"Within {MARGIN * 100:.0f} points of full dense CEM ({full_success:.2f}). " + " ".join(sentences)
+    return f"Within {MARGIN * 100:.0f} points of full dense CEM ({full_success:.2f}). " + " ".join(
+        sentences + _placed_sentence(placed)
+    )
+
+
+def _placed_sentence(placed: Sequence[Row]) -> list[str]:
+    rows = [row for row in placed if row["schedule"] == "interleaved"]
+    if not rows:
+        return []
+    said = [
+        f"{row['replicas']} {'copies' if row['replicas'] > 1 else 'copy'} on {row['cores']} cores, {row['chips']} chip(s): "
+        f"{row['latency_s'] * 1e3:.3g} ms, {row['nominal'] * 1e3:.3g} [{row['low'] * 1e3:.3g} .. {row['high'] * 1e3:.3g}] mJ"
+        for row in rows
+    ]
+    name = f"{rows[0]['arm']} {rows[0]['budget']} on {rows[0]['device']}"
+    return [f"Placed with its loop, neurons that wait charged ({name}, interleaved): {'; '.join(said)}."]
 
 
 def operations(row: Row) -> float | None:

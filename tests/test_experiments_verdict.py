@@ -82,3 +82,15 @@ def test_a_point_without_a_price_is_not_the_cheapest() -> None:
         spiking_cost=lambda r: r["synop_equivalents"],
     )  # fmt: skip
     assert found.dense_cost == 5.0 and found.spiking is None and found.ahead == "dense"
+
+
+def test_placed_copies_stand_beside_the_one_copy_figures() -> None:
+    row = {"schedule": "interleaved", "arm": "delta", "budget": "64x4", "device": "loihi2", "cores": 6, "chips": 1,
+           "latency_s": 0.0432, "low": 1e-4, "nominal": 0.0115, "high": 0.042}  # fmt: skip
+    rows = [{**row, "replicas": 1}, {**row, "replicas": 64, "cores": 321, "chips": 3, "latency_s": 0.00445}]
+    slow = {**row, "replicas": 1, "schedule": "sequential", "latency_s": 9.0}
+    before, said = verdict([*DENSE, DELTA], 0.95), verdict([*DENSE, DELTA], 0.95, [*rows, slow])
+    assert said.startswith(before) and said[len(before) :] == (
+        " Placed with its loop, neurons that wait charged (delta 64x4 on loihi2, interleaved): 1 copy on 6 cores, 1 chip(s): "
+        "43.2 ms, 11.5 [0.1 .. 42] mJ; 64 copies on 321 cores, 3 chip(s): 4.45 ms, 11.5 [0.1 .. 42] mJ."
+    )

@@ -1,0 +1,186 @@
+"""How long a placed network takes: a prediction and an action. The constants are the caller's.
+
+    t_step = max( max over cores (synop_s x synops, update_s x updates),  max over links link_s x messages )  + barrier_s
+
+Chip steps are not throttled: a step is over when its slowest core is. Two readings of one prediction:
+
+    pipelined     a new input every step (LIF: every T steps), out after `depth` steps, each as slow as the busiest layer
+    fall-through  the next input after the last has left: `depth` steps, in each of which the layer that the message front
+                  has reached computes synops and all layers update
+
+Neither sends a message through several layers within one step: a neurocore's message arrives in the next one.
+A plan is a recurrence, so the schedule decides which reading applies:
+
+    sequential    one candidate of a copy at a time: every prediction falls through
+    interleaved   a copy's candidates follow each other through the pipe; the next rollout step of a candidate waits for its
+                  own prediction, so a copy with fewer candidates than layers leaves the pipe partly empty
+
+Every step of a rollout is timed with the layers that are busy in it. A neuron whose state is swapped with a stored context
+updates twice. The whole loop adds `selection_steps` an iteration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lava_procs.placement import CENTRE, Placement, link_loads
+from lava_procs.placement_loop import Budget, Network, selection_steps, turns_of
+from spec.errors import UserError
+
+SCHEDULES = ("sequential", "interleaved")
+Reals = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed:
+    """Seconds of one synaptic operation and one update of a core, one message on a link, one barrier."""
+
+    synop_s: float
+    update_s: float
+    link_s: float
+    barrier_s: float
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if not 0 <= getattr(self, field.name) < float("inf"):
+                raise ValueError(f"speed: {field.name} {getattr(self, field.name)} must be finite and >= 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionTime:
+    """Seconds. `every_s`: between predictions of a full pipe. `slowest`: the group, `updates` or `links` that sets the
+    longest step of a full pipe."""
+
+    every_s: float
+    pipelined_latency_s: float
+    fall_through_s: float
+    slowest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActionTime:
+    """`steps` chip steps an action, of which `selection` between iterations; `step_s` the slowest of a rollout."""
+
+    schedule: str
+    steps: int
+    selection: int
+    step_s: float
+    action_s: float
+
+
+class Clock:
+    """Times one placement. `messages`: sent by each group of one copy in one prediction."""
+
+    def __init__(
+        self, placement: Placement, network: Network, messages: Mapping[str, float], speed: Speed, *,
+        restored: bool = False,
+    ) -> None:  # fmt: skip
+        self.placement, self.network, self.speed = placement, network, speed
+        self.names = [group.name for group in placement.groups]
+        self.on_core = self._synops_a_message()
+        loads = link_loads(placement)
+        self.on_link = np.array(
+            [[by.get(name, 0.0) for name in self.names] for by in loads.values()] or [[0.0] * self._n]
+        )
+        self.width = {name: network.time_steps if 0 < i < self._layers else 1 for i, name in enumerate(network.path)}
+        self.per_step = np.array([messages.get(n, 0.0) / self.width.get(n, 1) for n in self.names])
+        self.feeds = np.array(
+            [[float(name in g.receivers) for name in self.names] for g in placement.groups]
+        )  # [from, to]
+        crowd: dict[tuple[int, int], int] = {}
+        for use in placement.uses:
+            twice = restored and use.layer in network.path[: self._layers]
+            crowd[use.chip, use.core] = crowd.get((use.chip, use.core), 0) + use.neurons * (2 if twice else 1)
+        self.updating_s = speed.update_s * max(crowd.values())
+
+    @property
+    def _n(self) -> int:
+        return len(self.names)
+
+    @property
+    def _layers(self) -> int:
+        """Layers of the predictor on the path; the loop's latent, where there is one, works a single step."""
+        return len(self.network.path) - self.network.whole_loop
+
+    def _synops_a_message(self) -> Reals:
+        """(cores of one copy, groups): synops on the core for a message that arrives at the group."""
+        rows: dict[tuple[int, int], Reals] = {}
+        for use in self.placement.uses:
+            if use.replica in (0, CENTRE):
+                group = self.placement.group(use.layer)
+                row = rows.setdefault((use.chip, use.core), np.zeros(self._n))
+                row[self.names.index(use.layer)] += use.neurons * group.synapses / max(1, group.axons_in)
+        return np.array(list(rows.values()))
+
+    def _busy(self, sending_GP: Reals) -> Reals:
+        """Seconds of P steps before which the groups marked 1 have sent their messages."""
+        sent = sending_GP * self.per_step[:, None]
+        synops = (self.on_core @ (self.feeds.T @ sent)).max(0) * self.speed.synop_s
+        links = (self.on_link @ sent).max(0) * self.speed.link_s
+        return np.asarray(np.maximum(np.maximum(synops, links), self.updating_s) + self.speed.barrier_s)
+
+    def prediction(self) -> PredictionTime:
+        each, depth = self.network.time_steps, self.network.depth
+        full = self._timeline(np.arange(2 * depth + 4) * each)
+        begin = -(-(depth + len(self.network.tail)) // each) * each  # by then every stage is busy
+        every = float(full[begin : begin + each].sum())
+        alone = self._timeline(np.zeros(1, int), tail=False)
+        sent = (
+            np.array([n in self.network.path or n in (*self.network.tail, "source") for n in self.names])
+            * self.per_step
+        )
+        synops = (self.on_core * (sent @ self.feeds)[None]).max(0)
+        costs = dict(zip(self.names, synops * self.speed.synop_s, strict=True))
+        costs["updates"] = self.updating_s
+        costs["links"] = float((self.on_link @ sent).max()) * self.speed.link_s
+        return PredictionTime(
+            every_s=every, pipelined_latency_s=depth * every / each, fall_through_s=float(alone.sum()),
+            slowest=max(costs, key=lambda name: costs[name]),
+        )  # fmt: skip
+
+    def _timeline(self, entries: NDArray[np.int64], *, tail: bool = True) -> Reals:
+        """Seconds of each chip step when predictions enter at the steps `entries`."""
+        late = self.network.time_steps - 1
+        stages = (*self.network.path, *(self.network.tail if tail else ()))
+        steps = int(entries.max()) + len(stages) + late
+        active = np.zeros((self._n, steps + 1), bool)  # in the step before: what is active at t arrives at t + 1
+        for i, name in enumerate(stages):
+            begin = i + (late if i >= self._layers else 0)
+            for k in range(self.width.get(name, 1)):
+                active[self.names.index(name), entries + begin + k + 1] = True
+        if self.network.whole_loop:  # the source sends the action while the latent sends z: both feed the first layer
+            active[self.names.index("source"), entries] = True
+            active[self.names.index("latent"), entries] = True
+        patterns, where = np.unique(active[:, :steps], axis=1, return_inverse=True)
+        return np.asarray(self._busy(patterns.astype(float))[where.reshape(-1)])
+
+    def action(self, budget: Budget, schedule: str, *, own_passes: int = 0) -> ActionTime:
+        """`own_passes`: predictions a copy makes beside its candidates' (the mean's, on the axes that look at it)."""
+        turns = turns_of(budget, self.placement.replicas) + own_passes
+        depth, each = self.network.depth, self.network.time_steps
+        step, candidate = np.divmod(np.arange(budget.horizon * turns), turns)
+        if schedule == "sequential":
+            entries = (step * turns + candidate) * depth
+        elif schedule == "interleaved":
+            entries = step * max(turns * each, depth) + candidate * each
+        else:
+            raise UserError(f"place: schedule {schedule!r} is unknown; use {' or '.join(SCHEDULES)}")
+        times = self._timeline(entries)
+        selection = selection_steps(budget, self.placement.replicas) if self.network.whole_loop else 0
+        return ActionTime(
+            schedule=schedule, steps=budget.iterations * (len(times) + selection), selection=budget.iterations * selection,
+            step_s=float(times.max()), action_s=budget.iterations * float(times.sum() + selection * self._selecting()),
+        )  # fmt: skip
+
+    def _selecting(self) -> float:
+        """Seconds of a selection step: every candidate answers at once, or every copy sends a candidate's variables."""
+        if not self.network.whole_loop:
+            return 0.0
+        answers = self.placement.group("theta").axons_in
+        variables = self.placement.group("refit").axons_in
+        crowd = max(answers, variables)
+        return max(crowd * self.speed.synop_s, crowd * self.speed.link_s, self.updating_s) + self.speed.barrier_s
