@@ -28,7 +28,7 @@ class LavaPlanner:
 
     def __init__(
         self, artifact: Artifact, config: CEMConfig, *, action_dim: int, action_limit: float, axis: str, workdir: Path,
-        timeout_s: float,
+        timeout_s: float, layout: str = "fused",
     ) -> None:  # fmt: skip
         self.artifact, self.predictor = artifact, DeltaPredictor(artifact)
         self.config, self.axis = config, axis
@@ -37,7 +37,9 @@ class LavaPlanner:
         self.reference = IntegerCEM(self.predictor, config, action_dim=action_dim, action_limit=action_limit, axis=axis)
         workdir.mkdir(parents=True, exist_ok=True)
         path = artifact_file.save(artifact, workdir / "network.safetensors")
-        self.session = LavaSession.open(path, self.reference.params, timeout_s=timeout_s, workdir=workdir, axis=axis)
+        self.session = LavaSession.open(
+            path, self.reference.params, timeout_s=timeout_s, workdir=workdir, axis=axis, layout=layout
+        )
 
     def noise(self, episodes: int, generator: torch.Generator) -> Tensor:
         return self.reference.seeds(episodes, generator)

@@ -8,6 +8,8 @@
                            |                     +--------z--------+                                         |
                            +---------------------------------fit---------------------------------------------+--> host_out
 
+That is layout `stepwise`: a process a part, a Lava step a rollout step. In layout `fused` one process, rollout, stands for
+predictor, latent and distance and takes the variables whole. Both compute the same, value by value.
 Nothing here imports Lava before `build` is called.
 """
 
@@ -19,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from lava_procs.planning import lava_steps, rollout_steps
 from spec.artifact import Artifact
 from spec.errors import UserError
 from spec.plan_params import PlanParams
@@ -57,48 +60,70 @@ def validate(artifact: Artifact, plan: PlanParams) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Loop:
-    """`any_process` starts and stops all of it."""
+    """`any_process` starts and stops all of it; a plan takes `steps` Lava steps."""
 
     any_process: Any
     config: Any
     compile_config: dict[str, Any]
+    steps: int
 
 
-def build(artifact: Artifact, plan: PlanParams, paths: dict[str, str], *, axis: str, precision: str) -> Loop:
+def build(
+    artifact: Artifact, plan: PlanParams, paths: dict[str, str], *, axis: str, precision: str, layout: str
+) -> Loop:
     """Create and connect the processes. Lava must be importable (import_lava)."""
     from lava.magma.core.run_configs import Loihi2SimCfg
 
     from lava_procs.processes.candidates import Candidates
-    from lava_procs.processes.distance import Distance
     from lava_procs.processes.host_in import HostIn
     from lava_procs.processes.host_out import HostOut
-    from lava_procs.processes.latent import Latent
-    from lava_procs.processes.predictor import Predictor
     from lava_procs.processes.refit import Refit
     from lava_procs.processes.selection import Selection
 
     validate(artifact, plan)
-    host = HostIn(plan=plan, path=paths["in"])
-    candidates, latent, distance = Candidates(plan=plan), Latent(plan=plan), Distance(plan=plan)
-    selection, refit = Selection(plan=plan), Refit(plan=plan)
-    predictor = Predictor(plan=plan, artifact=artifact, axis=axis)
+    same: dict[str, Any] = {"plan": plan, "rollout_steps": rollout_steps(plan, layout)}
+    host, candidates = HostIn(path=paths["in"], **same), Candidates(**same)
+    selection, refit = Selection(**same), Refit(**same)
     records = {name: path for name, path in paths.items() if name != "in"}
-    out = HostOut(plan=plan, layers=len(artifact.layers), paths=records)
+    out = HostOut(layers=len(artifact.layers), paths=records, **same)
     host.start_out.connect(candidates.start_in)
+    candidates.variables_out.connect(refit.variables_in)
+    rollouts = _stepwise if layout == "stepwise" else _fused
+    cost_out = rollouts(artifact, axis, same, host, candidates, out)
+    cost_out.connect([selection.cost_in, out.cost_in])
+    selection.elite_out.connect([refit.elite_in, out.elite_in])
+    refit.fit_out.connect([candidates.fit_in, out.fit_in])
+    return Loop(
+        any_process=candidates, config=Loihi2SimCfg(select_tag=precision),
+        compile_config={"pypy_channel_size": CHANNEL_SIZE}, steps=lava_steps(plan, same["rollout_steps"]),
+    )  # fmt: skip
+
+
+def _stepwise(artifact: Artifact, axis: str, same: dict[str, Any], host: Any, candidates: Any, out: Any) -> Any:
+    from lava_procs.processes.distance import Distance
+    from lava_procs.processes.latent import Latent
+    from lava_procs.processes.predictor import Predictor
+
+    predictor, latent, distance = Predictor(artifact=artifact, axis=axis, **same), Latent(**same), Distance(**same)
     host.z_out.connect(latent.start_in)
     host.goal_out.connect(distance.goal_in)
     candidates.action_out.connect(predictor.action_in)
-    candidates.variables_out.connect(refit.variables_in)
     latent.z_out.connect(predictor.z_in)
     predictor.value_out.connect(latent.value_in)
     latent.moved_out.connect([distance.moved_in, out.moved_in])
-    distance.cost_out.connect([selection.cost_in, out.cost_in])
-    selection.elite_out.connect([refit.elite_in, out.elite_in])
-    refit.fit_out.connect([candidates.fit_in, out.fit_in])
     predictor.counts_out.connect(out.counts_in)
     for clipping in (latent, distance):  # an InPort adds up what arrives from several senders
         clipping.saturated_out.connect(out.saturated_in)
-    return Loop(
-        any_process=candidates, config=Loihi2SimCfg(select_tag=precision),
-        compile_config={"pypy_channel_size": CHANNEL_SIZE},
-    )  # fmt: skip
+    return distance.cost_out
+
+
+def _fused(artifact: Artifact, axis: str, same: dict[str, Any], host: Any, candidates: Any, out: Any) -> Any:
+    from lava_procs.processes.rollout import Rollout
+
+    rollout = Rollout(artifact=artifact, axis=axis, **same)
+    host.z_out.connect(rollout.start_in)
+    host.goal_out.connect(rollout.goal_in)
+    candidates.variables_out.connect(rollout.variables_in)
+    rollout.path_out.connect(out.path_in)
+    rollout.counts_out.connect(out.counts_in)
+    return rollout.cost_out

@@ -1,6 +1,6 @@
 """Child side of a session: builds the loop once, then runs one plan for every byte that the parent sends.
 
-`python -m lava_procs.plan_worker JOB.json`, JOB: {artifact, plan, axis, precision, paths, socket, parent}. Bytes on the
+`python -m lava_procs.plan_worker JOB.json`, JOB: {artifact, plan, axis, precision, layout, paths, socket, parent}. Bytes on the
 socket: b"r" ready (child), b"p" plan (parent), b"d" done (child). The end of the stream ends the child. Exit code 2: bad
 input, the last line of stderr says what.
 """
@@ -29,7 +29,7 @@ def main(job_path: str) -> int:
         artifact = artifact_format.load(job["artifact"])
         plan = PlanParams.of(job["plan"])
         import_lava()
-        loop = build(artifact, plan, job["paths"], axis=job["axis"], precision=job["precision"])
+        loop = build(artifact, plan, job["paths"], axis=job["axis"], precision=job["precision"], layout=job["layout"])
     except UserError as error:
         print(error, file=sys.stderr)
         return 2
@@ -42,7 +42,7 @@ def main(job_path: str) -> int:
         with guard(process.runtime._messaging_infrastructure.actors, job["parent"]):
             line.sendall(READY)
             while line.recv(1) == PLAN:
-                process.run(condition=RunSteps(num_steps=plan.steps))
+                process.run(condition=RunSteps(num_steps=loop.steps))
                 line.sendall(DONE)
     except Exception:
         traceback.print_exc()

@@ -26,8 +26,19 @@ from numpy.typing import NDArray
 from spec.fixed_point import STATE_BITS, saturate, trunc_shift
 from spec.plan_params import PlanParams
 
+LAYOUTS = ("fused", "stepwise")
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+
+
+def rollout_steps(p: PlanParams, layout: str) -> int:
+    """Lava steps of a rollout before the step in which it is judged."""
+    return p.horizon if layout == "stepwise" else 0
+
+
+def lava_steps(p: PlanParams, rollout: int) -> int:
+    """Lava steps of a plan: the simulation's, never a chip's."""
+    return p.iterations * (rollout + 1)
 
 
 def propose(mean_VA: Ints, spread_VA: Ints, noise_SVA: Ints, p: PlanParams) -> Ints:

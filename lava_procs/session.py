@@ -30,6 +30,7 @@ from lava_procs.child import LavaError
 from lava_procs.fused import check_axis
 from lava_procs.loop import make_files, validate
 from lava_procs.plan_worker import DONE, PLAN, READY
+from lava_procs.planning import LAYOUTS
 from spec import artifact as artifact_format
 from spec.errors import UserError
 from spec.fixed_point import STATE_BITS, limit
@@ -67,13 +68,15 @@ class LavaSession:
     @classmethod
     def open(
         cls, artifact_path: str | os.PathLike[str], plan: PlanParams, *, timeout_s: float, workdir: str | os.PathLike[str],
-        axis: str = "none", precision: str = "fixed_pt",
+        axis: str = "none", precision: str = "fixed_pt", layout: str = "fused",
     ) -> Self:  # fmt: skip
         """Start and compile the loop; blocks until it is ready, about two seconds. `timeout_s` holds for the start and
-        for every plan. `workdir` receives the files that both sides map, and worker.log."""
+        for every plan. `workdir` receives the files that both sides map, and worker.log. `layout`: lava_procs/loop.py."""
         if precision not in PRECISIONS:
             raise UserError(f"precision {precision!r} is unknown; use one of {', '.join(PRECISIONS)}")
         check_axis(axis)
+        if layout not in LAYOUTS:
+            raise UserError(f"layout {layout!r} is unknown; use one of {', '.join(LAYOUTS)}")
         if timeout_s <= 0:
             raise UserError(f"timeout_s {timeout_s} must be > 0")
         artifact = artifact_format.load(artifact_path)
@@ -85,7 +88,7 @@ class LavaSession:
             paths = make_files(plan, len(artifact.layers), folder, fixed=precision == "fixed_pt")
             job = {
                 "artifact": str(Path(artifact_path).resolve()), "plan": asdict(plan), "axis": axis, "precision": precision,
-                "paths": paths, "socket": theirs.fileno(), "parent": os.getpid(),
+                "layout": layout,                "paths": paths, "socket": theirs.fileno(), "parent": os.getpid(),
             }  # fmt: skip
             (folder / "job.json").write_text(json.dumps(job, indent=1))
         except OSError as error:

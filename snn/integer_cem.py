@@ -6,7 +6,7 @@
     z[t+1]  = sat24(z[t] + value(z[t], a[t]))                 latent LSB
     d[t]    = sat24(sum_D |z[t] - g|),  t = 1..H
     J       = sat24(sum_t trunc(d[t] / 2^cost_shift))         cost_shift = ceil(log2 H): J saturates only if some d does
-    theta   = max{T : #{J < T} < k}                           k-th least cost, bit by bit from the top: 24 comparisons
+    theta   = max{T : #{J < T} < k}                           k-th least cost, bit by bit from the top: 23 comparisons
     elite   = {J < theta} and, in order of their number, as many of {J = theta} as make k
     mu      = trunc(sum_elite u / k)                          k a power of two: a shift
     w       = max(w_min, trunc(C m / 2^8)),  m = sum_elite |u - mu|

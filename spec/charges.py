@@ -12,7 +12,7 @@ from typing import Protocol
 from spec.fixed_point import STATE_BITS
 from spec.ledger import LayerCounts, Ledger
 
-COST_BITS = STATE_BITS  # selection by threshold search over a 24-bit cost
+COST_BITS = STATE_BITS  # of the threshold search: 23 comparisons (no sign), one is added for the ties at the threshold
 
 
 class Budget(Protocol):

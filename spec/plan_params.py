@@ -48,12 +48,3 @@ class PlanParams:
     @property
     def variables(self) -> int:
         return -(-self.horizon // self.chunk)
-
-    @property
-    def steps_per_iteration(self) -> int:
-        """H predictions, and one step in which costs become the next mean and spread."""
-        return self.horizon + 1
-
-    @property
-    def steps(self) -> int:
-        return self.iterations * self.steps_per_iteration

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from lava_procs.planning import LAYOUTS
 from lava_procs.session import LavaSession
 from snn.delta_predictor import DeltaPredictor
 from snn.integer_cem import IntegerCEM
@@ -30,14 +31,17 @@ def artifact(make_chain) -> Artifact:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("axis", ["none", "rollout"])
-def test_every_register_of_every_plan_equals_the_reference(axis: str, artifact: Artifact, tmp_path: Path) -> None:
+def test_every_register_of_every_plan_equals_the_reference(
+    axis: str, layout: str, artifact: Artifact, tmp_path: Path
+) -> None:
     reference = IntegerCEM(DeltaPredictor(artifact), CONFIG, action_dim=2, action_limit=0.08, axis=axis)
     plan = reference.params
     path = save(artifact, tmp_path / "net.safetensors")
     rng = np.random.default_rng(1)
     dtype = reference.predictor.network.dtype  # type: ignore[attr-defined]
-    with LavaSession.open(path, plan, timeout_s=60, workdir=tmp_path / "run", axis=axis) as session:
+    with LavaSession.open(path, plan, timeout_s=60, workdir=tmp_path / "run", axis=axis, layout=layout) as session:
         mean = None
         for number in range(4):
             fresh = number in (0, 2)
@@ -59,7 +63,8 @@ def test_every_register_of_every_plan_equals_the_reference(axis: str, artifact: 
     assert np.ptp(found.cost_IS) > 0 and found.spread_IVA.max() > plan.least_spread
 
 
-def test_every_clipping_is_counted(artifact: Artifact, tmp_path: Path) -> None:
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_every_clipping_is_counted(layout: str, artifact: Artifact, tmp_path: Path) -> None:
     """A latent next to the end of its width, a goal at the other end: z, the distance and the cost are clipped."""
     ledger = Ledger(arm="delta", axis="none", precision="int8", spiking=True)
     reference = IntegerCEM(DeltaPredictor(artifact), CONFIG, action_dim=2, action_limit=0.08, ledger=ledger)
@@ -67,7 +72,7 @@ def test_every_clipping_is_counted(artifact: Artifact, tmp_path: Path) -> None:
     z, goal = np.full(6, top - 2), np.full(6, -top)
     path = save(artifact, tmp_path / "net.safetensors")
     plan = reference.params
-    with LavaSession.open(path, plan, timeout_s=60, workdir=tmp_path / "run") as session:
+    with LavaSession.open(path, plan, timeout_s=60, workdir=tmp_path / "run", layout=layout) as session:
         _, found = session.plan(z, goal, 7)
         _, usual = session.plan(np.zeros(6, np.int64), goal // 100, 7)
     dtype = reference.predictor.network.dtype  # type: ignore[attr-defined]
@@ -113,12 +118,15 @@ def plain_floats(
     return {"cost": np.array(costs), "mean": np.array(mus), "spread": np.array(ws)}
 
 
-def test_the_floating_loop_equals_plain_floats(artifact: Artifact, tmp_path: Path) -> None:
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_floating_loop_equals_plain_floats(layout: str, artifact: Artifact, tmp_path: Path) -> None:
     plan = IntegerCEM(DeltaPredictor(artifact), CONFIG, action_dim=2, action_limit=0.08).params
     path = save(artifact, tmp_path / "net.safetensors")
     rng = np.random.default_rng(3)
     z, goal = rng.integers(-3000, 3000, 6), rng.integers(-3000, 3000, 6)
-    with LavaSession.open(path, plan, timeout_s=60, workdir=tmp_path / "run", precision="floating_pt") as session:
+    with LavaSession.open(
+        path, plan, timeout_s=60, workdir=tmp_path / "run", precision="floating_pt", layout=layout
+    ) as session:
         action, found = session.plan(z, goal, 99)
         _, fixed_noise_again = session.plan(z, goal, 99, fresh=True)
         _, warm = session.plan(z, goal, 99)

@@ -1,4 +1,4 @@
-"""Candidate source: noise, mean and spread become S action sequences; one action a rollout step goes out.
+"""Candidate source: noise, mean and spread become S action sequences, sent whole and, stepwise, one action a rollout step.
 
     u = clip(mu + trunc(w e / 2^8), -L, L)        a[t] = u[t div chunk] 2^action_shift
 
@@ -28,10 +28,11 @@ from spec.plan_params import PlanParams
 
 
 class Candidates(AbstractProcess):
-    """start_in: [seed, fresh]; fit_in: mean and spread (2, V, A); action_out: (S, A); variables_out: (S, V, A)."""
+    """start_in: [seed, fresh]; fit_in: mean and spread (2, V, A); variables_out: (S, V, A) at the start of an iteration;
+    action_out: (S, A) in steps 0..H-1 of the stepwise layout."""
 
-    def __init__(self, *, plan: PlanParams, name: str = "candidates") -> None:
-        super().__init__(plan=plan, name=name)
+    def __init__(self, *, plan: PlanParams, rollout_steps: int, name: str = "candidates") -> None:
+        super().__init__(plan=plan, rollout_steps=rollout_steps, name=name)
         sizes = (plan.variables, plan.action_dim)
         self.start_in = InPort(shape=(2,))
         self.fit_in = InPort(shape=(2, *sizes))
@@ -53,14 +54,13 @@ class CandidatesModel(LoopModel):
 
     def run_spk(self) -> None:
         p = self.plan
-        if self.selecting:
-            return
         if self.phase.step == 0:
             mean, spread = self.registers()
             self.variables = self.maths.propose(mean, spread, self.noise, p)
             self.variables_out.send(self.variables)
-        action = self.variables[:, self.phase.step // p.chunk]
-        self.action_out.send(action * 2**p.action_shift)
+        if not self.selecting:
+            action = self.variables[:, self.phase.step // p.chunk]
+            self.action_out.send(action * 2**p.action_shift)
 
     def registers(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """Mean and spread that this iteration starts from."""

@@ -27,8 +27,8 @@ class Distance(AbstractProcess):
     """goal_in: (D,) at the start of a plan; moved_in: (S, D) in steps 1..H; cost_out: (S,) and saturated_out: (1,),
     clipped distances and costs of the iteration, in step H."""
 
-    def __init__(self, *, plan: PlanParams, name: str = "distance") -> None:
-        super().__init__(plan=plan, name=name)
+    def __init__(self, *, plan: PlanParams, rollout_steps: int, name: str = "distance") -> None:
+        super().__init__(plan=plan, rollout_steps=rollout_steps, name=name)
         self.goal_in = InPort(shape=(plan.latent_dim,))
         self.moved_in = InPort(shape=(plan.samples, plan.latent_dim))
         self.cost_out = OutPort(shape=(plan.samples,))

@@ -24,8 +24,8 @@ from spec.plan_params import PlanParams
 class HostIn(AbstractProcess):
     """start_out: [seed, fresh]; z_out, goal_out: (D,), latent LSB; all in the first step of a plan."""
 
-    def __init__(self, *, plan: PlanParams, path: str, name: str = "host_in") -> None:
-        super().__init__(plan=plan, path=path, name=name)
+    def __init__(self, *, plan: PlanParams, rollout_steps: int, path: str, name: str = "host_in") -> None:
+        super().__init__(plan=plan, rollout_steps=rollout_steps, path=path, name=name)
         self.start_out = OutPort(shape=(2,))
         self.z_out = OutPort(shape=(plan.latent_dim,))
         self.goal_out = OutPort(shape=(plan.latent_dim,))

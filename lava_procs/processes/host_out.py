@@ -22,15 +22,18 @@ from spec.plan_params import PlanParams
 
 
 class HostOut(AbstractProcess):
-    """cost_in, elite_in: (S,); fit_in: (2, V, A); moved_in: (S, D); counts_in: (layers + 1,);
-    saturated_in: (1,), of all senders together. `paths`: name -> file."""
+    """cost_in, elite_in: (S,); fit_in: (2, V, A); counts_in: (layers + 1,), all when an iteration ends. Stepwise: moved_in:
+    (S, D) in steps 1..H and saturated_in: (1,), of all senders together; fused: path_in: (H, S, D). `paths`: name -> file."""
 
-    def __init__(self, *, plan: PlanParams, layers: int, paths: dict[str, str], name: str = "host_out") -> None:
-        super().__init__(plan=plan, paths=paths, name=name)
+    def __init__(
+        self, *, plan: PlanParams, rollout_steps: int, layers: int, paths: dict[str, str], name: str = "host_out"
+    ) -> None:
+        super().__init__(plan=plan, rollout_steps=rollout_steps, paths=paths, name=name)
         self.cost_in = InPort(shape=(plan.samples,))
         self.elite_in = InPort(shape=(plan.samples,))
         self.fit_in = InPort(shape=(2, plan.variables, plan.action_dim))
         self.moved_in = InPort(shape=(plan.samples, plan.latent_dim))
+        self.path_in = InPort(shape=(plan.horizon, plan.samples, plan.latent_dim))
         self.counts_in = InPort(shape=(layers + 1,))
         self.saturated_in = InPort(shape=(1,))
 
@@ -40,6 +43,7 @@ class HostOutModel(LoopModel):
     elite_in: Any
     fit_in: Any
     moved_in: Any
+    path_in: Any
     counts_in: Any
     saturated_in: Any
 
@@ -54,7 +58,10 @@ class HostOutModel(LoopModel):
         if not self.selecting:
             return
         self.files["counts"][i] = self.counts_in.recv()
-        self.files["counts"][i, -1] += self.saturated_in.recv()[0]
+        if self.rollout_steps:
+            self.files["counts"][i, -1] += self.saturated_in.recv()[0]
+        else:
+            self.files["path"][i] = self.path_in.recv()
         self.files["cost"][i] = self.cost_in.recv()
         self.files["elite"][i] = self.elite_in.recv()
         self.files["fit"][i] = self.fit_in.recv()
@@ -70,6 +77,7 @@ class HostOutFixed(HostOutModel):
     elite_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     fit_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     moved_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    path_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     counts_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     saturated_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
 
@@ -82,5 +90,6 @@ class HostOutFloat(HostOutModel):
     elite_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     fit_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.float64)
     moved_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.float64)
+    path_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.float64)
     counts_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     saturated_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)

@@ -28,8 +28,8 @@ class Latent(AbstractProcess):
     """start_in: (D,); value_in: (S, D); z_out: (S, D) to the predictor (steps 0..H-1); moved_out: (S, D) to the goal
     distance (steps 1..H); saturated_out: (1,), clipped latents of the iteration (step H)."""
 
-    def __init__(self, *, plan: PlanParams, name: str = "latent") -> None:
-        super().__init__(plan=plan, name=name)
+    def __init__(self, *, plan: PlanParams, rollout_steps: int, name: str = "latent") -> None:
+        super().__init__(plan=plan, rollout_steps=rollout_steps, name=name)
         shape = (plan.samples, plan.latent_dim)
         self.start_in = InPort(shape=(plan.latent_dim,))
         self.value_in = InPort(shape=shape)

@@ -28,8 +28,10 @@ class Predictor(AbstractProcess):
     """z_in: (S, D); action_in: (S, A); value_out: (S, D), the change of z; counts_out: [messages by layer, clipped states and
     messages] of the iteration, in step H."""
 
-    def __init__(self, *, plan: PlanParams, artifact: Artifact, axis: str, name: str = "predictor") -> None:
-        super().__init__(plan=plan, artifact=artifact, axis=axis, name=name)
+    def __init__(
+        self, *, plan: PlanParams, rollout_steps: int, artifact: Artifact, axis: str, name: str = "predictor"
+    ) -> None:
+        super().__init__(plan=plan, rollout_steps=rollout_steps, artifact=artifact, axis=axis, name=name)
         self.z_in = InPort(shape=(plan.samples, plan.latent_dim))
         self.action_in = InPort(shape=(plan.samples, plan.action_dim))
         self.value_out = OutPort(shape=(plan.samples, plan.latent_dim))

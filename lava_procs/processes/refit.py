@@ -27,8 +27,8 @@ from spec.plan_params import PlanParams
 class Refit(AbstractProcess):
     """variables_in: (S, V, A) at the start of an iteration; elite_in: (S,) in step H; fit_out: (2, V, A) in step H."""
 
-    def __init__(self, *, plan: PlanParams, name: str = "refit") -> None:
-        super().__init__(plan=plan, name=name)
+    def __init__(self, *, plan: PlanParams, rollout_steps: int, name: str = "refit") -> None:
+        super().__init__(plan=plan, rollout_steps=rollout_steps, name=name)
         sizes = (plan.variables, plan.action_dim)
         self.variables_in = InPort(shape=(plan.samples, *sizes))
         self.elite_in = InPort(shape=(plan.samples,))

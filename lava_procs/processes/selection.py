@@ -26,8 +26,8 @@ from spec.plan_params import PlanParams
 class Selection(AbstractProcess):
     """cost_in: (S,); elite_out: (S,), 1 for an elite; both in step H."""
 
-    def __init__(self, *, plan: PlanParams, name: str = "selection") -> None:
-        super().__init__(plan=plan, name=name)
+    def __init__(self, *, plan: PlanParams, rollout_steps: int, name: str = "selection") -> None:
+        super().__init__(plan=plan, rollout_steps=rollout_steps, name=name)
         self.cost_in = InPort(shape=(plan.samples,))
         self.elite_out = OutPort(shape=(plan.samples,))
 
