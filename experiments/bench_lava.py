@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from rich.console import Console
 
+from experiments.bench_netx import netx_rows
 from experiments.bundle import load_bundle
 from experiments.jobs import EPISODE_SEED, one_thread, scale_thresholds
 from experiments.lava_loop import LavaPlanner, differences
@@ -173,4 +174,5 @@ def bench_lava(console: Console) -> list[Row]:
         rows.append(row("stock_lif_spikes_different", different, None, "spikes of 1,000 steps", "0", different == 0))
         bar.advance(task)
         rows.append(kill_drill(folder, lambda: bar.advance(task)))
+        rows += netx_rows(folder / "netx")
     return rows

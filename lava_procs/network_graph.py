@@ -115,9 +115,10 @@ def _synapse(layer: Layer, before: tuple[int, ...], bits: int) -> Any:
     if isinstance(layer.synapse, Dense):
         from lava.proc.dense.process import Dense as Stock
 
-        # sign mode and truncation are left to Lava, as netx does; the readers make weights that both leave alone
-        return Stock(
-            weights=layer.synapse.weight, weight_exp=layer.synapse.weight_exp, num_message_bits=bits,
+        weight = layer.synapse.weight
+        mixed = weight.min() < 0 < weight.max()
+        return Stock(  # 8 bits and a sign: Lava then truncates nothing, which is the readers' business
+            weights=weight, weight_exp=layer.synapse.weight_exp, num_weight_bits=8 + int(mixed), num_message_bits=bits,
             name=f"{layer.name} synapses",
         )  # fmt: skip
     from lava.proc.conv.process import Conv as StockConv
