@@ -89,5 +89,7 @@ def _mantissa(bias: NDArray[np.float64], name: str) -> tuple[NDArray[np.int64], 
     largest = float(np.abs(bias).max())
     exp = next((e for e in range(EXP_MAX + 1) if largest / 2**e <= MANT_MAX), None)
     if exp is None:
-        raise UserError(f"layer '{name}': a bias of {largest:g} state LSB is beyond 13 bits and an exponent of 7; lower it")
+        raise UserError(
+            f"layer '{name}': a bias of {largest:g} state LSB is beyond 13 bits and an exponent of 7; lower it"
+        )
     return np.rint(bias / 2**exp).astype(np.int64), exp

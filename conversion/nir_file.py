@@ -20,6 +20,7 @@ a CubaLIF (it would pass the synaptic filter, ours does not), every other node t
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,9 @@ def _chain(nir: Any, graph: Any) -> list[tuple[str, Any]]:
     after: dict[str, str] = {}
     for source, target in dict.fromkeys(graph.edges):
         if source in after or target in after.values():
-            raise UserError(f"edge {source} -> {target}: branches and recurrent connections do not run here, only chains")
+            raise UserError(
+                f"edge {source} -> {target}: branches and recurrent connections do not run here, only chains"
+            )
         after[source] = target
     starts = [name for name, node in graph.nodes.items() if isinstance(node, nir.Input)]
     if len(starts) != 1:
@@ -153,7 +156,9 @@ def _layer(nir: Any, name: str, node: Any, here: str, weight: Floats, bias: Floa
         du = share("tau_syn")
         gain = gain * get("w_in") * du
         if bias.any():
-            raise UserError(f"{here}: a bias before it would pass its synaptic filter; fold it into the threshold or drop it")
+            raise UserError(
+                f"{here}: a bias before it would pass its synaptic filter; fold it into the threshold or drop it"
+            )
     neuron = LIFNeuron(du=du, dv=dv, vth=get("v_threshold"), bias=gain * bias)
     return Layer(name=name, shape=(n,), neuron=neuron, synapse=Dense(weight=weight * gain[:, None]))
 
@@ -177,7 +182,12 @@ def write_nir(network: Network, path: str | os.PathLike[str], *, dt_s: float = D
         if (neuron.dv <= 0).any() or (neuron.du <= 0).any():
             raise UserError(f"layer '{layer.name}': neurons without a leak have no time constant in NIR's LIF")
         weights = f"{layer.name}_weights"
-        same = {"v_threshold": neuron.vth, "v_reset": np.zeros(layer.n), "v_leak": np.zeros(layer.n), "r": 1 / neuron.dv}
+        same = {
+            "v_threshold": neuron.vth,
+            "v_reset": np.zeros(layer.n),
+            "v_leak": np.zeros(layer.n),
+            "r": 1 / neuron.dv,
+        }
         if (neuron.du == 1).all():
             nodes[weights] = nir.Affine(weight=synapse.weight, bias=neuron.bias)
             nodes[layer.name] = nir.LIF(tau=dt_s / neuron.dv, **same)
@@ -190,7 +200,7 @@ def write_nir(network: Network, path: str | os.PathLike[str], *, dt_s: float = D
             )
     nodes["output"] = nir.Output(output_type=np.array(network.output_shape))
     names = list(nodes)
-    graph = nir.NIRGraph(nodes=nodes, edges=list(zip(names, names[1:], strict=False)))
+    graph = nir.NIRGraph(nodes=nodes, edges=list(pairwise(names)))
     try:
         write_whole(target, lambda temporary: nir.write(temporary, graph))
     except OSError as error:

@@ -114,7 +114,9 @@ class SigmaDeltaNetwork:
     def output(self) -> Ints:
         """All layers with synapses take in what was sent a step ago; returns what the last one sends now."""
         out = self.sent[-1]
-        for number in reversed(range(len(self.network.layers))):  # backwards: each reads its input before it is replaced
+        for number in reversed(
+            range(len(self.network.layers))
+        ):  # backwards: each reads its input before it is replaced
             if self.apply[number] is not None:
                 out = self._update(number)
                 self.sent[number + 1] = out.astype(np.float64)

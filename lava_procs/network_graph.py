@@ -47,7 +47,9 @@ def build(
     recording = _Recording(folder, len(inputs), watch)
     order = tuple(reversed(range(1, inputs.ndim)))  # (T, C, H, W) -> (W, H, C, T), Lava's order with time last
     fixed = network.fixed
-    source = RingBuffer(data=np.ascontiguousarray(inputs.transpose(*order, 0).astype(np.int32 if fixed else np.float64)))
+    source = RingBuffer(
+        data=np.ascontiguousarray(inputs.transpose(*order, 0).astype(np.int32 if fixed else np.float64))
+    )
     if form == "fused":
         _fused(source.s_out, network, residue, recording)
     else:
@@ -137,9 +139,7 @@ def _neurons(layer: Layer) -> Any:
     if isinstance(neuron, LIFNeuron):
         from lava_procs.processes.lif import LIF
 
-        params = LIFParams(
-            du=neuron.du, dv=neuron.dv, vth=neuron.vth, bias_mant=neuron.bias, bias_exp=neuron.bias_exp
-        )
+        params = LIFParams(du=neuron.du, dv=neuron.dv, vth=neuron.vth, bias_mant=neuron.bias, bias_exp=neuron.bias_exp)
         return LIF(shape=shape, params=params, name=layer.name)
     from lava.proc.sdn.process import Delta, Sigma, SigmaDelta
 

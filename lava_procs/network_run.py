@@ -111,7 +111,9 @@ def record_of(network: Network, rows: dict[str, NDArray[Any]]) -> Record:
         for name in ("sigma", "ref", "u", "v"):
             if f"{layer.name}.{name}" in rows:
                 found = rows[f"{layer.name}.{name}"]
-                states[f"{layer.name}.{name}"] = found.transpose(0, *reversed(range(1, found.ndim))).reshape(len(out), -1)
+                states[f"{layer.name}.{name}"] = found.transpose(0, *reversed(range(1, found.ndim))).reshape(
+                    len(out), -1
+                )
             elif name in rows:
                 states[f"{layer.name}.{name}"] = rows[name][:, end - layer.n : end]
     overflows = int(rows["counts"][-1, -1]) if "counts" in rows else None
