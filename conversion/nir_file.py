@@ -107,7 +107,7 @@ def _chain(nir: Any, graph: Any) -> list[tuple[str, Any]]:
 
 def _network(nir: Any, chain: list[tuple[str, Any]], dt_s: float, graded_input: bool) -> Network:
     layers = []
-    weight, bias = np.zeros((0, 0)), np.zeros(0)
+    weight, bias, inputs = np.zeros((0, 0)), np.zeros(0), 0
     for number, (name, node) in enumerate(chain):
         here = f"node '{name}' ({type(node).__name__})"
         wanted, kinds = ((nir.Affine, nir.Linear), "Affine or Linear") if number % 2 == 0 else (
@@ -118,6 +118,7 @@ def _network(nir: Any, chain: list[tuple[str, Any]], dt_s: float, graded_input: 
             weight = _numbers(node.weight, f"{here}: weight")
             if weight.ndim != 2:
                 raise UserError(f"{here}: weight of shape {weight.shape}; expected (n_out, n_in)")
+            inputs = inputs or weight.shape[1]
             bias = _numbers(getattr(node, "bias", np.zeros(len(weight))), f"{here}: bias").reshape(-1)
             if bias.shape != (len(weight),):
                 raise UserError(f"{here}: bias of shape {bias.shape}; expected ({len(weight)},)")
@@ -125,7 +126,7 @@ def _network(nir: Any, chain: list[tuple[str, Any]], dt_s: float, graded_input: 
             layers.append(_layer(nir, name, node, here, weight, bias, dt_s))
     if not layers or len(chain) % 2:
         raise UserError("the chain must end in LIF neurons")
-    return Network(input_shape=(layers[0].synapse.weight.shape[1],), layers=tuple(layers), graded_input=graded_input)
+    return Network(input_shape=(inputs,), layers=tuple(layers), graded_input=graded_input)
 
 
 def _layer(nir: Any, name: str, node: Any, here: str, weight: Floats, bias: Floats, dt_s: float) -> Layer:

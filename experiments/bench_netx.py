@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from conversion.netx import read_netx, write_netx
+from conversion.netx import read_netx
+from conversion.netx_write import write_netx
 from lava_procs.network_run import run_network, run_worker
 from spec.network import Conv, Dense, Layer, Network, SDNeuron, Shape
 

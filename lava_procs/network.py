@@ -63,10 +63,11 @@ def conv(synapse: Conv, before: Shape, after: Shape) -> Apply:
     c, h, w = before
     (ph, pw), (sh, sw), (dh, dw) = synapse.padding, synapse.stride, synapse.dilation
     kh, kw = synapse.weight.shape[2:]
-    padded = np.zeros((c, h + 2 * ph, w + 2 * pw))
+    padded: NDArray[np.float64] = np.zeros((c, h + 2 * ph, w + 2 * pw))
     inside = padded[:, ph : ph + h, pw : pw + w]
     reach = (dh * (kh - 1) + 1, dw * (kw - 1) + 1)
-    windows = sliding_window_view(padded, reach, axis=(1, 2))[:, ::sh, ::sw, ::dh, ::dw]  # (C, H', W', kh, kw), a view
+    sliding: Any = sliding_window_view  # numpy's types know one axis only
+    windows = sliding(padded, reach, axis=(1, 2))[:, ::sh, ::sw, ::dh, ::dw]  # (C, H', W', kh, kw), a view
     windows = windows.transpose(0, 3, 4, 1, 2)
     gathered = np.empty(windows.shape)
     groups = synapse.groups
@@ -113,13 +114,11 @@ class SigmaDeltaNetwork:
 
     def output(self) -> Ints:
         """All layers with synapses take in what was sent a step ago; returns what the last one sends now."""
-        out = self.sent[-1]
         for number in reversed(
             range(len(self.network.layers))
         ):  # backwards: each reads its input before it is replaced
             if self.apply[number] is not None:
-                out = self._update(number)
-                self.sent[number + 1] = out.astype(np.float64)
+                self.sent[number + 1] = self._update(number).astype(np.float64)
         return self.sent[-1].astype(np.int64)
 
     def input(self, x: NDArray[Any]) -> None:
@@ -172,7 +171,8 @@ class SigmaDeltaNetwork:
         owed = target - self.ref[number]
         if self.lost:
             owed = self._fit(owed)
-            fires = np.abs(owed) >= theta
+            # numpy's int32 has no magnitude for -2^31, and there it does not fire
+            fires = (np.abs(owed) >= theta) & (owed > -(1 << WORD - 1))
             s = np.where(fires, owed >> f, 0)
             np.copyto(self.ref[number], target, where=fires)
         else:

@@ -256,7 +256,9 @@ def load(path: str | os.PathLike[str]) -> Network:
             input_shape=tuple(header["input_shape"]), graded_input=header["graded_input"],
             layers=tuple(_layer(i, entry, arrays) for i, entry in enumerate(header["layers"])),
         )  # fmt: skip
-    except (OSError, BadZipFile, KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+    except UserError:
+        raise
+    except (OSError, EOFError, BadZipFile, KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(f"{path}: missing or no network file ({error}); read the network again") from error
 
 
