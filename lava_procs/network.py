@@ -6,8 +6,8 @@
     lost:   s = d >> f (floor)       if |d| >= theta else 0;  ref = target    lava.proc.sdn's rule, and so netx's
 
 `owed` keeps states in 24 bits, saturating, and messages within message_bits. `lost` is for equality with Lava's stock
-processes: states wrap at 32 bits and a Conv's sum at 24, as theirs do; messages have no limit. Either way `overflows`
-counts every value that did not fit.
+processes: states wrap at 32 bits and a Conv's sum at 24, as theirs do (a Conv's sum beyond 32 bits is undefined there);
+messages have no limit. Either way `overflows` counts every value that did not fit.
 
 Sums run in float64, exact while every partial sum stays below 2^53 (checked when a network is taken in). Dense weights are
 kept transposed and contiguous: where less than a quarter of the messages is not zero, only their rows are read. A Conv
