@@ -46,6 +46,20 @@ def wrap(x: Ints, bits: int) -> tuple[Ints, int]:
     return wrapped, int(np.count_nonzero(wrapped != x))
 
 
+def check(network: Network, residue: str) -> None:
+    """Refuse what would not be exact, or no sigma-delta network; Lava swallows what its processes raise."""
+    if residue not in RESIDUES:
+        raise UserError(f"residue {residue!r} is unknown; use one of {', '.join(RESIDUES)}")
+    if not network.sigma_delta:
+        raise UserError("LIF networks run as chains of LIF processes, not fused")
+    for layer in network.layers:
+        if layer.synapse is not None:
+            weight = layer.synapse.weight.astype(np.int64)
+            largest = int(np.abs(weight).reshape(len(weight), -1).sum(1).max())
+            if largest << WORD >= EXACT:
+                raise UserError(f"layer '{layer.name}': weights of a neuron sum up to {largest}; split the layer")
+
+
 def dense(synapse: Dense) -> Apply:
     weight_IO = np.ascontiguousarray(synapse.weight.T.astype(np.float64))
 
@@ -90,10 +104,7 @@ class SigmaDeltaNetwork:
     layer's shape; a coder's sigma stays zero."""
 
     def __init__(self, network: Network, *, residue: str = "owed") -> None:
-        if residue not in RESIDUES:
-            raise UserError(f"residue {residue!r} is unknown; use one of {', '.join(RESIDUES)}")
-        if not network.sigma_delta:
-            raise UserError("LIF networks run as chains of LIF processes, not fused")
+        check(network, residue)
         self.network, self.lost = network, residue == "lost"
         shapes = [network.input_shape, *(layer.shape for layer in network.layers)]
         self.apply = [self._synapse(layer, before) for layer, before in zip(network.layers, shapes, strict=False)]
@@ -107,9 +118,6 @@ class SigmaDeltaNetwork:
     def _synapse(self, layer: Layer, before: Shape) -> Apply | None:
         if layer.synapse is None:
             return None
-        largest = int(np.abs(layer.synapse.weight.astype(np.int64)).reshape(len(layer.synapse.weight), -1).sum(1).max())
-        if largest << WORD >= EXACT:
-            raise UserError(f"layer '{layer.name}': weights of a neuron sum up to {largest}; split the layer")
         return dense(layer.synapse) if isinstance(layer.synapse, Dense) else conv(layer.synapse, before, layer.shape)
 
     def output(self) -> Ints:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lava_procs import child
 from lava_procs.child import LavaError
-from lava_procs.network import RESIDUES
+from lava_procs.network import RESIDUES, check
 from lava_procs.network_graph import form_of
 from spec import network as description
 from spec.errors import UserError
@@ -53,8 +53,8 @@ def run_network(
         raise UserError(f"inputs are {inputs.dtype}; a fixed-point network takes integers, quantise them first")
     if not np.isfinite(inputs).all() or np.abs(inputs).max() >= 2**31:
         raise UserError("inputs: a value is not finite or beyond 32 bits")
-    if residue not in RESIDUES:
-        raise UserError(f"residue {residue!r} is unknown; use one of {', '.join(RESIDUES)}")
+    if network.sigma_delta or residue not in RESIDUES:
+        check(network, residue)
     folder = Path(workdir).resolve()
     form = form or form_of(network)
     try:

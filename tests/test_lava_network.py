@@ -69,6 +69,15 @@ def test_one_process_equals_the_chain_of_lavas_own(records: dict[str, Record]) -
     assert set(stock.states) == {"c1.sigma", "c2.sigma", "d1.sigma", "out.sigma"}
 
 
+def test_an_output_of_three_dimensions_keeps_lavas_order(tmp_path: Path) -> None:
+    cut = replace(network(), layers=network().layers[:3])
+    ours, stock = (
+        run_network(cut, walk(30), workdir=tmp_path / form, timeout_s=TIMEOUT_S, form=form, residue="lost")
+        for form in ("fused", "stock")
+    )
+    assert ours.out.shape == (30, *cut.output_shape) and (ours.out == stock.out).all() and ours.out.any()
+
+
 def test_sums_of_a_convolution_wrap_at_24_bits_and_are_counted(records: dict[str, Record]) -> None:
     assert records["fused"].overflows is not None and records["fused"].overflows > 50
 
@@ -163,12 +172,19 @@ def test_numbers_that_fit_nothing(tmp_path: Path) -> None:
         lambda: Conv(weight=np.ones((2, 1, 3, 3), int)).shape_after((1, 2, 2)),
         lambda: LIFNeuron(du=np.zeros(2), dv=np.zeros(3), vth=np.ones(2), bias=np.zeros(2)),
         lambda: SigmaDeltaNetwork(network(), residue="kept"),
+        lambda: run_network(heavy(), np.zeros((3, 9), int), workdir=tmp_path, timeout_s=9),
         lambda: run_network(network(), np.zeros((3, 5)), workdir=tmp_path, timeout_s=1),
         lambda: run_network(network(), np.zeros((3, 2, 9, 7)), workdir=tmp_path, timeout_s=1),
         lambda: run_network(network(), walk(3), workdir=tmp_path / "x", timeout_s=9, form="lif"),
     ):
         with pytest.raises(UserError):
             make()
+
+
+def heavy() -> Network:
+    """Sums of these weights with 32-bit messages would not be exact in float64."""
+    layer = Layer(name="d", shape=(1,), synapse=Dense(weight=np.full((1, 9), 1 << 20)), neuron=SDNeuron(kind="sigma"))
+    return Network(input_shape=(9,), layers=(layer,))
 
 
 def test_a_worker_without_an_answer_is_ended(tmp_path: Path) -> None:
