@@ -216,12 +216,11 @@ def _array(group: Any, key: str) -> NDArray[Any]:
     if key not in group or not hasattr(group[key], "shape"):
         raise UserError(f"{key!r} is missing; {REMEDY}")
     data = group[key]
+    if data.dtype.kind not in "iufb" or not data.size:
+        raise UserError(f"{key!r} is {data.dtype} of shape {data.shape}, expected numbers; {REMEDY}")
     if data.size > MOST_VALUES:
         raise UserError(f"{key!r} declares shape {data.shape}; at most {MOST_VALUES:,} values are read")
-    found = np.asarray(data[()])
-    if found.dtype.kind not in "iufb" or not found.size:
-        raise UserError(f"{key!r} is {found.dtype} of shape {found.shape}, expected numbers; {REMEDY}")
-    return found
+    return np.asarray(data[()])
 
 
 def _whole(found: NDArray[Any], key: str) -> NDArray[np.int64]:
@@ -247,7 +246,10 @@ def _pair(group: Any, key: str) -> tuple[int, int]:
 def _text(group: Any, key: str, here: str) -> str:
     if not hasattr(group, "keys") or key not in group:
         raise UserError(f"{here}: {key!r} is missing; {REMEDY}")
-    found = np.asarray(group[key][()]).reshape(-1)
+    data = group[key]
+    if getattr(data, "size", None) != 1 or data.dtype.itemsize > 100:
+        raise UserError(f"{here}: {key!r} is no text; {REMEDY}")
+    found = np.asarray(data[()]).reshape(-1)
     try:
         return bytes(found[0]).decode("ascii")
     except (IndexError, TypeError, UnicodeDecodeError) as error:

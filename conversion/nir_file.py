@@ -69,8 +69,8 @@ def _check_sizes(path: str | os.PathLike[str]) -> None:
 
     def look(name: str, item: Any) -> str | None:
         found.append(name)
-        if isinstance(item, h5py.Dataset) and (item.size or 0) > MOST_VALUES:
-            raise UserError(f"{name!r} declares shape {item.shape}; at most {MOST_VALUES:,} values are read")
+        if isinstance(item, h5py.Dataset) and (item.size or 0) * item.dtype.itemsize > 8 * MOST_VALUES:
+            raise UserError(f"{name!r} declares shape {item.shape} of {item.dtype}; at most 1 GB is read")
         if len(found) > 20 * MOST_NODES:
             raise UserError(f"more than {MOST_NODES} nodes; split the network")
         return None

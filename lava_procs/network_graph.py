@@ -37,9 +37,16 @@ def form_of(network: Network) -> str:
 
 
 def build(
-    network: Network, inputs: NDArray[Any], *, form: str, folder: Path, residue: str = "owed", watch: bool = False
+    network: Network,
+    inputs: NDArray[Any],
+    *,
+    form: str,
+    folder: Path,
+    residue: str = "owed",
+    watch: bool = False,
+    counts: bool = True,
 ) -> Graph:
-    """inputs: (T, *network.input_shape). `watch`: states are recorded too."""
+    """inputs: (T, *network.input_shape). `watch`: states are recorded too; `counts`: the fused form's messages are."""
     from lava.proc.io.source import RingBuffer
 
     if form not in FORMS or (form == "lif") == network.sigma_delta:
@@ -51,7 +58,7 @@ def build(
         data=np.ascontiguousarray(inputs.transpose(*order, 0).astype(np.int32 if fixed else np.float64))
     )
     if form == "fused":
-        _fused(source.s_out, network, residue, recording)
+        _fused(source.s_out, network, residue, recording, counts=counts)
     else:
         _chain(source.s_out, network, recording)
     return Graph(start=source, tag="fixed_pt" if fixed else "floating_pt", files=recording.files)
@@ -79,13 +86,14 @@ class _Recording:
         return str(self.files[name])
 
 
-def _fused(out: Any, network: Network, residue: str, recording: _Recording) -> None:
+def _fused(out: Any, network: Network, residue: str, recording: _Recording, *, counts: bool) -> None:
     from lava_procs.processes.network import Network as Process
 
     process = Process(network=network, residue=residue)
     out.connect(process.a_in)
     recording.port(process.s_out, "out")
-    recording.port(process.counts_out, "counts")
+    if counts:
+        recording.port(process.counts_out, "counts")
     recording.var(process.sigma, "sigma", "int64")
     recording.var(process.ref, "ref", "int64")
 

@@ -43,8 +43,10 @@ def run_network(
     form: str | None = None,
     residue: str = "owed",
     watch: bool = False,
+    counts: bool = True,
 ) -> Record:
-    """inputs: (T, *network.input_shape), integers for a fixed-point network. `form` "stock" builds Lava's own processes.
+    """inputs: (T, *network.input_shape), integers for a fixed-point network. `form` "stock" builds Lava's own processes;
+    `counts` False leaves out the recorder of the fused form's messages (counts is empty, overflows None).
     Bad input is a UserError, a crash or `timeout_s` without an answer a LavaError; the worker's group has ended then."""
     inputs = np.asarray(inputs)
     if inputs.ndim != 1 + len(network.input_shape) or inputs.shape[1:] != network.input_shape or not len(inputs):
@@ -62,7 +64,8 @@ def run_network(
         description.save(network, folder / "network.npz")
         np.save(folder / "inputs.npy", inputs)
         job = {"network": str(folder / "network.npz"), "inputs": str(folder / "inputs.npy"), "form": form,
-               "residue": residue, "watch": watch, "record": str(folder / "record.npz"), "parent": os.getpid()}  # fmt: skip
+               "residue": residue, "watch": watch, "counts": counts,
+               "record": str(folder / "record.npz"), "parent": os.getpid()}  # fmt: skip
         (folder / "job.json").write_text(json.dumps(job, indent=1))
     except OSError as error:
         raise UserError(f"{folder}: cannot write there ({error}); choose a writable directory") from error
@@ -100,6 +103,8 @@ def record_of(network: Network, rows: dict[str, NDArray[Any]]) -> Record:
     out = steps_last.transpose(0, *reversed(range(1, steps_last.ndim)))
     if "counts" in rows:
         counts = {layer.name: rows["counts"][:, i] for i, layer in enumerate(network.layers)}
+    elif "out" in rows:
+        counts = {}
     else:
         counts = {
             layer.name: np.count_nonzero(rows[f"{layer.name}.messages"].reshape(len(out), -1), axis=1)
