@@ -1,7 +1,8 @@
 """One run of a network in Lava, in a fresh, torch-free interpreter: `python -m lava_procs.network_worker JOB.json`.
 
-JOB.json: {network, inputs, form, residue, watch, counts, record, parent}: paths of the network (spec/network.py)
-and of the inputs .npy (T, *input_shape), what to build (lava_procs/network_graph.py), the .npz to write and the process id of whoever waits.
+JOB.json: {network, inputs, form, residue, watch, counts, record, parent}: paths of the network (spec/network.py) and of
+the inputs .npy (T, *input_shape), what to build (lava_procs/network_graph.py), the .npz to write and the process id of
+whoever waits.
 The first steps are left out of the time: Lava's processes allocate and fill their caches there.
 """
 
