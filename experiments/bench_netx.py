@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from conversion.netx import read_netx
 from conversion.netx_write import write_netx
-from lava_procs.network_run import run_network, run_worker
+from lava_procs import child
+from lava_procs.network_run import run_network
 from spec.network import Conv, Dense, Layer, Network, SDNeuron, Shape
 
 STEPS, ROUNDS = 200, 3
@@ -71,7 +72,7 @@ def run_netx(file: Path, inputs: NDArray[np.int64], folder: Path) -> tuple[NDArr
     job = {"netx": str(file.resolve()), "inputs": str(folder / "inputs.npy"), "record": str(folder / "record.npz"),
            "parent": os.getpid()}  # fmt: skip
     (folder / "job.json").write_text(json.dumps(job))
-    run_worker("experiments.netx_worker", folder, TIMEOUT_S)
+    child.run("experiments.netx_worker", folder, TIMEOUT_S)
     with np.load(folder / "record.npz") as found:
         return found["out"], float(found["step_s"])
 
@@ -94,9 +95,9 @@ def pilotnet() -> Path | None:
 
 def against_netx(file: Path, folder: Path, *, steps: int = STEPS, rounds: int = ROUNDS) -> dict[str, Any]:
     network, _ = read_netx(file)
-    inputs = walk(network.input_shape, steps, seed=3)
     ours_s, theirs_s, different, compared, busy = [], [], 0, 0, 0.0
     for number in range(rounds):
+        inputs = walk(network.input_shape, steps, seed=3 + number)
         ours = run_network(network, inputs, workdir=folder / f"ours-{number}", timeout_s=TIMEOUT_S, residue="lost",
                            counts=False)  # fmt: skip
         theirs, seconds = run_netx(file, inputs, folder / f"netx-{number}")

@@ -58,6 +58,9 @@ def check(network: Network, residue: str) -> None:
             largest = int(np.abs(weight).reshape(len(weight), -1).sum(1).max())
             if largest << WORD >= EXACT:
                 raise UserError(f"layer '{layer.name}': weights of a neuron sum up to {largest}; split the layer")
+            e = layer.synapse.weight_exp if isinstance(layer.synapse, Dense) else 0
+            if largest << WORD - 1 + max(e, 0) >= 1 << 62:
+                raise UserError(f"layer '{layer.name}': sums up to {largest} << weight_exp {e} leave 64 bits; lower it")
 
 
 def dense(synapse: Dense) -> Apply:

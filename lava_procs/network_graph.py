@@ -1,7 +1,7 @@
 """A network description as a graph of Lava processes between a source and recorders.
 
     fused   source -> Network -> log                           our one process, sigma-delta
-    stock   source -> Delta -> Dense | Conv -> SigmaDelta ...  Lava's own processes, what netx builds, sigma-delta
+    stock   source -> Delta -> Dense | Conv -> SigmaDelta ...  Lava's own processes, what netx builds; LIF likewise
     lif     source -> Dense -> our LIF -> ...                  with the LIF process of lava_procs/processes
 
 Every form has the same delay of one step a layer of synapses. Nothing imports Lava before `build` is called.
@@ -49,7 +49,7 @@ def build(
     """inputs: (T, *network.input_shape). `watch`: states are recorded too; `counts`: the fused form's messages are."""
     from lava.proc.io.source import RingBuffer
 
-    if form not in FORMS or (form == "lif") == network.sigma_delta:
+    if form not in FORMS or form in (("lif",) if network.sigma_delta else ("fused",)):
         raise UserError(f"form {form!r} does not run this network; use {form_of(network)!r}")
     recording = _Recording(folder, len(inputs), watch)
     order = tuple(reversed(range(1, inputs.ndim)))  # (T, C, H, W) -> (W, H, C, T), Lava's order with time last
@@ -60,7 +60,7 @@ def build(
     if form == "fused":
         _fused(source.s_out, network, residue, recording, counts=counts)
     else:
-        _chain(source.s_out, network, recording)
+        _chain(source.s_out, network, recording, stock=form == "stock")
     return Graph(start=source, tag="fixed_pt" if fixed else "floating_pt", files=recording.files)
 
 
@@ -98,7 +98,7 @@ def _fused(out: Any, network: Network, residue: str, recording: _Recording, *, c
     recording.var(process.ref, "ref", "int64")
 
 
-def _chain(out: Any, network: Network, recording: _Recording) -> None:
+def _chain(out: Any, network: Network, recording: _Recording, *, stock: bool) -> None:
     bits = 24 if network.graded_input else 0  # any number > 0 makes Dense and Conv take values, 0 spikes
     before = network.input_shape
     for layer in network.layers:
@@ -108,7 +108,7 @@ def _chain(out: Any, network: Network, recording: _Recording) -> None:
                 out = out.transpose([2, 1, 0]).flatten()
             out.connect(synapse.s_in)
             out = synapse.a_out
-        neurons = _neurons(layer)
+        neurons = _neurons(layer, stock=stock, fixed=network.fixed)
         out.connect(neurons.a_in)
         out = neurons.s_out
         recording.port(out, f"{layer.name}.messages")
@@ -142,9 +142,11 @@ def _synapse(layer: Layer, before: tuple[int, ...], bits: int) -> Any:
     )  # fmt: skip
 
 
-def _neurons(layer: Layer) -> Any:
+def _neurons(layer: Layer, *, stock: bool, fixed: bool) -> Any:
     neuron, shape = layer.neuron, layer.shape[::-1]
     if isinstance(neuron, LIFNeuron):
+        if stock:
+            return _stock_lif(neuron, shape, layer.name, fixed=fixed)
         from lava_procs.processes.lif import LIF
 
         params = LIFParams(du=neuron.du, dv=neuron.dv, vth=neuron.vth, bias_mant=neuron.bias, bias_exp=neuron.bias_exp)
@@ -158,3 +160,13 @@ def _neurons(layer: Layer) -> Any:
         return Delta(shape=shape, **exps)
     bias = 0 if neuron.bias is None else np.ascontiguousarray(neuron.bias.transpose().astype(np.int32))
     return SigmaDelta(shape=shape, bias=bias, **exps)
+
+
+def _stock_lif(neuron: LIFNeuron, shape: tuple[int, ...], name: str, *, fixed: bool) -> Any:
+    from lava.proc.lif.process import LIF as Stock
+
+    if any(len(np.unique(array)) > 1 for array in (neuron.du, neuron.dv, neuron.vth)):
+        raise UserError(f"layer '{name}': lava.proc.lif takes one du, dv and vth for all neurons; use form 'lif'")
+    exp = {"bias_exp": neuron.bias_exp} if fixed else {}
+    du, dv, vth = (array.flat[0].item() for array in (neuron.du, neuron.dv, neuron.vth))
+    return Stock(shape=shape, du=du, dv=dv, vth=vth, bias_mant=neuron.bias, name=name, **exp)

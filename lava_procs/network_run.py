@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_procs import child
-from lava_procs.child import LavaError
 from lava_procs.network import RESIDUES, check
 from lava_procs.network_graph import form_of
 from spec import network as description
@@ -48,6 +46,7 @@ def run_network(
     """inputs: (T, *network.input_shape), integers for a fixed-point network. `form` "stock" builds Lava's own processes;
     `counts` False leaves out the recorder of the fused form's messages (counts is empty, overflows None).
     Bad input is a UserError, a crash or `timeout_s` without an answer a LavaError; the worker's group has ended then."""
+    child.check_timeout(timeout_s)
     inputs = np.asarray(inputs)
     if inputs.ndim != 1 + len(network.input_shape) or inputs.shape[1:] != network.input_shape or not len(inputs):
         raise UserError(f"inputs of shape {inputs.shape}; expected (steps, {', '.join(map(str, network.input_shape))})")
@@ -55,6 +54,10 @@ def run_network(
         raise UserError(f"inputs are {inputs.dtype}; a fixed-point network takes integers, quantise them first")
     if not np.isfinite(inputs).all() or np.abs(inputs).max() >= 2**31:
         raise UserError("inputs: a value is not finite or beyond 32 bits")
+    if not network.graded_input and not np.isin(inputs, (0, 1)).all():
+        raise UserError(
+            "inputs: the first synapses take spikes, 0 or 1; read the network with graded_input=True (--graded)"
+        )
     if network.sigma_delta or residue not in RESIDUES:
         check(network, residue)
     folder = Path(workdir).resolve()
@@ -69,31 +72,12 @@ def run_network(
         (folder / "job.json").write_text(json.dumps(job, indent=1))
     except OSError as error:
         raise UserError(f"{folder}: cannot write there ({error}); choose a writable directory") from error
-    run_worker("lava_procs.network_worker", folder, timeout_s)
+    child.run("lava_procs.network_worker", folder, timeout_s)
     with np.load(folder / "record.npz") as found:
         rows = {name: found[name] for name in found.files}
     for scratch in folder.glob("rows_*.npy"):
         scratch.unlink()
     return record_of(network, rows)
-
-
-def run_worker(module: str, folder: Path, timeout_s: float) -> None:
-    """Run `module` on folder/job.json; its log is folder/worker.log."""
-    log, until, timed_out = folder / "worker.log", time.monotonic() + timeout_s, False
-    worker = child.start(module, folder / "job.json", log)
-    try:
-        while not child.ended(worker.pid) and not timed_out:
-            timed_out = time.monotonic() > until
-            time.sleep(child.POLL_S)
-    finally:
-        code = child.end(worker)
-    said = child.tail(log)
-    if timed_out:
-        raise LavaError(f"Lava worker: no result within {timeout_s:g} s; allow more time\n{said}")
-    if code == 2:
-        raise UserError(said.splitlines()[-1] if said else "Lava worker: bad input")
-    if code != 0:
-        raise LavaError(f"Lava worker: {child.how(code)}; its log {log} ends with\n{said}")
 
 
 def record_of(network: Network, rows: dict[str, NDArray[Any]]) -> Record:

@@ -21,7 +21,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
-from lava_procs.network import SigmaDeltaNetwork
+from lava_procs.network import SigmaDeltaNetwork, check
 from spec import network as description
 
 
@@ -31,6 +31,7 @@ class Network(AbstractProcess):
     residue: "owed", or "lost" as in lava.proc.sdn."""
 
     def __init__(self, *, network: description.Network, residue: str = "owed", name: str = "network") -> None:
+        check(network, residue)  # here, since Lava waits for ever when a model raises
         super().__init__(network=network, residue=residue, name=name)
         neurons = sum(layer.n for layer in network.layers)
         self.a_in = InPort(shape=network.input_shape[::-1])
