@@ -6,10 +6,12 @@ Bad input ends in one line (what, where, remedy) on stderr and exit code 2.
 from __future__ import annotations
 
 import io
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stderr
 from functools import wraps
+from types import FrameType
 from typing import Annotated, Any
 
 import tyro
@@ -149,17 +151,18 @@ def run(
     residue: str = "owed",
     precision: str = "fixed_pt",
     dt: float | None = None,
+    graded: bool = False,
     seed: int = 0,
     json: str | None = None,
     svg: str | None = None,
 ) -> None:
     """Run a network file in our Lava processes: netx (.net, .h5; sigma-delta) or NIR (.nir; LIF). Prints messages a step;
     `--json` and `--svg` add states. `--inputs FILE.npy` (steps, ...), else random; `--residue lost` is netx's own rule;
-    `--precision floating_pt` and `--dt SECONDS` are for NIR."""
+    `--precision floating_pt`, `--dt SECONDS` and `--graded` (inputs are values, not spikes) are for NIR."""
     from experiments.network_command import network_command
 
-    network_command(network, steps=steps, inputs=inputs, residue=residue, precision=precision, dt=dt, seed=seed, json=json,
-                    svg=svg, console=Console())  # fmt: skip
+    network_command(network, steps=steps, inputs=inputs, residue=residue, precision=precision, dt=dt, graded=graded, seed=seed,
+                    json=json, svg=svg, console=Console())  # fmt: skip
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {
@@ -197,8 +200,25 @@ def parse(words: list[str]) -> Callable[[], Any]:
     return found[0]
 
 
+def ended_by(number: int, frame: FrameType | None) -> None:
+    """Unwinds, so that children are ended and temporary files go."""
+    print(
+        f"spikeplan: ended by {signal.Signals(number).name}; the same command goes on where it stopped", file=sys.stderr
+    )
+    sys.exit(128 + number)
+
+
 def main(args: list[str] | None = None) -> None:
     """Entry point of the `spikeplan` command."""
+    before = {number: signal.signal(number, ended_by) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        _main(args)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _main(args: list[str] | None) -> None:
     try:
         parse(sys.argv[1:] if args is None else args)()
     except LavaError as error:  # the log's tail stays readable: several lines

@@ -14,9 +14,10 @@ from rich.table import Table
 from conversion.lif_fixed import quantise
 from conversion.netx import read_netx
 from conversion.nir_file import read_nir
-from experiments.output import check_seed, write_json, write_text
+from experiments.output import check_outputs, check_seed, write_json, write_text
 from lava_procs.network_run import Record, run_network
 from spec.errors import UserError
+from spec.files import NUMPY_ERRORS
 from spec.network import LIFNeuron, Network
 
 NETX, NIR = (".net", ".h5", ".hdf5"), (".nir",)
@@ -28,13 +29,14 @@ TIMEOUT_S = 600.0
 
 
 def network_command(
-    path: str, *, steps: int, inputs: str | None, residue: str, precision: str, dt: float | None, seed: int,
+    path: str, *, steps: int, inputs: str | None, residue: str, precision: str, dt: float | None, graded: bool, seed: int,
     json: str | None, svg: str | None, console: Console,
 ) -> None:  # fmt: skip
+    check_outputs({"--json": json, "--svg": svg}, inputs=(path, inputs))
     check_seed(seed)
     if not 1 <= steps <= MOST_STEPS:
         raise UserError(f"--steps {steps} must be from 1 to {MOST_STEPS:,}")
-    network, notes = open_network(path, precision=precision, dt=dt)
+    network, notes = open_network(path, precision=precision, dt=dt, graded=graded)
     data = read_inputs(inputs, steps) if inputs else draw_inputs(network, steps, seed)
     watch = len(data) * sum(layer.n for layer in network.layers) <= MOST_STATES
     if not watch:
@@ -55,19 +57,19 @@ def network_command(
         raise UserError(f"cannot write the results ({error}); choose a writable file") from error
 
 
-def open_network(path: str, *, precision: str, dt: float | None) -> tuple[Network, list[str]]:
+def open_network(path: str, *, precision: str, dt: float | None, graded: bool = False) -> tuple[Network, list[str]]:
     """The description, by the file's suffix, and what reading it changed."""
     suffix = Path(path).suffix.lower()
     if precision not in ("fixed_pt", "floating_pt"):
         raise UserError(f"--precision {precision!r} is unknown; use fixed_pt or floating_pt")
     if suffix in NETX:
-        if precision != "fixed_pt" or dt is not None:
-            raise UserError("--precision and --dt are for NIR files; netx networks run in fixed point")
+        if precision != "fixed_pt" or dt is not None or graded:
+            raise UserError("--precision, --dt and --graded are for NIR files; netx networks run in fixed point")
         network, report = read_netx(path)
         return network, list(report.notes)
     if suffix not in NIR:
         raise UserError(f"{path}: suffix {suffix!r} is unknown; use {', '.join(NETX)} for netx and .nir for NIR")
-    network = read_nir(path) if dt is None else read_nir(path, dt_s=dt)
+    network = read_nir(path, graded_input=graded, **({} if dt is None else {"dt_s": dt}))
     if precision == "floating_pt":
         return network, []
     network, reports = quantise(network)
@@ -84,7 +86,7 @@ def read_inputs(path: str, steps: int) -> NDArray[Any]:
             found = np.load(handle, allow_pickle=False)
         if not isinstance(found, np.ndarray) or found.dtype.kind not in "iufb" or found.ndim < 2:
             raise ValueError("no array of numbers (steps, ...)")
-    except (OSError, ValueError, EOFError) as error:
+    except NUMPY_ERRORS as error:
         raise UserError(f"{path}: missing or not an input .npy ({error})") from error
     return found[:steps]
 

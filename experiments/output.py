@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,20 @@ def open_output(out: Path, *, command: str | None = None) -> Path:
     if command is not None and other not in (None, command):
         raise UserError(f"{out}: holds the results of `{other}`; choose another --out")
     return out
+
+
+def check_outputs(targets: Mapping[str, str | None], *, inputs: Sequence[str | None] = ()) -> None:
+    """Files to be written, by flag: refused before any work when they cannot be, or would write over an input or each other."""
+    taken = {Path(name).resolve(): "an input" for name in inputs if name}
+    for flag, name in targets.items():
+        if name is None:
+            continue
+        path = Path(name).resolve()
+        if not name or (path.exists() and not path.is_file()) or not os.access(path.parent, os.W_OK | os.X_OK):
+            raise UserError(f"{flag} {name!r}: no file that can be written; name one in a directory that exists")
+        if path in taken:
+            raise UserError(f"{flag} {name}: would write over {taken[path]}; choose another file")
+        taken[path] = flag
 
 
 def _command_of(config: Path) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from experiments.output import write_json, write_text
+from experiments.output import check_outputs, write_json, write_text
 from experiments.place_energy import BOUNDS, Placed, dense_energy, placed
 from experiments.place_sweep import MOST_CHIPS, cheapest, sweep_rows
 from experiments.place_tables import print_facts, print_sweep
@@ -19,6 +19,7 @@ from lava_procs.placement_time import SCHEDULES
 from spec.errors import UserError
 from spec.limits import CHIPS, ChipLimits
 
+MOST = 4096  # copies, and times the least cores a layer
 BUDGETS_S = {"JEPA-R's control period": 10e-3, "V-JEPA 2-AC on an RTX 4090": 16.0}
 ON_HOST = ("latent, distance, selection and refit exchange values, which a chip of binary spikes cannot send: they stay on "
            "the host, whose time and energy are not in these figures")  # fmt: skip
@@ -39,18 +40,20 @@ def place_command(
         raise UserError(f"--for-latency {for_latency} must be finite and > 0 (milliseconds an action)")
     if max_chips < 1:
         raise UserError(f"--max-chips {max_chips} must be at least 1")
-    for target in (json, svg, sweep_svg):
-        if target and not Path(target).parent.is_dir():
-            raise UserError(f"{target}: no such directory; make it first")
+    for name, value in (("replicas", replicas), ("spread", spread)):
+        if not 1 <= value <= MOST:
+            raise UserError(f"--{name} {value} must be from 1 to {MOST}")
+    check_outputs({"--json": json, "--svg": svg, "--sweep-svg": sweep_svg}, inputs=(path,))
     limits = CHIPS[chip]
-    traffic = traffic_of(path, limits)
     missed = None
-    if for_latency is not None:
-        replicas, spread, missed = cheapest(traffic, limits, seconds=for_latency * 1e-3, chips=max_chips)
-    facts = facts_of(traffic, limits, replicas=replicas, spread=spread)
-    facts["missed"] = missed
-    if sweep or sweep_svg:
-        facts["sweep"] = sweep_rows(traffic, limits, spreads=tuple(sorted({1, 2, 4, 8, spread})))
+    with console.status("recording the traffic of an episode, placing"):
+        traffic = traffic_of(path, limits)
+        if for_latency is not None:
+            replicas, spread, missed = cheapest(traffic, limits, seconds=for_latency * 1e-3, chips=max_chips)
+        facts = facts_of(traffic, limits, replicas=replicas, spread=spread)
+        facts["missed"] = missed
+        if sweep or sweep_svg:
+            facts["sweep"] = sweep_rows(traffic, limits, spreads=tuple(sorted({1, 2, 4, 8, spread})))
     print_facts(facts, console)
     if "sweep" in facts:
         print_sweep(facts, console)

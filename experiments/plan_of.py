@@ -71,7 +71,7 @@ def chosen_of(
         axis, factor = chosen["axis"], float(chosen["factor"])
         if axis not in AXES or not 0 < factor <= LARGEST_FACTOR:
             raise ValueError(f"axis {axis!r}, factor {factor:g}")
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise UserError(f"artifact of {task} {arm}: damaged choice of thresholds ({error}); train it again") from error
     return axis, factor
 

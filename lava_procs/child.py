@@ -21,6 +21,7 @@ from spec.errors import UserError
 POLL_S = 0.02
 GRACE_S = 2.0  # between SIGTERM and SIGKILL: time to remove shared memory
 LOG_LINES = 12
+LONGEST_SCRATCH = 107 - len("/pymp-12345678/listener-12345678")  # bytes; a Unix socket's path holds 107
 SEGMENT = "/dev/shm/psm_"
 
 
@@ -34,10 +35,19 @@ class Worker(subprocess.Popen[bytes]):
     scratch: Path
 
 
+def scratch_directory() -> Path:
+    """In the user's own temporary directory, but in /tmp where the sockets that Python puts in it would get too long a path."""
+    scratch = Path(tempfile.mkdtemp(prefix="spikeplan-"))
+    if len(os.fsencode(scratch)) > LONGEST_SCRATCH:
+        scratch.rmdir()
+        scratch = Path(tempfile.mkdtemp(prefix="spikeplan-", dir="/tmp"))
+    return scratch
+
+
 def start(module: str, job: Path, log: Path, *, pass_fds: tuple[int, ...] = ()) -> Worker:
     """`python -m module job`, torch-free, one thread for BLAS; writes its process id beside the log."""
     root = str(Path(__file__).resolve().parent.parent)
-    scratch = Path(tempfile.mkdtemp(prefix="spikeplan-"))
+    scratch = scratch_directory()
     environment = os.environ | {
         "TMPDIR": str(scratch),
         "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")])),

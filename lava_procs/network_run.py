@@ -52,7 +52,7 @@ def run_network(
         raise UserError(f"inputs of shape {inputs.shape}; expected (steps, {', '.join(map(str, network.input_shape))})")
     if network.fixed and inputs.dtype.kind not in "iub":
         raise UserError(f"inputs are {inputs.dtype}; a fixed-point network takes integers, quantise them first")
-    if not np.isfinite(inputs).all() or np.abs(inputs).max() >= 2**31:
+    if not np.isfinite(inputs).all() or inputs.max() >= 2**31 or inputs.min() <= -(2**31):
         raise UserError("inputs: a value is not finite or beyond 32 bits")
     if not network.graded_input and not np.isin(inputs, (0, 1)).all():
         raise UserError(

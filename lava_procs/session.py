@@ -9,6 +9,7 @@ makes `plan` raise a LavaError within the timeout; after that, and after `close`
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import select
@@ -18,7 +19,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,12 +53,24 @@ class PlanRecord:
     seconds: float
 
 
+def take(folder: Path) -> IO[str]:
+    """An open lock file: two sessions would write through each other's files. It goes with the process that holds it."""
+    lock = (folder / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise UserError(f"{folder}: another Lava session works there; choose another directory") from None
+    return lock
+
+
 class LavaSession:
     def __init__(
         self, worker: child.Worker, line: socket.socket, plan: PlanParams, paths: dict[str, str], log: Path,
-        timeout_s: float,
+        timeout_s: float, lock: IO[str],
     ) -> None:  # fmt: skip
         self.worker, self.line, self.params, self.log, self.timeout_s = worker, line, plan, log, timeout_s
+        self.lock = lock
         self.words = np.load(paths["in"], mmap_mode="r+")
         self.files = {name: np.load(path, mmap_mode="r") for name, path in paths.items() if name != "in"}
         self.segments: set[str] = set()
@@ -83,22 +96,27 @@ class LavaSession:
         )  # refuses here what would not be exact there
         folder = Path(workdir).resolve()
         ours, theirs = socket.socketpair()
+        log, lock = folder / "worker.log", None
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            lock = take(folder)
             paths = make_files(plan, len(artifact.layers), folder, fixed=precision == "fixed_pt")
             job = {
                 "artifact": str(Path(artifact_path).resolve()), "plan": asdict(plan), "axis": axis, "precision": precision,
-                "layout": layout,                "paths": paths, "socket": theirs.fileno(), "parent": os.getpid(),
+                "layout": layout, "paths": paths, "socket": theirs.fileno(), "parent": os.getpid(),
             }  # fmt: skip
             (folder / "job.json").write_text(json.dumps(job, indent=1))
-        except OSError as error:
+            worker = child.start("lava_procs.plan_worker", folder / "job.json", log, pass_fds=(theirs.fileno(),))
+        except BaseException as error:
             ours.close()
-            theirs.close()
+            if lock is not None:
+                lock.close()
+            if not isinstance(error, OSError):
+                raise
             raise UserError(f"{folder}: cannot write there ({error}); choose a writable directory") from error
-        log = folder / "worker.log"
-        worker = child.start("lava_procs.plan_worker", folder / "job.json", log, pass_fds=(theirs.fileno(),))
-        theirs.close()
-        session = cls(worker, ours, plan, paths, log, timeout_s)
+        finally:
+            theirs.close()
+        session = cls(worker, ours, plan, paths, log, timeout_s, lock)
         try:
             session._expect(READY, "start")
             session.segments = child.shared_segments(worker.pid)
@@ -117,7 +135,8 @@ class LavaSession:
         d = self.params.latent_dim
         for name, vector in (("latent", latent_int), ("goal", goal_int)):
             found = np.asarray(vector)
-            if found.shape != (d,) or found.dtype.kind not in "iu" or np.abs(found).max() > limit(STATE_BITS):
+            whole = found.shape == (d,) and found.dtype.kind in "iu"
+            if not whole or max(int(found.max()), -int(found.min())) > limit(STATE_BITS):
                 raise UserError(
                     f"plan: {name} of shape {found.shape} and type {found.dtype}; expected ({d},) {STATE_BITS}-bit integers"
                 )
@@ -175,6 +194,7 @@ class LavaSession:
             while not at_once and not child.ended(self.worker.pid) and time.monotonic() < until:
                 time.sleep(child.POLL_S)
             self.code = child.end(self.worker, self.segments, at_once=at_once)
+            self.lock.close()
         return self.code
 
     def __enter__(self) -> Self:

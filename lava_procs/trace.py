@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lava_procs.control import KEEP, RESET
 from spec.errors import UserError
+from spec.files import NUMPY_ERRORS
 from spec.fixed_point import STATE_BITS, limit
 
 ROLES = ("messages", "sigma", "ref")
@@ -36,6 +36,8 @@ class Passes:
             found = np.asarray(getattr(self, name))
             if found.dtype.kind not in "iu":
                 raise UserError(f"passes: {name} is {found.dtype}, expected integers; quantise the input first")
+            if found.size and int(found.max()) > np.iinfo(np.int64).max:
+                raise UserError(f"passes: {name} reaches {found.max()}, beyond 64 bits")
             object.__setattr__(self, name, np.ascontiguousarray(found, np.int64))
         one_each = (self.x.shape[0],) if self.x.ndim == 2 else None
         if 0 in self.x.shape or not self.load.shape == self.save.shape == one_each:
@@ -43,10 +45,10 @@ class Passes:
                 f"passes: x {self.x.shape}, load {self.load.shape}, save {self.save.shape}; "
                 "expected (P, n_in), (P,), (P,) with at least one pass"
             )
-        if np.abs(self.x).max() > limit(STATE_BITS):
-            raise UserError(
-                f"passes: x reaches {np.abs(self.x).max()}, a state holds {limit(STATE_BITS)}; scale it down"
-            )
+        top = limit(STATE_BITS)
+        if max(int(self.x.max()), -int(self.x.min())) > top:
+            reach = max(int(self.x.max()), -int(self.x.min()))
+            raise UserError(f"passes: x reaches {reach}, a state holds {top}; scale it down")
         if self.load.min() < RESET or self.save.min() < KEEP:
             raise UserError(f"passes: load must be >= {RESET} and save >= {KEEP}")
 
@@ -161,5 +163,5 @@ def _read_npz(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     try:
         with Path(path).open("rb") as handle, np.load(handle, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except (OSError, EOFError, ValueError, BadZipFile, AttributeError) as error:
+    except NUMPY_ERRORS as error:
         raise UserError(f"{path}: missing or not an .npz file ({error})") from error

@@ -72,7 +72,8 @@ def plan_params(
 ) -> PlanParams:
     """Quantise a planner's settings; `action_scale` is the artifact's real value of one action LSB."""
     if config.elites & (config.elites - 1):
-        raise UserError(f"integer CEM: elites {config.elites} must be a power of two; use --elites 8")
+        near = 1 << max(0, config.elites.bit_length() - 1)
+        raise UserError(f"integer CEM: elites {config.elites} must be a power of two; use --elites {min(near, 64)}")
     if config.energy != "l1" or config.reduce != "sum":
         raise UserError(f"integer CEM: energy {config.energy}, {config.reduce}; only l1 summed over steps runs on chip")
     whole = round(action_limit / action_scale)

@@ -15,7 +15,6 @@ Units: sigma, ref, bias, threshold in state LSB; s in message LSB. Shapes: weigh
 from __future__ import annotations
 
 import json
-import math
 import os
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -32,6 +31,7 @@ from spec.fixed_point import MESSAGE_BITS, STATE_BITS
 
 FORMAT = "spikeplan-artifact"
 VERSION = 1
+LEAST_SCALE = 1e-12  # of a real value a state LSB: beyond it nothing fits 24 bits
 KINDS = ("delta", "sigma_delta", "sigma")
 ACTIVATIONS = ("identity", "relu")
 ROLES = ("feed", "residual")
@@ -136,8 +136,11 @@ class Artifact:
         if not isinstance(self.provenance, dict):
             raise UserError(f"artifact: provenance is {type(self.provenance).__name__}, expected an object")
         for name, scale in self.scales.items():
-            if not (isinstance(scale, float | int) and math.isfinite(scale) and scale > 0):
-                raise UserError(f"artifact: scale {name!r} is {scale!r}; it must be finite and > 0")
+            sane = isinstance(scale, float | int) and LEAST_SCALE <= scale <= 1 / LEAST_SCALE
+            if not sane:
+                raise UserError(
+                    f"artifact: scale {name!r} is {scale!r:.40}; it must be from {LEAST_SCALE} to {1 / LEAST_SCALE}"
+                )
 
     def layer(self, name: str) -> Layer:
         return next(layer for layer in self.layers if layer.name == name)

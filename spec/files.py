@@ -1,11 +1,19 @@
-"""Files written whole or not at all: under a temporary name beside the target, then renamed."""
+"""Files written whole or not at all: under a temporary name beside the target, then renamed. And what reading a damaged
+NumPy file can raise."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
+from tokenize import TokenError
+from zipfile import BadZipFile
+
+# Found by damaging files: headers, archives, compressed members, sizes that no memory holds.
+NUMPY_ERRORS = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, SyntaxError, TokenError, MemoryError,
+                RuntimeError, NotImplementedError, BadZipFile, zlib.error)  # fmt: skip
 
 
 def write_whole(target: Path, write: Callable[[Path], object]) -> None:

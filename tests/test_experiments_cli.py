@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from experiments.cli import main
+from lava_procs.child import group_members
 from spec import artifact as artifact_file
 from worldmodel.checkpoint import shipped
 from worldmodel.tasks import make_world
@@ -182,6 +187,12 @@ def test_planners(tmp_path: Path) -> None:
             "power of two; use --elites",
         ),
         (["plan", "--task", "two-room", "--arm", "lava", "--out", "o", "--elites", "6"], "power of two; use --elites"),
+        (
+            [*PLAN, "--out", "o", "--samples", "10000", "--horizon", "10000"],
+            "predictions an action, at most 10,000,000",
+        ),
+        (["place", "a", "--spread", "5000"], "--spread 5000 must be from 1 to 4096"),
+        (["bench", "lava", "--json", "none/x.json"], "no file that can be written"),
         (["planners", "--out", "o", "--episodes", "0"], "--episodes 0 must be at least 1"),
     ],
 )
@@ -191,6 +202,21 @@ def test_the_parser_and_the_limits_answer_in_one_line(
     monkeypatch.chdir(tmp_path)
     assert expected in refused(args, capsys)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["place", "lava run"])
+def test_an_output_never_writes_over_an_input(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    whole = shipped("two-room").with_suffix("").with_suffix(".delta.safetensors").read_bytes()
+    (tmp_path / "a.net").write_bytes(whole)
+    words = [*command.split(), "a.net"]
+    assert "--json a.net: would write over an input" in refused([*words, "--json", "a.net"], capsys)
+    assert "--svg ./b: would write over --json" in refused([*words, "--json", "b", "--svg", "./b"], capsys)
+    assert "no file that can be written" in refused([*words, "--svg", "none/b.svg"], capsys)
+    assert "no file that can be written" in refused([*words, "--json", "."], capsys)
+    assert (tmp_path / "a.net").read_bytes() == whole and [p.name for p in tmp_path.iterdir()] == ["a.net"]
 
 
 def test_networks_of_another_task_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -235,3 +261,27 @@ def test_a_damaged_choice_of_thresholds_is_refused(
     path = artifact_file.save(replace(whole, provenance={"thresholds": {"chosen": chosen}}), tmp_path / "a.safetensors")
     arm = ["plan", "--task", "two-room", "--arm", "delta", "--artifact", str(path), "--out", str(tmp_path / "o")]
     assert "damaged choice of thresholds" in refused(arm, capsys)
+
+
+@pytest.mark.slow
+def test_sigterm_ends_everything_in_one_line(tmp_path: Path) -> None:
+    """In the middle of planning in Lava: no process, no temporary directory, exit code 128 + 15."""
+    scratch = Path(tempfile.mkdtemp())  # a path short enough for the sockets in it
+    words = ["plan", "--task", "planar-reach", "--arm", "lava", "--episodes", "200", "--out", str(tmp_path / "o")]
+    environment = {**os.environ, "TMPDIR": str(scratch), "PYTHONPATH": str(Path(__file__).parent.parent)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "experiments.cli", *words], env=environment, stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL, text=True,
+    ) as tool:  # fmt: skip
+        pid_file = tmp_path / "o" / "lava" / "worker.pid"
+        until = time.monotonic() + 60
+        while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < until:
+            time.sleep(0.05)
+        time.sleep(2.0)
+        group = int(pid_file.read_text())
+        assert group_members(group)
+        tool.terminate()
+        _, said = tool.communicate(timeout=30)
+    assert tool.returncode == 143 and said.strip().splitlines()[-1].startswith("spikeplan: ended by SIGTERM")
+    assert group_members(group) == []
+    scratch.rmdir()  # nothing is left in it

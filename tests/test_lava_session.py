@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -110,12 +111,27 @@ def test_killed_in_the_middle_of_a_plan(session: LavaSession) -> None:
     assert gone(group)
 
 
+def test_two_sessions_do_not_share_a_directory(net: Path, session: LavaSession) -> None:
+    with pytest.raises(UserError, match="another Lava session works there"):
+        LavaSession.open(net, PLAN, timeout_s=30, workdir=session.log.parent)
+    assert session.plan(Z, Z, 1)[1].cost_IS.shape == (2, 8)
+
+
 def test_nothing_is_left_in_the_temporary_directory(net: Path, tmp_path: Path) -> None:
     with LavaSession.open(net, PLAN, timeout_s=30, workdir=tmp_path / "run") as session:
         scratch = session.worker.scratch
         session.plan(Z, Z, 1)
         assert any(scratch.iterdir()), "Python's shared memory keeps a socket there"
     assert not scratch.exists()
+
+
+def test_a_long_temporary_directory_is_no_hindrance(net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sockets of Python's shared memory would have paths of more than 107 bytes there."""
+    (tmp_path / ("long" * 20)).mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("long" * 20)))
+    with LavaSession.open(net, PLAN, timeout_s=30, workdir=tmp_path / "run") as session:
+        session.plan(Z, Z + 500, 7, fresh=True)
+        assert list((tmp_path / ("long" * 20)).iterdir()) == []
 
 
 @pytest.mark.parametrize("field", [{"message_signed": False}, {"reset": "zero"}, {"delay": 1}])
@@ -155,6 +171,8 @@ def test_a_parent_that_is_killed_leaves_nothing(net: Path, tmp_path: Path) -> No
         (np.zeros(5, np.int64), 1, r"latent of shape \(5,\).*expected \(6,\)"),
         (np.zeros(6), 1, "float64"),
         (np.full(6, 1 << 23), 1, "24-bit integers"),
+        (np.full(6, -(2**63)), 1, "24-bit integers"),
+        (Z, 1.5, "seed 1.5 must be a 24-bit whole number"),
         (Z, 1 << 24, "seed 16777216"),
     ],
 )

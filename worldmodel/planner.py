@@ -27,6 +27,7 @@ from spec.ledger import Ledger
 from worldmodel.predictor import Predictor
 
 LARGEST = 100_000  # of any setting that multiplies the work
+MOST_PREDICTIONS = 10_000_000  # an action
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,11 @@ class CEMConfig:
             value = getattr(self, name)
             if not isinstance(value, int | float) or not 0 < value <= 1e3:
                 raise UserError(f"CEM: {name} {value!r} must be > 0 and at most 1000")
+        if self.evaluations > MOST_PREDICTIONS:
+            raise UserError(
+                f"CEM: {self.samples} samples x {self.iterations} iterations x {self.horizon} steps are {self.evaluations:,} "
+                f"predictions an action, at most {MOST_PREDICTIONS:,}; lower --samples or --horizon"
+            )
         if self.elites > self.samples:
             raise UserError(
                 f"CEM: elites {self.elites} exceed samples {self.samples}; lower --elites or raise --samples"
