@@ -66,6 +66,11 @@ def _layer(layer: Layer, *, spikes: bool) -> tuple[Layer, LIFLayerReport]:
     if scale < 1:
         raise UserError(f"layer '{layer.name}': a weight is {top:g} times its threshold; 8 bits cannot hold both")
     weight = (2 * np.rint(relative * scale / 2)).astype(np.int64)
+    if top and not weight.any():
+        raise UserError(
+            f"layer '{layer.name}': its largest weight is {top:.2g} of its threshold and every one rounds to 0; check --dt and "
+            "the weights, or run it with --precision floating_pt"
+        )
     mant, exp = _mantissa(bias * scale * (1 << ALIGN), layer.name)
     unit = max(top, float(np.abs(bias).max())) or 1.0
     report = LIFLayerReport(

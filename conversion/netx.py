@@ -123,7 +123,7 @@ class _Reader:
         if "delay" in group and np.any(_array(group, "delay")):
             raise UserError("synaptic delays are not supported; export the network without them")
         if self.shape is None:
-            raise UserError("no input layer before it; pass input_shape")
+            raise UserError("no input layer before it; export the network with one, or pass input_shape to read_netx")
         if kind == "dense":
             shape = (int(np.prod(shape)),)
             if len(self.shape) == 3 and not flattened:

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from experiments.output import check_outputs, write_json, write_text
 from experiments.place_energy import BOUNDS, Placed, dense_energy, placed
-from experiments.place_sweep import MOST_CHIPS, cheapest, sweep_rows
+from experiments.place_sweep import cheapest, sweep_rows
 from experiments.place_tables import print_facts, print_sweep
 from experiments.place_traffic import Traffic, traffic_of
 from lava_procs.placement import Placement
@@ -132,6 +132,3 @@ def group_rows(found: Placement) -> list[dict[str, Any]]:
              "axons_out": most.axons_out}
         )  # fmt: skip
     return rows
-
-
-__all__ = ["MOST_CHIPS", "place_command"]

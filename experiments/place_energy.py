@@ -23,7 +23,6 @@ from spec.limits import ChipLimits
 
 BOUNDS = ("low", "nominal", "high")
 DENSE_DEVICES = ("orin_nano", "h100", "jepa_r")
-SCOPES = ("predictor", "loop")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +125,7 @@ def placed(traffic: Traffic, chip: ChipLimits, *, replicas: int, spread: int, sc
 
 def dense_energy(traffic: Traffic, scope: str) -> dict[str, dict[str, Any]]:
     """The same network in int8 on dense devices, the same plans: J an action in ledger C, peak rates."""
+    assert traffic.dense is not None
     rows, actions = traffic.dense.rows("batched"), traffic.dense.actions
     found = {}
     for device in DENSE_DEVICES:

@@ -6,11 +6,10 @@ from typing import Any
 
 from experiments.place_energy import BOUNDS, Placed, placed
 from experiments.place_traffic import Traffic
+from lava_procs.placement import TooManyCores
 from lava_procs.placement_time import SCHEDULES
-from spec.errors import UserError
 from spec.limits import ChipLimits
 
-MOST_CHIPS = 8  # a Kapoho Point board
 SPREADS = (1, 2, 4, 8, 16)
 
 
@@ -27,7 +26,7 @@ def grid(traffic: Traffic, chip: ChipLimits, spreads: tuple[int, ...]) -> list[P
         for spread in spreads:
             try:
                 one = placed(traffic, chip, replicas=replicas, spread=spread, scope=scope)
-            except UserError:
+            except TooManyCores:
                 continue
             found += [] if one.found.broken else [one]
     return found

@@ -33,7 +33,8 @@ from worldmodel.tasks import WORLDS
 
 @dataclass(frozen=True, kw_only=True)
 class Traffic:
-    """`sent`: messages of one prediction by layer. `network(replicas)`: the groups to place. Ledgers of the same plans."""
+    """`sent`: messages of one prediction by layer. `network(replicas)`: the groups to place. `dense`: the same plans by the dense
+    network, None where none were recorded."""
 
     path: str
     arm: str
@@ -46,7 +47,7 @@ class Traffic:
     sent: dict[str, float]
     network: Callable[[int], Network]
     spiking: Ledger
-    dense: Ledger
+    dense: Ledger | None
 
     def contexts(self, replicas: int) -> int:
         return contexts_of(self.axis, self.planner, replicas)
@@ -134,7 +135,7 @@ def traffic_of_run(ledger: Ledger, artifact: Artifact, planner: CEMConfig, *, ta
 
     return Traffic(
         path="", arm=ledger.arm, task=task, axis=ledger.axis, threshold=threshold, planner=planner, latent_dim=outputs,
-        action_dim=inputs - outputs, sent=sent_of(ledger), network=network, spiking=ledger, dense=ledger,
+        action_dim=inputs - outputs, sent=sent_of(ledger), network=network, spiking=ledger, dense=None,
     )  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """Writes the README's tables from results directories, bench rows and spreads over training seeds: no figure there is typed
 by hand.
 
-python -m experiments.readme results/full [results/planners] [bench-lava.json] [runs/two-room-spread.json ...]
+python -m experiments.readme results/full [results/planners] [results/lava-TASK ...] [bench-lava.json]
+                             [runs/two-room-spread.json ...]
 """
 
 from __future__ import annotations
@@ -108,6 +109,24 @@ def planners_table(summary: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def lava_table(summaries: list[dict[str, Any]]) -> str:
+    """Runs of `spikeplan plan --arm lava`."""
+    lines = [
+        "| task | episodes | success | 95 % | values compared | different | values clipped | s a plan | drift from floating | "
+        "drift from dense |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for summary in summaries:
+        for task, found in summary["tasks"].items():
+            a = found["arms"]["lava"]
+            low, high = a["ci95"]
+            drifts = [f"{a[name][0]:.2f} .. {a[name][-1]:.2f}" for name in ("drift_from_floating", "drift_from_dense")]
+            cells = [task, number(a["episodes"]), number(a["success"]), f"{low:.2f} .. {high:.2f}", number(a["values_compared"]),
+                     number(a["values_different"]), number(a["saturated"]), number(a["plan_seconds"], 3), *drifts]  # fmt: skip
+            lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 def bench_table(rows: list[dict[str, Any]]) -> str:
     lines = ["| row | ours | other | ratio | unit | asked for | holds |", "|---|---|---|---|---|---|---|"]
     for row in rows:
@@ -129,19 +148,24 @@ def marks(section: str) -> tuple[str, str]:
 
 
 def rewrite(readme: Path, paths: list[Path]) -> None:
-    """A directory holds results or planners; a file a spread (one object, all of them make one table) or bench rows."""
+    """A directory holds results, planners or episodes in Lava; a file a spread or bench rows. Spreads, and episodes in Lava, make
+    one table each."""
     text = readme.read_text()
-    spreads = []
+    spreads, episodes = [], []
     for path in paths:
         if path.is_dir():
             summary = json.loads((path / "summary.json").read_text())
-            planners = json.loads((path / "config.json").read_text())["command"] == "planners"
-            section, table = ("planners", planners_table) if planners else ("results", tables)
+            command = json.loads((path / "config.json").read_text())["command"]
+            if command == "plan":
+                episodes.append(summary)
+                continue
+            section, table = ("planners", planners_table) if command == "planners" else ("results", tables)
             text = between(text, section, table(summary))
         elif isinstance(found := json.loads(path.read_text()), list):
             text = between(text, "bench lava", bench_table(found))
         else:
             spreads.append(found)
+    text = between(text, "lava episodes", lava_table(episodes)) if episodes else text
     readme.write_text(between(text, "spread", spread_table(spreads)) if spreads else text)
 
 

@@ -89,13 +89,17 @@ class Placement:
         return [use for use in self.uses if use.layer == layer and use.replica in (replica, CENTRE)]
 
 
+class TooManyCores(UserError):
+    """More than the largest machine has."""
+
+
 def place(groups: Sequence[Group], chip: ChipLimits, *, replicas: int = 1, spread: int = 1) -> Placement:
     """`groups` of one copy, in order of computation. `spread`: times the least cores a layer may take."""
     if replicas < 1 or spread < 1:
         raise UserError(f"place: replicas {replicas} and spread {spread} must be >= 1")
     cores = split(groups, chip, copies=replicas, spread=spread)
     if (needed := replicas * sum(cores.values())) > MOST_CORES:
-        raise UserError(
+        raise TooManyCores(
             f"place: {needed:,} cores exceed the largest machine ({MOST_CORES:,}); lower replicas or spread"
         )
     uses: list[CoreUse] = []

@@ -143,6 +143,8 @@ def test_quantisation_reports_what_it_costs() -> None:
     assert synapse is not None and synapse.weight.tolist() == [[254, 0]]
     with pytest.raises(UserError, match="8 bits cannot hold both"):
         quantise(make_network(weight=np.array([[300.0, 0.0]])))
+    with pytest.raises(UserError, match="every one rounds to 0; check --dt"):
+        quantise(make_network(weight=np.array([[1e-6, 0.0]])))
 
 
 def make_network(*, weight: np.ndarray[Any, Any], dv: float = 0.1) -> Network:
