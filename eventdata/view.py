@@ -22,3 +22,11 @@ def event_image(events: Events, height: int, width: int) -> NDArray[np.uint8]:
     colour = np.where((on > off)[..., None], RED, np.where((off > on)[..., None], BLUE, PURPLE))
     ink = np.minimum((on + off) / FULL_AT, 1.0)[..., None]
     return np.rint(WHITE + ink * (colour - WHITE)).astype(np.uint8)
+
+
+def overlay(frame: NDArray[np.uint8], events: Events) -> NDArray[np.uint8]:
+    """(H, W, 3): events in full colour over a grey frame of the sensor's size."""
+    height, width = frame.shape
+    drawn = event_image(events, height, width)
+    fired = (drawn != 255).any(axis=2, keepdims=True)
+    return np.where(fired, drawn, frame[..., None]).astype(np.uint8)

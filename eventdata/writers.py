@@ -53,4 +53,5 @@ def losses(recording: Recording) -> list[str]:
         "triggers": len(recording.triggers),
     }
     lost = [f"{count} {name}" for name, count in counts.items() if count]
-    return [*lost, f"the origin {recording.origin_us} us"] if recording.origin_us else lost
+    start_us = recording.origin_us + (int(recording.events.t_us[0]) if len(recording.events) else 0)
+    return [*lost, f"the first stamp {start_us} us (now 0)"] if start_us else lost
