@@ -15,7 +15,7 @@ Its own refusals (a coordinate outside the sensor) name no place, so the word is
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from eventdata.events import Events
 from eventdata.prophesee_header import Header, read_header
 from eventdata.recording import TRIGGER, Recording
-from eventdata.stream import COPY_AGAIN, RawStream, decoding, missing, rebased
+from eventdata.stream import COPY_AGAIN, RawStream, check_sensor, decoding, missing, rebased
 from spec.errors import UserError
 
 RISING, FALLING = 1, 2
@@ -36,12 +36,11 @@ FAERY_EVENT = np.dtype([("t", "<u8"), ("x", "<u2"), ("y", "<u2"), (("p", "on"), 
 
 @dataclass(frozen=True)
 class Layout:
-    """`time_bits` of a time-high word; a fall of more than half their range is a wrap."""
+    """`time_bits` of a time-high word; a fall of over 7/8 of their range is a wrap."""
 
     version: str
     word: str
     time_bits: int
-    known: tuple[int, ...] = field(repr=False)  # word types that the specification gives a meaning
 
     @property
     def type_shift(self) -> int:
@@ -49,8 +48,8 @@ class Layout:
 
 
 LAYOUTS = {
-    "evt2": Layout("evt2", "<u4", 28, (0, 1, 8, 10, 14, 15)),
-    "evt3": Layout("evt3", "<u2", 12, (0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 14, 15)),
+    "evt2": Layout("evt2", "<u4", 28),
+    "evt3": Layout("evt3", "<u2", 12),
 }
 
 
@@ -107,7 +106,7 @@ def _checked_header(source: Path) -> tuple[Layout, Header]:
         raise UserError(
             f"{source}: the header says {version[:40]!r}; this build reads EVT2 and EVT3: convert it with Prophesee's tools"
         )
-    header.size()
+    check_sensor(*header.size())
     if (rest[:1] == b"%" and _is_text(rest)) or (len(rest) == SCAN_BYTES and b"\n" not in rest):
         # faery would take these bytes for header lines, or read to the end of the file in search of a line's end
         raise UserError(f"{source}: data at byte {header.end} cannot be told from header lines; {COPY_AGAIN}")
@@ -152,7 +151,7 @@ class _Scan:
     header: Header
 
     def run(self) -> None:
-        """Refuse a cut word, an undefined word type, and time that goes back."""
+        """Refuse a cut word and time that goes back."""
         layout = self.layout
         size = self.source.stat().st_size
         itemsize = np.dtype(layout.word).itemsize

@@ -108,7 +108,8 @@ def _gesture_parts(source: Path) -> Iterator[Events]:
         )
     row = 0
     for records in records_of(source, start, np.dtype((dtype, 4))):
-        table = records.astype(np.float64)
+        with np.errstate(invalid="ignore"):  # a signalling NaN
+            table = records.astype(np.float64)
         odd = ~((table >= 0) & (table < [1 << 16, 1 << 16, 2, 1e15]))  # also true for NaN
         if odd.any():
             at, column = (int(i) for i in np.argwhere(odd)[0])

@@ -84,19 +84,28 @@ def write_hdf5(recording: Recording, target: Path) -> None:
     with h5py.File(target, "w") as file:
         file.attrs["header"] = json.dumps(header_of(recording))
         for name, column in columns.items():
-            file.create_dataset(f"events/{name}", data=column, chunks=_chunks(column), **OURS)
+            file.create_dataset(
+                f"events/{name}", data=column, chunks=_chunks(column), maxshape=_open_end(column), **OURS
+            )
         last_ms = int(events.t_us[-1]) // 1000 if len(events) else -1
         if last_ms < 10 * len(events) + 10_000:  # a stamp that jumps by a year gets no index of a year
             marks = np.searchsorted(events.t_us, np.arange(last_ms + 1) * 1000)
             file.create_dataset("ms_to_idx", data=marks.astype(np.uint64))
         file["t_offset"] = recording.origin_us
         for name, stream in streams_of(recording).items():
-            file.create_dataset(f"streams/{name}", data=stream, chunks=_chunks(stream), **OURS)
+            file.create_dataset(
+                f"streams/{name}", data=stream, chunks=_chunks(stream), maxshape=_open_end(stream), **OURS
+            )
 
 
 def _chunks(array: NDArray[Any]) -> tuple[int, ...]:
     row = max(1, int(np.prod(array.shape[1:])))
     return (max(1, min(len(array), (1 << 16) // row)), *array.shape[1:])
+
+
+def _open_end(array: NDArray[Any]) -> tuple[int | None, ...]:
+    """An empty stream can only be stored in chunks where it may grow."""
+    return (None, *array.shape[1:])
 
 
 @contextmanager

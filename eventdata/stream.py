@@ -27,6 +27,12 @@ MAX_STAMP_US = 1 << 62  # half of int64: differences of two stamps cannot overfl
 CHUNK_EVENTS = 1 << 18  # 13 bytes an event: 3.4 MB
 
 
+def check_sensor(width: int, height: int) -> None:
+    for name, side in (("width", width), ("height", height)):
+        if not 1 <= side <= MAX_SIDE:
+            raise UserError(f"the header says {name} {side}; a sensor has 1 to {MAX_SIDE} pixels a side; {COPY_AGAIN}")
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class RawStream:
     """Parts with absolute stamps, as the file has them. `t_us` of a part is int64 and may be out of order."""
@@ -36,9 +42,7 @@ class RawStream:
     parts: Iterator[Events]
 
     def __post_init__(self) -> None:
-        for name, side in (("width", self.width), ("height", self.height)):
-            if not 1 <= side <= MAX_SIDE:
-                raise UserError(f"the header says {name} {side}; a sensor has 1 to {MAX_SIDE} pixels; {COPY_AGAIN}")
+        check_sensor(self.width, self.height)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

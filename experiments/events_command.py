@@ -25,9 +25,12 @@ BARS = " ▁▂▃▄▅▆▇█"
 
 @contextmanager
 def progress(words: str) -> Iterator[None]:
-    """A line on stderr that moves, for work that takes longer than PATIENCE_S."""
-    status = Console(stderr=True).status(f"{escape(words)} ...")
-    timer = threading.Timer(PATIENCE_S, status.start)
+    """A line on stderr for work that takes longer than PATIENCE_S; on a terminal it moves."""
+    console = Console(stderr=True)
+    status = console.status(f"{escape(words)} ...")
+    timer = threading.Timer(
+        PATIENCE_S, status.start if console.is_terminal else lambda: console.print(f"{escape(words)} ...")
+    )
     timer.daemon = True
     timer.start()
     try:
@@ -70,7 +73,9 @@ def convert_command(file: str, out: str, *, sort: bool, as_json: bool, console: 
 def slice_command(file: str, out: str, *, start_us: int, stop_us: int, as_json: bool, console: Console) -> None:
     """All streams of [start_us, stop_us). The clock stays: stamps and origin are those of the whole recording."""
     target = check_target(out)
-    part = read(file).slice_us(start_us, stop_us)
+    recording = read(file)
+    part = recording.slice_us(start_us, stop_us)
+    refuse_span(start_us, stop_us, recording)
     _write(part, str(target), as_json=as_json, console=console)
 
 
