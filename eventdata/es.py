@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from eventdata.events import Events
-from eventdata.evt import FAERY_EVENT, events_of
+from eventdata.evt import FAERY_EVENT
 from eventdata.recording import Recording
 from eventdata.stream import CHUNK_EVENTS, COPY_AGAIN, RawStream, decoding, missing
 from spec.errors import UserError
@@ -56,12 +56,15 @@ def _parts(source: Path, width: int, height: int) -> Iterator[Events]:
         try:
             with es.Decoder(source, 0) as decoder:
                 for rows in decoder:
-                    rows["y"] = height - 1 - rows["y"]
-                    events = events_of(rows)
-                    step_us = np.diff(events.t_us, prepend=last_us)
-                    used += EVENT_BYTES * len(events) + int((step_us[step_us >= PAUSE_US] // PAUSE_US).sum())
-                    last_us = int(events.t_us[-1]) if len(events) else last_us
-                    yield events
+                    if not len(rows):
+                        continue
+                    t_us = rows["t"].astype(np.int64)
+                    step_us = np.diff(t_us)
+                    pauses = (
+                        int((step_us[step_us >= PAUSE_US] // PAUSE_US).sum()) + (int(t_us[0]) - last_us) // PAUSE_US
+                    )
+                    used, last_us = used + EVENT_BYTES * len(rows) + pauses, int(t_us[-1])
+                    yield Events(x=rows["x"], y=np.subtract(np.uint16(height - 1), rows["y"]), t_us=t_us, p=rows["on"])
         except RuntimeError as error:
             at, _ = _first_flaw(source, width, height)
             raise UserError(f"{source}: {' '.join(str(error).split())}, event at byte {at}; {COPY_AGAIN}") from error

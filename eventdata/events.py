@@ -64,8 +64,8 @@ class Events:
         """
         check_monotonic("event", self.t_us, start)
         for name, column, size in (("x", self.x, width), ("y", self.y, height)):
-            outside = np.flatnonzero(column >= size)
-            if outside.size:
+            if len(column) and column.max() >= size:
+                outside = np.flatnonzero(column >= size)
                 first = int(outside[0])
                 raise UserError(
                     f"event {start + first}: {name} = {int(column[first])} lies outside the {width}x{height} sensor "

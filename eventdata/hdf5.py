@@ -2,12 +2,13 @@
 
     events/x, y uint16; events/p uint8; events/t integer us;   t_offset: scalar, absolute us of events/t == 0
     ms_to_idx[m]: first row with t >= 1000 m                   lets a slice be read without what is before it
-Ours adds the JSON attribute `header` (see eventdata.npz) and the datasets under `streams`; t starts at 0 and t_offset is
+Ours adds the dataset `header`, uint8, JSON (see eventdata.npz), and those under `streams`; t starts at 0 and t_offset is
 origin_us. Our datasets carry a checksum (fletcher32), so that damage is seen; DSEC's (Blosc, through `hdf5plugin`) do
 not. DSEC states no geometry: 640x480. Source: https://dsec.ifi.uzh.ch/data-format/
 
-libhdf5 allocates what a header asks for, so a dataset must not promise more than MAX_RATIO times the bytes stored for it,
-nor chunks over MAX_CHUNK bytes.
+What libhdf5 (h5py 3.16.0) does with damaged files, found by fuzzing: it allocates what a header asks for, so a dataset
+must not promise more than MAX_RATIO times the bytes stored for it, nor chunks over MAX_CHUNK bytes; and it can loop for
+ever in the heap of variable-length data, so nothing of variable length and no attribute is read.
 """
 
 from __future__ import annotations
@@ -45,9 +46,9 @@ def raw_hdf5(source: Path, first: int = 0, stop: int | None = None) -> RawStream
 
 def open_hdf5(source: Path, *, sort: bool = False) -> Recording:
     with _open(source) as file:
-        if "header" not in file.attrs:
+        header = _header(source, file)
+        if header is None:
             return whole(raw_hdf5(source), sort=sort)
-        header = checked_header(file.attrs["header"])
         streams = {}
         for name, dtype in STREAMS.items():
             if f"streams/{name}" in file:
@@ -82,7 +83,8 @@ def write_hdf5(recording: Recording, target: Path) -> None:
     events = recording.events
     columns: dict[str, NDArray[Any]] = {"x": events.x, "y": events.y, "t": events.t_us, "p": events.p.astype(np.uint8)}
     with h5py.File(target, "w") as file:
-        file.attrs["header"] = json.dumps(header_of(recording))
+        text = np.frombuffer(json.dumps(header_of(recording)).encode(), np.uint8)
+        file.create_dataset("header", data=text, chunks=text.shape, fletcher32=True)
         for name, column in columns.items():
             file.create_dataset(
                 f"events/{name}", data=column, chunks=_chunks(column), maxshape=_open_end(column), **OURS
@@ -120,10 +122,14 @@ def _open(source: Path) -> Iterator[Any]:
 
 
 def _size(source: Path, file: Any) -> tuple[int, int]:
-    if "header" not in file.attrs:
-        return DSEC_SIZE
-    header = checked_header(file.attrs["header"])
-    return header["width"], header["height"]
+    header = _header(source, file)
+    return DSEC_SIZE if header is None else (header["width"], header["height"])
+
+
+def _header(source: Path, file: Any) -> dict[str, Any] | None:
+    if "header" not in file:
+        return None
+    return checked_header(_dataset(source, file, "header")[...].astype(np.uint8).tobytes())
 
 
 def _columns(source: Path, file: Any) -> dict[str, Any]:
@@ -153,7 +159,7 @@ def _dataset(source: Path, file: Any, name: str) -> Any:
 def _parts(source: Path, first: int, stop: int | None) -> Iterator[Events]:
     with _open(source) as file:
         columns = _columns(source, file)
-        offset = file["t_offset"][()] if "t_offset" in file else 0
+        offset = _dataset(source, file, "t_offset")[()] if "t_offset" in file else 0
         if np.ndim(offset) or not -(1 << 62) < int(offset) < 1 << 62:
             raise UserError(f"{source}: t_offset is {offset!s:.40}, no time in us; {COPY_AGAIN}")
         stop = len(columns["t"]) if stop is None else min(stop, len(columns["t"]))

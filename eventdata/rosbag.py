@@ -38,6 +38,7 @@ IMAGE, IMU = "sensor_msgs/msg/Image", "sensor_msgs/msg/Imu"
 DVS_EVENT = np.dtype([("x", "<u2"), ("y", "<u2"), ("sec", "<u4"), ("nsec", "<u4"), ("p", "u1")])
 GREY = ("mono8", "8UC1")
 MAX_CHUNK = 1 << 30
+STEP_BYTES = 1 << 22  # both libraries allocate at once what they are allowed
 
 
 @dataclass
@@ -120,11 +121,16 @@ def _reader(source: Path) -> Iterator[Any]:
 
 def _bounded(maker: Any) -> Any:
     def decompress(data: bytes) -> bytes:
-        decoder = maker()
-        out: bytes = decoder.decompress(data, MAX_CHUNK)
+        decoder, out = maker(), bytearray()
+        while not decoder.eof and len(out) < MAX_CHUNK:
+            part = decoder.decompress(data, STEP_BYTES)
+            if not part and decoder.needs_input:
+                raise ValueError("a compressed chunk is cut")
+            out += part
+            data = b""
         if not decoder.eof:
-            raise ValueError(f"a compressed chunk is cut or holds more than {MAX_CHUNK} bytes")
-        return out
+            raise ValueError(f"a compressed chunk holds more than {MAX_CHUNK} bytes")
+        return bytes(out)
 
     return decompress
 

@@ -81,11 +81,17 @@ def in_chunks(source: Path, raw: RawStream, size: int = CHUNK_EVENTS) -> EventSt
 
 
 def rebased(events: Events, origin_us: int) -> Events:
-    """Stamps relative to `origin_us`; refuses those that int64 could not subtract safely."""
-    if len(events) and (int(events.t_us.min()) < 0 or int(events.t_us.max()) > MAX_STAMP_US):
-        row = int(np.flatnonzero((events.t_us < 0) | (events.t_us > MAX_STAMP_US))[0])
-        raise UserError(f"event {row}: absolute stamp {int(events.t_us[row])} us is no time; {COPY_AGAIN}")
-    return Events(x=events.x, y=events.y, t_us=events.t_us - origin_us, p=events.p)
+    """Stamps relative to `origin_us`, in place: the caller owns `events` and gives it up.
+
+    Refuses a first or last stamp that int64 could not subtract safely; one between them that wraps is out of order, which
+    the checks of order see.
+    """
+    for row in (0, len(events) - 1) if len(events) else ():
+        if not 0 <= int(events.t_us[row]) <= MAX_STAMP_US:
+            raise UserError(f"event {row}: absolute stamp {int(events.t_us[row])} us is no time; {COPY_AGAIN}")
+    if origin_us:
+        np.subtract(events.t_us, origin_us, out=events.t_us)
+    return events
 
 
 def _rebatched(parts: Iterator[Events], size: int) -> Iterator[Events]:

@@ -72,6 +72,8 @@ def main(whole_path: Path, cases: int, seed: int, folder: str) -> None:
             print(f"case {case} of seed {seed}, {path.suffix}: {data.hex()[:4000]}", file=sys.stderr)
             raise
         signal.alarm(0)
+    path.write_bytes(whole)
+    assert outcome(path) == "read", "the limits refuse what is whole"
     print(counts["read"], counts["refused"])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -326,3 +327,25 @@ def test_missing_libraries_are_named_in_one_line(files, monkeypatch: pytest.Monk
             without.setitem(sys.modules, module, None)
             with pytest.raises(UserError, match=r"is missing; pip install 'spikeplan\[events\]'"):
                 open_recording(path)
+
+
+@pytest.mark.parametrize("kind", ["dat", "nmnist", "npz", "h5", "es"])
+def test_chunks_do_not_hold_the_file(files, tmp_path: Path, kind: str) -> None:
+    """3 M events are 39 MB as columns; walking them takes a few blocks of 2^18."""
+    count = 3_000_000
+    if kind == "nmnist":
+        path = tmp_path / "long.bin"
+        path.write_bytes(bytes([1, 2, 0, 0, 5]) * count)
+    else:
+        ramp = np.arange(count)
+        columns = files.columns(ramp % 34, ramp // 34 % 34, ramp // 3, ramp % 2)
+        path = files.make("dat", columns)
+        if kind != "dat":
+            source, path = path, tmp_path / f"long.{kind}"
+            write_recording(open_recording(source), path)
+    tracemalloc.start()
+    walked = sum(len(part) for part in open_events(path).chunks)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert walked == count
+    assert peak < 30e6, peak
