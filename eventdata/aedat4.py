@@ -56,7 +56,8 @@ def raw_aedat4(source: Path) -> RawStream:
     """The events alone, packet by packet."""
     check_container(source)
     decoder = _decoder(source)
-    streams = {i: stream for i, stream in decoder.id_to_stream().items() if stream["type"] == "events"}
+    with decoding(source):
+        streams = {i: stream for i, stream in decoder.id_to_stream().items() if stream["type"] == "events"}
     if len(streams) != 1:
         raise UserError(f"{source}: {len(streams)} streams of events; export one camera, with its events, per file")
     geometry = next(iter(streams.values()))

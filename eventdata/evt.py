@@ -7,8 +7,10 @@ Source: https://docs.prophesee.ai/stable/data/encoding_formats/evt2.html and ...
 
 What faery 0.7.1 does without a word, and what is checked here before it sees the file:
     a cut word at the end is dropped;  EVT 2.1 panics;  the header is read line by line without limit;
-    stamps that go back are flattened onto the last one, and in EVT 2 a time high that falls by any amount counts as a wrap
-    of 2^34 us.  So the time words are walked first (a fall is a wrap only from the top of the range to its bottom).
+    stamps that go back are held at the last one, and in EVT 2 a time high that falls by any amount counts as a wrap of
+    2^34 us.  So the time words are walked first: a fall is a wrap only from the top of the range to its bottom, and any
+    other fall is refused unless `sort` accepts what the decoder makes of it.  Steps back of less than 64 us within one
+    time high of EVT 2 stay held and unsaid: finding them would cost more than decoding.
 Its own refusals (a coordinate outside the sensor) name no place, so the word is looked up afterwards.
 """
 
@@ -29,14 +31,16 @@ from eventdata.stream import COPY_AGAIN, RawStream, check_sensor, decoding, miss
 from spec.errors import UserError
 
 RISING, FALLING = 1, 2
-SCAN_BYTES = 1 << 20
-TIME_HIGH = 0x8
+SCAN_BYTES = 1 << 17  # stays in a core's own cache
+MAX_LINE = 1 << 20
+TIME_HIGH, TIME_LOW = 0x8, 0x6
+WRAP = 7 / 8  # a time high that falls by more of its range has wrapped
 FAERY_EVENT = np.dtype([("t", "<u8"), ("x", "<u2"), ("y", "<u2"), (("p", "on"), "?")])
 
 
 @dataclass(frozen=True)
 class Layout:
-    """`time_bits` of a time-high word; a fall of over 7/8 of their range is a wrap."""
+    """`time_bits` of a time-high word."""
 
     version: str
     word: str
@@ -69,12 +73,12 @@ def raw_evt(source: Path) -> RawStream:
 
 
 def open_evt(source: Path, *, sort: bool = False) -> Recording:
-    """Events and external triggers. Stamps of a file that passes the checks never go back: `sort` changes nothing."""
+    """Events and external triggers. `sort` accepts stamps that go back, as the decoder holds them: at the last one."""
     layout, header = _checked_header(source)
     width, height = header.size()
     parts: list[Events] = []
     shots: list[NDArray[Any]] = []
-    for packet in _packets(source, layout, header):
+    for packet in _packets(source, layout, header, sort):
         if "events" in packet:
             parts.append(events_of(packet["events"]))
         if "triggers" in packet:
@@ -99,14 +103,14 @@ def events_of(raw: NDArray[Any]) -> Events:
 def _checked_header(source: Path) -> tuple[Layout, Header]:
     with source.open("rb") as handle:
         header = read_header(source, handle)
-        rest = handle.read(SCAN_BYTES)
+        rest = handle.read(MAX_LINE)
     version = version_of(header)
     if version not in LAYOUTS:
         raise UserError(
             f"{source}: the header says {version[:40]!r}; this build reads EVT2 and EVT3: convert it with Prophesee's tools"
         )
     check_sensor(*header.size())
-    if (rest[:1] == b"%" and _is_text(rest)) or (len(rest) == SCAN_BYTES and b"\n" not in rest):
+    if (rest[:1] == b"%" and _is_text(rest)) or (len(rest) == MAX_LINE and b"\n" not in rest):
         # faery would take these bytes for header lines, or read to the end of the file in search of a line's end
         raise UserError(f"{source}: data at byte {header.end} cannot be told from header lines; {COPY_AGAIN}")
     stated_t0 = header.fields.get("T0", header.fields.get("t0", "0"))
@@ -123,14 +127,14 @@ def _is_text(data: bytes) -> bool:
     return True
 
 
-def _packets(source: Path, layout: Layout, header: Header) -> Iterator[dict[str, NDArray[Any]]]:
+def _packets(source: Path, layout: Layout, header: Header, sort: bool = False) -> Iterator[dict[str, NDArray[Any]]]:
     try:
         from faery.extension import evt
     except ImportError as error:
         raise missing(source, "faery", error) from error
     width, height = header.size()
     scan = _Scan(source, layout, header)
-    scan.run()
+    scan.run(refuse_back=not sort)
     with decoding(source):
         try:
             with evt.Decoder(source, (width, height), layout.version) as decoder:
@@ -149,8 +153,8 @@ class _Scan:
     layout: Layout
     header: Header
 
-    def run(self) -> None:
-        """Refuse a cut word and time that goes back."""
+    def run(self, *, refuse_back: bool) -> None:
+        """Refuse a cut word and, if asked, time that goes back."""
         layout = self.layout
         size = self.source.stat().st_size
         itemsize = np.dtype(layout.word).itemsize
@@ -158,21 +162,29 @@ class _Scan:
             raise UserError(
                 f"{self.source}: truncated, {rest} of {itemsize} bytes of a word at byte {size - rest}; {COPY_AGAIN}"
             )
-        last = 0
-        top = 1 << layout.time_bits
-        for at, words in self._blocks():
-            kinds = words >> layout.type_shift
-            where = np.flatnonzero(kinds == TIME_HIGH)
-            high = (words[where] & (top - 1)).astype(np.int64)
-            step = np.diff(high, prepend=last)
-            back = np.flatnonzero((step < 0) & (step > -(top - top // 8)))
-            if back.size:
-                first = int(back[0])
+        lowest_high = TIME_HIGH << layout.type_shift
+        last_high = last = np.array([lowest_high], layout.word)
+        for at, words in self._blocks() if refuse_back else ():
+            where = np.flatnonzero(self._is_time(words))
+            spoken = np.concatenate([last, words[where]])
+            at_high = np.flatnonzero(spoken[1:] >= lowest_high)
+            high = np.concatenate([last_high, spoken[1 + at_high]])
+            fall = np.diff(high.astype(np.int64))
+            bad_high = at_high[(fall < 0) & (fall > -WRAP * (1 << layout.time_bits))]
+            down = np.flatnonzero(spoken[1:] < spoken[:-1])
+            bad_low = down[spoken[down] < lowest_high]  # a time high starts the low bits anew
+            if found := [*bad_high[:1].tolist(), *bad_low[:1].tolist()]:
+                first = int(where[min(found)])
                 raise UserError(
-                    f"{self.source}: time goes back by {-int(step[first])} units of time high at byte "
-                    f"{at + int(where[first]) * itemsize}; {COPY_AGAIN}"
+                    f"{self.source}: time goes back at byte {at + first * itemsize}; copy or record it again, or accept it "
+                    "(open_recording(path, sort=True))"
                 )
-            last = int(high[-1]) if len(high) else last
+            last, last_high = spoken[-1:], high[-1:]
+
+    def _is_time(self, words: NDArray[np.unsignedinteger[Any]]) -> NDArray[np.bool_]:
+        kinds = words >> self.layout.type_shift
+        is_high: NDArray[np.bool_] = kinds == TIME_HIGH
+        return is_high | (kinds == TIME_LOW) if self.layout.version == "evt3" else is_high
 
     def place_of(self, error: RuntimeError) -> str:
         """The decoder's complaint with the first word that it can mean."""

@@ -109,6 +109,15 @@ def test_hand_made_evt3_vectors_wraps_and_triggers(files, tmp_path: Path) -> Non
     assert found.triggers.tolist() == [(3, 1)]
 
 
+def test_evt3_time_that_goes_back_is_refused_or_held(tmp_path: Path) -> None:
+    path = tmp_path / "back.raw"
+    words = [0x8001, 0x6050, 0x0001, 0x2001, 0x604F, 0x2002, 0x8002, 0x6001, 0x2003]  # a new time high starts low anew
+    path.write_bytes(b"% evt 3.0\n% geometry 4x4\n% end\n" + np.array(words, "<u2").tobytes())
+    with pytest.raises(UserError, match="time goes back at byte 39"):
+        open_recording(path)
+    assert open_recording(path, sort=True).events.t_us.tolist() == [0, 0, 0x2001 - 0x1050]
+
+
 def test_hand_made_evt2_wrap(tmp_path: Path) -> None:
     words = [8 << 28 | 0xFFFFFFF, 1 << 28 | 63 << 22 | 2 << 11 | 1, 8 << 28, 0 << 28 | 1 << 22 | 3 << 11]
     path = tmp_path / "wrap.raw"
@@ -168,6 +177,7 @@ def test_a_bag_keeps_the_clocks_of_events_frames_and_imu(files, tmp_path: Path) 
         open_recording(path.with_name("two.bag"))
 
 
+BACK = b"% evt 2.0\n% geometry 4x4\n% end\n" + struct.pack("<II", 8 << 28 | 90, 8 << 28 | 40)
 BAD = [
     ("a.raw", b"% evt 2.1\n% geometry 4x4\n% end\n", "says 'evt2.1'; this build reads EVT2 and EVT3"),
     ("a.raw", b"% evt 2.0\n% end\n", "no width and height"),
@@ -175,7 +185,7 @@ BAD = [
     ("a.raw", b"% evt 2.0\n% geometry 0x4\n% end\n", "width 0"),
     ("a.raw", b"% evt 2.0\n% geometry 4x4\n% end\n" + struct.pack("<I", 1 << 28 | 5 << 11), "x=5 .* at byte 31"),
     ("a.raw", b"% evt 3.0\n% geometry 4x4\n% end\n" + struct.pack("<HH", 0x8000, 7), "y=7 .* at byte 33"),
-    ("a.raw", b"% evt 2.0\n% geometry 4x4\n% end\n" + struct.pack("<II", 8 << 28 | 90, 8 << 28 | 40), "back by 50 .* byte 35"),
+    ("a.raw", BACK, "time goes back at byte 35; .*sort=True"),
     ("a.raw", b"% evt 2.0\n% geometry 4x4\n% end\n\0\0\0", "3 of 4 bytes of a word at byte 31"),
     ("a.raw", b"hello", "says 'evt'"),
     ("a.dat", b"% Version 2\n% Width 4\n% Height 4\n\x0e\x08", "type 0x0e and 8 bytes at byte 33"),
