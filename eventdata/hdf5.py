@@ -7,8 +7,9 @@ origin_us. Our datasets carry a checksum (fletcher32), so that damage is seen; D
 not. DSEC states no geometry: 640x480. Source: https://dsec.ifi.uzh.ch/data-format/
 
 What libhdf5 (h5py 3.16.0) does with damaged files, found by fuzzing: it allocates what a header asks for, so a dataset
-must not promise more than MAX_RATIO times the bytes stored for it, nor chunks over MAX_CHUNK bytes; and it can loop for
-ever in the heap of variable-length data, so nothing of variable length and no attribute is read.
+must not promise more than MAX_RATIO times the bytes stored for it, nor chunks over MAX_CHUNK bytes; it can loop for
+ever in the heap of variable-length data, so nothing of variable length and no attribute is read; and Blosc's filter
+reads parameters that are not there (a crash), so filters are checked.
 """
 
 from __future__ import annotations
@@ -33,15 +34,19 @@ DSEC_SIZE = (640, 480)
 MAX_RATIO = 4096
 MAX_CHUNK = 1 << 28
 COLUMNS = ("x", "y", "t", "p")
+FILTERS = {1: "gzip", 2: "shuffle", 3: "fletcher32", 32000: "lzf", 32001: "blosc"}
 OURS = {"shuffle": True, "fletcher32": True, "compression": "lzf"}
 
 
 def raw_hdf5(source: Path, first: int = 0, stop: int | None = None) -> RawStream:
     """Rows [first, stop) of the events."""
     with _open(source) as file:
-        width, height = _size(source, file)
+        header = _header(source, file)
         _columns(source, file)
-    return RawStream(width=width, height=height, parts=_parts(source, first, stop))
+    parts = _parts(source, first, stop)
+    if header is None:
+        return RawStream(width=DSEC_SIZE[0], height=DSEC_SIZE[1], parts=parts)
+    return RawStream(width=header["width"], height=header["height"], parts=parts, origin_us=header["origin_us"])
 
 
 def open_hdf5(source: Path, *, sort: bool = False) -> Recording:
@@ -68,7 +73,7 @@ def rows_between(source: Path, start_us: int, stop_us: int) -> tuple[int, int] |
         if "ms_to_idx" not in file or not rows:
             return None
         index = _dataset(source, file, "ms_to_idx")[...].astype(np.int64)
-        zero_us = int(columns["t"][0])
+        zero_us = 0 if "header" in file else int(columns["t"][0])
     if not len(index) or index[0] < 0 or index[-1] > rows or bool((np.diff(index) < 0).any()):
         raise UserError(f"{source}: ms_to_idx does not fit {rows} events; {COPY_AGAIN}")
     first_ms, stop_ms = (start_us + zero_us) // 1000, -(-(stop_us + zero_us) // 1000)
@@ -121,11 +126,6 @@ def _open(source: Path) -> Iterator[Any]:
         yield file
 
 
-def _size(source: Path, file: Any) -> tuple[int, int]:
-    header = _header(source, file)
-    return DSEC_SIZE if header is None else (header["width"], header["height"])
-
-
 def _header(source: Path, file: Any) -> dict[str, Any] | None:
     if "header" not in file:
         return None
@@ -151,9 +151,28 @@ def _dataset(source: Path, file: Any, name: str) -> Any:
     stored = data.id.get_storage_size()
     if data.nbytes > MAX_RATIO * stored or stored > source.stat().st_size:
         raise UserError(f"{source}: {name} promises {data.nbytes} bytes in {stored} stored; {COPY_AGAIN}")
+    _check_filters(source, name, data)
     if data.chunks and int(np.prod(data.chunks, dtype=object)) * data.dtype.itemsize > MAX_CHUNK:
         raise UserError(f"{source}: {name} has chunks of {data.chunks}; {COPY_AGAIN}")
     return data
+
+
+def _check_filters(source: Path, name: str, data: Any) -> None:
+    """Only known filters with the parameters that they read: Blosc's takes seven and does not count them."""
+    stack = data.id.get_create_plist()
+    for place in range(stack.get_nfilters()):
+        code, _, values, _ = stack.get_filter(place)
+        if code not in FILTERS:
+            raise UserError(
+                f"{source}: {name} is packed with filter {code}; this build reads {', '.join(FILTERS.values())}"
+            )
+        size = int(np.prod(data.chunks, dtype=object)) * data.dtype.itemsize
+        sane = {
+            "blosc": len(values) >= 7 and values[2:4] == (data.dtype.itemsize, size),
+            "lzf": values[2:3] in ((), (size,)),
+        }
+        if not sane.get(FILTERS[code], True):
+            raise UserError(f"{source}: {name} has {FILTERS[code]} parameters {values}, no such; {COPY_AGAIN}")
 
 
 def _parts(source: Path, first: int, stop: int | None) -> Iterator[Events]:

@@ -117,7 +117,10 @@ def open_npz(source: Path, *, sort: bool = False) -> Recording:
 def raw_npz(source: Path) -> RawStream:
     with decoding(source), ZipFile(source) as archive:
         header = _header(source, archive)
-    return RawStream(width=header["width"], height=header["height"], parts=_parts(source, header["origin_us"]))
+    origin_us = header["origin_us"]
+    return RawStream(
+        width=header["width"], height=header["height"], parts=_parts(source, origin_us), origin_us=origin_us
+    )
 
 
 def _header(source: Path, archive: ZipFile) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class RawStream:
     width: int
     height: int
     parts: Iterator[Events]
+    origin_us: int | None = None  # where the file says it (a slice of ours); else the first event's stamp
 
     def __post_init__(self) -> None:
         check_sensor(self.width, self.height)
@@ -71,7 +72,7 @@ def in_chunks(source: Path, raw: RawStream, size: int = CHUNK_EVENTS) -> EventSt
     parts = _rebatched(raw.parts, size)
     with blame(source):
         first = next(parts, None)
-    origin_us = 0 if first is None else int(first.t_us[0])
+    origin_us = raw.origin_us if raw.origin_us is not None else 0 if first is None else int(first.t_us[0])
     return EventStream(
         width=raw.width,
         height=raw.height,
@@ -114,7 +115,7 @@ def _rebatched(parts: Iterator[Events], size: int) -> Iterator[Events]:
 def _checked(
     source: Path, raw: RawStream, origin_us: int, first: Events | None, rest: Iterator[Events]
 ) -> Iterator[Events]:
-    row, last_us = 0, 0
+    row, last_us = 0, -MAX_STAMP_US
     with blame(source):
         chunk = first
         while chunk is not None:

@@ -200,6 +200,7 @@ BAD = [
     ("a.npz", b"PK\x03\x04 and nothing", "truncated or damaged"),
     ("a.bag", b"#ROSBAG V2.0\n", "truncated or damaged"),
     ("a.h5", b"\x89HDF\r\n\x1a\n" + bytes(100), "truncated or damaged"),
+    ("a.raw", b"% evt 2.0\n% geometry 4x4\n% end\n" + struct.pack("<I", 1 << 28 | 4), "y=4 .* at byte 31"),
     ("a.xyz", b"hello", r"unknown recording format; this build reads \.aedat4, \.npz"),
 ]  # fmt: skip
 
@@ -229,6 +230,52 @@ def test_headers_that_promise_gigabytes(files, tmp_path: Path) -> None:
             file.create_dataset(f"events/{name}", shape=(10**12,), dtype=dtype, chunks=(1000,))
     with pytest.raises(UserError, match="events/x promises 2000000000000 bytes in 0 stored"):
         open_recording(tmp_path / "huge.h5")
+
+
+def test_slices_by_index_at_any_microsecond(files) -> None:
+    rng = np.random.default_rng(9)
+    t_us = np.sort(rng.integers(500, 20_000, 3_000))
+    zeros = np.zeros(3_000, int)
+    path = files.make("dsec", files.columns(zeros, zeros, t_us, zeros))
+    recording = open_recording(path)
+    for start_us in range(-3, 6_000, 411):
+        for stop_us in (start_us, start_us + 1, start_us + 997, start_us + 13_000):
+            found = open_slice(path, start_us, stop_us).events.t_us
+            assert found.tolist() == recording.slice_us(start_us, stop_us).events.t_us.tolist(), (start_us, stop_us)
+
+
+@pytest.mark.parametrize(("row", "words"), [
+    ([1, 2, np.nan, 5], "event 1: p = nan"), ([1, 2, 2, 5], "event 1: p = 2.0"), ([1, -2, 1, 5], "event 1: y = -2.0"),
+    ([1, 2, 1, -5], "event 1: t = -5.0"), ([1, 2, 1, np.inf], "event 1: t = inf"), ([1, 128, 1, 5], "event 1: y = 128 lies"),
+])  # fmt: skip
+def test_gesture_tables_of_nonsense(tmp_path: Path, row: list[float], words: str) -> None:
+    path = tmp_path / "label.npy"
+    np.save(path, np.array([[1, 2, 1, 4], row]))
+    with pytest.raises(UserError, match=words):
+        open_recording(path)
+
+
+def test_an_archive_that_promises_gigabytes(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.npz"
+    write_recording(full_recording(), path)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"PK\x01\x02", data.index(b"PK\x01\x02") + 4)  # the directory's entry of x
+    data[at + 24 : at + 28] = (0xFFFFFFF0).to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(UserError, match="member x claims 4294967280 bytes in"):
+        open_recording(path)
+
+
+def test_filters_with_missing_parameters_never_reach_blosc(files) -> None:
+    """In libhdf5 this file is a segmentation fault: the client data of Blosc's filter is counted as empty."""
+    path = files.make("dsec", files.some(60, seed=1))
+    data = bytearray(path.read_bytes())
+    at = data.index(b"blosc")
+    data[at - 2 : at] = b"\0\0"
+    data[at - 6 : at - 4] = b"\x08\0"
+    path.write_bytes(data)
+    with pytest.raises(UserError, match="blosc parameters"):
+        open_recording(path)
 
 
 def test_npz_of_others_and_pickles_are_refused(tmp_path: Path) -> None:
@@ -281,6 +328,11 @@ def test_round_trips_keep_everything(tmp_path: Path, suffix: str) -> None:
         path.unlink(missing_ok=True)
         assert write_recording(recording, path) == []
         equal(open_recording(path), recording)
+        stream = open_events(path, chunk=70)  # a slice keeps its clock in chunks too
+        assert stream.origin_us == recording.origin_us
+        assert Events.concat(list(stream.chunks)).t_us.tolist() == recording.events.t_us.tolist()
+        part = open_slice(path, 1_500, 2_750)
+        assert part.events.t_us.tolist() == recording.slice_us(1_500, 2_750).events.t_us.tolist()
 
 
 @needs_clip
@@ -301,6 +353,9 @@ def test_the_clip_survives_every_writer(tmp_path: Path) -> None:
 
 def test_writers_refuse_and_leave_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recording = full_recording()
+    assert write_recording(recording.slice_us(5_000, 9_000), tmp_path / "late.es")[-1].endswith("us (now 0)")
+    assert open_events(tmp_path / "late.es").origin_us == 0  # no hours of pauses before the first event
+    (tmp_path / "late.es").unlink()
     path = tmp_path / "there.npz"
     write_recording(recording, path)
     before = path.read_bytes()
