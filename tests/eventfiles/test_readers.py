@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import tracemalloc
 from pathlib import Path
@@ -276,6 +277,37 @@ def test_filters_with_missing_parameters_never_reach_blosc(files) -> None:
     path.write_bytes(data)
     with pytest.raises(UserError, match="blosc parameters"):
         open_recording(path)
+
+
+@pytest.mark.parametrize(
+    "change", [{"width": 6.0}, {"origin_us": 1 << 70}, {"version": 2}, {"span_us": [1]}, {"offset_us": 3}]
+)
+def test_headers_of_ours_are_checked_field_by_field(tmp_path: Path, change: dict) -> None:
+    path = tmp_path / "ours.npz"
+    write_recording(full_recording(), path)
+    with np.load(path) as archive:
+        members = dict(archive)
+    header = json.loads(members["header"].tobytes()) | change
+    members["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    np.savez(path, **members)
+    for read in (open_recording, open_events):
+        with pytest.raises(UserError, match="the header is no spikeplan-recording version 1"):
+            read(path)
+
+
+def test_negative_times_and_rows_of_later_chunks(files, tmp_path: Path) -> None:
+    import h5py
+
+    path = files.make("dsec", files.some(20))
+    with h5py.File(path, "r+") as file:
+        file["t_offset"][()] = -(10**9)
+    for read in (open_recording, lambda path: list(open_events(path).chunks)):
+        with pytest.raises(UserError, match="event 0: absolute stamp -1000000000 us is no time"):
+            read(path)
+    path = tmp_path / "outside.dat"
+    path.write_bytes(b"% Version 2\n% Width 4\n% Height 4\n\0\x08" + struct.pack("<6I", 0, 0, 1, 1, 2, 9))
+    with pytest.raises(UserError, match="event 2: x = 9 lies outside the 4x4"):
+        list(open_events(path, chunk=1).chunks)
 
 
 def test_npz_of_others_and_pickles_are_refused(tmp_path: Path) -> None:
