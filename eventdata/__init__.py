@@ -2,7 +2,8 @@
 
 from eventdata.events import Events
 from eventdata.info import info
-from eventdata.readers import open_recording
+from eventdata.readers import open_events, open_recording
 from eventdata.recording import Recording
+from eventdata.writers import write_recording
 
-__all__ = ["Events", "Recording", "info", "open_recording"]
+__all__ = ["Events", "Recording", "info", "open_events", "open_recording", "write_recording"]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import os
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from eventdata.aedat4_container import COPY_AGAIN, MAGIC, check_container
 from eventdata.events import Events
 from eventdata.recording import TRIGGER, Recording
+from eventdata.stream import RawStream, decoding, missing
 from spec.errors import UserError
 
 __all__ = ["MAGIC", "open_aedat4"]
@@ -32,9 +34,9 @@ ACCEL = tuple(f"accelerometer_{axis}" for axis in "xyz")
 GYRO = tuple(f"gyroscope_{axis}" for axis in "xyz")
 
 
-def open_aedat4(path: str | os.PathLike[str], *, sort: bool = False) -> Recording:
+def open_aedat4(source: str | os.PathLike[str], *, sort: bool = False) -> Recording:
     """Read a whole file. `sort` orders streams whose stamps go back; without it they are refused."""
-    source = Path(path)
+    source = Path(source)
     check_container(source)
     streams, packets = _decode(source)
     ids = {kind: [i for i, stream in streams.items() if stream["type"] == kind] for kind in KINDS}
@@ -50,25 +52,43 @@ def open_aedat4(path: str | os.PathLike[str], *, sort: bool = False) -> Recordin
         raise UserError(f"{source}: {error}") from error
 
 
-def _decode(source: Path) -> tuple[dict[int, dict[str, Any]], dict[str, list[Any]]]:
-    """Streams by id, and the payloads of each kind in file order."""
+def raw_aedat4(source: Path) -> RawStream:
+    """The events alone, packet by packet."""
+    check_container(source)
+    decoder = _decoder(source)
+    with decoding(source):
+        streams = {i: stream for i, stream in decoder.id_to_stream().items() if stream["type"] == "events"}
+    if len(streams) != 1:
+        raise UserError(f"{source}: {len(streams)} streams of events; export one camera, with its events, per file")
+    geometry = next(iter(streams.values()))
+    return RawStream(width=geometry["width"], height=geometry["height"], parts=_event_parts(source, decoder))
+
+
+def _event_parts(source: Path, decoder: Any) -> Iterator[Events]:
+    with decoding(source):
+        for packet in decoder:
+            if "events" in packet and (raw := _stream([packet["events"]], sort=False)) is not None:
+                yield _events(raw, 0)
+
+
+def _decoder(source: Path) -> Any:
     try:
         import aedat
     except ImportError as error:
-        raise UserError(f"{source}: the AEDAT4 decoder is missing; pip install 'spikeplan[events]'") from error
+        raise missing(source, "aedat", error) from error
+    with decoding(source):
+        return aedat.Decoder(source)
+
+
+def _decode(source: Path) -> tuple[dict[int, dict[str, Any]], dict[str, list[Any]]]:
+    """Streams by id, and the payloads of each kind in file order."""
     packets: dict[str, list[Any]] = defaultdict(list)
-    try:
-        decoder = aedat.Decoder(source)
+    decoder = _decoder(source)
+    with decoding(source):
         streams = decoder.id_to_stream()
         for packet in decoder:
             kind = next(kind for kind in KINDS if kind in packet)
             packets[kind].append(packet[kind])
-    except BaseException as error:
-        # pyo3's PanicException derives from BaseException: it would pass every `except Exception` above us.
-        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
-            reason = " ".join(str(error).split())
-            raise UserError(f"{source}: truncated or damaged ({reason}); {COPY_AGAIN}") from error
-        raise
     return streams, packets
 
 

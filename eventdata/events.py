@@ -57,25 +57,28 @@ class Events:
         """In order of time; stable, so that events of equal stamp keep their order."""
         return self[np.argsort(self.t_us, kind="stable")]
 
-    def check(self, width: int, height: int) -> None:
-        """Refuse stamps that go back and coordinates outside the sensor, naming the first offender."""
-        check_monotonic("event", self.t_us)
+    def check(self, width: int, height: int, start: int = 0) -> None:
+        """Refuse stamps that go back and coordinates outside the sensor, naming the first offender.
+
+        `start` is the row number of the first event, where these are one chunk of a longer stream.
+        """
+        check_monotonic("event", self.t_us, start)
         for name, column, size in (("x", self.x, width), ("y", self.y, height)):
-            outside = np.flatnonzero(column >= size)
-            if outside.size:
+            if len(column) and column.max() >= size:
+                outside = np.flatnonzero(column >= size)
                 first = int(outside[0])
                 raise UserError(
-                    f"event {first}: {name} = {int(column[first])} lies outside the {width}x{height} sensor "
+                    f"event {start + first}: {name} = {int(column[first])} lies outside the {width}x{height} sensor "
                     f"({outside.size} such); correct the geometry or drop these events"
                 )
 
 
-def check_monotonic(name: str, t_us: NDArray[np.int64]) -> None:
+def check_monotonic(name: str, t_us: NDArray[np.int64], start: int = 0) -> None:
     """Stamps never go back. Equal stamps are normal: a sensor reads out several pixels in one microsecond."""
     back = np.flatnonzero(t_us[1:] < t_us[:-1])
     if back.size:
         first = int(back[0]) + 1
         raise UserError(
-            f"{name} {first}: stamp {int(t_us[first])} us follows {int(t_us[first - 1])} us ({back.size} steps back); "
+            f"{name} {start + first}: stamp {int(t_us[first])} us follows {int(t_us[first - 1])} us ({back.size} steps back); "
             "sort the stream (Events.sorted(), or open_recording(path, sort=True)) or record again"
         )

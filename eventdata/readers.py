@@ -1,20 +1,76 @@
 """Opens a recording of any known format, by its magic bytes first and its suffix second.
 
 A renamed file is read for what it is; a file with a known suffix and foreign content is refused by its own reader,
-which can say what is wrong with it.
+which can say what is wrong with it. N-MNIST's .bin has no magic and goes by its suffix alone. Directories are refused:
+a data set is not a recording.
+
+`open_recording` reads everything, `open_events` the events alone in chunks (bounded memory), `open_slice` what was
+stamped in an interval, without keeping the rest.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from eventdata import aedat4
+from eventdata import aedat4, es, evt, fixed, hdf5, npz, rosbag
+from eventdata.events import Events
 from eventdata.recording import Recording
+from eventdata.stream import CHUNK_EVENTS, EventStream, RawStream, blame, in_chunks, whole
 from spec.errors import UserError
 
-MAGIC_TO_FORMAT = {aedat4.MAGIC: "aedat4"}
-FORMAT_TO_READER = {"aedat4": aedat4.open_aedat4}
+HEAD_BYTES = 4096
+
+
+class Open(Protocol):
+    def __call__(self, source: Path, *, sort: bool = False) -> Recording: ...
+
+
+def events_only(raw: Callable[[Path], RawStream]) -> Open:
+    """The reader of a format that holds events alone."""
+
+    def read(source: Path, *, sort: bool = False) -> Recording:
+        return whole(raw(source), sort=sort)
+
+    return read
+
+
+@dataclass(frozen=True)
+class Format:
+    """`is_it` sees the first HEAD_BYTES; None: nothing in the file tells."""
+
+    suffixes: tuple[str, ...]
+    is_it: Callable[[bytes], bool] | None
+    open: Open
+    raw: Callable[[Path], RawStream]
+
+
+def _magic(*words: bytes) -> Callable[[bytes], bool]:
+    return lambda head: head.startswith(words)
+
+
+def _is_raw(head: bytes) -> bool:
+    return head.startswith(b"%") and (b"% evt " in head or b"% format " in head)
+
+
+def _is_dat(head: bytes) -> bool:
+    return head.startswith(b"%") and (b"% Version" in head or b"% Data file" in head)
+
+
+FORMATS = {
+    "aedat4": Format(("aedat4",), _magic(aedat4.MAGIC), aedat4.open_aedat4, aedat4.raw_aedat4),
+    "npz": Format(("npz",), _magic(npz.MAGIC), npz.open_npz, npz.raw_npz),
+    "hdf5": Format(("h5", "hdf5"), _magic(hdf5.MAGIC), hdf5.open_hdf5, hdf5.raw_hdf5),
+    "es": Format(("es",), _magic(es.MAGIC), events_only(es.raw_es), es.raw_es),
+    "evt": Format(("raw",), _is_raw, evt.open_evt, evt.raw_evt),
+    "dat": Format(("dat",), _is_dat, events_only(fixed.raw_dat), fixed.raw_dat),
+    "rosbag": Format(("bag",), _magic(rosbag.MAGIC), rosbag.open_rosbag, rosbag.raw_rosbag),
+    "gesture": Format(("npy",), _magic(fixed.NPY_MAGIC), events_only(fixed.raw_gesture), fixed.raw_gesture),
+    "nmnist": Format(("bin",), None, events_only(fixed.raw_nmnist), fixed.raw_nmnist),
+}
 
 
 def detect_format(path: str | os.PathLike[str]) -> str:
@@ -24,21 +80,62 @@ def detect_format(path: str | os.PathLike[str]) -> str:
         raise UserError(f"{source}: no such file; give the path of a recording")
     if not source.is_file():
         raise UserError(f"{source}: not a regular file; give the path of a recording")
-    try:
-        with source.open("rb") as handle:
-            head = handle.read(max(map(len, MAGIC_TO_FORMAT)))
-    except OSError as error:
-        raise UserError(f"{source}: cannot be read ({error.strerror}); check its permissions") from error
-    for magic, name in MAGIC_TO_FORMAT.items():
-        if head.startswith(magic):
+    with blame(source), source.open("rb") as handle:
+        head = handle.read(HEAD_BYTES)
+    for name, format_ in FORMATS.items():
+        if format_.is_it is not None and format_.is_it(head):
             return name
     suffix = source.suffix.lower().removeprefix(".")
-    if suffix in FORMAT_TO_READER:
-        return suffix
-    known = ", ".join(f".{name}" for name in FORMAT_TO_READER)
+    for name, format_ in FORMATS.items():
+        if suffix in format_.suffixes:
+            if not head:
+                raise UserError(f"{source}: the file is empty (0 bytes); copy or record it again")
+            return name
+    known = ", ".join(f".{suffix}" for format_ in FORMATS.values() for suffix in format_.suffixes)
     raise UserError(f"{source}: unknown recording format; this build reads {known}")
 
 
 def open_recording(path: str | os.PathLike[str], *, sort: bool = False) -> Recording:
     """Read a whole recording. `sort` puts streams whose stamps go back in order instead of refusing them."""
-    return FORMAT_TO_READER[detect_format(path)](path, sort=sort)
+    source = Path(path)
+    format_ = FORMATS[detect_format(source)]
+    with blame(source):
+        return format_.open(source, sort=sort)
+
+
+def open_events(path: str | os.PathLike[str], *, chunk: int = CHUNK_EVENTS) -> EventStream:
+    """The events alone, `chunk` at a time and in bounded memory, on the clock of open_recording. Checked on the way."""
+    source = Path(path)
+    format_ = FORMATS[detect_format(source)]
+    with blame(source):
+        return in_chunks(source, format_.raw(source), chunk)
+
+
+def open_slice(path: str | os.PathLike[str], start_us: int, stop_us: int) -> Recording:
+    """Events stamped in [start_us, stop_us), as open_recording(path).slice_us(...) has them, other streams left out.
+
+    Keeps nothing else in memory. An HDF5 file with ms_to_idx is read from the right row on; the others from the start.
+    """
+    if stop_us < start_us:
+        raise UserError(f"slice [{start_us}, {stop_us}) us ends before it starts; give start_us <= stop_us")
+    source = Path(path)
+    kept: list[Events] = []
+    stream = open_events(source)
+    origin_us = stream.origin_us
+    rows = hdf5.rows_between(source, start_us, stop_us) if detect_format(source) == "hdf5" else None
+    if rows is not None:
+        stream = in_chunks(source, hdf5.raw_hdf5(source, *rows))
+    shift = stream.origin_us - origin_us
+    for chunk in stream.chunks:
+        t_us = chunk.t_us + shift
+        first, last = (int(row) for row in t_us.searchsorted((start_us, stop_us)))
+        kept.append(Events(x=chunk.x, y=chunk.y, t_us=t_us, p=chunk.p)[first:last])
+        if last < len(t_us):
+            break
+    return Recording(
+        events=Events.concat(kept),
+        width=stream.width,
+        height=stream.height,
+        origin_us=origin_us,
+        span_us=(start_us, stop_us),
+    )

@@ -18,7 +18,17 @@ WHITE, RED, BLUE, PURPLE = (np.array(c, np.float64) for c in ((255, 255, 255), (
 
 def event_image(events: Events, height: int, width: int) -> NDArray[np.uint8]:
     """(H, W, 3) uint8 RGB."""
+    return _painted(events, np.broadcast_to(WHITE, (height, width, 3)))
+
+
+def overlay(frame: NDArray[np.uint8], events: Events) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8 RGB: the same over a grey frame of the sensor's size, fading to the frame instead of to white."""
+    return _painted(events, np.repeat(frame[..., None].astype(np.float64), 3, axis=2))
+
+
+def _painted(events: Events, paper: NDArray[np.float64]) -> NDArray[np.uint8]:
+    height, width, _ = paper.shape
     off, on = histogram(events, (height, width), 1)[0]
     colour = np.where((on > off)[..., None], RED, np.where((off > on)[..., None], BLUE, PURPLE))
     ink = np.minimum((on + off) / FULL_AT, 1.0)[..., None]
-    return np.rint(WHITE + ink * (colour - WHITE)).astype(np.uint8)
+    return np.rint(paper + ink * (colour - paper)).astype(np.uint8)

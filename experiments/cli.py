@@ -12,11 +12,12 @@ from collections.abc import Callable
 from contextlib import redirect_stderr
 from functools import wraps
 from types import FrameType
-from typing import Annotated, Any
+from typing import Any
 
 import tyro
 from rich.console import Console
 
+from experiments.events_cli import EVENTS
 from lava_procs import LavaError
 from spec.errors import UserError
 
@@ -135,15 +136,6 @@ def bench(name: tyro.conf.Positional[str], json: str | None = None) -> None:
     bench_command(name, json, console=Console())
 
 
-def info(
-    file: tyro.conf.Positional[str], json: Annotated[bool, tyro.conf.arg(help="print facts as JSON")] = False
-) -> None:
-    """What an event recording holds."""
-    from experiments.events_command import info_command
-
-    info_command(file, as_json=json, console=Console())
-
-
 def run(
     network: tyro.conf.Positional[str],
     steps: int = 100,
@@ -169,7 +161,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "demo": demo, "results": results, "train": train, "plan": plan, "planners": planners, "convert": convert, "check": check,
     "place": place, "bench": bench,
 }  # fmt: skip
-GROUPS: dict[str, dict[str, Callable[..., Any]]] = {"events": {"info": info}, "lava": {"run": run}}
+GROUPS: dict[str, dict[str, Callable[..., Any]]] = {"events": EVENTS, "lava": {"run": run}}
 
 
 def parse(words: list[str]) -> Callable[[], Any]:

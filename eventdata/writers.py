@@ -1,0 +1,57 @@
+"""Writes recordings: .npz and .h5 hold everything, .es the events alone. The suffix chooses.
+
+A file appears whole or not at all, and never in place of another one unless `replace` says so.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from eventdata import es, hdf5, npz
+from eventdata.recording import Recording
+from eventdata.stream import blame
+from spec.errors import UserError
+from spec.files import write_whole
+
+WRITERS: dict[str, Callable[[Recording, Path], None]] = {
+    "npz": npz.write_npz,
+    "h5": hdf5.write_hdf5,
+    "hdf5": hdf5.write_hdf5,
+    "es": es.write_es,
+}
+EVENTS_ONLY = ("es",)
+
+
+def check_target(path: str | os.PathLike[str], *, replace: bool = False) -> Path:
+    """Refuse what cannot or must not be written, before any work is done."""
+    target = Path(path)
+    if target.suffix.lower().removeprefix(".") not in WRITERS:
+        raise UserError(f"{target}: cannot write this format; give a name that ends in .{', .'.join(WRITERS)}")
+    if target.exists() and not replace:
+        raise UserError(f"{target}: is there already; remove it, or give another name")
+    if not target.parent.is_dir():
+        raise UserError(f"{target}: there is no folder {target.parent}; create it first")
+    return target
+
+
+def write_recording(recording: Recording, path: str | os.PathLike[str], *, replace: bool = False) -> list[str]:
+    """Write and return what the format could not keep, in words; empty for .npz and .h5."""
+    target = check_target(path, replace=replace)
+    suffix = target.suffix.lower().removeprefix(".")
+    with blame(target):
+        write_whole(target, lambda temporary: WRITERS[suffix](recording, temporary))
+    return losses(recording) if suffix in EVENTS_ONLY else []
+
+
+def losses(recording: Recording) -> list[str]:
+    """What a format that keeps events alone leaves out of this recording."""
+    counts = {
+        "frames": len(recording.frame_t_us),
+        "IMU samples": len(recording.imu_t_us),
+        "triggers": len(recording.triggers),
+    }
+    lost = [f"{count} {name}" for name, count in counts.items() if count]
+    start_us = recording.origin_us + (int(recording.events.t_us[0]) if len(recording.events) else 0)
+    return [*lost, f"the first stamp {start_us} us (now 0)"] if start_us else lost
