@@ -1,0 +1,115 @@
+"""One pass over the events in machine code (numba), for `representations` and `filters`.
+
+Each function has an exact numpy twin beside its caller, and the tests hold the two to `==`. A coordinate outside the
+sensor or a stamp that goes back stops the loop with its index; the caller words the error. This module imports numba at
+its top, so it is imported only by `compiled()` in eventdata.compiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+from numpy.typing import NDArray
+
+DONE = -1  # no offender
+
+
+def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Kept on disk beside the package or in the user's cache; where neither can be written, compiled anew each run."""
+    try:
+        return numba.njit(cache=True, nogil=True)(function)
+    except RuntimeError:
+        return numba.njit(nogil=True)(function)
+
+
+@_compile
+def scatter(
+    x: NDArray[Any], y: NDArray[Any], t: NDArray[Any], p: NDArray[Any], edges: NDArray[Any], height: int, width: int,
+    channel: NDArray[Any], weight: NDArray[Any], out: NDArray[Any],
+) -> int:  # fmt: skip
+    """out[bin, channel[p], y, x] += weight[p]. Event times lie in [edges[0], edges[-1]), edges rise: no division."""
+    flat = out.reshape(-1)
+    area = height * width
+    frame = out.shape[1] * area
+    last_bin = len(edges) - 2
+    bin_, previous = 0, edges[0]
+    for i in range(len(t)):
+        at, column, row = t[i], int(x[i]), int(y[i])
+        if at < previous or column >= width or row >= height:
+            return i
+        previous = at
+        while bin_ < last_bin and at >= edges[bin_ + 1]:
+            bin_ += 1
+        on = int(p[i])
+        flat[bin_ * frame + channel[on] * area + row * width + column] += weight[on]
+    return DONE
+
+
+@_compile
+def scatter_linear(
+    x: NDArray[Any], y: NDArray[Any], t: NDArray[Any], p: NDArray[Any], edges: NDArray[Any], start: int, span: int,
+    height: int, width: int, channel: NDArray[Any], weight: NDArray[Any], out: NDArray[Any],
+) -> int:  # fmt: skip
+    """Share each event between two bins in integers: span - r to the left one, r to the right; out is int64 * span."""
+    flat = out.reshape(-1)
+    area = height * width
+    frame = out.shape[1] * area
+    steps = len(edges) - 2  # bins - 1 intervals; the last edge closes the one that holds t = start + span alone
+    bin_, previous = 0, start
+    for i in range(len(t)):
+        at, column, row = t[i], int(x[i]), int(y[i])
+        if at < previous or column >= width or row >= height:
+            return i
+        previous = at
+        while bin_ < steps and at >= edges[bin_ + 1]:
+            bin_ += 1
+        on = int(p[i])
+        cell = bin_ * frame + channel[on] * area + row * width + column
+        right = (at - start) * steps - bin_ * span
+        flat[cell] += weight[on] * (span - right)
+        if bin_ < steps:
+            flat[cell + frame] += weight[on] * right
+    return DONE
+
+
+@_compile
+def supported(
+    x: NDArray[Any], y: NDArray[Any], t: NDArray[Any], window: int, diagonal: bool, last: NDArray[Any],
+    keep: NDArray[Any],
+) -> int:  # fmt: skip
+    """keep[i]: a neighbour's last event is younger than `window`. `last` has a border of one, filled with "long ago"."""
+    height, width = last.shape[0] - 2, last.shape[1] - 2
+    previous = t[0] if len(t) else 0
+    for i in range(len(t)):
+        at, column, row = t[i], int(x[i]) + 1, int(y[i]) + 1
+        if at < previous or column > width or row > height:
+            return i
+        previous = at
+        newest = max(
+            max(last[row - 1, column], last[row + 1, column]), max(last[row, column - 1], last[row, column + 1])
+        )
+        if diagonal:
+            above = max(last[row - 1, column - 1], last[row - 1, column + 1])
+            newest = max(newest, max(above, max(last[row + 1, column - 1], last[row + 1, column + 1])))
+        keep[i] = at - newest < window
+        last[row, column] = at
+    return DONE
+
+
+@_compile
+def rested(x: NDArray[Any], y: NDArray[Any], t: NDArray[Any], dead: int, last: NDArray[Any], keep: NDArray[Any]) -> int:
+    """keep[i]: `dead` or more has passed since the pixel's last *kept* event. `last` is filled with "long ago"."""
+    height, width = last.shape
+    previous = t[0] if len(t) else 0
+    for i in range(len(t)):
+        at, column, row = t[i], int(x[i]), int(y[i])
+        if at < previous or column >= width or row >= height:
+            return i
+        previous = at
+        ready = at - last[row, column] >= dead
+        keep[i] = ready
+        if ready:
+            last[row, column] = at
+    return DONE
