@@ -27,6 +27,7 @@ from spec.errors import UserError
 
 LOG_FLOOR = 1e-3  # ESIM's epsilon: keeps ln finite in the dark
 THETA_MIN = 0.01
+NEAR = 1 - 1e-9  # of a threshold: far more than the rounding of a crossing time, far less than a pixel that matters
 FloatBHW = NDArray[np.float64]
 
 
@@ -124,20 +125,29 @@ def _emit(
     noise: NoiseQueue,
     refractory_us: int,
 ) -> tuple[DvsState, BatchEvents]:
-    """Follow each pixel's straight gap from event to event. One pass handles one event of every pixel still firing."""
+    """Follow each pixel's straight gap from event to event. One pass handles one event of every pixel still firing.
+
+    Few pixels fire in a millisecond, so only those that could enter the passes: by a bound on the whole span that is
+    wide enough for rounding, or by noise.
+    """
     theta_on, theta_off = state.theta_on_BHW.ravel(), state.theta_off_BHW.ravel()
     hold_us = np.maximum(state.release_us_BHW.ravel() - state.t_us, 0)
     since_us = np.minimum(hold_us, span_us).astype(np.float64)  # gap is known here, relative to state.t_us
     gap = state.gap_BHW.flatten()  # a copy; 0 in a pixel still held
     release_us = state.release_us_BHW.flatten()
+    reach = gap + slope * (span_us - since_us)
+    could = (reach >= theta_on * NEAR) | (reach <= -theta_off * NEAR)
+    could[noise.pixel] = True
+    live = np.flatnonzero(could)
+    noise.start(live)
     out: list[tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.bool_]]] = []
-    live = np.arange(slope.size)
+    at = np.arange(live.size)  # place of each live pixel in the noise queue
     while live.size:
         cross_us = since_us[live] + _time_to_cross(gap[live], slope[live], theta_on[live], theta_off[live])
-        noise_us, noise_on = noise.next_after(live, since_us[live])
+        noise_us, noise_on = noise.next_after(at, since_us[live])
         event_us = np.minimum(cross_us, noise_us)
         fires = (event_us <= span_us) & (since_us[live] < span_us)
-        live, event_us = live[fires], event_us[fires]
+        live, at, event_us = live[fires], at[fires], event_us[fires]
         is_noise = (noise_us < cross_us)[fires]
         stamp_us = np.rint(event_us).astype(np.int64)
         out.append((live, stamp_us, np.where(is_noise, noise_on[fires], slope[live] > 0)))
