@@ -50,12 +50,15 @@ def scatter(
 @_compile
 def scatter_linear(
     x: NDArray[Any], y: NDArray[Any], t: NDArray[Any], p: NDArray[Any], edges: NDArray[Any], start: int, span: int,
-    height: int, width: int, channel: NDArray[Any], weight: NDArray[Any], out: NDArray[Any],
+    height: int, width: int, channel: NDArray[Any], weight: NDArray[Any], pair: NDArray[Any], out: NDArray[Any],
 ) -> int:  # fmt: skip
-    """Share each event between two bins in integers: span - r to the left one, r to the right; out is int64 * span."""
+    """Share each event between two bins: span - r to the left one, r to the right, in integers; out = sums / span.
+
+    Only the open bin and its right neighbour are at work, side by side in `pair` (cells, 2): half the cache misses.
+    """
     flat = out.reshape(-1)
     area = height * width
-    frame = out.shape[1] * area
+    cells = len(pair)
     steps = len(edges) - 2  # bins - 1 intervals; the last edge closes the one that holds t = start + span alone
     bin_, previous = 0, start
     for i in range(len(t)):
@@ -64,13 +67,21 @@ def scatter_linear(
             return i
         previous = at
         while bin_ < steps and at >= edges[bin_ + 1]:
+            for cell in range(cells):
+                flat[bin_ * cells + cell] = pair[cell, 0] / span
+                pair[cell, 0] = pair[cell, 1]
+                pair[cell, 1] = 0
             bin_ += 1
         on = int(p[i])
-        cell = bin_ * frame + channel[on] * area + row * width + column
+        cell = channel[on] * area + row * width + column
         right = (at - start) * steps - bin_ * span
-        flat[cell] += weight[on] * (span - right)
-        if bin_ < steps:
-            flat[cell + frame] += weight[on] * right
+        pair[cell, 0] += weight[on] * (span - right)
+        pair[cell, 1] += weight[on] * right
+    for cell in range(cells):
+        flat[bin_ * cells + cell] = pair[cell, 0] / span
+    if bin_ < steps:
+        for cell in range(cells):
+            flat[(bin_ + 1) * cells + cell] = pair[cell, 1] / span
     return DONE
 
 

@@ -86,16 +86,17 @@ def voxel_grid(
     if max(len(events), bins) * span >= 2**62:
         raise UserError(f"voxel_grid: {len(events)} events over {span} us exceed 64-bit sums; slice first")
     steps = bins - 1
-    out = np.zeros(size, np.int64)
-    edges = np.append(start_us - (np.arange(bins) * -span // max(steps, 1)), last_us + 1)
     fast = compiled()
     if fast is not None:
-        found = fast.scatter_linear(*_columns(events), edges, start_us, span, *shape, channel, weight, out)
-        _check(found, events, shape)
-    else:
-        events.check(shape[1], shape[0])
-        _share(events, shape, channel, weight, steps, start_us, span, out)
-    return np.divide(out, span, dtype=np.float64).astype(np.float32)
+        edges = np.append(start_us - (np.arange(bins) * -span // max(steps, 1)), last_us + 1)
+        pair, grid = np.zeros((channels * shape[0] * shape[1], 2), np.int64), np.zeros(size, np.float32)
+        args = (*_columns(events), edges, start_us, span, *shape, channel, weight, pair, grid)
+        _check(fast.scatter_linear(*args), events, shape)
+        return grid
+    events.check(shape[1], shape[0])
+    sums = np.zeros(size, np.int64)
+    _share(events, shape, channel, weight, steps, start_us, span, sums)
+    return np.divide(sums, span, dtype=np.float64).astype(np.float32)
 
 
 def last_time(events: Events, shape: tuple[int, int]) -> NDArray[np.int64]:

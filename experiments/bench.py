@@ -1,4 +1,5 @@
-"""`spikeplan bench NAME`: side by side in one run. NAME: plan, lava (experiments/bench_lava.py).
+"""`spikeplan bench NAME`: side by side in one run. NAME: plan, lava (experiments/bench_lava.py), events
+(experiments/bench_events.py).
 
 `bench plan`: candidate steps per second of every arm, as ratios to dense measured in the same run.
 
@@ -75,7 +76,17 @@ def _bench_lava(console: Console) -> list[dict[str, Any]]:
     return bench_lava(console)
 
 
-BENCHES: dict[str, Callable[[Console], list[dict[str, Any]]]] = {"plan": bench_plan, "lava": _bench_lava}
+def _bench_events(console: Console) -> list[dict[str, Any]]:
+    from experiments.bench_events import bench_events
+
+    return bench_events(console)
+
+
+BENCHES: dict[str, Callable[[Console], list[dict[str, Any]]]] = {
+    "plan": bench_plan,
+    "lava": _bench_lava,
+    "events": _bench_events,
+}
 
 
 def bench_command(name: str, json_file: str | None, *, console: Console) -> None:
