@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ NOISY = DvsParams(theta_sigma=0.03, refractory_us=500, leak_hz=0.1, leak_jitter=
 FRAMES, FRAME_US = 120, 1000
 
 Row = dict[str, Any]
+Call = Callable[[], Any]
 
 
 def made_events(count: int = COUNT) -> Events:
@@ -78,21 +80,23 @@ def against_tonic(events: Events, tick: Callable[[], None], slow_count: int, rou
     frame = transforms.ToFrame(sensor_size=size, n_time_bins=BINS)
     grid = transforms.ToVoxelGrid(sensor_size=size, n_time_bins=BINS)
     rows = []
-    for name, ours, other, goal in (
-        ("histogram", lambda: histogram(events, SHAPE, BINS), lambda: frame(array), 6),
-        ("voxel", lambda: voxel_grid(events, SHAPE, BINS), lambda: grid(array), 3),
-    ):
+    dense: list[tuple[str, Call, Call, float]] = [
+        ("histogram", lambda: histogram(events, SHAPE, BINS), lambda: frame(array), 6.0),
+        ("voxel", lambda: voxel_grid(events, SHAPE, BINS), lambda: grid(array), 3.0),
+    ]
+    for name, ours, other, goal in dense:
         mine, theirs = best_of([ours, other], rounds)
         unit = f"Mev/s, {total:,} events, {WIDTH}x{HEIGHT}, {BINS} bins"
         rows.append(row(f"{name}_vs_tonic", total / mine / 1e6, total / theirs / 1e6, unit, goal))
         tick()
     remove = transforms.Denoise(filter_time=WINDOW_US)
     rest = transforms.RefractoryPeriod(delta=DEAD_US)
-    for name, ours, other, goal in (
-        ("denoise", lambda: denoise(events, SHAPE, WINDOW_US, neighbours=4), remove, 50),
-        ("refractory", lambda: refractory(events, SHAPE, DEAD_US), rest, 50),
-    ):
-        mine, theirs, small = best_of([ours, lambda other=other: other(few), lambda other=other: other(third)], rounds)
+    slow: list[tuple[str, Call, Any, float]] = [
+        ("denoise", lambda: denoise(events, SHAPE, WINDOW_US, neighbours=4), remove, 50.0),
+        ("refractory", lambda: refractory(events, SHAPE, DEAD_US), rest, 50.0),
+    ]
+    for name, ours, filter_, goal in slow:
+        mine, theirs, small = best_of([ours, partial(filter_, few), partial(filter_, third)], rounds)
         unit = (f"Mev/s, {total:,} events; tonic on the first {len(few):,}, "
                 f"{theirs / small:.2f}x the time of {len(third):,}")  # fmt: skip
         rows.append(row(f"{name}_vs_tonic", total / mine / 1e6, len(few) / theirs / 1e6, unit, goal))
