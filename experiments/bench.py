@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.jobs import Job, make_predictor, one_thread
-from experiments.output import write_json
+from experiments.output import write_report
 from experiments.plan_of import chosen_of
 from experiments.pool import progress_bar
 from spec.errors import UserError
@@ -94,10 +94,7 @@ def bench_command(name: str, json_file: str | None, *, console: Console) -> None
         raise UserError(f"bench {name!r} is unknown; use one of {', '.join(BENCHES)}")
     rows = BENCHES[name](console)
     if json_file:
-        try:
-            write_json(Path(json_file), rows, indent=1)
-        except OSError as error:
-            raise UserError(f"{json_file}: cannot write ({error}); choose a writable file") from error
+        write_report(Path(json_file), rows)
     table = Table("name", "ours", "other", "ratio", "unit", "goal", "holds", title=f"bench {name}")
     for row in rows:
         cells = ("-" if row[key] is None else f"{row[key]:.4g}" for key in ("ours", "other", "ratio"))
