@@ -53,8 +53,8 @@ def represent_command(
     file: str, out: str, *, kind: str, bins: int, polarity: str | None, window_us: int | None, tau_us: float,
     console: Console,
 ) -> None:  # fmt: skip
+    target = _target(out)
     recording = open_recording(file)
-    target = _target(out, file)
     make = _representation(kind, bins, polarity, tau_us, (recording.height, recording.width))
     start_us, stop_us = recording.span_us
     period_us = max(stop_us - start_us, 1) if window_us is None else window_us
@@ -101,8 +101,8 @@ def denoise_command(
     file: str, *, out: str | None, window_us: int, neighbours: int, dead_us: int | None, hot: bool, as_json: bool,
     console: Console,
 ) -> None:  # fmt: skip
+    target = None if out is None else _target(out)
     recording = open_recording(file)
-    target = None if out is None else _target(out, file)
     shape, events = (recording.height, recording.width), recording.events
     stages: list[tuple[str, Events]] = []
     if hot:
@@ -155,14 +155,13 @@ def _write_columns(recording: Recording, target: Path) -> None:
     np.savez(target, x=e.x, y=e.y, t_us=e.t_us, p=e.p, width=recording.width, height=recording.height)
 
 
-def _target(out: str, source: str | None = None) -> Path:
+def _target(out: str) -> Path:
+    """Refuse what must not be written, before any work is done."""
     target = Path(out)
-    if source is not None and target.exists() and target.samefile(source):
-        raise UserError(f"{out}: is the recording itself; choose another name")
     if target.suffix.lower() != ".npz":
         raise UserError(f"{out}: is written as .npz; name it so")
-    if target.exists() and not target.is_file():
-        raise UserError(f"{out}: is there and is no file; choose another name")
+    if target.exists():
+        raise UserError(f"{out}: is there already; remove it, or give another name")
     if not target.parent.is_dir():
-        raise UserError(f"{out}: folder {target.parent} is missing; create it")
+        raise UserError(f"{out}: there is no folder {target.parent}; create it first")
     return target
