@@ -15,7 +15,6 @@ from typing import Annotated, Any
 import tyro
 from rich.console import Console
 
-from experiments.events_process_cli import PROCESS
 from lava_procs import LavaError
 from spec.errors import UserError
 
@@ -147,7 +146,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "demo": demo, "results": results, "train": train, "plan": plan, "planners": planners, "convert": convert, "check": check,
     "place": place, "bench": bench,
 }  # fmt: skip
-EVENTS: dict[str, Callable[..., Any]] = {"info": info, **PROCESS}
+EVENTS: dict[str, Callable[..., Any]] = {"info": info}
 
 
 def parse(words: list[str]) -> Callable[[], Any]:
@@ -163,7 +162,9 @@ def parse(words: list[str]) -> Callable[[], Any]:
 
     prog, commands = "spikeplan", COMMANDS
     if words[:1] == ["events"]:
-        prog, commands, words = "spikeplan events", EVENTS, words[1:]
+        from experiments.events_process_cli import PROCESS
+
+        prog, commands, words = "spikeplan events", EVENTS | PROCESS, words[1:]
     said = io.StringIO()
     try:
         with redirect_stderr(said):
