@@ -1,4 +1,4 @@
-"""The machine-code loops where numba is installed (extra `fast`; tonic pulls it too), else None and the caller takes its numpy twin."""
+"""The machine-code loops where numba is installed (extra `fast`; tonic pulls it too), else None: then the numpy twin runs."""
 
 from __future__ import annotations
 
