@@ -150,9 +150,11 @@ def write_bag(path: Path, prefixes: tuple[str, ...]) -> None:
                 data=np.full(180 * 240, 7, np.uint8),
             )  # fmt: skip
             made.append(("image_raw", "sensor_msgs/msg/Image", us, image))
+            topics = {
+                topic: writer.add_connection(f"{prefix}{topic}", kind, typestore=store) for topic, kind, *_ in made[1:]
+            }
             for topic, kind, us, message in made:
-                connection = writer.add_connection(f"{prefix}{topic}", kind, typestore=store)
-                writer.write(connection, START_S * 10**9 + us * 1000, store.serialize_ros1(message, kind))
+                writer.write(topics[topic], START_S * 10**9 + us * 1000, store.serialize_ros1(message, kind))
 
 
 def assert_clocks(recording: Any) -> None:
