@@ -45,7 +45,8 @@ def simulate_command(
     seconds = (recording.span_us[1] - 1) * 1e-6
     console.print(
         f"{escape(out)}: {len(recording.events):,} events of {recording.width}x{recording.height} pixels "
-        f"in {seconds:g} s, {len(recording.events) / seconds / 1e6:.3g} M events/s"
+        f"in {seconds:g} s, {len(recording.events) / seconds / 1e6:.3g} M events/s",
+        soft_wrap=True,
     )
 
 
@@ -73,7 +74,7 @@ def represent_command(
         stack[k] = make(recording.slice_us(*window).events, window)
     stamps = start_us + np.arange(count) * period_us
     write_whole(target, lambda part: np.savez(part, tensor=stack, t_us=stamps, period_us=period_us))
-    console.print(f"{escape(out)}: tensor {stack.shape} float32, {count} window(s) of {period_us:,} us")
+    console.print(f"{escape(out)}: tensor {stack.shape} float32, {count} window(s) of {period_us:,} us", soft_wrap=True)
 
 
 Make = Callable[[Events, tuple[int, int]], NDArray[Any]]
@@ -130,7 +131,9 @@ def denoise_command(
         return
     for name, left in stages:
         console.print(f"{name}: {len(left):,} of {total:,} events left ({_shown(len(left), total)})")
-    console.print(f"kept {_shown(len(events), total)}" + ("" if out is None else f", written to {escape(out)}"))
+    console.print(
+        f"kept {_shown(len(events), total)}" + ("" if out is None else f", written to {escape(out)}"), soft_wrap=True
+    )
 
 
 def _percent(part: int, whole: int) -> float | None:
