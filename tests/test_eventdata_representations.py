@@ -78,6 +78,14 @@ def test_voxel_grid_equals_its_equation(
     assert np.array_equal(voxel_grid(events, (H, W), bins), signed)
 
 
+@pytest.mark.parametrize(("bins", "span_us"), [(3, 10), (7, 10), (4, 6), (5, 3)])
+def test_an_event_on_an_edge_opens_its_bin(path: str, bins: int, span_us: int) -> None:
+    """Every stamp of a short span: most edges fall between two of them, some upon one."""
+    events = from_rows([(0, 0, t, True) for t in range(span_us)])
+    expected = np.bincount(np.arange(span_us) * bins // span_us, minlength=bins)
+    assert histogram(events, (H, W), bins, span_us=(0, span_us))[:, 1, 0, 0].tolist() == expected.tolist()
+
+
 def test_voxel_grid_by_hand(path: str) -> None:
     """5 bins over 0 .. 400 us: one bin a 100 us. 150 us is half of bin 1 and half of bin 2; the last stamp is bin 4."""
     grid = voxel_grid(from_rows([(0, 0, 0, True), (1, 0, 150, False), (2, 0, 225, True), (0, 0, 400, True)]), (H, W), 5)

@@ -46,6 +46,7 @@ def test_simulate_is_step_after_step_and_takes_one_frame_at_a_time() -> None:
 def test_record_covers_the_frames_and_is_seeded() -> None:
     one, two, other = (record(movie()[:, 0], 2000, PARAMS, np.random.default_rng(seed)) for seed in (4, 4, 5))
     assert (one.width, one.height, one.span_us) == (7, 6, (0, 4501))
+    assert 4000 < one.events.t_us[-1] <= 4500  # frames at 2 kHz are 500 us apart
     assert len(one.events) > 100 and np.array_equal(one.events.t_us, two.events.t_us)
     assert not np.array_equal(one.events.t_us[:50], other.events.t_us[:50])
     still = record(np.full((3, 4, 5), 0.5, np.float32), 1000, DvsParams(), np.random.default_rng(0))
