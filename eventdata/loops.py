@@ -1,4 +1,4 @@
-"""One pass over the events in machine code (numba), for `representations` and `filters`.
+"""One pass over the events in machine code (numba), for `representations`, `filters` and the simulator.
 
 Each function has an exact numpy twin beside its caller, and the tests hold the two to `==`. A coordinate outside the
 sensor or a stamp that goes back stops the loop with its index; the caller words the error. This module imports numba at
@@ -124,3 +124,24 @@ def rested(x: NDArray[Any], y: NDArray[Any], t: NDArray[Any], dead: int, last: N
         if ready:
             last[row, column] = at
     return DONE
+
+
+@_compile
+def glide(
+    log_before: NDArray[Any], log_after: NDArray[Any], level: NDArray[Any], gap: NDArray[Any], release: NDArray[Any],
+    theta_on: NDArray[Any], theta_off: NDArray[Any], leak_hz: NDArray[Any], start: int, span: int, low_pass: bool,
+    trail: float, decay: float, near: float,
+    new_level: NDArray[Any], slope: NDArray[Any], new_gap: NDArray[Any], could: NDArray[Any],
+) -> None:  # fmt: skip
+    """eventdata.simulator_glide, pixel by pixel; the order of operations is that of its numpy twin."""
+    for i in range(len(level)):
+        y = log_after[i]
+        if low_pass:
+            lag = (log_after[i] - log_before[i]) * trail
+            y = log_after[i] - lag + (level[i] - log_before[i] + lag) * decay
+        new_level[i] = y
+        slope[i] = (y - level[i] + leak_hz[i] * theta_on[i] * (span * 1e-6)) / span
+        held = min(max(release[i] - start, 0), span)
+        end = gap[i] + slope[i] * (span - held)
+        new_gap[i] = end
+        could[i] = end >= theta_on[i] * near or end <= -theta_off[i] * near
