@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test results check setup clean
+.PHONY: demo test results check setup peers clean
 
 demo: $(READY)
 	$(BIN)/spikeplan demo
@@ -22,6 +22,10 @@ check: $(READY)
 	$(BIN)/mypy
 
 setup: $(READY)
+
+# What the benchmarks compare with and nothing of ours needs.
+peers: $(READY)
+	$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps --ignore-requires-python -r requirements-peers.txt
 
 # Debian's Python has no ensurepip without python3-venv: then the pip at hand installs one into the venv.
 $(BIN)/pip:

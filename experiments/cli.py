@@ -1,4 +1,4 @@
-"""The command line: `spikeplan demo | results | train | plan | planners | convert | check | place | bench | events`.
+"""The command line: `spikeplan demo | results | train | plan | planners | convert | check | place | bench | events | lava`.
 
 Bad input ends in one line (what, where, remedy) on stderr and exit code 2.
 """
@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import tyro
 from rich.console import Console
 
+from experiments.events_process_cli import PROCESS
 from lava_procs import LavaError
 from spec.errors import UserError
 
@@ -142,11 +143,31 @@ def info(
     info_command(file, as_json=json, console=Console())
 
 
+def run(
+    network: tyro.conf.Positional[str],
+    steps: int = 100,
+    inputs: str | None = None,
+    residue: str = "owed",
+    precision: str = "fixed_pt",
+    dt: float | None = None,
+    seed: int = 0,
+    json: str | None = None,
+    svg: str | None = None,
+) -> None:
+    """Run a network file in our Lava processes: netx (.net, .h5; sigma-delta) or NIR (.nir; LIF). Prints messages a step;
+    `--json` and `--svg` add states. `--inputs FILE.npy` (steps, ...), else random; `--residue lost` is netx's own rule;
+    `--precision floating_pt` and `--dt SECONDS` are for NIR."""
+    from experiments.network_command import network_command
+
+    network_command(network, steps=steps, inputs=inputs, residue=residue, precision=precision, dt=dt, seed=seed, json=json,
+                    svg=svg, console=Console())  # fmt: skip
+
+
 COMMANDS: dict[str, Callable[..., Any]] = {
     "demo": demo, "results": results, "train": train, "plan": plan, "planners": planners, "convert": convert, "check": check,
     "place": place, "bench": bench,
 }  # fmt: skip
-EVENTS: dict[str, Callable[..., Any]] = {"info": info}
+GROUPS: dict[str, dict[str, Callable[..., Any]]] = {"events": {"info": info, **PROCESS}, "lava": {"run": run}}
 
 
 def parse(words: list[str]) -> Callable[[], Any]:
@@ -161,10 +182,8 @@ def parse(words: list[str]) -> Callable[[], Any]:
         return note
 
     prog, commands = "spikeplan", COMMANDS
-    if words[:1] == ["events"]:
-        from experiments.events_process_cli import PROCESS
-
-        prog, commands, words = "spikeplan events", EVENTS | PROCESS, words[1:]
+    if words and words[0] in GROUPS:
+        prog, commands, words = f"spikeplan {words[0]}", GROUPS[words[0]], words[1:]
     said = io.StringIO()
     try:
         with redirect_stderr(said):

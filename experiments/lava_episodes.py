@@ -26,7 +26,6 @@ from experiments.stats import success_interval
 from lava_procs.fused import FusedNetwork
 from lava_procs.session import PlanRecord
 from spec.artifact import Artifact
-from spec.noise import candidate_noise
 from worldmodel.closed_loop import ImageLatent, run_episodes
 from worldmodel.planner import CEMConfig
 from worldmodel.tasks import make_world
@@ -57,17 +56,14 @@ class CheckedPlanner:
         self, latent_BD: Tensor, goal_BD: Tensor, noise: Tensor, warm: Tensor | None = None, *, record: bool = False
     ) -> tuple[Tensor, Tensor, PlanRecord]:
         action, mean, found = self.planner.plan(latent_BD, goal_BD, noise, warm)
-        reference, r = self.planner.reference, self.planner.reference.params
-        drawn = candidate_noise(noise.numpy(), r.samples, r.variables, self.planner.action_dim)
-        warm = None if warm is None else reference.shift(warm)
-        z, goal = self.predictor.encode(latent_BD), self.predictor.encode(goal_BD)
-        _, trace = reference.plan_integers(z, goal, torch.from_numpy(drawn).long(), warm, record=True)
-        seen, wrong = differences(found, trace)
+        _, plan = self.planner.reference_plan(latent_BD, goal_BD, int(noise[0]), warm)
+        seen, wrong = differences(found, plan)
         self.compared, self.different = self.compared + seen, self.different + wrong
         self.seconds.append(found.seconds)
         self.messages.append(found.messages_IL.sum(0))
         self.saturated += int(found.saturated_I.sum())
-        self._drift(z[0].double().numpy(), trace.candidates_IBSVA[0, 0].numpy(), found.path_IHSD[0])
+        z = self.predictor.encode(latent_BD)[0].double().numpy()
+        self._drift(z, plan.trace.candidates_IBSVA[0, 0].numpy(), found.path_IHSD[0])
         return action, mean, found
 
     def _drift(self, z_D: np.ndarray, variables_SVA: np.ndarray, path_HSD: np.ndarray) -> None:

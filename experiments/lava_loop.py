@@ -7,20 +7,30 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lava_procs.session import LavaSession, PlanRecord
 from snn.delta_predictor import DeltaPredictor
-from snn.integer_cem import IntegerCEM
+from snn.integer_cem import IntegerCEM, IntegerTrace
 from spec import artifact as artifact_file
 from spec.artifact import Artifact
 from spec.errors import UserError
 from spec.ledger import Ledger
+from spec.noise import candidate_noise
 from worldmodel.planner import CEMConfig
+
+
+class ReferencePlan(NamedTuple):
+    """`saturated`: states, messages, latents, distances and costs that were clipped."""
+
+    trace: IntegerTrace
+    messages_IL: NDArray[np.int64]
+    saturated: int
 
 
 class LavaPlanner:
@@ -59,6 +69,28 @@ class LavaPlanner:
         real = torch.from_numpy(action.astype(np.int64) << shift).float() * self.predictor.action_scale
         return real[None], torch.from_numpy(found.mean_IVA[-1])[None], found
 
+    def reference_plan(
+        self, latent_BD: Tensor, goal_BD: Tensor, seed: int, mean: Tensor | None = None
+    ) -> tuple[Tensor, ReferencePlan]:
+        """The same plan by the integer reference, counted: mean (1, V, A) and everything it computed. `mean`: of the plan
+        before, None at the start of an episode."""
+        r = self.reference.params
+        ledger = Ledger(arm="integer", axis=self.axis, precision="int8", spiking=True)
+        self.reference.ledger = ledger
+        drawn = torch.from_numpy(candidate_noise(np.array([seed]), r.samples, r.variables, r.action_dim)).long()
+        warm = None if mean is None else self.reference.shift(mean)
+        z, goal = self.predictor.encode(latent_BD), self.predictor.encode(goal_BD)
+        mean, trace = self.reference.plan_integers(z, goal, drawn, warm, record=True)
+        self.reference.ledger = None
+        messages = np.zeros((r.iterations, len(self.artifact.layers)), np.int64)
+        rows = {layer.name: number for number, layer in enumerate(self.artifact.layers)}
+        saturated = trace.saturated
+        for (_, layer, iteration, _), counts in ledger.counts("predictor"):
+            saturated += counts.saturated
+            if layer in rows:
+                messages[iteration, rows[layer]] += counts.messages
+        return mean, ReferencePlan(trace, messages, saturated)
+
     def __enter__(self) -> Self:
         return self
 
@@ -68,13 +100,17 @@ class LavaPlanner:
         self.session.close()
 
 
-def differences(found: PlanRecord, trace: Any, episode: int = 0) -> tuple[int, int]:
-    """(values compared, values different) between a Lava plan and the integer reference's trace of the same plan."""
+def differences(found: PlanRecord, plan: ReferencePlan) -> tuple[int, int]:
+    """(values compared, values different) between a Lava plan and the reference's: costs, elites, means, spreads, every
+    candidate's latent after every step, messages of every layer and iteration, and how much was clipped in all."""
+    trace = plan.trace
+    assert trace.latents_IBSHD is not None
     pairs = [
-        (found.cost_IS, trace.cost_IBS), (found.elite_IS, trace.elite_IBS), (found.mean_IVA, trace.mean_IBVA),
-        (found.spread_IVA, trace.spread_IBVA),
+        (found.cost_IS, trace.cost_IBS[:, 0]), (found.elite_IS, trace.elite_IBS[:, 0]),
+        (found.mean_IVA, trace.mean_IBVA[:, 0]), (found.spread_IVA, trace.spread_IBVA[:, 0]),
+        (found.path_IHSD, trace.latents_IBSHD[:, 0].transpose(1, 2)),
     ]  # fmt: skip
-    checks = [(ours, theirs[:, episode].numpy()) for ours, theirs in pairs]
-    if trace.latents_IBSHD is not None:
-        checks.append((found.path_IHSD, trace.latents_IBSHD[:, episode].transpose(1, 2).numpy()))
+    checks = [(ours, theirs.numpy()) for ours, theirs in pairs]
+    checks.append((found.messages_IL, plan.messages_IL))
+    checks.append((found.saturated_I.sum(keepdims=True), np.array([plan.saturated])))
     return sum(ours.size for ours, _ in checks), sum(int((ours != theirs).sum()) for ours, theirs in checks)

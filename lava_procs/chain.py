@@ -37,6 +37,16 @@ INT32_MAX = 2**31 - 1
 
 def validate(artifact: Artifact, passes: Passes) -> None:
     """Refuse what the chain would compute differently from what the artifact says."""
+    validate_network(artifact)
+    layers = artifact.layers
+    for source, layer in pairwise(layers):
+        split_exp(layer, source.message_bits)
+    if passes.x.shape[1] != layers[0].n_in:
+        raise UserError(f"passes: {passes.x.shape[1]} inputs, layer '{layers[0].name}' has {layers[0].n_in}")
+
+
+def validate_network(artifact: Artifact) -> None:
+    """Refuse an artifact that is no chain, or says of a layer what neither the chain nor the fused network computes."""
     layers = artifact.layers
     kinds = [layer.kind for layer in layers]
     if len(kinds) < 2 or kinds != ["delta", *["sigma_delta"] * (len(kinds) - 2), "sigma"]:
@@ -55,10 +65,6 @@ def validate(artifact: Artifact, passes: Passes) -> None:
                 f"layer '{layer.name}': (message_signed, overflow, rounding, reset, delay) = {found}; "
                 "the Lava chain knows only (True, 'saturate', 'to_zero', 'none', 0)"
             )
-    for source, layer in pairwise(layers):
-        split_exp(layer, source.message_bits)
-    if passes.x.shape[1] != layers[0].n_in:
-        raise UserError(f"passes: {passes.x.shape[1]} inputs, layer '{names[0]}' has {layers[0].n_in}")
 
 
 def split_exp(layer: Layer, message_bits: int) -> tuple[int, int]:

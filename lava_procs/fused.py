@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_procs.chain import validate_network
 from lava_procs.neurons import NeuronParams, send_fixed, send_float
 from spec.artifact import Artifact
 from spec.errors import UserError
@@ -47,6 +48,7 @@ class FusedNetwork:
 
     def __init__(self, artifact: Artifact, *, samples: int, axis: str, fixed: bool) -> None:
         check_axis(axis)
+        validate_network(artifact)
         self.layers = [NeuronParams.of(layer) for layer in artifact.layers]
         self.samples, self.keep, self.fixed = samples, axis == "rollout", fixed
         self.weight: list[NDArray[np.float64]] = []

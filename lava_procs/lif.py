@@ -30,40 +30,48 @@ class LIFState(NamedTuple):
     v: NDArray[Any]
 
 
+Number = float | NDArray[Any]
+
+
 @dataclass(frozen=True, kw_only=True)
 class LIFParams:
-    """`du`, `dv` are integers out of 4096 for the fixed form and shares for the floating one."""
+    """`du`, `dv` are integers out of 4096 for the fixed form and shares for the floating one. Each is one number for all
+    neurons, or an array of the population's shape."""
 
-    du: float = 0
-    dv: float = 0
-    vth: float = 10
-    bias_mant: int | float = 0
+    du: Number = 0
+    dv: Number = 0
+    vth: Number = 10
+    bias_mant: Number = 0
     bias_exp: int = 0
 
     def check_fixed(self) -> None:
         for name in ("du", "dv"):
-            value = getattr(self, name)
-            if value != int(value) or not 0 <= value < 1 << DECAY_BITS:
-                raise UserError(f"LIF: {name} {value} must be an integer in [0, 4096) in fixed point")
-        if self.vth != int(self.vth) or self.bias_mant != int(self.bias_mant):
+            value = np.asarray(getattr(self, name))
+            if (value != np.trunc(value)).any() or value.min() < 0 or value.max() >= 1 << DECAY_BITS:
+                raise UserError(f"LIF: {name} {getattr(self, name)} must be an integer in [0, 4096) in fixed point")
+        if any((np.asarray(value) != np.trunc(value)).any() for value in (self.vth, self.bias_mant)):
             raise UserError(f"LIF: vth {self.vth} and bias_mant {self.bias_mant} must be integers in fixed point")
 
     @property
-    def bias(self) -> int:
-        mant = int(self.bias_mant)
+    def bias(self) -> NDArray[np.int64]:
+        mant = whole(self.bias_mant)
         return mant << self.bias_exp if self.bias_exp >= 0 else mant >> -self.bias_exp
 
 
-def decay(x: NDArray[np.int64], d: int) -> NDArray[np.int64]:
+def whole(x: Number) -> NDArray[np.int64]:
+    return np.asarray(x).astype(np.int64)
+
+
+def decay(x: NDArray[np.int64], d: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.sign(x) * ((np.abs(x) * ((1 << DECAY_BITS) - d)) >> DECAY_BITS)
 
 
 def lif_fixed(a: NDArray[np.int64], state: LIFState, p: LIFParams) -> tuple[NDArray[np.bool_], LIFState]:
-    u = decay(state.u, int(p.du) + 1) + (a << ALIGN)
+    u = decay(state.u, whole(p.du) + 1) + (a << ALIGN)
     u = np.where(u > WRAP, u - 2 * WRAP, np.where(u <= -WRAP, u + 2 * WRAP, u))
     top = limit(STATE_BITS)
-    v = np.clip(decay(state.v, int(p.dv)) + u + p.bias, -top, top)
-    fired = v > int(p.vth) << ALIGN
+    v = np.clip(decay(state.v, whole(p.dv)) + u + p.bias, -top, top)
+    fired = v > whole(p.vth) << ALIGN
     return fired, LIFState(u, np.where(fired, 0, v))
 
 

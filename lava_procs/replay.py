@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from lava_procs import child
 from lava_procs.chain import PRECISIONS, validate
-from lava_procs.child import LavaError
 from lava_procs.trace import Passes, Trace
 from spec import artifact as artifact_format
 from spec.errors import UserError
@@ -33,8 +31,7 @@ def replay(
     """
     if precision not in PRECISIONS:
         raise UserError(f"precision {precision!r} is unknown; use one of {', '.join(PRECISIONS)}")
-    if timeout_s <= 0:
-        raise UserError(f"timeout_s {timeout_s} must be > 0")
+    child.check_timeout(timeout_s)
     validate(artifact_format.load(artifact_path), passes)
     folder = Path(workdir).resolve()
     trace = folder / "trace.npz"
@@ -51,45 +48,25 @@ def replay(
     except OSError as error:
         raise UserError(f"{folder}: cannot write there ({error}); choose a writable directory") from error
 
-    report = on_progress or (lambda done, total: None)
-    _run_worker(folder, len(passes), timeout_s, report)
+    seen = -1
+
+    def poll() -> None:
+        nonlocal seen
+        done = _progress(folder)
+        if on_progress is not None and done > seen:
+            seen = done
+            on_progress(done, len(passes))
+
+    child.run(
+        "lava_procs.worker", folder, timeout_s, poll=poll,
+        where=lambda: f" at pass {_progress(folder)} of {len(passes)}",
+    )  # fmt: skip
+    if on_progress is not None:
+        on_progress(len(passes), len(passes))
     result = Trace.read(trace)
     for scratch in folder.glob("rows_*.npy"):
         scratch.unlink()
     return result
-
-
-def _run_worker(folder: Path, passes: int, timeout_s: float, report: Callable[[int, int], None]) -> None:
-    log = folder / "worker.log"
-    deadline = time.monotonic() + timeout_s
-    worker = child.start("lava_procs.worker", folder / "job.json", log)
-    timed_out = False
-    try:
-        seen = -1
-        while not child.ended(worker.pid):
-            if time.monotonic() > deadline:
-                timed_out = True
-                break
-            done = _progress(folder)
-            if done > seen:
-                seen = done
-                report(done, passes)
-            time.sleep(child.POLL_S)
-    finally:
-        code = child.end(worker)
-    said = child.tail(log)
-    if timed_out:
-        raise LavaError(
-            f"Lava worker: no result within {timeout_s:g} s, stopped at pass {_progress(folder)} of {passes}; "
-            f"allow more time\n{said}"
-        )
-    if code == 2:
-        raise UserError(said.splitlines()[-1] if said else "Lava worker: bad input")
-    if code != 0:
-        raise LavaError(
-            f"Lava worker: {child.how(code)} at pass {_progress(folder)} of {passes}; its log {log} ends with\n{said}"
-        )
-    report(passes, passes)
 
 
 def _progress(folder: Path) -> int:

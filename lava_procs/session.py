@@ -13,7 +13,6 @@ import json
 import os
 import select
 import socket
-import subprocess
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -27,7 +26,7 @@ from numpy.typing import NDArray
 from lava_procs import child
 from lava_procs.chain import PRECISIONS
 from lava_procs.child import LavaError
-from lava_procs.fused import check_axis
+from lava_procs.fused import FusedNetwork
 from lava_procs.loop import make_files, validate
 from lava_procs.plan_worker import DONE, PLAN, READY
 from lava_procs.planning import LAYOUTS
@@ -55,7 +54,7 @@ class PlanRecord:
 
 class LavaSession:
     def __init__(
-        self, worker: subprocess.Popen[bytes], line: socket.socket, plan: PlanParams, paths: dict[str, str], log: Path,
+        self, worker: child.Worker, line: socket.socket, plan: PlanParams, paths: dict[str, str], log: Path,
         timeout_s: float,
     ) -> None:  # fmt: skip
         self.worker, self.line, self.params, self.log, self.timeout_s = worker, line, plan, log, timeout_s
@@ -74,13 +73,14 @@ class LavaSession:
         for every plan. `workdir` receives the files that both sides map, and worker.log. `layout`: lava_procs/loop.py."""
         if precision not in PRECISIONS:
             raise UserError(f"precision {precision!r} is unknown; use one of {', '.join(PRECISIONS)}")
-        check_axis(axis)
         if layout not in LAYOUTS:
             raise UserError(f"layout {layout!r} is unknown; use one of {', '.join(LAYOUTS)}")
-        if timeout_s <= 0:
-            raise UserError(f"timeout_s {timeout_s} must be > 0")
+        child.check_timeout(timeout_s)
         artifact = artifact_format.load(artifact_path)
         validate(artifact, plan)
+        FusedNetwork(
+            artifact, samples=1, axis=axis, fixed=precision == "fixed_pt"
+        )  # refuses here what would not be exact there
         folder = Path(workdir).resolve()
         ours, theirs = socket.socketpair()
         try:
@@ -99,8 +99,12 @@ class LavaSession:
         worker = child.start("lava_procs.plan_worker", folder / "job.json", log, pass_fds=(theirs.fileno(),))
         theirs.close()
         session = cls(worker, ours, plan, paths, log, timeout_s)
-        session._expect(READY, "start")
-        session.segments = child.shared_segments(worker.pid)
+        try:
+            session._expect(READY, "start")
+            session.segments = child.shared_segments(worker.pid)
+        except BaseException:  # Ctrl-C, too: nobody holds the session yet
+            session.close(at_once=True)
+            raise
         return session
 
     def plan(
@@ -117,8 +121,8 @@ class LavaSession:
                 raise UserError(
                     f"plan: {name} of shape {found.shape} and type {found.dtype}; expected ({d},) {STATE_BITS}-bit integers"
                 )
-        if not 0 <= seed <= MASK:
-            raise UserError(f"plan: seed {seed} must be a 24-bit number")
+        if not isinstance(seed, int | np.integer) or not 0 <= seed <= MASK:
+            raise UserError(f"plan: seed {seed!r} must be a 24-bit whole number")
         began = time.monotonic()
         self.words[:] = np.concatenate([[seed, int(fresh)], latent_int, goal_int])
         with suppress(OSError):  # the child is gone: reading says so, too
@@ -145,7 +149,7 @@ class LavaSession:
         until = time.monotonic() + self.timeout_s
         while not select.select([self.line], [], [], child.POLL_S)[0] and not child.ended(self.worker.pid):
             if time.monotonic() > until:
-                self.close()
+                self.close(at_once=True)
                 raise LavaError(
                     f"Lava session: no answer to {what} within {self.timeout_s:g} s\n{child.tail(self.log)}"
                 )
@@ -162,15 +166,15 @@ class LavaSession:
                 raise UserError(said.splitlines()[-1] if said else "Lava session: bad input")
             raise LavaError(f"Lava session: {child.how(code)} at {what}; its log {self.log} ends with\n{said}")
 
-    def close(self) -> int:
-        """End the child and all it forked; its exit code. Harmless when closed already."""
+    def close(self, *, at_once: bool = False) -> int:
+        """End the child and all it forked, politely unless `at_once`; its exit code. Harmless when closed already."""
         if not self.closed:
             self.closed = True
             self.line.close()
             until = time.monotonic() + child.GRACE_S
-            while not child.ended(self.worker.pid) and time.monotonic() < until:
+            while not at_once and not child.ended(self.worker.pid) and time.monotonic() < until:
                 time.sleep(child.POLL_S)
-            self.code = child.end(self.worker, self.segments)
+            self.code = child.end(self.worker, self.segments, at_once=at_once)
         return self.code
 
     def __enter__(self) -> Self:

@@ -161,5 +161,5 @@ def _read_npz(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
     try:
         with Path(path).open("rb") as handle, np.load(handle, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, BadZipFile, AttributeError) as error:
+    except (OSError, EOFError, ValueError, BadZipFile, AttributeError) as error:
         raise UserError(f"{path}: missing or not an .npz file ({error})") from error

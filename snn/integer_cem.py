@@ -14,9 +14,10 @@
 
 w holds 443/256 times the standard deviation, since 443 / 2^16 = 1 / 147.9 undoes the spread of e. It is estimated from the
 mean absolute deviation: sigma = sqrt(pi/2) m / k, so C = round(2^8 sqrt(pi/2) 443 / (256 k)). A plan LSB is
-2^action_shift action LSB with L in [2^11, 2^12): 12 bit and sign. Every trunc rounds toward zero.
-Shapes: B episodes, S candidates, H steps, V variables, A action, D latent. Registers are int64 tensors here; the widths
-hold by construction and are tested.
+2^action_shift action LSB with L < 2^12: 12 bit and sign (at least 2^11 where the action scale leaves that many). Every trunc
+rounds toward zero.
+Shapes: B episodes, S candidates, H steps, V variables, A action, D latent. Registers are int64 tensors here; spec/plan_params.py
+refuses settings whose products would leave 24 bits.
 """
 
 from __future__ import annotations
@@ -226,7 +227,7 @@ class IntegerCEM:
             if self.ledger is not None:
                 book_iteration(
                     self.ledger, r, spiking=True, batch=len(z_BD), latent_dim=z_BD.shape[1], action_dim=self.action_dim,
-                    iteration=iteration, steps=r.horizon,
+                    iteration=iteration, steps=r.horizon, source_on_chip=True,
                 )  # fmt: skip
         cost_I, elite_I, mean_I, spread_I, variables_I = (torch.stack(column) for column in zip(*rows, strict=True))
         trace = IntegerTrace(cost_I, elite_I, mean_I, spread_I, variables_I, _stack(paths), over)

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from spec.fixed_point import STATE_BITS
 from spec.ledger import LayerCounts, Ledger
+from spec.noise import DRAWS as NOISE_DRAWS
 
 COST_BITS = STATE_BITS  # of the threshold search: 23 comparisons (no sign), one is added for the ties at the threshold
 
@@ -30,9 +31,10 @@ class Budget(Protocol):
 
 def book_iteration(
     ledger: Ledger, budget: Budget, *, spiking: bool, batch: int, latent_dim: int, action_dim: int, iteration: int,
-    steps: int,
+    steps: int, source_on_chip: bool = False,
 ) -> None:  # fmt: skip
-    """`batch` episodes; `steps` of the rollout enter the distance."""
+    """`batch` episodes; `steps` of the rollout enter the distance. `source_on_chip`: candidates are made there, from one seed
+    a plan; otherwise a host sends them."""
     distance = batch * budget.samples * steps * latent_dim
     select = batch * budget.samples * COST_BITS
     refit = 2 * batch * budget.elites * budget.variables * action_dim
@@ -52,4 +54,13 @@ def book_iteration(
         ]
     for phase, counts in rows:
         ledger.add(phase, counts, iteration=iteration)
-    ledger.add_host_words("candidates", batch * budget.samples * budget.variables * action_dim)
+    numbers = batch * budget.samples * budget.variables * action_dim
+    if not source_on_chip:
+        ledger.add_host_words("candidates", numbers)
+        return
+    if iteration == 0:
+        ledger.add_host_words("seed", batch)
+    # the four draws of a number's noise, and mu + w e: two synops
+    source = LayerCounts(layer="source", synops=2 * numbers, updates=(NOISE_DRAWS + 1) * numbers,
+                         updates_active=(NOISE_DRAWS + 1) * numbers)  # fmt: skip
+    ledger.add("selection", source, iteration=iteration)

@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ import pytest
 from lava_procs import LavaError
 from lava_procs.child import group_members
 from lava_procs.session import LavaSession
-from spec.artifact import Artifact, save
+from spec.artifact import Artifact, load, save
 from spec.errors import UserError
 from spec.plan_params import PlanParams
 
@@ -89,9 +91,40 @@ def test_a_child_that_hangs_is_ended_at_the_timeout(session: LavaSession) -> Non
     session.plan(Z, Z, 1)
     os.killpg(group, signal.SIGSTOP)
     session.timeout_s = 1.0
+    began = time.monotonic()
     with pytest.raises(LavaError, match="no answer to plan 2 within 1 s"):
         session.plan(Z, Z, 1)
+    assert time.monotonic() - began < 2.5, "nobody waits politely for what does not answer"
     assert gone(group)
+
+
+def test_killed_in_the_middle_of_a_plan(session: LavaSession) -> None:
+    session.plan(Z, Z, 1)
+    group, victim = session.worker.pid, max(group_members(session.worker.pid))
+    killer = threading.Timer(0.3, os.kill, (victim, signal.SIGKILL))
+    killer.start()
+    with pytest.raises(LavaError, match="Lava session: (killed by signal 9|exit code 1)"):
+        for _ in range(100_000):
+            session.plan(Z, Z, 1)
+    killer.join()
+    assert gone(group)
+
+
+def test_nothing_is_left_in_the_temporary_directory(net: Path, tmp_path: Path) -> None:
+    with LavaSession.open(net, PLAN, timeout_s=30, workdir=tmp_path / "run") as session:
+        scratch = session.worker.scratch
+        session.plan(Z, Z, 1)
+        assert any(scratch.iterdir()), "Python's shared memory keeps a socket there"
+    assert not scratch.exists()
+
+
+@pytest.mark.parametrize("field", [{"message_signed": False}, {"reset": "zero"}, {"delay": 1}])
+def test_what_the_loop_would_compute_otherwise_is_refused(field: dict, net: Path, tmp_path: Path) -> None:
+    whole = load(net)
+    layers = (whole.layers[0], replace(whole.layers[1], **field), *whole.layers[2:])
+    path = save(replace(whole, layers=layers), tmp_path / "other.safetensors")
+    with pytest.raises(UserError, match="the Lava chain knows only"):
+        LavaSession.open(path, PLAN, timeout_s=30, workdir=tmp_path / "run")
 
 
 def test_a_parent_that_is_killed_leaves_nothing(net: Path, tmp_path: Path) -> None:

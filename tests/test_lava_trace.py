@@ -95,3 +95,12 @@ def test_contexts() -> None:
     assert slots[1].tolist() == [[1], [2]], "a loaded context is a copy"
     assert enter(state, slots, RESET).tolist() == [[0], [0]]
     assert enter(state, slots, KEEP) is state
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x93NUMPY\x01\x00", b"nonsense"])
+def test_a_damaged_file_is_refused_in_one_line(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "damaged.npz"
+    path.write_bytes(content)
+    for kind in (Passes, Trace):
+        with pytest.raises(UserError, match="missing or not an .npz file"):
+            kind.read(path)

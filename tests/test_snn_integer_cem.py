@@ -83,7 +83,22 @@ def test_warm_start_is_the_plan_one_step_later(chunk: int) -> None:
     assert found.abs().max() <= r.limit
 
 
-@given(st.integers(-4095, 4095), st.integers(0, 2**13), st.integers(-510, 510))
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"sigma": 5.0}, "a spread times its noise reaches .* beyond 24 bits; lower --sigma"),
+        (
+            {"samples": 256, "elites": 128},
+            "elites 128 leave a spread factor of 4, too coarse below 8; use fewer elites",
+        ),
+    ],
+)
+def test_settings_that_leave_24_bits_are_refused(changes: dict, match: str) -> None:
+    with pytest.raises(UserError, match=match):
+        ic.plan_params(CONFIG.at(**changes), action_limit=0.08, action_scale=1.1e-5, latent_dim=6, action_dim=2)
+
+
+@given(st.integers(-4095, 4095), st.integers(0, limit(STATE_BITS) // noise.CENTRE), st.integers(-510, 510))
 def test_candidates_fit_24_bits_and_stay_in_the_box(mean: int, spread: int, e: int) -> None:
     assert abs(spread * e) <= limit(STATE_BITS)
     u = ic.candidates(*(torch.tensor(v).view(1, 1, 1) for v in (mean, spread)), torch.tensor(e).view(1, 1, 1, 1), R)

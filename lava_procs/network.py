@@ -1,0 +1,214 @@
+"""A whole sigma-delta network (spec/network.py) in one step: what a chain of Dense, Conv and neuron processes computes.
+
+    a_l[t]  = synapses of layer l on what layer l - 1 sent at t - 1           one step of delay a layer, as in Lava
+    sigma   = fit(sigma + a);   d = target - ref
+    owed:   s = clip(trunc(d / 2^f)) if |d| >= theta else 0;  ref += s << f   bits not sent stay owed (our own rule)
+    lost:   s = d >> f (floor)       if |d| >= theta else 0;  ref = target    lava.proc.sdn's rule, and so netx's
+
+`owed` keeps states in 24 bits, saturating, and messages within message_bits. `lost` is for equality with Lava's stock
+processes: states wrap at 32 bits and a Conv's sum at 24, as theirs do (a Conv's sum beyond 32 bits is undefined there);
+messages have no limit. Either way `overflows` counts every value that did not fit.
+
+Sums run in float64, exact while every partial sum stays below 2^53 (checked when a network is taken in). Dense weights are
+kept transposed and contiguous: where less than a quarter of the messages is not zero, only their rows are read. A Conv
+gathers its windows into one matrix and multiplies once a group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from spec.errors import UserError
+from spec.fixed_point import STATE_BITS, limit, saturate, trunc_shift
+from spec.network import Conv, Dense, Layer, Network, SDNeuron, Shape
+
+RESIDUES = ("owed", "lost")
+EXACT = 2**53
+WORD = 32  # bits of a state in Lava's stock processes
+CONV_BITS = 24  # of a sum in lava.proc.conv
+SPARSE = 0.25
+
+Ints = NDArray[np.int64]
+Apply = Callable[[NDArray[np.float64]], Ints]
+
+
+def wrap(x: Ints, bits: int) -> tuple[Ints, int]:
+    """Two's complement in `bits` bits, and how many values were changed by it."""
+    half = 1 << (bits - 1)
+    if x.max(initial=0) < half and x.min(initial=0) >= -half:
+        return x, 0
+    wrapped = ((x + half) & ((half << 1) - 1)) - half
+    return wrapped, int(np.count_nonzero(wrapped != x))
+
+
+def check(network: Network, residue: str) -> None:
+    """Refuse what would not be exact, or no sigma-delta network; Lava swallows what its processes raise."""
+    if residue not in RESIDUES:
+        raise UserError(f"residue {residue!r} is unknown; use one of {', '.join(RESIDUES)}")
+    if not network.sigma_delta:
+        raise UserError("LIF networks run as chains of LIF processes, not fused")
+    for layer in network.layers:
+        if layer.synapse is not None:
+            weight = layer.synapse.weight.astype(np.int64)
+            largest = int(np.abs(weight).reshape(len(weight), -1).sum(1).max())
+            if largest << WORD >= EXACT:
+                raise UserError(f"layer '{layer.name}': weights of a neuron sum up to {largest}; split the layer")
+            e = layer.synapse.weight_exp if isinstance(layer.synapse, Dense) else 0
+            if largest << WORD - 1 + max(e, 0) >= 1 << 62:
+                raise UserError(f"layer '{layer.name}': sums up to {largest} << weight_exp {e} leave 64 bits; lower it")
+
+
+def dense(synapse: Dense) -> Apply:
+    weight_IO = np.ascontiguousarray(synapse.weight.T.astype(np.float64))
+
+    def apply(s: NDArray[np.float64]) -> Ints:
+        flat = s.reshape(-1)
+        busy = np.flatnonzero(flat)
+        if len(busy) < SPARSE * len(flat):
+            return (flat[busy] @ weight_IO[busy]).astype(np.int64)
+        return (flat @ weight_IO).astype(np.int64)
+
+    return apply
+
+
+def conv(synapse: Conv, before: Shape, after: Shape) -> Apply:
+    c, h, w = before
+    (ph, pw), (sh, sw), (dh, dw) = synapse.padding, synapse.stride, synapse.dilation
+    kh, kw = synapse.weight.shape[2:]
+    padded: NDArray[np.float64] = np.zeros((c, h + 2 * ph, w + 2 * pw))
+    inside = padded[:, ph : ph + h, pw : pw + w]
+    reach = (dh * (kh - 1) + 1, dw * (kw - 1) + 1)
+    sliding: Any = sliding_window_view  # numpy's types know one axis only
+    windows = sliding(padded, reach, axis=(1, 2))[:, ::sh, ::sw, ::dh, ::dw]  # (C, H', W', kh, kw), a view
+    windows = windows.transpose(0, 3, 4, 1, 2)
+    gathered = np.empty(windows.shape)
+    groups = synapse.groups
+    rows = gathered.reshape(groups, -1, after[1] * after[2])
+    kernels = synapse.weight.reshape(groups, after[0] // groups, -1).astype(np.float64)
+
+    def apply(s: NDArray[np.float64]) -> Ints:
+        if not s.any():
+            return np.zeros(after, np.int64)
+        inside[:] = s
+        gathered[:] = windows
+        return np.matmul(kernels, rows).reshape(after).astype(np.int64)
+
+    return apply
+
+
+class SigmaDeltaNetwork:
+    """State of a running network. `messages[l]`: how many of layer l's messages were not zero in the last step.
+    `all_sigma`, `all_ref` hold the layers' states one after the other, `sigma[l]` and `ref[l]` are views of them in the
+    layer's shape; a coder's sigma stays zero."""
+
+    def __init__(self, network: Network, *, residue: str = "owed") -> None:
+        check(network, residue)
+        self.network, self.lost = network, residue == "lost"
+        shapes = [network.input_shape, *(layer.shape for layer in network.layers)]
+        self.apply = [self._synapse(layer, before) for layer, before in zip(network.layers, shapes, strict=False)]
+        self.all_sigma, self.all_ref = (np.zeros(sum(layer.n for layer in network.layers), np.int64) for _ in range(2))
+        self.sigma, self.ref = _views(self.all_sigma, network), _views(self.all_ref, network)
+        self.bias = [_bias(layer) for layer in network.layers]
+        self.sent = [np.zeros(shape) for shape in shapes]  # sent[l]: what reaches layer l, float64 for the products
+        self.messages = np.zeros(len(network.layers), np.int64)
+        self.overflows = 0
+
+    def _synapse(self, layer: Layer, before: Shape) -> Apply | None:
+        if layer.synapse is None:
+            return None
+        return dense(layer.synapse) if isinstance(layer.synapse, Dense) else conv(layer.synapse, before, layer.shape)
+
+    def output(self) -> Ints:
+        """All layers with synapses take in what was sent a step ago; returns what the last one sends now."""
+        for number in reversed(
+            range(len(self.network.layers))
+        ):  # backwards: each reads its input before it is replaced
+            if self.apply[number] is not None:
+                self.sent[number + 1] = self._update(number).astype(np.float64)
+        return self.sent[-1].astype(np.int64)
+
+    def input(self, x: NDArray[Any]) -> None:
+        """Takes in the step's input; a delta coder sends in the same step. x: input_shape."""
+        x = x.astype(np.int64)
+        if self.apply[0] is None:
+            neuron = self._neuron(0)
+            target = self._fit(x << (neuron.spike_exp + neuron.state_exp))
+            self.sent[1] = self._send(0, target, neuron).astype(np.float64)
+        else:
+            self.sent[0] = (x if self.network.graded_input else x != 0).astype(np.float64)
+
+    def step(self, x: NDArray[Any]) -> Ints:
+        out = self.output()
+        self.input(x)
+        return out
+
+    def _neuron(self, number: int) -> SDNeuron:
+        neuron = self.network.layers[number].neuron
+        assert isinstance(neuron, SDNeuron)
+        return neuron
+
+    def _update(self, number: int) -> Ints:
+        layer, neuron, apply = self.network.layers[number], self._neuron(number), self.apply[number]
+        assert apply is not None
+        s = self.sent[number]
+        before = self._neuron(number - 1) if number else None
+        if before is not None and before.message_bits == 0:
+            s = (s != 0).astype(np.float64)
+        a = apply(s)
+        if isinstance(layer.synapse, Conv):
+            if self.lost:
+                a, over = wrap(a, CONV_BITS)
+                self.overflows += over
+        elif layer.synapse is not None:
+            if self.lost:
+                a, over = wrap(a, WORD)
+                self.overflows += over
+            e = layer.synapse.weight_exp
+            a = a << e if e >= 0 else a >> -e
+        self.sigma[number][:] = self._fit(self.sigma[number] + a)
+        if neuron.kind == "sigma":
+            self.messages[number] = np.count_nonzero(self.sigma[number])
+            return self.sigma[number].copy()
+        target = self._fit(np.maximum(self._fit(self.sigma[number] + self.bias[number]), 0))
+        return self._send(number, target, neuron)
+
+    def _send(self, number: int, target: Ints, neuron: SDNeuron) -> Ints:
+        theta, f = neuron.vth << neuron.spike_exp + neuron.state_exp, neuron.state_exp
+        owed = target - self.ref[number]
+        if self.lost:
+            owed = self._fit(owed)
+            # numpy's int32 has no magnitude for -2^31, and there it does not fire
+            fires = (np.abs(owed) >= theta) & (owed > -(1 << WORD - 1))
+            s = np.where(fires, owed >> f, 0)
+            np.copyto(self.ref[number], target, where=fires)
+        else:
+            wanted = np.where(np.abs(owed) >= theta, trunc_shift(owed, f), 0)
+            s = wanted
+            if neuron.message_bits:
+                top = limit(neuron.message_bits)
+                s = np.clip(wanted, -top, top)
+                self.overflows += int(np.count_nonzero(s != wanted))
+            self.ref[number] += s << f
+        self.messages[number] = np.count_nonzero(s)
+        return s
+
+    def _fit(self, x: Ints) -> Ints:
+        kept, over = wrap(x, WORD) if self.lost else saturate(x, STATE_BITS)
+        self.overflows += over
+        return kept
+
+
+def _bias(layer: Layer) -> Any:
+    neuron = layer.neuron
+    assert isinstance(neuron, SDNeuron)
+    return 0 if neuron.bias is None else neuron.bias.astype(np.int64) << neuron.spike_exp + neuron.state_exp
+
+
+def _views(flat: Ints, network: Network) -> list[Ints]:
+    ends = np.cumsum([layer.n for layer in network.layers])
+    return [flat[end - layer.n : end].reshape(layer.shape) for end, layer in zip(ends, network.layers, strict=True)]
