@@ -22,12 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventdata.events import Events
+from eventdata.simulator_glide import DvsState, FloatBHW, Glide, glide
 from eventdata.simulator_noise import NoiseQueue, shot_noise
 from spec.errors import UserError
 
 LOG_FLOOR = 1e-3  # ESIM's epsilon: keeps ln finite in the dark
 THETA_MIN = 0.01
-FloatBHW = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,19 +50,6 @@ class DvsParams:
                 raise UserError(f"DvsParams: {name} {getattr(self, name)} must be >= 0")
         if self.cutoff_hz is not None and not self.cutoff_hz > 0:
             raise UserError(f"DvsParams: cutoff_hz {self.cutoff_hz} must be > 0; None means unlimited")
-
-
-class DvsState(NamedTuple):
-    """Everything a step needs; float64, so that hours of steps do not drift."""
-
-    t_us: int
-    log_BHW: FloatBHW  # ln of the last frame
-    level_BHW: FloatBHW  # after the low-pass
-    gap_BHW: FloatBHW  # level minus the pixel's reference, leak included
-    release_us_BHW: NDArray[np.int64]  # end of the dead time
-    theta_on_BHW: FloatBHW
-    theta_off_BHW: FloatBHW
-    leak_hz_BHW: FloatBHW
 
 
 class BatchEvents(NamedTuple):
@@ -109,29 +96,28 @@ def step(
     if t_us <= state.t_us:
         raise UserError(f"simulator: frame at {t_us} us follows {state.t_us} us; stamps must increase")
     span_us = int(t_us) - state.t_us
-    level_BHW = _low_pass(state.log_BHW, log_BHW, state.level_BHW, span_us, params.cutoff_hz)
-    rise = level_BHW - state.level_BHW + state.leak_hz_BHW * state.theta_on_BHW * (span_us * 1e-6)
     noise = shot_noise(log_BHW.size, params.shot_noise_hz, span_us, rng)
-    return _emit(state, log_BHW, level_BHW, rise.ravel() / span_us, span_us, noise, params.refractory_us)
+    return _emit(state, log_BHW, glide(state, log_BHW, span_us, params.cutoff_hz), span_us, noise, params.refractory_us)
 
 
 def _emit(
-    state: DvsState,
-    log_BHW: FloatBHW,
-    level_BHW: FloatBHW,
-    slope: FloatBHW,  # ln per us, flat
-    span_us: int,
-    noise: NoiseQueue,
-    refractory_us: int,
+    state: DvsState, log_BHW: FloatBHW, path: Glide, span_us: int, noise: NoiseQueue, refractory_us: int
 ) -> tuple[DvsState, BatchEvents]:
-    """Follow each pixel's straight gap from event to event. One pass handles one event of every pixel still firing."""
-    theta_on, theta_off = state.theta_on_BHW.ravel(), state.theta_off_BHW.ravel()
-    hold_us = np.maximum(state.release_us_BHW.ravel() - state.t_us, 0)
-    since_us = np.minimum(hold_us, span_us).astype(np.float64)  # gap is known here, relative to state.t_us
-    gap = state.gap_BHW.flatten()  # a copy; 0 in a pixel still held
-    release_us = state.release_us_BHW.flatten()
+    """Follow each pixel's straight gap from event to event. One pass handles one event of every pixel still firing.
+
+    Few pixels fire in a millisecond: only those that `glide` finds near a threshold and those with noise enter.
+    """
+    could = path.could
+    could[noise.pixel] = True
+    touched = np.flatnonzero(could)
+    noise.start(touched)
+    # from here on one row for each touched pixel
+    theta_on, theta_off = state.theta_on_BHW.ravel()[touched], state.theta_off_BHW.ravel()[touched]
+    gap, slope = state.gap_BHW.ravel()[touched], path.slope[touched]  # a gap is 0 in a pixel still held
+    release_us = state.release_us_BHW.ravel()[touched]
+    since_us = np.clip(release_us - state.t_us, 0, span_us).astype(np.float64)  # gap is known here, from state.t_us
     out: list[tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.bool_]]] = []
-    live = np.arange(slope.size)
+    live = np.arange(touched.size)
     while live.size:
         cross_us = since_us[live] + _time_to_cross(gap[live], slope[live], theta_on[live], theta_off[live])
         noise_us, noise_on = noise.next_after(live, since_us[live])
@@ -140,18 +126,20 @@ def _emit(
         live, event_us = live[fires], event_us[fires]
         is_noise = (noise_us < cross_us)[fires]
         stamp_us = np.rint(event_us).astype(np.int64)
-        out.append((live, stamp_us, np.where(is_noise, noise_on[fires], slope[live] > 0)))
+        out.append((touched[live], stamp_us, np.where(is_noise, noise_on[fires], slope[live] > 0)))
         gap[live] = 0.0
         since_us[live] = np.minimum(stamp_us + refractory_us, span_us) if refractory_us else event_us
         release_us[live] = state.t_us + stamp_us + refractory_us
-    gap = gap + slope * (span_us - since_us)
+    path.gap[touched] = gap + slope * (span_us - since_us)
+    release_all_us = state.release_us_BHW.flatten()
+    release_all_us[touched] = release_us
     shape = log_BHW.shape
     new = state._replace(
         t_us=state.t_us + span_us,
         log_BHW=log_BHW,
-        level_BHW=level_BHW,
-        gap_BHW=gap.reshape(shape),
-        release_us_BHW=release_us.reshape(shape),
+        level_BHW=path.level.reshape(shape),
+        gap_BHW=path.gap.reshape(shape),
+        release_us_BHW=release_all_us.reshape(shape),
     )
     return new, _collect(out, shape, state.t_us)
 
@@ -176,20 +164,11 @@ def _collect(
     return BatchEvents(env[order], events[order])
 
 
-def _low_pass(before: FloatBHW, after: FloatBHW, level: FloatBHW, span_us: int, cutoff_hz: float | None) -> FloatBHW:
-    """tau dy/dt = x - y, exact for x running straight from `before` to `after`; tau = 1 / (2 pi cutoff)."""
-    if cutoff_hz is None:
-        return after
-    tau_us = 1e6 / (2 * np.pi * cutoff_hz)
-    lag = (after - before) * (tau_us / span_us)  # how far y trails a ramp once settled
-    return after - lag + (level - before + lag) * np.exp(-span_us / tau_us)
-
-
 def _log_radiance(radiance_BHW: NDArray[np.float32]) -> FloatBHW:
     if radiance_BHW.ndim != 3:
         raise UserError(f"simulator: radiance has shape {radiance_BHW.shape}; expected (B, H, W)")
-    bad = ~((radiance_BHW >= 0) & (radiance_BHW <= 1))  # also true for NaN
-    if bad.any():
+    if radiance_BHW.size and not (radiance_BHW.min() >= 0 and radiance_BHW.max() <= 1):  # NaN passes through min
+        bad = ~((radiance_BHW >= 0) & (radiance_BHW <= 1))
         where = tuple(int(i) for i in np.argwhere(bad)[0])
         raise UserError(
             f"simulator: radiance {radiance_BHW[where]} at {where} (env, y, x) is not in [0, 1]; give linear radiance"

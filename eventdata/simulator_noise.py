@@ -13,34 +13,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class NoiseQueue:
-    """Noise times in order of (pixel, t); `cursor[i]` is the next one of pixel i, `end[i]` is past its last.
+    """Noise times in order of (pixel, t). `start` names the pixels that will ask; `next_after` moves their cursors.
 
-    `next_after` moves the cursor: the queue belongs to one step and does not outlive it.
+    The queue belongs to one step and does not outlive it.
     """
 
+    pixel: NDArray[np.int64]
     t_us: NDArray[np.float64]  # from the start of the step; one inf at the end stands for "no more"
     on: NDArray[np.bool_]
-    cursor: NDArray[np.intp]
-    end: NDArray[np.intp]
+
+    def start(self, asking: NDArray[np.intp]) -> None:
+        """Place i asks for pixel asking[i]: its noise lies in [cursor[i], end[i])."""
+        self._cursor = np.searchsorted(self.pixel, asking)
+        self._end = np.searchsorted(self.pixel, asking, side="right")
 
     def next_after(
-        self, pixel: NDArray[np.intp], since_us: NDArray[np.float64]
+        self, place: NDArray[np.intp], since_us: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        """Time and polarity of each pixel's first noise event later than `since_us`; earlier ones are lost."""
-        if len(self.t_us) == 1:
-            return np.full(len(pixel), np.inf), np.zeros(len(pixel), bool)
+        """Time and polarity of each place's first noise event later than `since_us`; earlier ones are lost."""
+        if not len(self.pixel):
+            return np.full(len(place), np.inf), np.zeros(len(place), bool)
         while True:
-            at = self._at(pixel)
+            at = self._at(place)
             late = self.t_us[at] <= since_us
             if not late.any():
                 return self.t_us[at], self.on[at]
-            self.cursor[pixel[late]] += 1
+            self._cursor[place[late]] += 1
 
-    def _at(self, pixel: NDArray[np.intp]) -> NDArray[np.intp]:
-        cursor = self.cursor[pixel]
-        return np.where(cursor < self.end[pixel], cursor, len(self.t_us) - 1)
+    def _at(self, place: NDArray[np.intp]) -> NDArray[np.intp]:
+        cursor = self._cursor[place]
+        return np.where(cursor < self._end[place], cursor, len(self.pixel))
 
 
 def shot_noise(pixels: int, rate_hz: float, span_us: int, rng: np.random.Generator) -> NoiseQueue:
@@ -50,5 +54,4 @@ def shot_noise(pixels: int, rate_hz: float, span_us: int, rng: np.random.Generat
     t_us = (1.0 - rng.random(count)) * span_us  # in (0, span]
     on = rng.random(count) < 0.5
     order = np.lexsort((t_us, pixel))
-    edges = np.searchsorted(pixel[order], np.arange(pixels + 1))
-    return NoiseQueue(np.append(t_us[order], np.inf), np.append(on[order], False), edges[:-1].copy(), edges[1:])
+    return NoiseQueue(pixel[order], np.append(t_us[order], np.inf), np.append(on[order], False))

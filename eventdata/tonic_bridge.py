@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from eventdata.events import Events
 from eventdata.recording import Recording
+from eventdata.structured import from_structured
 from spec.errors import UserError
 
 DTYPE = np.dtype([("x", np.int16), ("y", np.int16), ("t", np.int64), ("p", np.int8)])
@@ -35,7 +36,7 @@ def to_tonic(events: Events) -> NDArray[np.void]:
 
 def from_tonic(array: NDArray[np.void], sensor_size: tuple[int, int, int]) -> Recording:
     """A recording of events only, from Tonic's (width, height, polarities). origin_us is the first stamp."""
-    events = _events(array)
+    events = from_structured(array)
     origin_us = int(events.t_us[0]) if len(events) else 0
     events = Events(x=events.x, y=events.y, t_us=events.t_us - origin_us, p=events.p)
     return Recording(events=events, width=sensor_size[0], height=sensor_size[1], origin_us=origin_us)
@@ -67,7 +68,7 @@ def apply(
             raise UserError(f"tonic {name} returned NaN (all stamps equal?); give a longer slice")
         return result
     width, height = (recording.width, recording.height) if sensor_size is None else sensor_size[:2]
-    return replace(recording, events=_events(result), width=width, height=height)
+    return replace(recording, events=from_structured(result), width=width, height=height)
 
 
 def tonic() -> Any:
@@ -77,20 +78,3 @@ def tonic() -> Any:
     except ImportError as error:
         raise UserError(f"tonic is not installed; {REMEDY}") from error
     return package
-
-
-def _events(array: NDArray[np.void]) -> Events:
-    missing = {"x", "y", "t", "p"} - set(array.dtype.names or ())
-    if missing:
-        raise UserError(f"tonic array lacks the field(s) {', '.join(sorted(missing))}; it needs x, y, t and p")
-    for name in ("x", "y"):
-        negative = np.flatnonzero(array[name] < 0)
-        if negative.size:
-            first = int(negative[0])
-            raise UserError(f"event {first}: {name} = {array[name][first]} is negative; clip in the transform")
-    return Events(
-        x=array["x"].astype(np.uint16),
-        y=array["y"].astype(np.uint16),
-        t_us=array["t"].astype(np.int64),
-        p=array["p"] > 0,
-    )

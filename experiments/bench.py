@@ -1,4 +1,5 @@
-"""`spikeplan bench NAME`: side by side in one run. NAME: plan, lava (experiments/bench_lava.py).
+"""`spikeplan bench NAME`: side by side in one run. NAME: plan, lava (experiments/bench_lava.py), events
+(experiments/bench_events.py).
 
 `bench plan`: candidate steps per second of every arm, as ratios to dense measured in the same run.
 
@@ -17,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.jobs import Job, make_predictor, one_thread
-from experiments.output import check_outputs, write_json
+from experiments.output import check_outputs, write_report
 from experiments.plan_of import chosen_of
 from experiments.pool import progress_bar
 from spec.errors import UserError
@@ -75,7 +76,17 @@ def _bench_lava(console: Console) -> list[dict[str, Any]]:
     return bench_lava(console)
 
 
-BENCHES: dict[str, Callable[[Console], list[dict[str, Any]]]] = {"plan": bench_plan, "lava": _bench_lava}
+def _bench_events(console: Console) -> list[dict[str, Any]]:
+    from experiments.bench_events import bench_events
+
+    return bench_events(console)
+
+
+BENCHES: dict[str, Callable[[Console], list[dict[str, Any]]]] = {
+    "plan": bench_plan,
+    "lava": _bench_lava,
+    "events": _bench_events,
+}
 
 
 def bench_command(name: str, json_file: str | None, *, console: Console) -> None:
@@ -84,7 +95,7 @@ def bench_command(name: str, json_file: str | None, *, console: Console) -> None
     check_outputs({"--json": json_file})
     rows = BENCHES[name](console)
     if json_file:
-        write_json(Path(json_file), rows, indent=1)
+        write_report(Path(json_file), rows)
     table = Table("name", "ours", "other", "ratio", "unit", "goal", "holds", title=f"bench {name}")
     for row in rows:
         cells = ("-" if row[key] is None else f"{row[key]:.4g}" for key in ("ours", "other", "ratio"))

@@ -18,6 +18,7 @@ import tyro
 from rich.console import Console
 
 from experiments.events_cli import EVENTS
+from experiments.events_process_cli import PROCESS
 from lava_procs import LavaError
 from spec.errors import UserError
 
@@ -130,7 +131,7 @@ def place(
 
 
 def bench(name: tyro.conf.Positional[str], json: str | None = None) -> None:
-    """Side-by-side timings in one run, as rows {name, ours, other, ratio, unit, goal, holds}. NAME: plan, lava."""
+    """Side-by-side timings in one run, as rows {name, ours, other, ratio, unit, goal, holds}. NAME: plan, lava, events."""
     from experiments.bench import bench_command
 
     bench_command(name, json, console=Console())
@@ -161,7 +162,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "demo": demo, "results": results, "train": train, "plan": plan, "planners": planners, "convert": convert, "check": check,
     "place": place, "bench": bench,
 }  # fmt: skip
-GROUPS: dict[str, dict[str, Callable[..., Any]]] = {"events": EVENTS, "lava": {"run": run}}
+GROUPS: dict[str, dict[str, Callable[..., Any]]] = {"events": {**EVENTS, **PROCESS}, "lava": {"run": run}}
 
 
 def parse(words: list[str]) -> Callable[[], Any]:

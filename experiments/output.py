@@ -75,5 +75,13 @@ def write_json(path: Path, value: Any, *, indent: int | None = None) -> None:
     write_text(path, json.dumps(value, indent=indent, allow_nan=False))
 
 
+def write_report(path: Path, value: Any) -> None:
+    """The file a `--json FILE` names, or one line why not."""
+    try:
+        write_json(path, value, indent=1)
+    except OSError as error:
+        raise UserError(f"{path}: cannot write ({error}); choose a writable file") from error
+
+
 def write_text(path: Path, text: str) -> None:
     write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from eventdata import Events
+from eventdata import Events, simulator_glide
 from eventdata.simulator import LOG_FLOOR, BatchEvents, DvsParams, DvsState, start, step
 from spec.errors import UserError
 
@@ -145,6 +145,23 @@ def test_state_in_state_out_is_pure_and_reproducible(params: DvsParams) -> None:
     for b in range(2):
         t_us = of_env(whole, b).t_us
         assert np.all(np.diff(t_us) >= 0) and t_us[0] >= 0 and t_us[-1] <= 11_000
+
+
+@pytest.mark.parametrize("params", PARAMS)
+def test_the_compiled_path_is_the_numpy_path(params: DvsParams, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the bit: events and every field of the state."""
+    pytest.importorskip("numba")
+    params = DvsParams(**{**vars(params), "shot_noise_hz": 200})
+    frames, stamps = movie(7, batch=3), list(range(0, 12_000, 1000))
+    state, events = run(frames, stamps, params)
+    monkeypatch.setattr(simulator_glide, "compiled", lambda: None)
+    other, expected = run(frames, stamps, params)
+    assert sum(len(part.env) for part in events) > 1000
+    for one, two in zip(events, expected, strict=True):
+        assert np.array_equal(one.env, two.env)
+        for name in ("x", "y", "t_us", "p"):
+            assert np.array_equal(getattr(one.events, name), getattr(two.events, name))
+    assert all(np.array_equal(np.asarray(a), np.asarray(b)) for a, b in zip(state, other, strict=True))
 
 
 def test_environments_of_a_batch_do_not_mix() -> None:
