@@ -1,0 +1,168 @@
+"""The unit of work of `spikeplan fuse`: one film of a shard of episodes, every condition and arm on it.
+
+Films are the expensive part, and conditions that differ in frames only (drops, latency, blur) share one. Episodes, sensor
+noise, starts and planner noise depend on (seed, shard) alone: arms are paired exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from experiments.fuse_arms import ARMS, Estimators, Extrapolation, tip_error
+from experiments.fuse_bundle import FuseBundle, load_fusion
+from experiments.fuse_loop import CONTROL_STEPS, CONTROL_TICKS, WARM_TICKS, Floats, control_ticks, follow
+from experiments.fuse_streams import (
+    TICK_MS,
+    Condition,
+    Film,
+    Stream,
+    arrivals,
+    draw_paths,
+    encode,
+    film,
+    sensor_noise,
+    views,
+)
+from experiments.jobs import EPISODE_SEED
+from snn.event_encoder import event_input
+from worldmodel.train import VALIDATION_SEED
+
+START_OFFSET = 0.3  # rad a joint between robot and leader when the robot starts
+BINS_S = (0.0, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.12, 0.16, 0.24, 9.0)  # time since the newest known frame's middle
+SCORED_TICKS = WARM_TICKS + CONTROL_TICKS * CONTROL_STEPS // 2  # the second half of the following
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Episodes first .. first + count of `episodes`; conditions share speed and light."""
+
+    conditions: tuple[Condition, ...]
+    episodes: int
+    first: int
+    count: int
+    seed: int = 0
+    validation: bool = False
+    arms: tuple[str, ...] = ARMS
+
+
+@lru_cache(maxsize=2)
+def bundle_of(folder: str | None) -> FuseBundle:
+    return load_fusion(None if folder is None else Path(folder))
+
+
+def estimators_of(bundle: FuseBundle) -> Estimators:
+    return Estimators(bundle.world, bundle.model.encoder, bundle.decoder, bundle.fused, bundle.twin, bundle.artifact)
+
+
+def shoot_part(bundle: FuseBundle, part: Part) -> tuple[Film, torch.Tensor, Floats]:
+    """(film, latents of the clean views at the ticks, poses at the ticks)"""
+    base = VALIDATION_SEED if part.validation else EPISODE_SEED
+    paths = draw_paths(part.episodes, np.random.default_rng([base, 20])).take(
+        slice(part.first, part.first + part.count)
+    )
+    ticks = WARM_TICKS + CONTROL_TICKS * CONTROL_STEPS
+    one = part.conditions[0]
+    pose = paths.at(np.arange(ticks * TICK_MS + 1) / 1000, one.speed)
+    exposures = tuple(sorted({condition.exposure_ms for condition in part.conditions}))
+    made = film(bundle.world, pose, one.light, exposures, np.random.default_rng([base, 21, part.seed, part.first]))
+    clean = [encode(bundle.model.encoder, views(bundle.world, rows)) for rows in made.pose_NKP]
+    return made, torch.stack(clean), made.pose_NKP
+
+
+def stream_of(bundle: FuseBundle, part: Part, condition: Condition, made: Film, truth: torch.Tensor) -> Stream:
+    """What the estimators get: noise and drops are those of the seed."""
+    base = VALIDATION_SEED if part.validation else EPISODE_SEED
+    rng = np.random.default_rng([base, 22, part.seed, part.first])
+    noisy = sensor_noise(made.exposed[condition.exposure_ms], condition.electrons, rng)
+    lost = np.random.default_rng([base, 23, part.seed, part.first]).random(made.begin_NF.shape) < condition.drop
+    ticks = truth.shape[1]
+    latency = np.full((len(truth), 1), condition.latency_ms)
+    middle = (made.begin_NF + condition.exposure_ms / 2) * 1e-3
+    return Stream(
+        encode(bundle.model.encoder, noisy, denoiser=bundle.denoiser, electrons=condition.electrons),
+        torch.from_numpy(middle).float(),
+        torch.from_numpy(arrivals(made.begin_NF, condition.exposure_ms, latency, lost, ticks)),
+        torch.full((len(truth),), float(np.log(condition.electrons))), event_input(torch.from_numpy(made.counts_NKHW)),
+        truth,
+    )  # fmt: skip
+
+
+def since_frame(stream: Stream) -> Floats:
+    """Age of the newest known frame at every tick, s; the start view counts as one of age tick. (N, K)"""
+    n, ticks = stream.truth_NKD.shape[:2]
+    arrives, middle = stream.arrives_NF.numpy(), stream.middle_s_NF.double().numpy()
+    age = np.zeros((n, ticks))
+    for k in range(ticks):
+        known = (arrives >= 0) & (arrives <= k)
+        age[:, k] = k * TICK_MS * 1e-3 - np.where(known, middle, 0.0).max(1)
+    return age
+
+
+def tune_part(part: Part, folder: str | None) -> dict[str, Any]:
+    """Validation: the extrapolations of both constant-velocity arms, a condition."""
+    torch.set_num_threads(1)
+    bundle = bundle_of(folder)
+    estimators = estimators_of(bundle)
+    made, truth, pose = shoot_part(bundle, part)
+    found: dict[str, Any] = {}
+    for condition in part.conditions:
+        stream = stream_of(bundle, part, condition, made, truth)
+        found[condition.name] = {
+            arm: {"how": list(how), "error": round(error, 5)}
+            for arm in ("cv-latent", "cv-pose")
+            for how, error in [estimators.tune(arm, stream, pose, WARM_TICKS)]
+        }
+    return found
+
+
+def run_part(part: Part, tuned: dict[str, Any], folder: str | None) -> dict[str, Any]:
+    torch.set_num_threads(1)
+    bundle = bundle_of(folder)
+    estimators = estimators_of(bundle)
+    made, truth, pose = shoot_part(bundle, part)
+    rng = np.random.default_rng([EPISODE_SEED, 24, part.seed, part.first])
+    start = pose[:, WARM_TICKS] + rng.uniform(-START_OFFSET, START_OFFSET, (len(pose), pose.shape[2]))
+    goals = control_ticks()
+    found: dict[str, Any] = {}
+    for condition in part.conditions:
+        stream = stream_of(bundle, part, condition, made, truth)
+        age = since_frame(stream)[:, WARM_TICKS:]
+        bins = np.digitize(age, BINS_S[1:-1])
+        rows: dict[str, Any] = {}
+        for arm in part.arms:
+            how = (
+                Extrapolation(*tuned[condition.name][arm]["how"])
+                if arm in ("cv-latent", "cv-pose")
+                else Extrapolation()
+            )
+            estimate = estimators.estimate(arm, stream, pose, how)
+            error = tip_error(bundle.world, estimate.pose_NKP, pose)[:, WARM_TICKS:]
+            latent = (estimate.latent_NKD - truth).abs().mean(-1)[:, WARM_TICKS:]
+            followed = follow(
+                bundle.world, bundle.model.predictor, bundle.fused.cell.body, estimate.latent_NKD[:, goals], pose, start,
+                seed=[part.seed, part.first],
+            )  # fmt: skip
+            half = CONTROL_STEPS // 2
+            rows[arm] = {
+                "state_error": error.mean(1).round(6).tolist(),
+                "latent_error": [round(float(v), 6) for v in latent.mean(1)],
+                "distance": followed.distance_NJ[:, half:].mean(1).round(6).tolist(),
+                "distance_late": followed.late_NJ[:, half:].mean(1).round(6).tolist(),
+                "bin_sum": [round(float(error[bins == b].sum()), 5) for b in range(len(BINS_S) - 1)],
+                "bin_count": [int((bins == b).sum()) for b in range(len(BINS_S) - 1)],
+            }
+        seconds = (truth.shape[1] - 1) * TICK_MS * 1e-3
+        found[condition.name] = {
+            "arms": rows,
+            "seconds": seconds * len(truth),
+            "events": int(made.events_NK.sum()),
+            "frames": int((stream.arrives_NF >= 0).sum()),
+            "spiking": [asdict(count) for count in estimators.spiking.counts],
+        }
+    return found
