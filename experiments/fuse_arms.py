@@ -1,4 +1,4 @@
-"""The arms: what each makes of a leader's streams. Every one returns the leader's latent and pose at every tick.
+"""The arms: what each makes of a leader's streams.
 
     frames        the newest frame that has arrived, held
     cv-latent     the same, moved on at constant velocity in the latent: z + gain * slope * min(age, cap)
@@ -25,12 +25,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from experiments.fuse_maps import Decoder
-from experiments.fuse_streams import TICK_MS, Stream, encode, views
+from experiments.fuse_bundle import FuseBundle
+from experiments.fuse_streams import EVENT_LATENCY_MS, TICK_MS, Stream, encode, views
 from experiments.fuse_train import TICK_S, Fuser, tick
 from snn.event_encoder import SpikingEventEncoder
-from spec.artifact import Artifact
-from worldmodel.encoder import Encoder
 from worldmodel.tasks.world import World
 
 FRAME_ONLY = ("frames", "cv-latent", "cv-pose", "no-events")
@@ -97,64 +95,61 @@ def extrapolate(
 
 
 class Estimate(NamedTuple):
-    latent_NKD: Tensor
+    """The latents that become goals, at the control ticks J, and the pose at every tick."""
+
+    goal_NJD: Tensor
     pose_NKP: Floats
 
 
 class Estimators:
     """Everything trained, and the streams of one condition in; estimates out."""
 
-    def __init__(
-        self, world: World, encoder: Encoder, decoder: Decoder, fused: Fuser, twin: Fuser, artifact: Artifact
-    ) -> None:
-        self.world, self.encoder, self.decoder = world, encoder, decoder
-        self.fused, self.twin, self.spiking = fused, twin, SpikingEventEncoder(artifact)
+    def __init__(self, bundle: FuseBundle) -> None:
+        self.world, self.encoder, self.decoder = bundle.world, bundle.model.encoder, bundle.decoder
+        self.fused, self.twin, self.spiking = bundle.fused, bundle.twin, SpikingEventEncoder(bundle.artifact)
 
-    def estimate(self, arm: str, stream: Stream, pose_NKP: Floats, how: Extrapolation) -> Estimate:
+    def estimate(
+        self, arm: str, stream: Stream, pose_NKP: Floats, how: Extrapolation, goals_J: NDArray[np.int64]
+    ) -> Estimate:
         if arm == "oracle":
-            return Estimate(stream.truth_NKD, pose_NKP)
+            return Estimate(stream.truth_NKD[:, goals_J], pose_NKP)
         if arm == "1 kHz frames":
-            return self._stale(pose_NKP)
-        if arm in ("frames", "cv-latent", "cv-pose"):
-            return self._classic(arm, stream, how if arm != "frames" else Extrapolation(0.0))
-        if arm == "events":
-            stream = stream._replace(arrives_NF=torch.full_like(stream.arrives_NF, -1))
-        latent = self._recurrent(
-            self.twin if arm == "no-events" else self.fused, stream, spiking=arm == "fused-spiking"
-        )
-        return self._decoded(latent)
-
-    def _decoded(self, latent: Tensor) -> Estimate:
-        return Estimate(latent, self.decoder.pose(latent))
-
-    def _stale(self, pose_NKP: Floats) -> Estimate:
-        share = 2.0 / TICK_MS
-        before = np.concatenate([pose_NKP[:, :1], pose_NKP[:, :-1]], 1)
-        return self._decoded(self.view(pose_NKP * (1 - share) + before * share))
-
-    def view(self, pose_NKP: Floats) -> Tensor:
-        """Latents of clean views."""
-        return torch.stack([encode(self.encoder, views(self.world, rows)) for rows in pose_NKP])
-
-    def _classic(self, arm: str, stream: Stream, how: Extrapolation) -> Estimate:
-        found = newest(stream, max(2, how.frames))
+            return self._seen(self._stale(pose_NKP), goals_J)
         if arm == "cv-pose":
             pose = self.decoder.pose(stream.frame_NFD)
             start = self.decoder.pose(stream.truth_NKD[:, 0])
-            moved = extrapolate(pose, start, stream, how, angles=True, found=found)
-            return Estimate(self.view(moved), moved)
-        value, start = stream.frame_NFD.double().numpy(), stream.truth_NKD[:, 0].double().numpy()
-        return self._decoded(
-            torch.from_numpy(extrapolate(value, start, stream, how, angles=False, found=found)).float()
-        )
+            found = newest(stream, max(2, how.frames))
+            return self._seen(extrapolate(pose, start, stream, how, angles=True, found=found), goals_J)
+        if arm in ("frames", "cv-latent"):
+            how = how if arm == "cv-latent" else Extrapolation(0.0)
+            value, start = stream.frame_NFD.double().numpy(), stream.truth_NKD[:, 0].double().numpy()
+            found = newest(stream, max(2, how.frames))
+            latent = torch.from_numpy(extrapolate(value, start, stream, how, angles=False, found=found)).float()
+            return Estimate(latent[:, goals_J], self.decoder.pose(latent))
+        if arm == "events":
+            stream = stream._replace(arrives_NF=torch.full_like(stream.arrives_NF, -1))
+        fuser = self.twin if arm == "no-events" else self.fused
+        latent = self._recurrent(fuser, stream, spiking=arm == "fused-spiking")
+        return Estimate(latent[:, goals_J], self.decoder.pose(latent))
+
+    def _seen(self, pose_NKP: Floats, goals_J: NDArray[np.int64]) -> Estimate:
+        """A pose as a goal: rendered and encoded."""
+        return Estimate(encode(self.encoder, views(self.world, pose_NKP[:, goals_J])), pose_NKP)
+
+    def _stale(self, pose_NKP: Floats) -> Floats:
+        """The pose EVENT_LATENCY_MS ago; its error holds no encoder's, as an upper bound may."""
+        share = EVENT_LATENCY_MS / TICK_MS
+        before = np.concatenate([pose_NKP[:, :1], pose_NKP[:, :-1]], 1)
+        return pose_NKP * (1 - share) + before * share
 
     @torch.no_grad()
     def _recurrent(self, fuser: Fuser, stream: Stream, *, spiking: bool) -> Tensor:
         n, ticks = stream.truth_NKD.shape[:2]
         state = fuser.cell.begin(stream.truth_NKD[:, 0])
         latents = [state.latent_BD]
-        self.spiking.reset()
         seen = torch.ones(n, dtype=torch.bool) if fuser.events is not None else None
+        if spiking:
+            self.spiking.reset()
         for k in range(1, ticks):
             state = tick(fuser, state, stream, k, with_events=seen, encoding=self.spiking if spiking else None)
             latents.append(state.latent_BD)

@@ -19,7 +19,7 @@ from experiments.fuse_bundle import FuseBundle, load_fusion
 from experiments.fuse_convert import lava_equality, watch
 from experiments.fuse_energy import front_end
 from experiments.fuse_figures import write_figures
-from experiments.fuse_parts import Part, run_part, shoot_part, stream_of, tune_part
+from experiments.fuse_parts import Part, clean_latents, film_of, film_part, run_part, stream_of, tune_part
 from experiments.fuse_streams import CONDITIONS, Condition
 from experiments.fuse_summary import HEADLINE, SUCCESS_FACTOR, arm_rows, claims, latency_rows, losses
 from experiments.jobs import EPISODE_SEED, code_digest
@@ -57,7 +57,7 @@ def groups_of(conditions: Sequence[Condition]) -> list[tuple[Condition, ...]]:
 
 def fuse_command(
     out: str, *, episodes: int, seeds: int, conditions: str | None, checkpoint: str | None, lava: bool, console: Console,
-    turns: int = TURNS,
+    turns: int = TURNS, validation: int = VALIDATION_EPISODES,
 ) -> dict[str, Any]:  # fmt: skip
     for name, value in (("episodes", episodes), ("seeds", seeds)):
         if not 1 <= value <= MOST[name]:
@@ -69,18 +69,21 @@ def fuse_command(
     parts = Parts(folder / "parts", bundle, checkpoint, console)
     groups = groups_of(chosen)
     tuning = [
-        Part(conditions=group, episodes=VALIDATION_EPISODES, first=0, count=VALIDATION_EPISODES, validation=True)
-        for group in groups
+        Part(conditions=group, episodes=validation, first=0, count=validation, validation=True) for group in groups
     ]
-    tuned = {k: v for found in parts.run(tune_part, [(part,) for part in tuning], "tuning") for k, v in found.items()}
+    films = str(folder / "parts")
     work = [
         Part(conditions=group, episodes=episodes, first=first, count=count, seed=seed)
         for seed in range(seeds)
         for first, count in shards(episodes, SHARD)
         for group in groups
     ]
+    run_each(film_part, [(part, films) for part in (*tuning, *work)], console=console, label="filming")
+    tuned = {
+        k: v for found in parts.run(tune_part, [(part, films) for part in tuning], "tuning") for k, v in found.items()
+    }
     found = parts.run(
-        run_part, [(part, {c.name: tuned[c.name] for c in part.conditions}) for part in work], "following"
+        run_part, [(part, {c.name: tuned[c.name] for c in part.conditions}, films) for part in work], "following"
     )
     turning = [c for c in chosen if c.name in TURN_CONDITIONS]
     turned = parts.run(fuse_turn.run_turn, [(c, tuned[c.name], turns, 0) for c in turning], "turning round")
@@ -168,7 +171,8 @@ def lava_row(bundle: FuseBundle, workdir: Path) -> dict[str, Any]:
     """The first windows of one nominal episode through the Lava chain."""
     condition = CONDITIONS[0]
     part = Part(conditions=(condition,), episodes=1, first=0, count=1)
-    made, truth, _ = shoot_part(bundle, part)
+    made = film_of(part, None)
+    truth = clean_latents(bundle, made.pose_NKP)
     latent, event, _ = watch(bundle.fused, stream_of(bundle, part, condition, made, truth), 0, LAVA_WINDOWS)
     return lava_equality(bundle.artifact, latent[:, 0], event[:, 0], workdir=workdir)
 

@@ -43,7 +43,7 @@ class FuseTraining:
     films: int = 12  # blocks of sequences; one light and exposure each
     sequences: int = 32
     film_s: float = 1.0
-    steps: int = 2400
+    steps: int = 1500
     batch: int = 32
     ticks: int = 30
     rate: float = 1e-3

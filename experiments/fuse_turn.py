@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from experiments.fuse_arms import ARMS, Extrapolation, wrap
+from experiments.fuse_arms import ARMS, Estimators, Extrapolation, wrap
 from experiments.fuse_loop import Floats
-from experiments.fuse_parts import Part, bundle_of, estimators_of, stream_of
-from experiments.fuse_streams import TICK_MS, Condition, encode, film, views
+from experiments.fuse_parts import Part, bundle_of, clean_latents, stream_of
+from experiments.fuse_streams import TICK_MS, Condition, film
 from experiments.jobs import EPISODE_SEED
 
 TURN_SPEED = 1.0  # rad/s: the rms speed of x4
@@ -52,13 +52,13 @@ def run_turn(condition: Condition, tuned: dict[str, Any], count: int, seed: int,
     pose, turn, velocity = turning_paths(count, rng)
     pose = pose[:, : (pose.shape[1] - 1) // TICK_MS * TICK_MS + 1]
     made = film(bundle.world, pose, condition.light, (condition.exposure_ms,), rng)
-    truth = torch.stack([encode(bundle.model.encoder, views(bundle.world, rows)) for rows in made.pose_NKP])
+    truth = clean_latents(bundle, made.pose_NKP)
     part = Part(conditions=(condition,), episodes=count, first=0, count=count, seed=seed)
     stream = stream_of(bundle, part, condition, made, truth)
-    estimators = estimators_of(bundle)
+    estimators = Estimators(bundle)
     found: dict[str, Any] = {}
     for arm in ARMS:
         how = Extrapolation(*tuned[arm]["how"]) if arm in tuned else Extrapolation()
-        estimate = estimators.estimate(arm, stream, made.pose_NKP, how)
+        estimate = estimators.estimate(arm, stream, made.pose_NKP, how, np.zeros(1, np.int64))
         found[arm] = follows_s(estimate.pose_NKP, turn, velocity).round(5).tolist()
     return found
