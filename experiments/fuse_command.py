@@ -68,12 +68,10 @@ def fuse_command(
     began = time.monotonic()
     parts = Parts(folder / "parts", bundle, checkpoint, console)
     groups = groups_of(chosen)
-    tuning = [
-        Part(conditions=group, episodes=validation, first=0, count=validation, validation=True) for group in groups
-    ]
+    tuning = [Part(conditions=group, first=0, count=validation, validation=True) for group in groups]
     films = str(folder / "parts")
     work = [
-        Part(conditions=group, episodes=episodes, first=first, count=count, seed=seed)
+        Part(conditions=group, first=first, count=count, seed=seed)
         for seed in range(seeds)
         for first, count in shards(episodes, SHARD)
         for group in groups
@@ -170,7 +168,7 @@ def stream_rows(bundle: FuseBundle, condition: Condition, parts: list[dict[str, 
 def lava_row(bundle: FuseBundle, workdir: Path) -> dict[str, Any]:
     """The first windows of one nominal episode through the Lava chain."""
     condition = CONDITIONS[0]
-    part = Part(conditions=(condition,), episodes=1, first=0, count=1)
+    part = Part(conditions=(condition,), first=0, count=1)
     made = film_of(part, None)
     truth = clean_latents(bundle, made.pose_NKP)
     latent, event, _ = watch(bundle.fused, stream_of(bundle, part, condition, made, truth), 0, LAVA_WINDOWS)

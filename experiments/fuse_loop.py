@@ -26,7 +26,7 @@ from worldmodel.tasks.world import World
 WARM_TICKS = 30  # the estimators listen for 0.3 s before the robot starts
 CONTROL_TICKS = 10
 CONTROL_STEPS = 20
-PLANNER = CEMConfig(samples=48, iterations=5, elites=8, horizon=1)  # nothing is gained by looking further: see docs
+PLANNER = CEMConfig(samples=32, iterations=5, elites=6, horizon=1)  # nothing is gained by looking further: see docs
 Floats = NDArray[np.float64]
 
 

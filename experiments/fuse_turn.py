@@ -53,7 +53,7 @@ def run_turn(condition: Condition, tuned: dict[str, Any], count: int, seed: int,
     pose = pose[:, : (pose.shape[1] - 1) // TICK_MS * TICK_MS + 1]
     made = film(bundle.world, pose, condition.light, (condition.exposure_ms,), rng)
     truth = clean_latents(bundle, made.pose_NKP)
-    part = Part(conditions=(condition,), episodes=count, first=0, count=count, seed=seed)
+    part = Part(conditions=(condition,), first=0, count=count, seed=seed)
     stream = stream_of(bundle, part, condition, made, truth)
     estimators = Estimators(bundle)
     found: dict[str, Any] = {}
