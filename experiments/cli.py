@@ -1,4 +1,5 @@
-"""The command line: `spikeplan demo | results | train | plan | planners | convert | check | place | bench | events | lava`.
+"""The command line: `spikeplan demo | results | train | plan | planners | fuse | convert | check | place | bench | events |
+lava`.
 
 Bad input ends in one line (what, where, remedy) on stderr and exit code 2.
 """
@@ -89,6 +90,30 @@ def planners(out: str = "results/planners", episodes: int = 300, seeds: int = 3)
     planners_command(out, episodes=episodes, seeds=seeds, console=Console())
 
 
+def fuse(
+    out: str = "results/fuse",
+    episodes: int = 8,
+    seeds: int = 1,
+    conditions: str | None = None,
+    checkpoint: str | None = None,
+    train: bool = False,
+    lava: bool = True,
+) -> None:
+    """What an event camera adds: a robot follows a moving leader whose latent frames and events update. Paired episodes of
+    every arm and condition (`--conditions "nominal,speed x8"`: some). Resumes. `--train` makes the networks instead, into
+    --out; `--checkpoint DIR` uses them."""
+    from experiments.fuse_command import fuse_command
+    from experiments.fuse_train import FuseTraining
+    from experiments.fuse_train_command import train_command
+
+    if train:
+        train_command(out, FuseTraining(), console=Console())
+        return
+    fuse_command(
+        out, episodes=episodes, seeds=seeds, conditions=conditions, checkpoint=checkpoint, lava=lava, console=Console()
+    )
+
+
 def convert(checkpoint: tyro.conf.Positional[str], out: str, threshold: float = 0.1, bits: int = 8) -> None:
     """Convert a checkpoint's predictor to a sigma-delta artifact (no fine-tuning). Thresholds in standard deviations of
     each layer. Prints the layer report."""
@@ -159,8 +184,8 @@ def run(
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {
-    "demo": demo, "results": results, "train": train, "plan": plan, "planners": planners, "convert": convert, "check": check,
-    "place": place, "bench": bench,
+    "demo": demo, "results": results, "train": train, "plan": plan, "planners": planners, "fuse": fuse,
+    "convert": convert, "check": check, "place": place, "bench": bench,
 }  # fmt: skip
 GROUPS: dict[str, dict[str, Callable[..., Any]]] = {"events": {**EVENTS, **PROCESS}, "lava": {"run": run}}
 
