@@ -16,7 +16,7 @@ from experiments.fuse_train import Fuser, FuseTraining, Reel, draw_batch, tick
 from experiments.lava_arm import Program
 from lava_procs import compare, replay
 from lava_procs.control import KEEP, RESET
-from snn.event_encoder import SpikingEventEncoder
+from snn.event_encoder import SpikingEventEncoder, event_input
 from spec import artifact as artifact_file
 from spec.artifact import Artifact
 
@@ -28,7 +28,7 @@ def watch(fuser: Fuser, stream: Stream, first: int, ticks: int, encoding: Any = 
     inner = encoding or fuser.events
 
     def listen(latent_BD: Tensor, event_BE: Tensor) -> Tensor:
-        asked.append((latent_BD, event_BE))
+        asked.append((latent_BD, event_input(event_BE)))
         return inner(latent_BD, event_BE)  # type: ignore[misc]
 
     state = fuser.cell.begin(stream.truth_NKD[:, first])

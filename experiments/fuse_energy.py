@@ -21,6 +21,7 @@ from energy.catalogue import Band
 from experiments.fuse_bundle import FuseBundle
 from experiments.fuse_streams import FRAME_HZ, TICK_MS
 from spec.ledger import LayerCounts, LedgerRow
+from worldmodel.fusion import HOLD_S
 
 DENSE_DEVICE = "orin_nano"
 SMART_CAMERA_W = 0.09  # fall detection on Loihi 2 (arXiv 2511.22554): the chip, not the camera
@@ -38,15 +39,15 @@ def front_end(
     frame_macs = bundle.model.encoder.macs() + bundle.denoiser.macs(size, size)
     cell = bundle.fused.cell
     tick_hz = 1000 / TICK_MS
-    cell_event = _macs(cell.carry) + _macs(cell.event_memory)
-    cell_frame = _macs(cell.frame) + _macs(cell.frame_memory)
+    cell_tick = _macs(cell.carry)  # a reading
+    cell_frame = _macs(cell.frame) + _macs(cell.anchor_memory)
     events = [_events_row(count, seconds, first=i == 0, layers=len(counts)) for i, count in enumerate(counts)]
     fronts: dict[str, list[LedgerRow]] = {
         "frames": [_dense_row("frames", frame_macs * frame_hz)],
         "1 kHz frames": [_dense_row("1 kHz frames", frame_macs * 1000)],
-        "no-events": [_dense_row("no-events", frame_macs * frame_hz + cell_frame * frame_hz + _macs(cell.free) * tick_hz)],
-        "events": [*events, _dense_row("events", cell_event * tick_hz)],
-        "fused": [*events, _dense_row("events", (frame_macs + cell_frame) * frame_hz + cell_event * tick_hz)],
+        "no-events": [_dense_row("no-events", frame_macs * frame_hz + cell_frame * frame_hz + cell_tick * tick_hz)],
+        "events": [*events, _dense_row("events", cell_tick * tick_hz + _macs(cell.anchor_memory) / HOLD_S)],
+        "fused": [*events, _dense_row("events", (frame_macs + cell_frame) * frame_hz + cell_tick * tick_hz)],
     }  # fmt: skip
     return [_costed(name, rows) for name, rows in fronts.items()]
 

@@ -32,7 +32,6 @@ from experiments.fuse_streams import (
     views,
 )
 from experiments.jobs import EPISODE_SEED
-from snn.event_encoder import event_input
 from spec.files import write_whole
 from worldmodel.tasks import make_world
 from worldmodel.train import VALIDATION_SEED
@@ -133,7 +132,7 @@ def stream_of(
     return Stream(
         kept[condition.exposure_ms], torch.from_numpy(middle).float(),
         torch.from_numpy(arrivals(made.begin_NF, condition.exposure_ms, latency, lost, ticks)),
-        torch.full((len(truth),), float(np.log(condition.electrons))), event_input(torch.from_numpy(made.counts_NKHW)),
+        torch.full((len(truth),), float(np.log(condition.electrons))), torch.from_numpy(made.counts_NKHW).flatten(2).float(),
         truth,
     )  # fmt: skip
 

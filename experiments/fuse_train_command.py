@@ -1,27 +1,42 @@
-"""`spikeplan fuse --train`: films, both networks, the two maps, the conversion; files into one directory."""
+"""`spikeplan fuse --train`: denoiser, films, both networks side by side, the two maps, the conversion; files into one directory.
+
+Films and networks are kept in `parts/` under what they were made from, and not made again.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from rich.console import Console
+from safetensors.torch import load_file, save_file
 
 from experiments.fuse_bundle import CELLS, TASK, events_path, save_fusion
 from experiments.fuse_convert import convert_events
 from experiments.fuse_maps import fit_denoiser, fit_maps
-from experiments.fuse_train import FuseTraining, shoot, train_fuser
+from experiments.fuse_train import Fuser, FuseTraining, Reel, shoot, train_fuser
 from experiments.jobs import one_thread
 from experiments.output import open_output, versions, write_json
-from experiments.pool import progress_bar
+from experiments.pool import progress_bar, run_each, run_reporting
 from spec import artifact as artifact_file
+from spec.files import write_whole
 from worldmodel.checkpoint import load_model, shipped
+from worldmodel.denoise import Denoiser
 from worldmodel.tasks import make_world
 
 THRESHOLDS = 0.1  # of each layer's standard deviation
+NETWORKS = ("fused", "twin")
+MADE_BY = (
+    "experiments/fuse_streams.py", "experiments/fuse_train.py", "experiments/fuse_maps.py", "worldmodel/fusion.py",
+    "worldmodel/denoise.py", "snn/event_encoder.py",
+)  # fmt: skip
 
 
 def train_command(out: str, config: FuseTraining, *, console: Console) -> dict[str, Any]:
@@ -30,32 +45,31 @@ def train_command(out: str, config: FuseTraining, *, console: Console) -> dict[s
     world, model = make_world(TASK), load_model(shipped(TASK))
     assert (world.image_shape[1] // 2) ** 2 == CELLS
     began = time.monotonic()
+    parts = folder / "parts"
+    parts.mkdir(exist_ok=True)
+    with progress_bar(console) as bar:
+        bar.add_task("denoiser", total=None)
+        kept_denoiser(parts, config)
+    run_each(shoot_part, [(config, block, str(parts)) for block in range(config.films)], console=console, label="films")
     with progress_bar(console) as bar, (folder / "metrics.jsonl").open("w") as log:
-        filming = bar.add_task("denoiser and films", total=config.films + 1)
-        denoiser = fit_denoiser(world, model.encoder, steps=config.denoiser_steps, seed=config.seed)
-        bar.advance(filming)
-        reels = []
-        for block in range(config.films):
-            reels.append(shoot(world, model.encoder, denoiser, config, block))
-            bar.advance(filming)
-        networks = {}
-        for name in ("fused", "twin"):
-            task = bar.add_task(name, total=config.steps)
+        tasks = {name: bar.add_task(name, total=1) for name in NETWORKS}
 
-            def report(row: dict[str, Any], name: str = name, task: Any = task) -> None:
-                bar.update(task, completed=row["step"], description=f"{name}: loss {row['loss']:.3f}")
-                if row["step"] % 50 == 0 or row["step"] == config.steps:
-                    log.write(json.dumps({"network": name, **row}) + "\n")
+        def report(name: str, row: dict[str, Any]) -> None:
+            bar.update(tasks[name], completed=row["step"], total=row["total_steps"],
+                       description=f"{name} ({row['stage']}): loss {row['loss']:.4f}")  # fmt: skip
+            log.write(json.dumps({"network": name, **row}) + "\n")
 
-            networks[name] = train_fuser(reels, config, with_events=name == "fused", report=report)
-        fused, twin = networks["fused"], networks["twin"]
+        run_reporting(train_part, [(config, name, str(parts)) for name in NETWORKS], report)
+        bar.add_task("maps and conversion", total=None)
+        reels = [load_reel(config, block, parts) for block in range(config.films)]
+        fused, twin = (load_network(config, name, parts, model.encoder.config.latent_dim) for name in NETWORKS)
         decoder = fit_maps(
             world, model.encoder, fused.cell.body, poses=config.maps_poses, steps=config.maps_steps, seed=config.seed
         )
-    artifact, found = convert_events(fused, reels, config, THRESHOLDS, task=TASK, seed=config.seed)
+        artifact, found = convert_events(fused, reels, config, THRESHOLDS, task=TASK, seed=config.seed)
     artifact_file.save(artifact, events_path(folder))
     meta = {"config": asdict(config), "conversion": found, "versions": versions()}
-    save_fusion(folder, fused, twin, decoder, denoiser, meta)
+    save_fusion(folder, fused, twin, decoder, kept_denoiser(parts, config), meta)
     write_json(folder / "config.json", {"command": "fuse --train", **meta}, indent=1)
     summary = {"seconds": round(time.monotonic() - began, 1), "conversion": found}
     write_json(folder / "summary.json", summary, indent=1)
@@ -64,3 +78,59 @@ def train_command(out: str, config: FuseTraining, *, console: Console) -> dict[s
         f"{found['density']:.3f} of the dense synaptic operations; {summary['seconds']:.0f} s"
     )
     return summary
+
+
+def part_path(parts: Path, what: str, config: FuseTraining) -> Path:
+    """Under the digest of what was asked for and of the code that makes it."""
+    root = Path(__file__).parent.parent
+    files = [root / name for name in MADE_BY] + sorted(root.glob("eventdata/simulator*.py"))
+    asked = json.dumps([what, asdict(config)]).encode()
+    digest = hashlib.sha256(asked + b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
+    return parts / f"{what}-{digest}"
+
+
+def kept_denoiser(parts: Path, config: FuseTraining) -> Denoiser:
+    path = part_path(parts, "denoiser", config).with_suffix(".safetensors")
+    if not path.exists():
+        made = fit_denoiser(
+            make_world(TASK), load_model(shipped(TASK)).encoder, steps=config.denoiser_steps, seed=config.seed
+        )
+        write_whole(path, lambda target: save_file(made.state_dict(), target))
+    denoiser = Denoiser()
+    denoiser.load_state_dict(load_file(path))
+    return denoiser.eval()
+
+
+def shoot_part(config: FuseTraining, block: int, folder: str) -> None:
+    one_thread()
+    path = part_path(Path(folder), f"reel-{block}", config).with_suffix(".npz")
+    if path.exists():
+        return
+    encoder = load_model(shipped(TASK)).encoder
+    reel = shoot(make_world(TASK), encoder, kept_denoiser(Path(folder), config), config, block)
+    columns: dict[str, Any] = {name: np.asarray(value) for name, value in reel._asdict().items()}
+    write_whole(path, lambda target: np.savez(target, **columns))
+
+
+def load_reel(config: FuseTraining, block: int, parts: Path) -> Reel:
+    with np.load(part_path(parts, f"reel-{block}", config).with_suffix(".npz")) as kept:
+        return Reel(
+            float(kept["light"]), int(kept["exposure_ms"]), float(kept["electrons"]), kept["begin_NF"],
+            *(torch.from_numpy(kept[name]) for name in ("frame_NFD", "counts_NKHW", "truth_NKD")),
+        )  # fmt: skip
+
+
+def train_part(config: FuseTraining, name: str, folder: str, report: Callable[[str, dict[str, Any]], None]) -> None:
+    one_thread()
+    path = part_path(Path(folder), name, config).with_suffix(".safetensors")
+    if path.exists():
+        return
+    reels = [load_reel(config, block, Path(folder)) for block in range(config.films)]
+    fuser = train_fuser(reels, config, with_events=name == "fused", report=lambda row: report(name, row))
+    write_whole(path, lambda target: save_file(fuser.state_dict(), target))
+
+
+def load_network(config: FuseTraining, name: str, parts: Path, latent_dim: int) -> Fuser:
+    fuser = Fuser(latent_dim, CELLS, with_events=name == "fused")
+    fuser.load_state_dict(load_file(part_path(parts, name, config).with_suffix(".safetensors")))
+    return fuser.eval()

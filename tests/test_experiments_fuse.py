@@ -33,7 +33,8 @@ from worldmodel.checkpoint import SHIPPED
 from worldmodel.tasks import make_world
 
 TINY = FuseTraining(
-    films=1, sequences=4, film_s=0.4, steps=2, batch=4, ticks=5, maps_poses=600, maps_steps=2, denoiser_steps=1
+    films=2, sequences=4, film_s=0.3, change_steps=50, steps=50, batch=4, ticks=5, maps_poses=600, maps_steps=2,
+    denoiser_steps=1,
 )
 
 
@@ -148,7 +149,7 @@ def test_the_turn_s_definition_on_the_leader_itself() -> None:
 def test_training_leaves_networks_that_load(tmp_path: Path) -> None:
     found = train_command(str(tmp_path), TINY, console=Console(quiet=True))
     bundle = load_fusion(tmp_path)
-    assert bundle.meta["config"]["steps"] == 2 and np.isfinite(found["conversion"]["error"])
+    assert bundle.meta["config"]["steps"] == 50 and np.isfinite(found["conversion"]["error"])
     assert bundle.artifact.layers[0].n_in == 64 + 576
     rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert {row["network"] for row in rows} == {"fused", "twin"}
