@@ -92,7 +92,7 @@ def planners(out: str = "results/planners", episodes: int = 300, seeds: int = 3)
 
 def fuse(
     out: str = "results/fuse",
-    episodes: int = 8,
+    episodes: int = 100,
     seeds: int = 1,
     conditions: str | None = None,
     checkpoint: str | None = None,

@@ -1,6 +1,7 @@
-"""Writes the tables of docs/fusion.md from a results directory of `spikeplan fuse`: no figure there is typed by hand.
+"""Writes the tables of docs/fusion.md and README.md from a results directory of `spikeplan fuse`: no figure there is typed by
+hand. A page gets the tables whose marks it has.
 
-python -m experiments.fuse_tables results/fuse [docs/fusion.md]
+python -m experiments.fuse_tables results/fuse [docs/fusion.md README.md]
 """
 
 from __future__ import annotations
@@ -133,6 +134,8 @@ def rewrite(page: Path, summary: Summary) -> None:
     text = page.read_text()
     for name, table in TABLES.items():
         begin, end = marks(name)
+        if begin not in text:
+            continue
         before, rest = text.split(begin)
         after = rest.split(end)[1]
         size = f"{summary['episodes']} paired episodes a condition and arm, {summary['seeds']} seed(s)."
@@ -141,7 +144,6 @@ def rewrite(page: Path, summary: Summary) -> None:
 
 
 if __name__ == "__main__":
-    folder = Path(sys.argv[1])
-    rewrite(
-        Path(sys.argv[2] if len(sys.argv) > 2 else "docs/fusion.md"), json.loads((folder / "summary.json").read_text())
-    )
+    found = json.loads((Path(sys.argv[1]) / "summary.json").read_text())
+    for name in sys.argv[2:] or ("docs/fusion.md", "README.md"):
+        rewrite(Path(name), found)

@@ -33,7 +33,15 @@ from worldmodel.checkpoint import SHIPPED
 from worldmodel.tasks import make_world
 
 TINY = FuseTraining(
-    films=2, sequences=4, film_s=0.3, change_steps=50, steps=50, batch=4, ticks=5, maps_poses=600, maps_steps=2,
+    films=2,
+    sequences=4,
+    film_s=0.3,
+    change_steps=50,
+    steps=50,
+    batch=4,
+    ticks=5,
+    maps_poses=600,
+    maps_steps=2,
     denoiser_steps=1,
 )
 
