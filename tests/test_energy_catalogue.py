@@ -90,7 +90,7 @@ def test_a_users_file_adds_devices_and_figures(tmp_path: Path):
      ('node = "3 nm"\n', "", "devices.mine: no node for mac_int8, e_sram"),
      ('evidence = "R", node = "65 nm"', 'evidence = "M", node = "65 nm"', "evidence 'M' is not one of"),
      ("value = 2,", "value = nan,", "must be finite numbers > 0"), ('kind = "asic"\n', "", "kind None is unknown"),
-     ("[devices.mine]", "[limits]\n[devices.mine]", "unknown tables limits"), ("[devices", "[device", "table .devices. is")],
+     ("[devices.mine]", "[limits]\n[devices.mine]", "unknown tables limits"), ("[devices", "[device", "unknown tables device;")],
 )  # fmt: skip
 def test_a_users_file_is_held_to_the_same_rules(tmp_path: Path, old: str, new: str, message: str):
     assert old in OWN

@@ -12,7 +12,16 @@ PLAIN = {0, 1, 2}  # zero, one, and the two operations of a MAC
 ALLOWED = {  # file -> numbers that are no property of a device
     "schema.py": {1e-12, 1e-9, 1e-6, 1e-3, 3},  # SI prefixes; one value stands for three bounds
     "charge.py": {4},  # bytes of an fp32 word
-    "cpu_meter.py": {768, 5, 64, 20, 1e-6, 1e-9, 3},  # sizes of the measured work, RAPL's microjoules, n^3 of a matmul
+    "cpu_meter.py": {
+        768,
+        5,
+        64,
+        20,
+        2.0,
+        1e-6,
+        1e-9,
+        3,
+    },  # sizes of the measured work, RAPL's microjoules, n^3 of a matmul
 }
 
 
