@@ -56,7 +56,7 @@ def break_even_rows(arm: Arm, pricing: Pricing, *, chip: str = MAIN_CHIP) -> lis
     found = connections(arm)
     device = pricing.catalogue.device(chip)
     e_syn = device.figure("e_eq").band.nominal
-    seconds = pricing.energy(arm, chip, SCHEDULE, scope="predictor").latency_s or 0.0
+    seconds = pricing.price(arm, chip, SCHEDULE, scope="predictor").latency_s or 0.0
     static_j = device.figure("p_static").band.nominal * seconds
     whole = sum(float(c["macs"]) for c in found)
     rows = []
@@ -93,12 +93,12 @@ def curve(arm: Arm, dense: Arm, pricing: Pricing, *, chip: str, device: str, poi
     """Ratio of energies (ledger C, whole loop) against density, updates and static power as they are."""
     found = connections(arm)
     measured = sum(float(c["synops"]) for c in found) / sum(float(c["macs"]) for c in found)
-    opponent = pricing.energy(dense, device, BATCHED).nominal
+    opponent = pricing.price(dense, device, BATCHED).nominal
     densities = np.geomspace(1e-4, 1.0, points)
 
     def at(s: float) -> list[float]:
         rows = arm.scaled(s / measured, SCHEDULE)
-        e = pricing.energy(arm, chip, SCHEDULE, host=device, rows=rows)
+        e = pricing.price(arm, chip, SCHEDULE, host=device, rows=rows)
         return [e.low / opponent, e.nominal / opponent]
 
     ratios = np.array([at(float(s)) for s in densities])
@@ -137,7 +137,7 @@ def chip_rows(arm: Arm, pricing: Pricing) -> list[dict[str, Any]]:
         for schedule in arm.schedules:
             if pricing.maybe(arm, name, schedule) is None:
                 continue
-            a, b, c = (pricing.energy(arm, name, schedule, ledger=ledger) for ledger in "ABC")
+            a, b, c = (pricing.price(arm, name, schedule, ledger=ledger) for ledger in "ABC")
             rows.append({"arm": arm.name, "device": name, "schedule": schedule, "host": HOST, "a": a.nominal,
                          "b": b.nominal, "c": c.nominal, "low": c.low, "high": c.high, "latency_s": c.latency_s,
                          "evidence": c.evidence})  # fmt: skip

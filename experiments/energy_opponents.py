@@ -42,7 +42,7 @@ def opponents(arms: Sequence[Arm], pricing: Pricing) -> dict[str, Any] | None:
     ]  # fmt: skip
     rows = [row for what, arm, note in beside for row in _rows(what, arm, note, spiking, pricing)]
     one = _at_batch_one(spiking, _cheapest(equal, pricing, lambda arm: arm.family in ("dense", "full")), pricing)
-    e = pricing.energy(spiking, MAIN_CHIP, SCHEDULE)
+    e = pricing.price(spiking, MAIN_CHIP, SCHEDULE)
     return {
         "chip": MAIN_CHIP, "arm": spiking.name, "schedule": SCHEDULE, "success": spiking.row["success"],
         "joules": e.nominal, "low": e.low, "high": e.high, "equivalents": spiking.equivalents(SCHEDULE), "level": level,
@@ -100,7 +100,7 @@ def _rows(what: str, arm: Arm | None, note: str, spiking: Arm, pricing: Pricing)
     if arm is None or best is None:
         return [{"opponent": what, "arm": None, "note": note or "this run has no such point"}]
     device, joules = best
-    ours = pricing.energy(spiking, MAIN_CHIP, SCHEDULE, host=device).nominal
+    ours = pricing.price(spiking, MAIN_CHIP, SCHEDULE, host=device).nominal
     return [
         {
             "opponent": what, "arm": arm.name, "precision": arm.ledger.precision, "success": arm.row["success"],
@@ -115,8 +115,8 @@ def _at_batch_one(spiking: Arm, arm: Arm | None, pricing: Pricing) -> list[dict[
     best = None if arm is None else best_device(arm, pricing)
     if arm is None or best is None:
         return []
-    joules = pricing.energy(arm, best[0], BATCHED, batch=1).nominal
-    ours = pricing.energy(spiking, MAIN_CHIP, SCHEDULE, host=best[0]).nominal
+    joules = pricing.price(arm, best[0], BATCHED, batch=1).nominal
+    ours = pricing.price(spiking, MAIN_CHIP, SCHEDULE, host=best[0]).nominal
     return [
         {
             "opponent": "the last one at batch 1 (unfair: candidates are a batch)", "arm": arm.name,

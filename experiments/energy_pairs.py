@@ -64,7 +64,7 @@ def best_pair(
 def _row(
     spiking: Arm, dense: Arm, pricing: Pricing, draws: dict[str, Catalogue], chip: str, device: str, schedule: str
 ) -> dict[str, Any]:
-    s, d = pricing.energy(spiking, chip, schedule, host=device), pricing.energy(dense, device, BATCHED)
+    s, d = pricing.price(spiking, chip, schedule, host=device), pricing.price(dense, device, BATCHED)
     ours, theirs = pricing.nominal(spiking, chip, schedule, host=device), pricing.nominal(dense, device, BATCHED)
     chances = {prior: probability(ours, theirs, catalogue) for prior, catalogue in draws.items()}
     launched = pricing.launched(dense, device)

@@ -42,7 +42,7 @@ class Pricing:
             cpu=self.cpu, assume_graded=graded, cores=max(1, arm.layers), host_device=host if known else HOST
         )
 
-    def energy(
+    def price(
         self, arm: Arm, device: str, schedule: str, *, ledger: str = "C", scope: str = "loop", host: str = HOST,
         batch: int | None = None, catalogue: Catalogue | None = None, rows: Sequence[LedgerRow] | None = None,
     ) -> energy.Energy:  # fmt: skip
@@ -56,7 +56,7 @@ class Pricing:
         key = (id(arm), device, schedule, host)
         if key not in self.known:
             try:
-                self.known[key] = self.energy(arm, device, schedule, host=host)
+                self.known[key] = self.price(arm, device, schedule, host=host)
             except UserError as error:
                 self.refused[f"{arm.row['arm']} on {device}"] = str(error)
                 self.known[key] = None
@@ -66,7 +66,7 @@ class Pricing:
         rows = arm.rows(schedule)
 
         def of(catalogue: Catalogue) -> Any:
-            return self.energy(arm, device, schedule, host=host, catalogue=catalogue, rows=rows).nominal
+            return self.price(arm, device, schedule, host=host, catalogue=catalogue, rows=rows).nominal
 
         return of
 
