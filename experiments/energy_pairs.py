@@ -73,6 +73,7 @@ def _row(
         "chip": chip, "device": device, "schedule": schedule, "spiking_arm": spiking.name, "dense_arm": dense.name,
         "spiking_success": spiking.row["success"], "dense_success": dense.row["success"], "margin": MARGIN,
         "hypothetical": any(pricing.catalogue.device(name).hypothetical for name in (chip, device)),
+        "incomplete": pricing.catalogue.device(chip).kind == "event",  # no static power or time known: a lower bound
         "spiking": _band(s), "dense": _band(d), **gains(s.nominal, d.nominal, spiking.equivalents(schedule),
                                                         dense.equivalents(BATCHED)),
         "ratio_low": s.low / d.high, "ratio_high": s.high / d.low, "probability": chances,

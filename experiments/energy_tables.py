@@ -9,8 +9,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from energy.catalogue import Catalogue
+from experiments.energy_pairs import MAIN_CHIP
 
 DASH = "-"
+SHORT = ("orin_nano", "h100")  # of chips other than the main one; --json has every pair
 
 
 def joule(value: float | None) -> str:
@@ -65,18 +67,29 @@ def _pairs(part: dict[str, Any], found: dict[str, Any], console: Console) -> Non
         ("chip", "schedule", "against", "spiking arm", "dense arm", "ahead"),
         ("spiking", "dense", "ratio", "low .. high", "P(spikes win)", "over priors", "GPU waiting"),
     )
-    for row in part["pairs"]:
+    shown = [row for row in part["pairs"] if row["chip"] == MAIN_CHIP or _in_short(row)]
+    for row in shown:
         chances = row["probability"].values()
         table.add_row(
-            row["chip"], row["schedule"], row["device"] + (" (hyp.)" if row["hypothetical"] else ""),
+            row["chip"] + (" (>=)" if row["incomplete"] else ""), row["schedule"],
+            row["device"] + (" (hyp.)" if row["hypothetical"] else ""),
             escape(row["spiking_arm"]), escape(row["dense_arm"]), row["ahead"], joule(row["spiking"]["nominal"]),
             joule(row["dense"]["nominal"]), f"{row['ratio']:.3g}", f"{row['ratio_low']:.2g} .. {row['ratio_high']:.2g}",
             percent(row["probability"][found["priors"][0]]), f"{percent(min(chances))} .. {percent(max(chances))}",
             percent(row["probability_with_launches"]),
         )  # fmt: skip
     console.print(table)
+    console.print(
+        f"[dim]{len(part['pairs']) - len(shown)} more pairs in --json. (>=): no static power or time is known, a lower bound. "
+        "(hyp.): no such device. cpu: measured here, in fp32 only. GPU waiting: idle power from one kernel to the next, as long "
+        "as the plan is not fused into one kernel.[/]"
+    )
     for sentence in part["verdicts"]:
         console.print(f"- {escape(sentence)}")
+
+
+def _in_short(row: dict[str, Any]) -> bool:
+    return row["schedule"] == "interleaved" and row["device"] in SHORT
 
 
 def _opponents(part: dict[str, Any], console: Console) -> None:
@@ -110,14 +123,21 @@ def _layers(part: dict[str, Any], console: Console) -> None:
     table = _table(
         "Density by connection and axis, and break-even s* against each device (peak energy per MAC, int8)",
         ("axis", "threshold", "layer"),
-        ("success", "s", *(f"s* {name}" for name in devices), "update term", "static term"),
+        (
+            "success",
+            "s",
+            *(f"s* {name}" for name in devices),
+            "update term",
+            "static term",
+            f"{devices[0]} without static",
+        ),
     )
     for row in part["layers"]:
         one = row["s_star"][devices[0]]
         table.add_row(
             row["axis"], f"x {row['threshold']:g}" if row["threshold"] else DASH, row["layer"], f"{row['success']:.2f}",
             f"{row['s']:.3f}", *(f"{row['s_star'][name]['s_star']:.3g}" for name in devices), f"{one['update']:.3g}",
-            f"{one['static']:.3g}",
+            f"{one['static']:.3g}", f"{one['first'] - one['update']:.3g}",
         )  # fmt: skip
     console.print(table)
 
@@ -134,6 +154,8 @@ def _chips(part: dict[str, Any], console: Console) -> None:
                       f"{joule(row['low'])} .. {joule(row['high'])}", percent(1 - row["b"] / row["c"]),
                       quantity(row["latency_s"], "s"))  # fmt: skip
     console.print(table)
+    if part["update_share"] is not None:
+        console.print(f"Neuron updates are {percent(part['update_share'])} of this arm's synop-equivalents.")
     for row in part["placed"]:
         if row["schedule"] == "interleaved":
             console.print(
