@@ -94,12 +94,11 @@ class Charge:
     latency_s: float | None  # nominal; None where the device has no time model
 
     def __add__(self, other: Charge) -> Charge:
-        known = self.latency_s is not None and other.latency_s is not None
         return Charge(
             operations=self.operations + other.operations,
             memory=self.memory + other.memory,
             standing=self.standing + other.standing,
-            latency_s=(self.latency_s or 0.0) + (other.latency_s or 0.0) if known else None,
+            latency_s=None if self.latency_s is None or other.latency_s is None else self.latency_s + other.latency_s,
         )
 
 

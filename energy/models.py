@@ -103,7 +103,9 @@ def _charge(
     if host_device.spiking:
         raise UserError(f"host device '{host_device.name}' is a spiking chip; dense phases need a GPU, CPU or ASIC")
     host = dense.charge(host_device, host_rows, actions, setup, batch)
-    chip = CHARGE[device.kind](device, chip_rows, actions, setup, wait_s=host.latency_s or 0.0)
+    chip = CHARGE[device.kind](
+        device, chip_rows, actions, setup, wait_s=0.0 if host.latency_s is None else host.latency_s
+    )
     phases = ", ".join(sorted({row.phase for row in host_rows}))
     both = chip + host
     return Charge(

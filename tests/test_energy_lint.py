@@ -17,7 +17,7 @@ ALLOWED = {  # file -> numbers that are no property of a device
         5,
         64,
         20,
-        2.0,
+        0.5,
         1e-6,
         1e-9,
         3,
