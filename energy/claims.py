@@ -1,7 +1,7 @@
 """What the articles behind the project state (`claims.toml`), beside the sourced figures it is checked with.
 
 The file obeys the catalogue's rule: no figure and no claim without a source. Recomputing needs the networks of other rooms and
-is done in `experiments.energy_claims`.
+is done in `experiments.energy_claim_sums`.
 """
 
 from __future__ import annotations

@@ -157,7 +157,8 @@ def place(
 
 
 def bench(name: tyro.conf.Positional[str], json: str | None = None) -> None:
-    """Side-by-side timings in one run, as rows {name, ours, other, ratio, unit, goal, holds}. NAME: plan, lava, events."""
+    """Side-by-side timings in one run, as rows {name, ours, other, ratio, unit, goal, holds}. NAME: plan, lava, events,
+    energy."""
     from experiments.bench import bench_command
 
     bench_command(name, json, console=Console())

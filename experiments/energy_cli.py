@@ -44,8 +44,25 @@ def compare(
     compare_command(ledgers, json=json, devices=devices, console=Console())
 
 
+def claims(json: bool = False) -> None:
+    """What the articles behind this project state, recomputed: each with its source, the sum and a verdict."""
+    from experiments.energy_claims import claims_command
+
+    claims_command(as_json=json, console=Console())
+
+
+def measure(task: str = "two-room", seconds: float = 5.0, json: bool = False) -> None:
+    """The dense planner's predictions of one action on this machine's meters (RAPL; NVML on a GPU), idle subtracted.
+    `--seconds`: how long the work runs, and each pause before and after it."""
+    from experiments.energy_measure import measure_command
+
+    measure_command(task=task, seconds=seconds, as_json=json, console=Console())
+
+
 ENERGY: dict[str, Callable[..., Any]] = {
     "report": report,
     "devices": devices,
     "compare": compare,
+    "claims": claims,
+    "measure": measure,
 }

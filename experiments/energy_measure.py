@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from rich.table import Table
 
 from energy.meter import Measured, Meter, NotReadable, NvmlMeter, RaplMeter, measure
 from experiments.jobs import bundle_of
@@ -98,17 +97,15 @@ def measure_command(*, task: str, seconds: float, as_json: bool, console: Consol
     if as_json:
         print(json.dumps(rows, indent=1, allow_nan=False))
         return
-    table = Table("place", "evidence", "s an action", "gross mJ", "idle W", "net mJ (low-high)", "pJ/MAC", "note",
-                  title=f"dense predictor of {task}, one action")  # fmt: skip
+    console.print(f"dense predictor of {task}, one action's predictions", markup=False)
     for row in rows:
-        if "meter" not in row:
-            table.add_row(row["place"], row["evidence"], "-", "-", "-", "-", "-", row["note"])
-            continue
-        net, per = row["net_J"], row["pJ_per_mac"]
-        table.add_row(
-            row["place"], row["evidence"], f"{row['seconds']:.4g}", f"{row['gross_J'] * 1e3:.4g}",
-            f"{row['idle_W']['nominal']:.4g}",
-            f"{net['nominal'] * 1e3:.4g} ({net['low'] * 1e3:.4g}-{net['high'] * 1e3:.4g})",
-            "-" if per is None else f"{per:.3g}", f"{row['meter']}: {row['note']}",
-        )  # fmt: skip
-    console.print(table)
+        said = f"{row['place']}: {row['evidence']}. "
+        if "meter" in row:
+            net, idle, per = row["net_J"], row["idle_W"], row["pJ_per_mac"]
+            said += (
+                f"{net['nominal'] * 1e3:.4g} mJ above idle ({net['low'] * 1e3:.4g} to {net['high'] * 1e3:.4g}), "
+                f"{row['gross_J'] * 1e3:.4g} mJ in all, {row['seconds'] * 1e3:.4g} ms; idle {idle['nominal']:.4g} W "
+                f"({idle['low']:.4g} to {idle['high']:.4g}); {row['runs']} runs of {row['macs']:,} MACs"
+                + ("" if per is None else f", {per:.3g} pJ a MAC") + f". {row['meter']}: "
+            )  # fmt: skip
+        console.print(said + row["note"], markup=False, highlight=False)

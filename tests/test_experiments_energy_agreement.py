@@ -9,18 +9,10 @@ import pytest
 import torch
 from rich.console import Console
 
-from experiments import energy_agreement
-from experiments.energy_agreement import (
-    NotInstalledError,
-    agreement,
-    bench_energy,
-    need,
-    run_sanafe,
-    sanafe_case,
-    sanafe_loihi1,
-    sanafe_rows,
-    sinabs_conv,
-)
+from experiments import energy_agreement, energy_neurobench, energy_sanafe
+from experiments.energy_agreement import agreement, bench_energy, sinabs_conv
+from experiments.energy_sanafe import run_sanafe, sanafe_case, sanafe_loihi1, sanafe_rows
+from experiments.peers import NotInstalledError, need
 from spec.errors import UserError
 
 
@@ -53,8 +45,8 @@ def test_neurobench_counts_graded_messages_as_macs():
 
 @needs("neurobench")
 def test_a_wrong_count_is_seen(monkeypatch: pytest.MonkeyPatch):
-    counted = energy_agreement.neurobench_counts
-    monkeypatch.setattr(energy_agreement, "neurobench_counts", lambda *a: tuple(n + 1 for n in counted(*a)))
+    counted = energy_neurobench.neurobench_counts
+    monkeypatch.setattr(energy_neurobench, "neurobench_counts", lambda *a: tuple(n + 1 for n in counted(*a)))
     assert [row["holds"] for row in energy_agreement._lif(seeded()) + energy_agreement._delta(seeded())] == [False] * 3
 
 
@@ -109,12 +101,14 @@ def test_missing_tools_say_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
         monkeypatch.setitem(sys.modules, name, None)  # import raises
         for loaded in [key for key in sys.modules if key.startswith(f"{name}.")]:
             monkeypatch.setitem(sys.modules, loaded, None)
-    monkeypatch.setattr(energy_agreement, "run_sanafe", lambda job: need("no_such_tool.at_all"))
+    monkeypatch.setattr(energy_sanafe, "run_sanafe", lambda job: need("no_such_tool.at_all"))
     rows = agreement()
+    torchs = rows.pop(3)
+    assert (torchs["name"], torchs["holds"], torchs["ours"]) == ("torch_vjepa2_ac_macs", True, torchs["other"])
     assert [row["name"] for row in rows] == ["neurobench_lif", "neurobench_delta", "sinabs_conv", "sanafe"]
     assert all(
         row["ours"] is None and row["holds"] is None and "`make peers` installs it" in row["note"] for row in rows
     )
     table = bench_energy(Console(width=300))
-    assert [row["ratio"] for row in table] == [None] * 4
+    assert [row["ratio"] for row in table] == [None, None, None, 1.0, None]
     assert "neurobench" in capsys.readouterr().out

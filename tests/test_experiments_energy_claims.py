@@ -10,7 +10,8 @@ from rich.console import Console
 
 from energy.catalogue import default
 from energy.claims import PATH, Claim, load_claims
-from experiments.energy_claims import RECKON, VERDICTS, Basis, check_claims, claims_command
+from experiments.energy_claim_sums import RECKON, VERDICTS, Basis
+from experiments.energy_claims import check_claims, claims_command
 from spec.errors import UserError
 
 VERDICT = {
@@ -68,7 +69,7 @@ def test_a_verdict_follows_the_numbers(name: str, stated: float, verdict: str):
 def test_json_and_table(capsys, rows):
     claims_command(as_json=True, console=Console())
     assert json.loads(capsys.readouterr().out) == list(rows.values())
-    claims_command(as_json=False, console=Console(width=200))
+    claims_command(as_json=False, console=Console(width=80))
     out = capsys.readouterr().out
     assert "81.92" in out
     assert "unsupported" in out
