@@ -10,6 +10,7 @@ from rich.console import Console
 
 from energy.catalogue import default
 from energy.claims import PATH, Claim, load_claims
+from experiments.cli import main
 from experiments.energy_claim_sums import RECKON, VERDICTS, Basis
 from experiments.energy_claims import check_claims, claims_command
 from spec.errors import UserError
@@ -105,3 +106,8 @@ def test_a_claim_without_a_sum_is_refused(tmp_path: Path):
         check_claims(claims=load_claims(path))
     with pytest.raises(UserError, match="cannot read the claims"):
         load_claims(tmp_path / "none.toml")
+
+
+def test_the_command_line(capsys):
+    main(["energy", "claims", "--json"])
+    assert [row["verdict"] for row in json.loads(capsys.readouterr().out)] == list(VERDICT.values())

@@ -13,7 +13,8 @@ frame alone, as tokens at row and column 0 do. The rotation pairs neighbouring c
 list [f0 .. f9, f0 .. f9]: a slip of the original that its weights were trained with.
 
 Source: Assran et al. 2025 (arXiv 2506.09985), section 3.1; facebookresearch/vjepa2 at c2963a4 (MIT):
-src/models/ac_predictor.py, src/models/utils/modules.py, configs/train/vitg16/droid-256px-8f.yaml. Written anew.
+src/models/ac_predictor.py, src/models/utils/modules.py, configs/train/vitg16/droid-256px-8f.yaml. Written anew, and compared
+with it once: the same names and shapes, outputs within 6e-7 at 1, 2 and 4 frames, the same count of MACs.
 Shapes: B rows, T frames, P patches a frame, N = T (P + 2) tokens, E encoder width, D predictor width, K heads, C channels
 of a head.
 """
