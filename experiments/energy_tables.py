@@ -30,7 +30,10 @@ def quantity(value: float | None, unit: str) -> str:
 
 
 def percent(value: float | None) -> str:
-    return DASH if value is None else f"{100 * value:.0f} %"
+    """Never rounded to certainty."""
+    if value is None:
+        return DASH
+    return "< 1 %" if 0 < value < 0.005 else "> 99 %" if 0.995 < value < 1 else f"{100 * value:.0f} %"
 
 
 def print_report(found: dict[str, Any], console: Console) -> None:
