@@ -108,10 +108,10 @@ def verdict_of(row: dict[str, Any]) -> str:
     turning = [w["figure"] for w in row["swings"] if w["turns"]]
     launched = row["probability_with_launches"]
     return (
-        f"{row['chip']} against {row['device']}, {row['schedule']}: {row['ahead']} ahead at nominal figures, spiking / dense = "
-        f"{row['ratio']:.3g} [{row['ratio_low']:.3g} .. {row['ratio_high']:.3g}]; spikes win in "
-        f"{percent(chances[PRIORS[0]])} of the draws ({percent(min(chances.values()))} to "
-        f"{percent(max(chances.values()))} over priors"
+        f"{row['spiking_arm']} on {row['chip']}, {row['schedule']}, against {row['dense_arm']} on {row['device']}: "
+        f"{row['ahead']} ahead at nominal figures, spiking / dense = {row['ratio']:.3g} [{row['ratio_low']:.3g} .. "
+        f"{row['ratio_high']:.3g}]; spikes win in {percent(chances[PRIORS[0]])} of the draws "
+        f"({percent(min(chances.values()))} to {percent(max(chances.values()))} over priors"
         + ("" if launched is None else f"; {percent(launched)} where the GPU waits for its kernels at idle power")
         + ")"
         + (f"; turned by {', '.join(turning)} alone" if turning else "; turned by no figure alone")

@@ -42,7 +42,7 @@ def _pair(task: str, row: dict[str, Any], prior: str) -> str:
     chances = row["probability"].values()
     cells = [
         task, row["chip"], row["schedule"], row["device"], f"{row['ratio']:.3g}",
-        f"{row['ratio_low']:.2g} .. {row['ratio_high']:.2g}", percent(row["probability"][prior]),
+        f"{row['ratio_low']:.3g} .. {row['ratio_high']:.3g}", percent(row["probability"][prior]),
         f"{percent(min(chances))} .. {percent(max(chances))}", percent(row["probability_with_launches"]),
     ]  # fmt: skip
     return "| " + " | ".join(cells) + " |"
