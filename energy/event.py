@@ -19,6 +19,8 @@ from spec.ledger import LedgerRow, total
 
 def charge(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setup, *, wait_s: float = 0.0) -> Charge:
     """Energy and time of a spiking arm's chip rows, per action. `wait_s`: the chip stays on while the host computes."""
+    if device.kind == "event":
+        device.figure("e_synop")  # what nobody published is refused before what this arm sends
     notes = refuse_graded(device, rows, setup)
     if total(rows, "dram_bytes"):
         raise UserError(f"arm '{rows[0].arm}': '{device.name}' has no figure for DRAM; place the network on more chips")

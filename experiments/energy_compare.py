@@ -28,7 +28,7 @@ def compare_ledgers(paths: Sequence[str], catalogue: Catalogue) -> dict[str, Any
         for (arm, schedule), part in _parts(rows).items():
             layers = {row.layer for row in part if row.phase == "predictor" and row.updates}
             for name, device in catalogue.devices.items():
-                setup = energy.Setup(cpu=cpu, cores=max(1, len(layers)), assume_graded=device.kind == "loihi1")
+                setup = energy.Setup(cpu=cpu, cores=max(1, len(layers)), assume_graded=not device.graded_messages)
                 where = {"file": path, "arm": arm, "schedule": schedule, "device": name}
                 try:
                     a, b, c = (

@@ -79,12 +79,14 @@ def break_even_rows(arm: Arm, pricing: Pricing, *, chip: str = MAIN_CHIP) -> lis
 
 
 def axis_arms(arms: Sequence[Arm]) -> list[Arm]:
-    """The delta arm on every axis that the run planned on; of each axis the point of the highest success."""
+    """The delta arm on every axis that the run planned on: the headline, and of the other axes the point of the highest
+    success."""
     best: dict[str, Arm] = {}
     for arm in arms:
         if arm.row["arm"] == "delta":
             axis = arm.ledger.axis
-            if axis not in best or arm.row["success"] > best[axis].row["success"]:
+            rank = (arm.row["headline"], arm.row["success"])
+            if axis not in best or rank > (best[axis].row["headline"], best[axis].row["success"]):
                 best[axis] = arm
     return list(best.values())
 

@@ -35,8 +35,8 @@ class Pricing:
         return [name for name, device in self.catalogue.devices.items() if not device.spiking]
 
     def setup(self, arm: Arm, device: str, host: str = HOST) -> energy.Setup:
-        """Loihi 1 is let carry graded messages, labelled: refusing would leave it out of the comparison."""
-        graded = arm.spiking and self.catalogue.device(device).kind == "loihi1"
+        """Chips of single bits are let carry graded messages, labelled: refusing would leave them out of the comparison."""
+        graded = arm.spiking and not self.catalogue.device(device).graded_messages
         known = self.catalogue.device(host).kind in ("gpu", "asic")
         return energy.Setup(
             cpu=self.cpu, assume_graded=graded, cores=max(1, arm.layers), host_device=host if known else HOST

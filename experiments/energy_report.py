@@ -20,11 +20,11 @@ from experiments.energy_opponents import best_device, cheapest_spiking, opponent
 from experiments.energy_pairs import MAIN_CHIP, drawn, pairs
 from experiments.energy_price import Pricing
 from experiments.energy_runs import BATCHED, Arm, Energies, full_dense, headline, read_run
+from experiments.energy_tables import percent
 from experiments.equal_success import MARGIN
 
 DRAWS = 2000
 SEED = 0
-SENTENCE = {True: "spikes", False: "dense"}
 
 
 def energy_report(
@@ -108,11 +108,11 @@ def verdict_of(row: dict[str, Any]) -> str:
     turning = [w["figure"] for w in row["swings"] if w["turns"]]
     launched = row["probability_with_launches"]
     return (
-        f"{row['chip']} against {row['device']}, {row['schedule']}: {row['ahead']} ahead at nominal figures, spiking / dense = "
-        f"{row['ratio']:.3g} [{row['ratio_low']:.3g} .. {row['ratio_high']:.3g}]; spikes win in "
-        f"{100 * chances[PRIORS[0]]:.0f} % of the draws ({100 * min(chances.values()):.0f} to "
-        f"{100 * max(chances.values()):.0f} % over priors"
-        + ("" if launched is None else f"; {100 * launched:.0f} % where the GPU waits for its kernels at idle power")
+        f"{row['spiking_arm']} on {row['chip']}, {row['schedule']}, against {row['dense_arm']} on {row['device']}: "
+        f"{row['ahead']} ahead at nominal figures, spiking / dense = {row['ratio']:.3g} [{row['ratio_low']:.3g} .. "
+        f"{row['ratio_high']:.3g}]; spikes win in {percent(chances[PRIORS[0]])} of the draws "
+        f"({percent(min(chances.values()))} to {percent(max(chances.values()))} over priors"
+        + ("" if launched is None else f"; {percent(launched)} where the GPU waits for its kernels at idle power")
         + ")"
         + (f"; turned by {', '.join(turning)} alone" if turning else "; turned by no figure alone")
     )

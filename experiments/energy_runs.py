@@ -105,6 +105,8 @@ def _arm(row: dict[str, Any], folder: Path) -> Arm:
     try:
         ledger = Ledger.load(row["ledger"])
         kept = {name: value for name, value in row.items() if name != "ledger"}
+        for schedule in SCHEDULES if ledger.spiking else (BATCHED,):
+            ledger.rows(schedule)  # refuses damaged counts here, with the directory's name
         role = {"sweep": "sweep", "admission": "admission"}.get(row["role"], "front")
         return Arm(
             row={**kept, "role": role, "headline": row["role"] == "headline", "budget": row["budget"]}, ledger=ledger

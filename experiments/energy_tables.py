@@ -12,6 +12,7 @@ from energy.catalogue import Catalogue
 from experiments.energy_pairs import MAIN_CHIP
 
 DASH = "-"
+SHORT_SCHEDULE = {"sequential": "seq.", "interleaved": "int."}
 SHORT = ("orin_nano", "h100")  # of chips other than the main one; --json has every pair
 
 
@@ -30,7 +31,10 @@ def quantity(value: float | None, unit: str) -> str:
 
 
 def percent(value: float | None) -> str:
-    return DASH if value is None else f"{100 * value:.0f} %"
+    """Never rounded to certainty."""
+    if value is None:
+        return DASH
+    return "< 1 %" if 0 < value < 0.005 else "> 99 %" if 0.995 < value < 1 else f"{100 * value:.0f} %"
 
 
 def print_report(found: dict[str, Any], console: Console) -> None:
@@ -63,26 +67,25 @@ def _pairs(part: dict[str, Any], found: dict[str, Any], console: Console) -> Non
         console.print("No pair of a spiking and a dense arm of equal success in this run.")
         return
     table = _table(
-        "Ledger C, whole loop, J an action, cheapest points of equal success on each pair of devices",
-        ("chip", "schedule", "against", "spiking arm", "dense arm", "ahead"),
-        ("spiking", "dense", "ratio", "low .. high", "P(spikes win)", "over priors", "GPU waiting"),
+        "Ledger C, whole loop, J an action, cheapest points of equal success",
+        ("chip, schedule", "against"),
+        ("spiking", "dense", "ratio", "low .. high", "P(win)", "over priors", "waiting"),
     )
     shown = [row for row in part["pairs"] if row["chip"] == MAIN_CHIP or _in_short(row)]
     for row in shown:
         chances = row["probability"].values()
         table.add_row(
-            row["chip"] + (" (>=)" if row["incomplete"] else ""), row["schedule"],
-            row["device"] + (" (hyp.)" if row["hypothetical"] else ""),
-            escape(row["spiking_arm"]), escape(row["dense_arm"]), row["ahead"], joule(row["spiking"]["nominal"]),
-            joule(row["dense"]["nominal"]), f"{row['ratio']:.3g}", f"{row['ratio_low']:.2g} .. {row['ratio_high']:.2g}",
+            f"{row['chip']} {SHORT_SCHEDULE[row['schedule']]}" + (" (>=)" if row["incomplete"] else ""),
+            row["device"] + (" (hyp.)" if row["hypothetical"] else ""), joule(row["spiking"]["nominal"]),
+            joule(row["dense"]["nominal"]), f"{row['ratio']:.3g}", f"{row['ratio_low']:.3g} .. {row['ratio_high']:.3g}",
             percent(row["probability"][found["priors"][0]]), f"{percent(min(chances))} .. {percent(max(chances))}",
             percent(row["probability_with_launches"]),
         )  # fmt: skip
     console.print(table)
     console.print(
         f"[dim]{len(part['pairs']) - len(shown)} more pairs in --json. (>=): no static power or time is known, a lower bound. "
-        "(hyp.): no such device. cpu: measured here, in fp32 only. GPU waiting: idle power from one kernel to the next, as long "
-        "as the plan is not fused into one kernel.[/]"
+        "(hyp.): no such device. cpu: measured here, in fp32 only. P(win): that spikes take less, over the bands of the figures; "
+        "waiting: the same where the GPU idles from one kernel to the next, as it does unless a plan is fused into one.[/]"
     )
     for sentence in part["verdicts"]:
         console.print(f"- {escape(sentence)}")
@@ -184,13 +187,12 @@ def _gpu(part: dict[str, Any], console: Console) -> None:
 
 
 def print_devices(catalogue: Catalogue, console: Console) -> None:
-    table = _table(
-        "Devices", ("device", "kind", "figure", "evidence", "node", "source"), ("low", "value", "high", "unit")
-    )
     for name, device in catalogue.stated()["devices"].items():
+        console.print(f"[bold]{name}[/] ({device['kind']}, {escape(device['node'])}): {escape(device['title'])}")
         for key, f in device["figures"].items():
-            table.add_row(name, device["kind"], key, f["evidence"], f["node"], escape(f["source"]), f"{f['low']:g}",
-                          f"{f['value']:g}", f"{f['high']:g}", f["unit"])  # fmt: skip
+            band = "" if f["low"] == f["high"] else f" [{f['low']:g} .. {f['high']:g}]"
+            console.print(
+                f"  {key} {f['value']:g}{escape(band)} {f['unit']}  [dim]{f['evidence']}, {escape(f['source'])}[/]"
+            )
         for key, why in device["unavailable"].items():
-            table.add_row(name, device["kind"], key, DASH, DASH, f"[dim]not available: {escape(why)}[/]", *[DASH] * 4)
-    console.print(table)
+            console.print(f"  {key} [dim]is not available: {escape(why)}[/]")
