@@ -4,6 +4,7 @@ from energy.breakeven import BreakEven, break_even, network_break_even
 from energy.catalogue import Band, Catalogue, Device, Figure, default, load
 from energy.charge import CpuPeak, Setup
 from energy.cpu_meter import Reading, measure_joules, measure_peak
+from energy.dense import LaunchBound, launch_bound
 from energy.models import LEDGERS, SCOPES, Energy, estimate
 
 __all__ = [
@@ -16,11 +17,13 @@ __all__ = [
     "Device",
     "Energy",
     "Figure",
+    "LaunchBound",
     "Reading",
     "Setup",
     "break_even",
     "default",
     "estimate",
+    "launch_bound",
     "load",
     "measure_joules",
     "measure_peak",

@@ -7,10 +7,14 @@ Every term is >= 0, so A <= B <= C holds by construction. Units: J per action, s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from energy.catalogue import ZERO, Band, Figure
+import numpy as np
+
+from energy.catalogue import ZERO, Band, Device, Figure
 from spec.errors import UserError
+from spec.ledger import LedgerRow
 
 # Phases of the loop that a spiking arm may leave on a dense host; the predictor is what the arm claims to have ported.
 HOST_PHASES = ("encoder", "events", "evaluation", "selection", "host")
@@ -75,7 +79,7 @@ class Term:
     @classmethod
     def of(cls, figure: Figure, amount: float | Band) -> Term:
         band = figure.band * amount
-        return cls(band, frozenset(figure.evidence)) if band.high > 0 else cls()
+        return cls(band, frozenset({figure.evidence})) if np.any(band.high > 0) else cls()
 
     def __add__(self, other: Term) -> Term:
         extra = tuple(note for note in other.notes if note not in self.notes)
@@ -90,10 +94,21 @@ class Charge:
     latency_s: float | None  # nominal; None where the device has no time model
 
     def __add__(self, other: Charge) -> Charge:
-        known = self.latency_s is not None and other.latency_s is not None
         return Charge(
             operations=self.operations + other.operations,
             memory=self.memory + other.memory,
             standing=self.standing + other.standing,
-            latency_s=(self.latency_s or 0.0) + (other.latency_s or 0.0) if known else None,
+            latency_s=None if self.latency_s is None or other.latency_s is None else self.latency_s + other.latency_s,
         )
+
+
+def refuse_graded(device: Device, rows: Sequence[LedgerRow], setup: Setup) -> tuple[str, ...]:
+    """A chip of single bits refuses graded messages unless assumed; then it takes one spike for each, and says so."""
+    graded = [row for row in rows if row.message_bits > row.messages and not device.graded_messages]
+    if graded and not setup.assume_graded:
+        row = graded[0]
+        raise UserError(
+            f"arm '{row.arm}', layer '{row.layer}': {row.message_bits} bits in {row.messages} messages, but "
+            f"'{device.name}' sends single bits; use loihi2, a binary network, or Setup(assume_graded=True)"
+        )
+    return ("graded messages on a binary chip, one spike each: hypothetical",) if graded else ()

@@ -33,14 +33,14 @@ class Reading:
 def measure_joules(root: Path = POWERCAP) -> Iterator[Reading]:
     """Package energy of a block: `with measure_joules() as reading: ...; reading.joules`."""
     reading = Reading()
-    before, start = _packages(root), time.perf_counter()
+    before, start = read_packages(root), time.perf_counter()
     try:
         yield reading
     finally:
         reading.seconds = time.perf_counter() - start
-        after = _packages(root)
+        after = read_packages(root)
         if before is not None and after is not None and before.keys() == after.keys():
-            reading.joules = sum(_used(before[name], after[name]) for name in before) * 1e-6
+            reading.joules = sum(used(before[name], after[name]) for name in before) * 1e-6
 
 
 def measure_peak(
@@ -76,7 +76,7 @@ def _best(work: Callable[[], object], repeats: int) -> float:
     return max(min(taken), 1e-9)
 
 
-def _packages(root: Path) -> dict[str, tuple[int, int]] | None:
+def read_packages(root: Path) -> dict[str, tuple[int, int]] | None:
     """Package -> (counter, range) in microjoules; None unless every package can be read.
 
     Top-level zones only (intel-rapl:0, amd too): their subzones (intel-rapl:0:0) are parts of them, and psys, the
@@ -94,6 +94,6 @@ def _packages(root: Path) -> dict[str, tuple[int, int]] | None:
     return found or None
 
 
-def _used(before: tuple[int, int], after: tuple[int, int]) -> int:
+def used(before: tuple[int, int], after: tuple[int, int]) -> int:
     gone = after[0] - before[0]
     return gone if gone >= 0 else gone + before[1]

@@ -4,19 +4,25 @@
         A  P 2 MAC / F                      the peak: a lower bound on what the device can do
         B  P max(2 MAC / F, bytes / BW)     where the weights do not arrive in time, power is drawn all the same
         C  P max(2 MAC / (eta F), bytes / BW)
-    ASIC        A  MAC e_mac + AC e_ac      B  + weight bytes e_sram + DRAM bytes e_dram      C  no static power known
+    ASIC        A  MAC e_mac + AC e_ac
+                B  + (weight bytes + activation bytes) e_sram + DRAM bytes e_dram         a MAC's e_sram / reuse: the
+                   reuse of a weight is the batch, that of an activation the layer's width
+                C  + P_static t where both are known (no ASIC of the catalogue has a static power)
 
 P/F charges static power and DRAM already in A. An addition counts as a MAC on a GPU or CPU: it takes the same slot.
 Weight bytes are read once per batch of CEM samples: once a row and action, or as often as `batch` asks; weights that fit
-the device's cache all together are read from DRAM once an action. Activation traffic is left out. Each choice favours
-the dense device, which is the opponent of the claim.
+the device's cache all together are read from DRAM once an action. A GPU's activation traffic is left out. Each choice
+favours the dense device, which is the opponent of the claim. What it leaves out is told by `launch_bound`: a GPU starts one
+kernel a row at least, and while it waits for the next it draws its idle power at the least.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from energy.catalogue import Band, Device, Figure
 from energy.charge import BYTES, Charge, CpuPeak, Setup, Term
@@ -77,9 +83,9 @@ def _roofline(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Se
         busy = 2 * (row.macs + row.acs) / actions / per_s
         fetch = (_weight_traffic(row, precision, actions, batch) + row.dram_bytes) / actions / per_byte
         compute += busy
-        stall += max(fetch - busy, 0.0)
-        at = Band(*(max(busy / share, fetch) for share in (eta.high, eta.nominal, eta.low)))
-        peak = max(busy, fetch)
+        stall += np.maximum(fetch - busy, 0.0)
+        at = Band(*(np.maximum(busy / share, fetch) for share in (eta.high, eta.nominal, eta.low)))
+        peak = np.maximum(busy, fetch)
         waste += Band(at.low - peak, at.nominal - peak, at.high - peak)
         latency += at.nominal
     if any(row.host_words for row in rows):
@@ -88,7 +94,7 @@ def _roofline(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Se
     return Charge(
         operations=Term(power * compute, known, tuple(dict.fromkeys(notes))),
         memory=Term(power * stall, known),
-        standing=Term(power * waste, known | frozenset(eta_code if setup.eta is None else "")),
+        standing=Term(power * waste, known | frozenset({eta_code} if eta_code and setup.eta is None else ())),
         latency_s=latency,
     )
 
@@ -104,10 +110,47 @@ def _asic(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setup,
         if row.acs:
             operations += Term.of(device.figure(f"ac_{precision}"), row.acs / actions)
         memory += Term.of(device.figure("e_dram"), row.dram_bytes / actions)
+        activations = (row.state_reads + row.state_writes) * BYTES.get(precision, 1)
+        memory += Term.of(device.figure("e_sram"), activations / actions)
     if device.hypothetical:
         operations += Term(notes=(f"{device.name} is hypothetical",))
-    standing = Term(notes=("static power unknown: a lower bound",))
+    if "p_static" in device.figures and setup.time_s is not None:
+        standing = Term.of(device.figure("p_static"), setup.time_s)
+        return Charge(operations=operations, memory=memory, standing=standing, latency_s=setup.time_s.nominal)
+    standing = Term(notes=("static power or time unknown: a lower bound",))
     return Charge(operations=operations, memory=memory, standing=standing, latency_s=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LaunchBound:
+    """What a GPU takes for an action where kernels depend on each other. `idle_j`: idle power while it waits for the next
+    kernel, on top of ledger C; `full_j`: full power throughout. J and s an action."""
+
+    kernels: float
+    latency_s: Band
+    idle_j: Band | None
+    full_j: Band
+
+
+def launch_bound(
+    device: Device, rows: Sequence[LedgerRow], actions: int, *, setup: Setup | None = None
+) -> LaunchBound | None:
+    """None for a device that launches nothing. One kernel a row of MACs and control step; activations, normalisation, softmax,
+    sampling and sorting ride along for nothing, so the number of kernels is a lower bound."""
+    if "t_launch" not in device.figures:
+        return None
+    setup = setup or Setup()
+    kernels = float(sum(1 for row in rows if row.macs))
+    found = charge(device, rows, actions, setup, None)
+    whole = found.operations + found.memory + found.standing
+    power = device.figure("power").band
+    wait = device.figure("t_launch").band * kernels
+    busy = Band(*(band / watt for band, watt in zip(whole.band.bounds(), power.bounds(), strict=True)))
+    idle = device.figure("p_idle").band * wait if "p_idle" in device.figures else None
+    return LaunchBound(
+        kernels=kernels, latency_s=busy + wait, idle_j=None if idle is None else whole.band + idle,
+        full_j=power * (busy + wait),
+    )  # fmt: skip
 
 
 def _weight_traffic(row: LedgerRow, precision: str, actions: int, batch: int | None) -> float:

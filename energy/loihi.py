@@ -18,8 +18,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from energy.catalogue import Band, Device
-from energy.charge import HOST_PHASES, Charge, Setup, Term
+from energy.charge import HOST_PHASES, Charge, Setup, Term, refuse_graded
 from spec.errors import UserError
 from spec.ledger import LedgerRow, total
 
@@ -60,7 +62,10 @@ def charge(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setup
         operations += Term(notes=("no chip steps in the ledger: time is a lower bound",))
     time = _time(device, rows, actions, setup)
     on = time + Band(wait_s, wait_s, wait_s)
-    standing = Term.of(device.figure("p_static"), on * setup.chips)
+    chips = (
+        device.figure("chips").band.nominal if "chips" in device.figures else setup.chips
+    )  # a machine is on as a whole
+    standing = Term.of(device.figure("p_static"), on * chips)
     if device.kind == "loihi2":
         standing = replace(standing, band=replace(standing.band, low=0.0))
     timing = {device.figure(name).evidence for name in ("t_barrier", "t_synop", "t_update")}
@@ -75,14 +80,7 @@ def _loihi2(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setu
 
 
 def _loihi1(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setup) -> tuple[Term, Term]:
-    graded = [row for row in rows if row.message_bits > row.messages and not device.graded_messages]
-    if graded and not setup.assume_graded:
-        row = graded[0]
-        raise UserError(
-            f"arm '{row.arm}', layer '{row.layer}': {row.message_bits} bits in {row.messages} messages, but "
-            f"'{device.name}' sends single bits; use loihi2, a binary network, or Setup(assume_graded=True)"
-        )
-    notes = ("graded messages on a binary chip, one spike each: hypothetical",) if graded else ()
+    notes = refuse_graded(device, rows, setup)
     operations = (
         Term.of(device.figure("e_synop"), (total(rows, "synops") + total(rows, "acs")) / actions)
         + Term.of(
@@ -110,5 +108,5 @@ def _time(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setup)
         return Band(at, at, at)
     synops = device.figure("t_synop").band * ((total(rows, "synops") + total(rows, "acs")) / actions / setup.cores)
     updates = device.figure("t_update").band * (total(rows, "updates") / actions / setup.cores)
-    work = Band(max(synops.low, updates.low), max(synops.nominal, updates.nominal), max(synops.high, updates.high))
+    work = Band(*map(np.maximum, synops.bounds(), updates.bounds()))
     return device.figure("t_barrier").band * steps + work + Band(io, io, io)

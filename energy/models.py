@@ -5,8 +5,8 @@
 A verdict is read from ledger C. Every figure comes from `devices.toml` and every estimate carries low, nominal and high
 with the evidence codes of the figures in it. Counts come from a simulation: nothing here is a measurement of a chip.
 
-Spiking rows run on loihi2 and loihi1, dense rows on GPU, CPU and ASIC. A spiking arm whose loop holds dense MACs (the
-encoder) has them charged on `Setup.host_device`, and the chip's static power runs on meanwhile.
+Spiking rows run on chips of kind loihi1, loihi2, event and datasheet, dense rows on GPU, CPU and ASIC. A spiking arm whose
+loop holds dense MACs (the encoder) has them charged on `Setup.host_device`, and the chip's static power runs on meanwhile.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from energy import dense, loihi
+from energy import dense, event, loihi
 from energy.catalogue import Catalogue, Device, default
 from energy.charge import Charge, Setup, Term
 from spec.errors import UserError
 from spec.ledger import LedgerRow
 
+CHARGE = {"loihi1": loihi.charge, "loihi2": loihi.charge, "event": event.charge, "datasheet": event.charge}
 LEDGERS = ("A", "B", "C")
 SCOPES = ("predictor", "loop")
 
@@ -97,12 +98,14 @@ def _charge(
         return dense.charge(device, rows, actions, setup, batch)
     chip_rows, host_rows = loihi.split(device, rows)
     if not any(row.macs or row.acs for row in host_rows):
-        return loihi.charge(device, chip_rows, actions, setup)
+        return CHARGE[device.kind](device, chip_rows, actions, setup)
     host_device = catalogue.device(setup.host_device)
     if host_device.spiking:
         raise UserError(f"host device '{host_device.name}' is a spiking chip; dense phases need a GPU, CPU or ASIC")
     host = dense.charge(host_device, host_rows, actions, setup, batch)
-    chip = loihi.charge(device, chip_rows, actions, setup, wait_s=host.latency_s or 0.0)
+    chip = CHARGE[device.kind](
+        device, chip_rows, actions, setup, wait_s=0.0 if host.latency_s is None else host.latency_s
+    )
     phases = ", ".join(sorted({row.phase for row in host_rows}))
     both = chip + host
     return Charge(

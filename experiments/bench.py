@@ -1,5 +1,5 @@
 """`spikeplan bench NAME`: side by side in one run. NAME: plan, lava (experiments/bench_lava.py), events
-(experiments/bench_events.py).
+(experiments/bench_events.py), energy (experiments/energy_agreement.py: counts and Joules, not times).
 
 `bench plan`: candidate steps per second of every arm, as ratios to dense measured in the same run.
 
@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from experiments.jobs import Job, make_predictor, one_thread
 from experiments.output import check_outputs, write_report
@@ -82,10 +82,17 @@ def _bench_events(console: Console) -> list[dict[str, Any]]:
     return bench_events(console)
 
 
+def _bench_energy(console: Console) -> list[dict[str, Any]]:
+    from experiments.energy_agreement import bench_energy
+
+    return bench_energy(console)
+
+
 BENCHES: dict[str, Callable[[Console], list[dict[str, Any]]]] = {
     "plan": bench_plan,
     "lava": _bench_lava,
     "events": _bench_events,
+    "energy": _bench_energy,
 }
 
 
@@ -96,7 +103,9 @@ def bench_command(name: str, json_file: str | None, *, console: Console) -> None
     rows = BENCHES[name](console)
     if json_file:
         write_report(Path(json_file), rows)
-    table = Table("name", "ours", "other", "ratio", "unit", "goal", "holds", title=f"bench {name}")
+    table = Table(
+        Column("name", overflow="fold"), "ours", "other", "ratio", "unit", "goal", "holds", title=f"bench {name}"
+    )
     for row in rows:
         cells = ("-" if row[key] is None else f"{row[key]:.4g}" for key in ("ours", "other", "ratio"))
         held = {True: "yes", False: "no", None: "-"}[row["holds"]]

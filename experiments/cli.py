@@ -1,5 +1,5 @@
 """The command line: `spikeplan demo | results | train | plan | planners | fuse | convert | check | place | bench | events |
-lava`.
+lava | energy`.
 
 Bad input ends in one line (what, where, remedy) on stderr and exit code 2.
 """
@@ -18,6 +18,7 @@ from typing import Any
 import tyro
 from rich.console import Console
 
+from experiments.energy_cli import ENERGY
 from experiments.events_cli import EVENTS
 from experiments.events_process_cli import PROCESS
 from lava_procs import LavaError
@@ -156,7 +157,8 @@ def place(
 
 
 def bench(name: tyro.conf.Positional[str], json: str | None = None) -> None:
-    """Side-by-side timings in one run, as rows {name, ours, other, ratio, unit, goal, holds}. NAME: plan, lava, events."""
+    """Side-by-side timings in one run, as rows {name, ours, other, ratio, unit, goal, holds}. NAME: plan, lava, events,
+    energy."""
     from experiments.bench import bench_command
 
     bench_command(name, json, console=Console())
@@ -187,7 +189,9 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "demo": demo, "results": results, "train": train, "plan": plan, "planners": planners, "fuse": fuse,
     "convert": convert, "check": check, "place": place, "bench": bench,
 }  # fmt: skip
-GROUPS: dict[str, dict[str, Callable[..., Any]]] = {"events": {**EVENTS, **PROCESS}, "lava": {"run": run}}
+GROUPS: dict[str, dict[str, Callable[..., Any]]] = {
+    "events": {**EVENTS, **PROCESS}, "lava": {"run": run}, "energy": ENERGY,
+}  # fmt: skip
 
 
 def parse(words: list[str]) -> Callable[[], Any]:

@@ -156,6 +156,22 @@ def front_rows(run: Run, dense: Run, cpu: energy.CpuPeak | None) -> list[dict[st
     return rows
 
 
+def ledger_row(run: Run, dense: Run | None) -> list[dict[str, Any]]:
+    """The operations themselves, so that energy can be asked of a run that is done, on devices that it did not know."""
+    if run.ledger is None:
+        return []
+    first = run.success_KN[:1]
+    return [
+        {
+            "kind": "ledger", "task": run.job.task, "arm": run.job.arm, "budget": run.job.planner.label,
+            "axis": run.job.axis, "threshold": run.job.threshold, "role": run.job.role, "success": float(first.mean()),
+            "episodes": first.size, "ci95": success_interval(first),
+            "paired_vs_dense": None if dense is None else paired(first, dense.success_KN[:1, : first.shape[1]]),
+            "evaluations": run.job.planner.evaluations, "samples": run.job.planner.samples, "ledger": run.ledger.dump(),
+        }
+    ]  # fmt: skip
+
+
 def placed_rows(run: Run, *, replicas: tuple[int, ...] = (1, 8)) -> list[dict[str, Any]]:
     """A sigma-delta arm's whole loop placed on loihi2 with spatial copies, and with one a candidate: time from the
     placement, static power of the chips it takes, updates of neurons that wait. Beside `energy_rows`, which assume one copy

@@ -26,7 +26,9 @@ def _read(run: Run, skip: bool) -> Run:
     for (phase, layer, iteration, step), c in run.ledger.counts():
         if phase == "predictor":
             macs = c.synops if skip else c.dense_macs
-            counts = LayerCounts(layer=layer, macs=macs, dense_macs=c.dense_macs, calls=c.calls)
+            inputs = c.dense_macs * c.calls // c.updates if c.updates else 0  # calls x fan-in
+            counts = LayerCounts(layer=layer, macs=macs, dense_macs=c.dense_macs, calls=c.calls, state_reads=inputs,
+                                 state_writes=c.updates if c.dense_macs else 0)  # fmt: skip
         elif phase in ("evaluation", "selection"):
             # A distance takes a subtraction and an addition; selection and refit as many additions as synops.
             counts = LayerCounts(layer=layer, acs=c.synops * (2 if phase == "evaluation" else 1))

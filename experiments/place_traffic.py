@@ -156,9 +156,8 @@ def _bit_by_bit(ledger: Ledger, coded: float) -> Ledger:
     found = Ledger(arm=ledger.arm, axis=ledger.axis, precision=ledger.precision, spiking=True,
                    sequential_steps=ledger.sequential_steps, interleaved_steps=ledger.interleaved_steps)  # fmt: skip
     dumped = json.loads(json.dumps(ledger.dump()))
-    for row in dumped["counts"]:
-        counts = row[-1]
-        if counts["layer"] == "code":
+    for _, layer, _, _, counts in dumped["counts"]:
+        if layer == "code":
             counts["messages"] = counts["message_bits"] = round(counts["messages"] * coded)
             counts["synops"] = round(counts["synops"] * coded)
             counts["updates"] *= INPUT_BITS

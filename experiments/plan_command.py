@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -11,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.bundle import DELTA_ARMS, NARROW_ARMS, PLANNER_ARMS, load_bundle
-from experiments.collect import arm_row, group
+from experiments.collect import arm_row, group, ledger_row
 from experiments.jobs import ARMS, EPISODE_SEED, Job, one_thread
 from experiments.lava_episodes import lava_episodes
-from experiments.output import check_seed, open_output, versions, write_json
+from experiments.output import check_seed, open_output, versions, write_json, write_text
 from experiments.plan_of import LARGEST_FACTOR, chosen_of, shards
 from experiments.pool import progress_bar, remove_parts, run_jobs
 from experiments.summary import arm_summary
@@ -72,7 +73,9 @@ def plan_command(
             for first, count in shards(episodes, 25)
         ]  # fmt: skip
         results = run_jobs(jobs, folder / "parts", console=console)
-        rows = [arm_row(run, None) for run in group(results, jobs)]
+        runs = group(results, jobs)
+        rows = [row for run in runs for row in (arm_row(run, None), *ledger_row(run, None))]
+        write_text(folder / "metrics.jsonl", "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
     found = arm_summary(rows, task, arm)
     summary = {"episodes": episodes, "seeds": 1, "seconds": round(time.monotonic() - began, 1),
                "tasks": {task: {"arms": {arm: found}}}}  # fmt: skip

@@ -2,7 +2,7 @@
 by hand.
 
 python -m experiments.readme results/full [results/planners] [results/lava-TASK ...] [bench-lava.json]
-                             [runs/two-room-spread.json ...]
+                             [runs/two-room-spread.json ...] [energy.json]
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import json
 import sys
 from pathlib import Path
 from typing import Any
+
+from experiments.readme_energy import energy_section
 
 ARMS = ("random", "oracle", "dense", "int8", "delta", "lif")
 
@@ -148,8 +150,8 @@ def marks(section: str) -> tuple[str, str]:
 
 
 def rewrite(readme: Path, paths: list[Path]) -> None:
-    """A directory holds results, planners or episodes in Lava; a file a spread or bench rows. Spreads, and episodes in Lava, make
-    one table each."""
+    """A directory holds results, planners or episodes in Lava; a file a spread, bench rows or an energy report. Spreads, and
+    episodes in Lava, make one table each."""
     text = readme.read_text()
     spreads, episodes = [], []
     for path in paths:
@@ -163,6 +165,8 @@ def rewrite(readme: Path, paths: list[Path]) -> None:
             text = between(text, section, table(summary))
         elif isinstance(found := json.loads(path.read_text()), list):
             text = between(text, "bench lava", bench_table(found))
+        elif found.get("report") == "energy":
+            text = between(text, "energy", energy_section(found))
         else:
             spreads.append(found)
     text = between(text, "lava episodes", lava_table(episodes)) if episodes else text

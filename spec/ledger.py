@@ -9,6 +9,10 @@ neuron's stored state is charged like one update; `without_restores` gives the f
 Rows are sums over all episodes and control steps of a run (`Ledger.actions` actions): sum first, then divide.
 An *update* is paid by every neuron of a layer in every chip step; it is *active* when the neuron sends a message.
 
+Accesses are counted in words, whatever their width. Spiking: one weight read a synop, one state read and one written an
+update or restore. Dense: every weight read once a row and action (a batch of candidates shares it), activations read and
+written once a prediction; what a device re-reads beyond that is its model's matter. `energy` reads both.
+
 Schedules of a recurrent rollout on one network instance of L neuron layers:
     sequential   a prediction takes `sequential_steps` chip steps (sigma-delta: L; LIF: T + L - 1), and every layer
                  updates in each of them
@@ -21,12 +25,15 @@ Schedules of a recurrent rollout on one network instance of L neuron layers:
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-LEDGER_VERSION = 2
+from spec.errors import UserError
+
+LEDGER_VERSION = 3
 PHASES = ("encoder", "events", "predictor", "evaluation", "selection", "host")
 AXES = ("none", "rollout", "order", "mean", "iteration")
 SCHEDULES = ("sequential", "interleaved", "batched")
@@ -50,6 +57,8 @@ class LayerCounts:
     saturated: int = 0
     dense_macs: int = 0  # what a dense network would have spent on the same synapses
     calls: int = 0  # predictions (rows) that the counts are summed over
+    state_reads: int = 0  # dense layers: activations read and written; spiking layers follow from updates and restores
+    state_writes: int = 0
 
     def __add__(self, other: LayerCounts) -> LayerCounts:
         mine, theirs = asdict(self), asdict(other)
@@ -84,7 +93,25 @@ class LedgerRow:
     host_words: int = 0
     chip_steps: int = 0
     saturated: int = 0
+    dense_macs: int = 0
+    weight_reads: int = 0
+    state_reads: int = 0
+    state_writes: int = 0
     precision: str = "fp32"
+
+    def __post_init__(self) -> None:
+        if self.version != LEDGER_VERSION:
+            raise UserError(f"{self._where}: ledger version {self.version!r}; this code reads version {LEDGER_VERSION}")
+        for name in COUNTS:
+            value = getattr(self, name)
+            if value is None and name == "hops":
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+                raise UserError(f"{self._where}: {name} is {value!r}; a count is a finite number >= 0")
+
+    @property
+    def _where(self) -> str:
+        return f"arm {self.arm!r}, layer {self.layer!r}"
 
     @property
     def updates(self) -> int:
@@ -97,6 +124,10 @@ class LedgerRow:
     @property
     def synop_equivalents(self) -> int:
         return self.without_restores + UPDATE_WEIGHT * self.state_restores
+
+
+COUNTS = tuple(f.name for f in fields(LedgerRow) if f.type in ("int", "int | None") and f.name not in
+               ("version", "control_step", "iteration", "rollout_step"))  # fmt: skip
 
 
 def total(rows: Iterable[LedgerRow], field: str) -> int:
@@ -144,17 +175,36 @@ class Ledger:
         return [(key, value) for key, value in self._counts.items() if phase is None or key[0] == phase]
 
     def dump(self) -> dict[str, Any]:
-        """JSON form; `merge` adds it to another ledger of the same arm (shards of one run)."""
+        """JSON form, zeros left out; `merge` adds it to another ledger of the same arm (shards of one run), `load` makes
+        the ledger again."""
         return {
-            "actions": self.actions,
-            "counts": [[*key, asdict(value)] for key, value in self._counts.items()],
+            "version": LEDGER_VERSION, "arm": self.arm, "axis": self.axis, "precision": self.precision,
+            "spiking": self.spiking, "sequential_steps": self.sequential_steps,
+            "interleaved_steps": self.interleaved_steps, "actions": self.actions,
+            "memory": {layer: list(sizes) for layer, sizes in self._memory.items()},
+            "counts": [
+                [*key, {name: count for name, count in asdict(value).items() if count and name != "layer"}]
+                for key, value in self._counts.items()
+            ],
             "host_words": dict(self._host_words),
-        }
+        }  # fmt: skip
+
+    @classmethod
+    def load(cls, dumped: dict[str, Any]) -> Ledger:
+        """What `dump` wrote, by this version."""
+        if dumped.get("version") != LEDGER_VERSION:
+            raise UserError(f"ledger version {dumped.get('version')!r}; this code reads version {LEDGER_VERSION}")
+        names = ("arm", "axis", "precision", "spiking", "sequential_steps", "interleaved_steps")
+        ledger = cls(**{name: dumped[name] for name in names})
+        ledger.merge(dumped)
+        for layer, (weight_bytes, state_bytes) in dumped["memory"].items():
+            ledger.set_memory(layer, weight_bytes=weight_bytes, state_bytes=state_bytes)
+        return ledger
 
     def merge(self, dumped: dict[str, Any]) -> None:
         self.actions += dumped["actions"]
-        for phase, _, iteration, step, counts in dumped["counts"]:
-            self.add(phase, LayerCounts(**counts), iteration=iteration, step=step)
+        for phase, layer, iteration, step, counts in dumped["counts"]:
+            self.add(phase, LayerCounts(layer=layer, **counts), iteration=iteration, step=step)
         for phase, words in dumped["host_words"].items():
             self._host_words[phase] += words
 
@@ -178,14 +228,21 @@ class Ledger:
             if in_chain and schedule == "interleaved" and self.axis == "rollout":
                 switches = max(0, c.updates - c.state_restores)
             weight_bytes, state_bytes = self._memory.get(layer, (0, 0))
+            restores = c.state_restores + switches
+            if self.spiking and phase != "encoder":
+                weight_reads, state_reads, state_writes = c.synops, updates + restores, updates + restores
+            else:
+                weight_reads = (c.dense_macs or c.macs) // c.calls * self.actions if c.calls else 0
+                state_reads, state_writes = c.state_reads, c.state_writes
             rows.append(
                 LedgerRow(
                     arm=self.arm, phase=phase, layer=layer, axis=self.axis, schedule=schedule, iteration=iteration,
                     rollout_step=step, macs=c.macs, acs=c.acs, synops=c.synops, updates_active=c.updates_active,
-                    updates_idle=updates - c.updates_active, state_restores=c.state_restores + switches,
+                    updates_idle=updates - c.updates_active, state_restores=restores,
                     messages=c.messages, message_bits=c.message_bits, weight_bytes=weight_bytes,
                     state_bytes=state_bytes, chip_steps=chip_steps,
-                    saturated=c.saturated, precision=self.precision,
+                    saturated=c.saturated, dense_macs=c.dense_macs, weight_reads=weight_reads,
+                    state_reads=state_reads, state_writes=state_writes, precision=self.precision,
                 )
             )  # fmt: skip
         for phase, words in self._host_words.items():

@@ -31,8 +31,74 @@ def test_every_figure_is_sourced_and_ordered():
     for figure in figures:
         assert figure.source and figure.evidence in EVIDENCE, figure.name
         assert 0 < figure.band.low <= figure.band.nominal <= figure.band.high, figure.name
-    wanted = {"loihi2", "loihi1", "loihi1_sanafe", "orin_nano", "h100", "cpu", "jepa_r", "digital45"}
-    assert set(catalogue.devices) == wanted
+    chips = "loihi2 loihi1 loihi1_sanafe hala_point spinnaker spinnaker_seneca spinnaker2 spinnaker2_seneca seneca speck akida"
+    dense = "orin_nano agx_orin thor h100 rtx4090 cpu jepa_r digital45"
+    assert set(catalogue.devices) == {*chips.split(), *dense.split()}
+    for device in catalogue.devices.values():
+        assert all(figure.node for figure in device.figures.values()), device.name
+        assert device.spiking == (device.name in chips.split())
+
+
+def test_conflicting_sources_stand_side_by_side():
+    # SENECA's table 3: 45 and 10 pJ; arXiv 1903.08941: 13.3 nJ and 450 pJ
+    pairs = {"spinnaker": 13.3e-9 / 45e-12, "spinnaker2": 450 / 10}
+    for name, ratio in pairs.items():
+        high, low = (default().device(n).figure("e_synop") for n in (name, f"{name}_seneca"))
+        assert high.band.nominal / low.band.nominal == pytest.approx(ratio) and high.source != low.source
+
+
+def test_hala_point_is_1152_loihi2():
+    one, all_of_it = default().device("loihi2"), default().device("hala_point")
+    for name in ("e_eq", "p_static", "t_synop", "t_update", "io_rate"):
+        assert one.figure(name).band == all_of_it.figure(name).band
+        assert one.figure(name).shared == all_of_it.figure(name).shared  # Monte-Carlo draws them once
+    assert all_of_it.figure("chips").band.nominal == 1152
+
+
+OWN = """
+[devices.speck.figures]
+e_synop = { value = 2, unit = "pJ", source = "my bench", evidence = "R", node = "65 nm" }
+[devices.mine]
+kind = "asic"
+node = "3 nm"
+title = "my chip"
+[devices.mine.figures]
+mac_int8 = { value = 0.05, unit = "pJ", source = "my bench", evidence = "R" }
+e_sram = { value = 1, unit = "pJ/B", source = "my bench", evidence = "R" }
+e_dram = { value = 100, unit = "pJ/B", source = "my bench", evidence = "R", node = "memory" }
+"""
+
+
+def test_a_users_file_adds_devices_and_figures(tmp_path: Path):
+    path = tmp_path / "own.toml"
+    path.write_text(OWN)
+    catalogue = load(own=path)
+    assert set(catalogue.devices) == {*default().devices, "mine"}
+    speck = catalogue.device("speck")
+    assert speck.figure("e_synop").band.nominal == 2e-12 and speck.figure("p_static").band.nominal == 0.42e-3
+    assert "e_synop" not in speck.unavailable
+    mine = catalogue.stated()["devices"]["mine"]["figures"]
+    assert (mine["mac_int8"]["node"], mine["e_dram"]["node"]) == ("3 nm", "memory")
+    assert set(mine["mac_int8"]) == {"value", "unit", "low", "high", "node", "source", "evidence", "note"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [('source = "my bench", evidence = "R", node = "65 nm"', 'evidence = "R"', "devices.speck.e_synop: source is missing"),
+     (', node = "65 nm"', ', node = "65 nm", by = "me"', "unknown keys by"),
+     ('unit = "pJ/B", source = "my bench", evidence = "R", node', 'unit = "eV", source = "x", evidence = "R", node', "'eV'"),
+     ('node = "3 nm"\n', "", "devices.mine: no node for mac_int8, e_sram"),
+     ('evidence = "R", node = "65 nm"', 'evidence = "M", node = "65 nm"', "evidence 'M' is not one of"),
+     ("value = 2,", "value = nan,", "must be finite numbers > 0"), ('kind = "asic"\n', "", "kind None is unknown"),
+     ("[devices.mine]", "[limits]\n[devices.mine]", "unknown tables limits"), ("[devices", "[device", "unknown tables device;")],
+)  # fmt: skip
+def test_a_users_file_is_held_to_the_same_rules(tmp_path: Path, old: str, new: str, message: str):
+    assert old in OWN
+    path = tmp_path / "own.toml"
+    path.write_text(OWN.replace(old, new))
+    with pytest.raises(UserError, match=message) as caught:
+        load(own=path)
+    assert str(path) in str(caught.value)
 
 
 @pytest.mark.parametrize("chip", CHIPS.values(), ids=lambda chip: chip.name)
@@ -67,7 +133,7 @@ def test_derived_figures_by_hand():
     ("old", "new", "message"),
     [(', source = "Frady 2020 (arXiv 2004.12691), table 1"', "", r"devices.loihi1.p_static: source is missing"),
      ('"Frady 2020 (arXiv 2004.12691), table 1"', '"  "', r"devices.loihi1.p_static: source is missing"),
-     (STATIC, STATIC.replace('"Q"', '"M"'), r"p_static: evidence 'M' is not one of R, Q, S, V, D"),
+     (STATIC, STATIC.replace('"Q"', '"M"'), r"p_static: evidence 'M' is not one of R, Q, S, V, D, assumed"),
      (STATIC, STATIC.replace('"W"', '"kW"'), r"p_static: unit 'kW' is unknown"),
      (STATIC, STATIC.replace("0.104", "-1"), r"p_static: .* must be finite numbers > 0"),
      (STATIC, STATIC.replace("0.104", "0.104, low = 1"), r"p_static: give either value or low"),

@@ -178,12 +178,13 @@ def test_lava_rooms_load_no_torch():
     assert (done.stdout, done.returncode) == ("False\n", 0), done.stderr
 
 
-def test_tonic_is_imported_by_one_module_inside_its_functions():
-    """tonic is GPL-3.0-only: everything else works, and is distributed, without it."""
+@pytest.mark.parametrize("package", ["tonic", "sanafe"])
+def test_gpl_packages_are_imported_by_one_module_inside_its_functions(package):
+    """They are GPL-3.0: everything else works, and is distributed, without them."""
     users = {
         str(path.relative_to(ROOT)): [found.at_top for found in used]
         for path in modules(*MAY_IMPORT)
-        if (used := [found for found in imports(ast.parse(path.read_text())) if found.name.split(".")[0] == "tonic"])
+        if (used := [found for found in imports(ast.parse(path.read_text())) if found.name.split(".")[0] == package])
     }
     assert len(users) == 1, users
     assert not any(at_top for found in users.values() for at_top in found), users

@@ -68,7 +68,12 @@ class Int8Predictor:
             q.clamp_(-TOP, TOP)
             full = rows * w.numel()
             macs = int(q.abs().clamp_(max=1.0).sum()) * w.shape[1] if self.zero_skip else full
-            counts.append(LayerCounts(layer=self._names[i], macs=macs, saturated=over, dense_macs=full, calls=rows))
+            counts.append(
+                LayerCounts(
+                    layer=self._names[i], macs=macs, saturated=over, dense_macs=full, calls=rows,
+                    state_reads=rows * w.shape[0], state_writes=rows * w.shape[1],
+                )
+            )  # fmt: skip
             x = torch.addmm(self.bias[i], q, w, alpha=self.scale_in[i])
             if i + 1 < len(self.weight):
                 x.relu_()

@@ -70,7 +70,7 @@ class DensePredictor:
 
     def __init__(self, module: ResidualPredictor) -> None:
         self.module = module.eval()
-        self._per_row = {f"h{i}": m.weight.numel() for i, m in enumerate(module.linears(), 1)}
+        self._per_row = {f"h{i}": (m.in_features, m.out_features) for i, m in enumerate(module.linears(), 1)}
 
     def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, axis: str = "none", previous: Any = None) -> None:
         check_axis(axis, self.axes)
@@ -79,8 +79,15 @@ class DensePredictor:
     def step(self, latent_BSD: Tensor, action_BSA: Tensor, state: None) -> tuple[Tensor, None, list[LayerCounts]]:
         rows = latent_BSD.shape[0] * latent_BSD.shape[1]
         counts = [
-            LayerCounts(layer=name, macs=macs * rows, dense_macs=macs * rows, calls=rows)
-            for name, macs in self._per_row.items()
+            LayerCounts(
+                layer=name,
+                macs=n_in * n_out * rows,
+                dense_macs=n_in * n_out * rows,
+                calls=rows,
+                state_reads=n_in * rows,
+                state_writes=n_out * rows,
+            )
+            for name, (n_in, n_out) in self._per_row.items()
         ]
         return self.module(latent_BSD, action_BSA), None, counts
 

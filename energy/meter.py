@@ -1,0 +1,140 @@
+"""Joules measured, with idle subtracted: RAPL for the processor's packages, NVML for one GPU.
+
+    idle   P_idle = J / t of a pause, once before and once after the work: its band
+    work   gross = J / runs,     net = gross - P_idle t / runs
+
+A meter is a counter of Joules that only grows; wraps are unrolled as long as it is read once between two of them, and it is
+read after every run. Net of idle is what the work adds to a machine that is on anyway; gross is what the machine drew, other
+people's work included. Where a counter cannot be read there is `NotReadable` with the reason, never an estimate.
+
+RAPL is read from the kernel's own files: pyRAPL is unmaintained since 2019, and zeus brings pandas, scikit-learn and a polling
+process for three small files. NVML is read through NVIDIA's binding, nvidia-ml-py (the extra `gpu`): the energy counter that
+GPUs have since Volta, in millijoules.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+from energy.cpu_meter import POWERCAP, read_packages, used
+from energy.schema import Band
+from spec.errors import UserError
+
+
+class NotReadable(Exception):
+    """This machine has no such counter or does not show it; the text says why and what would help."""
+
+
+class Meter(Protocol):
+    @property
+    def name(self) -> str: ...
+    def joules(self) -> float:
+        """Since the meter was made; never less than the last time."""
+
+
+class RaplMeter:
+    """All packages together; their parts and the platform are not added again."""
+
+    name = "RAPL, all packages"
+
+    def __init__(self, root: Path = POWERCAP) -> None:
+        self.root, self.total = root, 0
+        if not root.is_dir():
+            raise NotReadable(f"RAPL: {root} is not there (no Linux, no such processor, or a virtual machine)")
+        if not any(root.glob("intel-rapl:*")):
+            raise NotReadable(f"RAPL: {root} has no zones (a processor without RAPL, or a virtual machine)")
+        self.last = self._read()
+
+    def joules(self) -> float:
+        now = self._read()
+        if now.keys() != self.last.keys():
+            raise NotReadable(f"RAPL: packages under {self.root} came or went while measuring")
+        self.total += sum(used(self.last[name], now[name]) for name in now)
+        self.last = now
+        return self.total * 1e-6
+
+    def _read(self) -> dict[str, tuple[int, int]]:
+        found = read_packages(self.root)
+        if found is None:
+            raise NotReadable(f"RAPL: counters under {self.root} cannot be read; most kernels show them to root alone")
+        return found
+
+
+class NvmlMeter:
+    """One GPU's board, from the driver's energy counter."""
+
+    def __init__(self, index: int = 0) -> None:
+        try:
+            self.nvml: Any = import_module("pynvml")
+        except ImportError as error:
+            raise NotReadable(f"NVML: nvidia-ml-py is not installed ({error}); it is the extra `gpu`") from error
+        try:
+            self.nvml.nvmlInit()
+            self.handle = self.nvml.nvmlDeviceGetHandleByIndex(index)
+            self.name = f"NVML, {_text(self.nvml.nvmlDeviceGetName(self.handle))}"
+            self.first = self._read()
+        except self.nvml.NVMLError as error:
+            raise NotReadable(f"NVML: GPU {index} shows no energy counter here ({error})") from error
+
+    def joules(self) -> float:
+        try:
+            return (self._read() - self.first) * 1e-3
+        except self.nvml.NVMLError as error:
+            raise NotReadable(f"NVML: the counter stopped while measuring ({error})") from error
+
+    def _read(self) -> int:
+        return int(self.nvml.nvmlDeviceGetTotalEnergyConsumption(self.handle))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One run of the work on average. `net_J` may be negative where the work cannot be told from idle."""
+
+    meter: str
+    runs: int
+    seconds: float
+    gross_J: float
+    idle_W: Band
+    evidence: str = "measured"
+
+    @property
+    def net_J(self) -> Band:
+        return Band(*(self.gross_J - watt * self.seconds for watt in reversed(self.idle_W.bounds())))
+
+
+def measure(
+    meter: Meter, work: Callable[[], object], *, least_s: float = 2.0, idle_s: float = 2.0,
+    clock: Callable[[], float] = time.perf_counter, pause: Callable[[float], object] = time.sleep,
+) -> Measured:  # fmt: skip
+    """Runs `work` until `least_s` have passed, between two pauses of `idle_s`. `work` must have finished when it returns: a
+    GPU's queue is waited for inside it. Counters tick in milliseconds (RAPL) or tens of them (NVML): seconds are needed."""
+    if not (least_s > 0 and idle_s > 0):
+        raise UserError(f"measure: {least_s} s of work and {idle_s} s of idle; both must be > 0")
+    work()  # warm: caches, threads, clocks
+    before = _idle(meter, idle_s, clock, pause)
+    runs, start, joules = 0, clock(), meter.joules()
+    while clock() - start < least_s:
+        work()
+        runs += 1
+        after = meter.joules()
+    seconds = clock() - start
+    idle = sorted((before, _idle(meter, idle_s, clock, pause)))
+    return Measured(
+        meter=meter.name, runs=runs, seconds=seconds / runs, gross_J=(after - joules) / runs,
+        idle_W=Band(idle[0], sum(idle) / 2, idle[1]),
+    )  # fmt: skip
+
+
+def _idle(meter: Meter, idle_s: float, clock: Callable[[], float], pause: Callable[[float], object]) -> float:
+    start, joules = clock(), meter.joules()
+    pause(idle_s)
+    return (meter.joules() - joules) / (clock() - start)
+
+
+def _text(name: str | bytes) -> str:
+    return name.decode() if isinstance(name, bytes) else name

@@ -1,0 +1,174 @@
+"""What a device file may say: every figure with unit, source and evidence, or an error that names file, table and figure.
+
+A figure is {value | low, nominal, high; unit; source; evidence; node; note; shared}. `node` may stand at the device and is
+inherited. `shared` names a quantity that several devices have in common: Monte-Carlo draws it once for all of them.
+
+Evidence: R read in the primary artefact, Q quoted with page or table, S secondary page, V vendor claim, D derived by
+arithmetic, `assumed` borrowed from elsewhere or bounded by judgement, said so in the source. From memory is not admitted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from spec.errors import UserError
+
+EVIDENCE = ("R", "Q", "S", "V", "D", "assumed")
+TO_SI = {
+    "pJ": 1e-12, "nJ": 1e-9, "pJ/B": 1e-12, "W": 1.0, "mW": 1e-3, "ns": 1e-9, "us": 1e-6, "s": 1.0, "op/s": 1.0,
+    "B/s": 1.0, "word/s": 1.0, "1": 1.0, "count": 1.0, "bit": 1.0, "B": 1.0,
+}  # fmt: skip
+_LOIHI1 = "e_synop e_update_active e_update_idle e_message e_hop p_static t_barrier t_synop t_update"
+REQUIRED = {  # a figure of these, or its name under `unavailable` with the reason
+    "loihi2": ("e_eq", "update_weight", "p_static", "t_barrier", "t_synop", "t_update", "io_rate"),
+    "loihi1": tuple(_LOIHI1.split()),
+    "event": ("e_synop", "e_update", "p_static", "t_step"),
+    "datasheet": ("power", "t_action"),
+    "gpu": ("power", "bandwidth", "eta", "p_idle", "t_launch"),
+    "cpu": ("power_per_core",),
+    "asic": ("e_sram", "e_dram"),
+}
+DEVICE_KEYS = {"kind", "title", "node", "hypothetical", "graded_messages", "figures", "unavailable"}
+FIGURE_KEYS = {"value", "low", "nominal", "high", "unit", "source", "evidence", "node", "note", "shared"}
+
+
+@dataclass(frozen=True)
+class Band:
+    """Low, nominal and high of one quantity, added bound by bound.
+
+    The fields are floats; a Monte-Carlo run puts arrays of draws there, so the models use numpy's maximum on them.
+    """
+
+    low: float = 0.0
+    nominal: float = 0.0
+    high: float = 0.0
+
+    def __add__(self, other: Band) -> Band:
+        return Band(self.low + other.low, self.nominal + other.nominal, self.high + other.high)
+
+    def __mul__(self, other: float | Band) -> Band:
+        by = other if isinstance(other, Band) else Band(other, other, other)
+        return Band(self.low * by.low, self.nominal * by.nominal, self.high * by.high)
+
+    def bounds(self) -> tuple[float, float, float]:
+        return self.low, self.nominal, self.high
+
+
+ZERO = Band()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One sourced number. `band` is in SI units; `unit` is the unit the file states it in."""
+
+    name: str
+    band: Band
+    unit: str
+    source: str
+    evidence: str
+    node: str = ""
+    note: str = ""
+    shared: str = ""
+
+    def stated(self) -> dict[str, Any]:
+        """As the file has it, in its own unit."""
+        low, value, high = (float(f"{bound / TO_SI[self.unit]:.12g}") for bound in self.band.bounds())
+        return {
+            "value": value, "unit": self.unit, "low": low, "high": high, "node": self.node, "source": self.source,
+            "evidence": self.evidence, "note": self.note,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    name: str
+    kind: str
+    title: str
+    node: str = ""
+    hypothetical: bool = False
+    graded_messages: bool = False
+    figures: Mapping[str, Figure] = field(default_factory=dict)
+    unavailable: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def spiking(self) -> bool:
+        return self.kind in ("loihi1", "loihi2", "event", "datasheet")
+
+    def figure(self, name: str) -> Figure:
+        found = self.figures.get(name)
+        if found is None:
+            why = self.unavailable.get(name, "the catalogue has no such figure")
+            have = ", ".join(sorted(self.figures))
+            raise UserError(f"device '{self.name}': {name} is not available ({why}); it has {have}")
+        return found
+
+
+def device_of(name: str, table: object) -> Device:
+    if not isinstance(table, dict):
+        raise UserError(f"devices.{name} is {table!r}; expected a table")
+    kind = table.get("kind")
+    if kind not in REQUIRED:
+        raise UserError(f"devices.{name}: kind {kind!r} is unknown; use one of {', '.join(REQUIRED)}")
+    unknown = set(table) - DEVICE_KEYS
+    if unknown:
+        raise UserError(f"devices.{name}: unknown keys {', '.join(sorted(unknown))}; remove them")
+    node, unavailable = table.get("node", ""), table.get("unavailable", {})
+    if not isinstance(unavailable, dict) or not all(isinstance(why, str) and why for why in unavailable.values()):
+        raise UserError(f"devices.{name}.unavailable is {unavailable!r}; expected a reason for each figure")
+    figures = figures_of(f"devices.{name}", table.get("figures"), node=node)
+    without = [figure.name for figure in figures.values() if not figure.node]
+    if without:
+        raise UserError(f"devices.{name}: no node for {', '.join(without)}; give the device or the figure one")
+    missing = [key for key in REQUIRED[kind] if key not in figures and key not in unavailable]
+    if missing:
+        raise UserError(f"devices.{name}: a device of kind {kind!r} needs {', '.join(missing)}; add them with a source")
+    return Device(
+        name=name, kind=kind, title=str(table.get("title", name)), node=node,
+        hypothetical=table.get("hypothetical") is True, graded_messages=table.get("graded_messages") is True,
+        figures=figures, unavailable={key: why for key, why in unavailable.items() if key not in figures},
+    )  # fmt: skip
+
+
+def figures_of(where: str, table: object, *, node: str = "") -> dict[str, Figure]:
+    if not isinstance(table, dict):
+        raise UserError(f"{where} is {table!r}; expected a table of figures")
+    return {name: _figure(f"{where}.{name}", name, entry, node) for name, entry in table.items()}
+
+
+def _figure(where: str, name: str, entry: object, node: str) -> Figure:
+    if not isinstance(entry, dict):
+        raise UserError(f"{where} is {entry!r}; a figure is a table {{value, unit, source, evidence}}")
+    unknown = set(entry) - FIGURE_KEYS
+    if unknown:
+        raise UserError(f"{where}: unknown keys {', '.join(sorted(unknown))}; remove them")
+    source, evidence, unit = entry.get("source"), entry.get("evidence"), entry.get("unit")
+    if not (isinstance(source, str) and source.strip()):
+        raise UserError(f"{where}: source is missing; no figure ships without one")
+    if evidence not in EVIDENCE:
+        raise UserError(f"{where}: evidence {evidence!r} is not one of {', '.join(EVIDENCE)}")
+    if unit not in TO_SI:
+        raise UserError(f"{where}: unit {unit!r} is unknown; use one of {', '.join(TO_SI)}")
+    own = entry.get("node", node)
+    if not isinstance(own, str):
+        raise UserError(f"{where}: node {own!r} is no text")
+    low, nominal, high = (number * TO_SI[unit] for number in _numbers(where, entry))
+    if not low <= nominal <= high:
+        raise UserError(f"{where}: low {low:g} <= nominal {nominal:g} <= high {high:g} does not hold; order them")
+    return Figure(
+        name=name, band=Band(low, nominal, high), unit=unit, source=source, evidence=evidence, node=own,
+        note=str(entry.get("note", "")), shared=str(entry.get("shared", "")),
+    )  # fmt: skip
+
+
+def _numbers(where: str, entry: Mapping[str, Any]) -> list[float]:
+    keys = ("value",) * 3 if "value" in entry else ("low", "nominal", "high")
+    if "value" in entry and set(entry) & {"low", "nominal", "high"}:
+        raise UserError(f"{where}: give either value or low, nominal and high")
+    numbers = [entry.get(key) for key in keys]
+    for number in numbers:
+        if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number) or number <= 0:
+            raise UserError(f"{where}: {numbers} must be finite numbers > 0, as value or as low, nominal and high")
+    return [float(number) for number in numbers]  # type: ignore[arg-type]

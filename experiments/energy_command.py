@@ -1,0 +1,79 @@
+"""What the words of `spikeplan energy ...` do: check the outputs, load the catalogue, work, write."""
+
+from __future__ import annotations
+
+import json as js
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from energy.catalogue import Catalogue, default, load
+from experiments.energy_compare import compare_ledgers, print_compare
+from experiments.energy_figure import ratio_figure
+from experiments.energy_report import energy_report
+from experiments.energy_runs import Arm, read_run
+from experiments.energy_tables import print_devices, print_report
+from experiments.output import check_outputs, check_seed, open_output, write_json, write_report, write_text
+from experiments.report import style
+from spec.errors import UserError
+from spec.ledger_file import dump_rows
+
+MOST_DRAWS = 100_000
+
+
+def catalogue_of(own: str | None) -> Catalogue:
+    return default() if own is None else load(own=Path(own))
+
+
+def report_command(
+    run_dir: str, *, json: str | None, svg: str | None, ledgers: str | None, devices: str | None, draws: int, seed: int,
+    console: Console,
+) -> None:  # fmt: skip
+    check_outputs({"--json": json, "--svg": svg}, inputs=(devices, str(Path(run_dir) / "metrics.jsonl")))
+    check_seed(seed)
+    if not 1 <= draws <= MOST_DRAWS:
+        raise UserError(f"--draws {draws} must be from 1 to {MOST_DRAWS}")
+    catalogue = catalogue_of(devices)
+    run = read_run(Path(run_dir))
+    folder = None if ledgers is None else open_output(Path(ledgers))
+    if folder is not None:
+        for task, arms in run.arms.items():
+            for number, arm in enumerate(arms):
+                write_ledgers(folder, task, number, arm)
+    found = energy_report(Path(run_dir), catalogue, draws=draws, rng=np.random.default_rng(seed))
+    print_report(found, console)
+    if json is not None:
+        write_report(Path(json), found)
+    if svg is not None:
+        drawn = style.svg(ratio_figure, found)
+        if drawn is None:
+            raise UserError(f"{run_dir}: no sigma-delta arm with a dense reading of it: nothing to draw")
+        write_text(Path(svg), drawn)
+
+
+def write_ledgers(folder: Path, task: str, number: int, arm: Arm) -> None:
+    """One file an arm and schedule; the name says which."""
+    for schedule in arm.schedules:
+        name = re.sub(r"[^\w.+-]+", "-", f"{task}-{number:02d}-{arm.row['arm']}-{arm.row['budget']}-{schedule}")
+        write_json(folder / f"{name}.json", dump_rows(arm.rows(schedule), arm.ledger.actions))
+
+
+def devices_command(*, as_json: bool, devices: str | None, console: Console) -> None:
+    catalogue = catalogue_of(devices)
+    if as_json:
+        print(js.dumps(catalogue.stated(), indent=1, allow_nan=False, ensure_ascii=False))
+    else:
+        print_devices(catalogue, console)
+
+
+def compare_command(ledgers: Sequence[str], *, json: str | None, devices: str | None, console: Console) -> None:
+    if not ledgers:
+        raise UserError("energy compare: name at least one ledger (a JSON file)")
+    check_outputs({"--json": json}, inputs=(devices, *ledgers))
+    found = compare_ledgers(ledgers, catalogue_of(devices))
+    print_compare(found, console)
+    if json is not None:
+        write_report(Path(json), found)

@@ -1,0 +1,95 @@
+"""What an arm costs on a device, as a function of the catalogue, so that a draw of its figures gives a draw of energies.
+
+Spiking arms have one neurocore a layer and one copy; their encoder runs on `host`. A pair of arms is priced with the
+opponent's device as host, so that both pay the same encoder at the same constants.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import energy
+from energy.catalogue import Catalogue
+from experiments.energy_runs import Arm
+from spec.errors import UserError
+from spec.ledger import LedgerRow
+
+HOST = "orin_nano"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pricing:
+    catalogue: Catalogue
+    cpu: energy.CpuPeak | None = None
+    refused: dict[str, str] = field(default_factory=dict)  # arm and device: why it could not be priced
+    known: dict[tuple[int, str, str, str], energy.Energy | None] = field(default_factory=dict)
+
+    @property
+    def spiking(self) -> list[str]:
+        return [name for name, device in self.catalogue.devices.items() if device.spiking]
+
+    @property
+    def dense(self) -> list[str]:
+        return [name for name, device in self.catalogue.devices.items() if not device.spiking]
+
+    def setup(self, arm: Arm, device: str, host: str = HOST) -> energy.Setup:
+        """Chips of single bits are let carry graded messages, labelled: refusing would leave them out of the comparison."""
+        graded = arm.spiking and not self.catalogue.device(device).graded_messages
+        known = self.catalogue.device(host).kind in ("gpu", "asic")
+        return energy.Setup(
+            cpu=self.cpu, assume_graded=graded, cores=max(1, arm.layers), host_device=host if known else HOST
+        )
+
+    def price(
+        self, arm: Arm, device: str, schedule: str, *, ledger: str = "C", scope: str = "loop", host: str = HOST,
+        batch: int | None = None, catalogue: Catalogue | None = None, rows: Sequence[LedgerRow] | None = None,
+    ) -> energy.Energy:  # fmt: skip
+        return energy.estimate(
+            device, arm.rows(schedule) if rows is None else rows, arm.ledger.actions, ledger=ledger, scope=scope,
+            batch=batch, setup=self.setup(arm, device, host), catalogue=catalogue or self.catalogue,
+        )  # fmt: skip
+
+    def maybe(self, arm: Arm, device: str, schedule: str, host: str = HOST) -> energy.Energy | None:
+        """Ledger C, whole loop; None where the device cannot run this arm or lacks a figure; why is kept."""
+        key = (id(arm), device, schedule, host)
+        if key not in self.known:
+            try:
+                self.known[key] = self.price(arm, device, schedule, host=host)
+            except UserError as error:
+                self.refused[f"{arm.row['arm']} on {device}"] = str(error)
+                self.known[key] = None
+        return self.known[key]
+
+    def nominal(self, arm: Arm, device: str, schedule: str, host: str = HOST) -> Callable[[Catalogue], Any]:
+        rows = arm.rows(schedule)
+
+        def of(catalogue: Catalogue) -> Any:
+            return self.price(arm, device, schedule, host=host, catalogue=catalogue, rows=rows).nominal
+
+        return of
+
+    def launched(self, arm: Arm, device: str) -> Callable[[Catalogue], Any] | None:
+        """Ledger C plus the idle power of a GPU that waits for one kernel after the other; None where it is not known."""
+        known = self.catalogue.device(device).figures
+        if not {"t_launch", "p_idle"} <= known.keys():
+            return None
+        rows = arm.rows("batched")
+
+        def of(catalogue: Catalogue) -> Any:
+            found = energy.launch_bound(catalogue.device(device), rows, arm.ledger.actions)
+            assert found is not None and found.idle_j is not None
+            return found.idle_j.nominal
+
+        return of
+
+
+def gains(spiking: float, dense: float, spiking_ops: float, dense_ops: float) -> dict[str, float]:
+    """Dense over spiking: how many fewer operations (algorithm) and how much less energy each (hardware); their product is
+    the ratio of energies. Synop-equivalents count a dense MAC as one."""
+    return {
+        "ratio": spiking / dense,
+        "algorithm_gain": dense_ops / spiking_ops,
+        "hardware_gain": (dense / dense_ops) / (spiking / spiking_ops),
+    }

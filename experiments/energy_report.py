@@ -1,0 +1,118 @@
+"""`spikeplan energy report`: everything that a reader needs to judge a run's energy, as one JSON value.
+
+Read in this order: pairs (who is ahead at equal success, by how much, how sure), opponents (against whom), layers (why),
+gpu and chips (what the totals are made of).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import energy
+from energy.catalogue import Catalogue
+from energy.uncertainty import PRIORS
+from experiments.energy_layers import axis_arms, break_even_rows, chip_rows, curve, gpu_rows, updates_share
+from experiments.energy_opponents import best_device, cheapest_spiking, opponents
+from experiments.energy_pairs import MAIN_CHIP, drawn, pairs
+from experiments.energy_price import Pricing
+from experiments.energy_runs import BATCHED, Arm, Energies, full_dense, headline, read_run
+from experiments.energy_tables import percent
+from experiments.equal_success import MARGIN
+
+DRAWS = 2000
+SEED = 0
+
+
+def energy_report(
+    folder: Path, catalogue: Catalogue, *, draws: int = DRAWS, rng: np.random.Generator | None = None
+) -> dict[str, Any]:
+    """Counts are simulated; nothing here is a measurement of a chip. `rng` draws the figures of the bands."""
+    run = read_run(folder)
+    pricing = Pricing(catalogue=catalogue, cpu=energy.measure_peak())
+    rng = rng or np.random.default_rng(SEED)
+    priors = drawn(catalogue, draws=draws, rng=rng)
+    return {
+        "report": "energy", "command": run.command, "ledger": "C", "scope": "loop", "draws": draws, "margin": MARGIN,
+        "priors": list(PRIORS), "tasks": {
+            task: _task(task, arms, run, pricing, priors) for task, arms in run.arms.items()
+        },
+    }  # fmt: skip
+
+
+def _task(
+    task: str, arms: Sequence[Arm], run: Energies, pricing: Pricing, priors: dict[str, Catalogue]
+) -> dict[str, Any]:
+    refused = Pricing(catalogue=pricing.catalogue, cpu=pricing.cpu)
+    spiking = cheapest_spiking(arms, refused)
+    full = full_dense(arms)
+    rows = pairs(arms, refused, priors)
+    dense = _dense_side(arms, refused)
+    found = {
+        "full_success": None if full is None else full.row["success"],
+        "episodes": arms[0].row["episodes"],
+        "arms": [_arm_row(arm) for arm in arms],
+        "pairs": rows,
+        "verdicts": [verdict_of(row) for row in rows if row["chip"] == MAIN_CHIP],
+        "opponents": opponents(arms, refused),
+        "layers": [row for arm in axis_arms(arms) for row in break_even_rows(arm, refused)],
+        "gpu": gpu_rows(dense, refused),
+        "chips": [] if spiking is None else chip_rows(spiking, refused),
+        "update_share": None if spiking is None else updates_share(spiking),
+        "placed": [row for row in run.placed if row["task"] == task],
+        "curves": _curves(arms, refused),
+        "refused": refused.refused,
+    }
+    return found
+
+
+def _arm_row(arm: Arm) -> dict[str, Any]:
+    return {
+        "arm": arm.row["arm"], "budget": arm.row["budget"], "axis": arm.ledger.axis, "role": arm.row["role"],
+        "success": arm.row["success"], "ci95": arm.row["ci95"], "precision": arm.ledger.precision,
+        "equivalents": {schedule: arm.equivalents(schedule) for schedule in arm.schedules},
+    }  # fmt: skip
+
+
+def _dense_side(arms: Sequence[Arm], pricing: Pricing) -> list[Arm]:
+    """The full int8 planner and, of equal success, the cheapest point on any device."""
+    full = full_dense(arms)
+    found = [arm for arm in (headline(arms, "int8"),) if arm is not None]
+    if full is None:
+        return found
+    level = full.row["success"] - MARGIN
+    equal = [
+        a for a in arms if a.row["role"] == "front" and a.family in ("dense", "full") and a.row["success"] >= level
+    ]
+    priced = [(best[1], i) for i, arm in enumerate(equal) if (best := best_device(arm, pricing))]
+    cheapest = equal[min(priced)[1]] if priced else None
+    return [*found, *([] if cheapest is None or cheapest in found else [cheapest])]
+
+
+def _curves(arms: Sequence[Arm], pricing: Pricing) -> list[dict[str, Any]]:
+    """The same function spiking and dense, so that density alone moves: an arm against its own reading with every MAC."""
+    spiking = headline(arms, "delta")
+    dense = None if spiking is None else headline(arms, "delta/full") or headline(arms, "int8")
+    if spiking is None or dense is None:
+        return []
+    devices = [name for name in pricing.dense if pricing.maybe(dense, name, BATCHED) is not None]
+    return [curve(spiking, dense, pricing, chip=MAIN_CHIP, device=name) for name in devices]
+
+
+def verdict_of(row: dict[str, Any]) -> str:
+    """One sentence: device, who is ahead, how sure, and what would turn it."""
+    chances = row["probability"]
+    turning = [w["figure"] for w in row["swings"] if w["turns"]]
+    launched = row["probability_with_launches"]
+    return (
+        f"{row['spiking_arm']} on {row['chip']}, {row['schedule']}, against {row['dense_arm']} on {row['device']}: "
+        f"{row['ahead']} ahead at nominal figures, spiking / dense = {row['ratio']:.3g} [{row['ratio_low']:.3g} .. "
+        f"{row['ratio_high']:.3g}]; spikes win in {percent(chances[PRIORS[0]])} of the draws "
+        f"({percent(min(chances.values()))} to {percent(max(chances.values()))} over priors"
+        + ("" if launched is None else f"; {percent(launched)} where the GPU waits for its kernels at idle power")
+        + ")"
+        + (f"; turned by {', '.join(turning)} alone" if turning else "; turned by no figure alone")
+    )

@@ -1,0 +1,126 @@
+"""Arms of a results directory with their operations: what `energy report` prices.
+
+A run keeps the whole ledger of every arm in metrics.jsonl (rows of kind `ledger`), so that it can be priced again when the
+catalogue changes or a user brings a device of their own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from experiments.equal_success import family_of
+from spec.errors import UserError
+from spec.ledger import Ledger, LedgerRow, per_action
+
+BATCHED = "batched"
+SCHEDULES = ("sequential", "interleaved")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """One arm at one budget; `row` is the metrics row without its ledger."""
+
+    row: dict[str, Any]
+    ledger: Ledger
+
+    @property
+    def name(self) -> str:
+        return f"{self.row['arm']} {self.row['budget']}"
+
+    @property
+    def spiking(self) -> bool:
+        return self.ledger.spiking
+
+    @property
+    def schedules(self) -> tuple[str, ...]:
+        return SCHEDULES if self.spiking else (BATCHED,)
+
+    @property
+    def family(self) -> str:
+        return family_of(self.row)
+
+    @property
+    def layers(self) -> int:
+        """Neuron layers of the predictor: as many neurocores, the least that interleaving takes."""
+        return len({name for (_, name, _, _), c in self.ledger.counts("predictor") if c.updates})
+
+    def rows(self, schedule: str) -> list[LedgerRow]:
+        return self.ledger.rows(schedule)
+
+    def equivalents(self, schedule: str) -> float:
+        return per_action(self.rows(schedule), self.ledger.actions)
+
+    def scaled(self, factor: float, schedule: str) -> list[LedgerRow]:
+        """Rows as if the predictor sent `factor` times the messages; updates stay."""
+        return [
+            replace(row, synops=row.synops * factor, messages=row.messages * factor)  # type: ignore[arg-type]
+            if row.phase == "predictor"
+            else row
+            for row in self.rows(schedule)
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Energies:
+    """What one directory holds: task -> arms, and the rows of its placements."""
+
+    folder: Path
+    command: str
+    arms: dict[str, list[Arm]]
+    placed: list[dict[str, Any]]
+
+
+def read_run(folder: Path) -> Energies:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        metrics = [json.loads(line) for line in lines]
+        command = str(config["command"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{folder}: no results directory ({error}); name one that demo, results or plan wrote"
+        ) from error
+    rows = [row for row in metrics if isinstance(row, dict)]
+    arms: dict[str, list[Arm]] = {}
+    for row in rows:
+        if row.get("kind") == "ledger":
+            arm = _arm(row, folder)
+            arms.setdefault(str(row["task"]), []).append(arm)
+    if not arms:
+        raise UserError(
+            f"{folder}: metrics.jsonl holds no ledgers (the run is older than they are); run the command again, or give "
+            "ledgers of your own to energy compare"
+        )
+    return Energies(
+        folder=folder, command=command, arms=arms, placed=[row for row in rows if row.get("kind") == "energy_placed"]
+    )
+
+
+def _arm(row: dict[str, Any], folder: Path) -> Arm:
+    """Roles as the front has them: a headline arm is a point of the front, a threshold sweep is none."""
+    try:
+        ledger = Ledger.load(row["ledger"])
+        kept = {name: value for name, value in row.items() if name != "ledger"}
+        for schedule in SCHEDULES if ledger.spiking else (BATCHED,):
+            ledger.rows(schedule)  # refuses damaged counts here, with the directory's name
+        role = {"sweep": "sweep", "admission": "admission"}.get(row["role"], "front")
+        return Arm(
+            row={**kept, "role": role, "headline": row["role"] == "headline", "budget": row["budget"]}, ledger=ledger
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{folder}: a damaged ledger of arm {row.get('arm')!r} ({error}); run the command again"
+        ) from error
+
+
+def full_dense(arms: Sequence[Arm]) -> Arm | None:
+    """The dense planner at its full budget: what equal success is measured against."""
+    return next((arm for arm in arms if arm.row["arm"] == "dense" and arm.row["headline"]), None)
+
+
+def headline(arms: Sequence[Arm], name: str) -> Arm | None:
+    return next((arm for arm in arms if arm.row["arm"] == name and arm.row["headline"]), None)

@@ -1,0 +1,127 @@
+"""Meters on counters that the test moves by hand: a powercap tree in a folder, and NVML's calls. The machine itself may have
+neither; then the answer must say so."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from energy.meter import NotReadable, NvmlMeter, RaplMeter, measure
+from spec.errors import UserError
+
+RANGE = 1_000_000
+
+
+def zone(root: Path, folder: str, name: str, microjoule: int) -> Path:
+    (root / folder).mkdir(parents=True)
+    (root / folder / "name").write_text(name)
+    (root / folder / "max_energy_range_uj").write_text(str(RANGE))
+    (root / folder / "energy_uj").write_text(str(microjoule))
+    return root / folder / "energy_uj"
+
+
+class Machine:
+    """A clock and a counter: `watt` while something runs, kept in microjoules modulo the counter's range."""
+
+    def __init__(self, counter: Path) -> None:
+        self.counter, self.now, self.microjoule = counter, 0.0, int(counter.read_text())
+
+    def spend(self, seconds: float, watt: float) -> None:
+        self.now += seconds
+        self.microjoule += round(seconds * watt * 1e6)
+        self.counter.write_text(str(self.microjoule % RANGE))
+
+
+def test_idle_is_subtracted_through_wraps(tmp_path: Path):
+    # Idle 2 W before and 4 W after; a run of 0.05 s at 12 W = 0.6 J, more than half of the counter's range of 1 J, so most
+    # runs wrap. Net of the mean idle, 3 W: 0.6 - 0.15 = 0.45 J; of 4 and 2 W: 0.4 and 0.5.
+    machine = Machine(zone(tmp_path, "intel-rapl:0", "package-0", 950_000))
+    zone(tmp_path, "intel-rapl:0:0", "core", 0)
+    idle = iter((2.0, 4.0))
+    found = measure(
+        RaplMeter(tmp_path), lambda: machine.spend(0.05, 12.0), least_s=0.49, idle_s=0.2, clock=lambda: machine.now,
+        pause=lambda seconds: machine.spend(seconds, next(idle)),
+    )  # fmt: skip
+    assert found.runs == 10
+    assert found.seconds == pytest.approx(0.05)
+    assert found.gross_J == pytest.approx(0.6)
+    assert found.idle_W.bounds() == pytest.approx((2.0, 3.0, 4.0))
+    assert found.net_J.bounds() == pytest.approx((0.4, 0.45, 0.5))
+    assert found.evidence == "measured"
+
+
+def test_packages_are_added_and_one_that_goes_is_an_error(tmp_path: Path):
+    first, second = zone(tmp_path, "intel-rapl:0", "package-0", 0), zone(tmp_path, "intel-rapl:1", "package-1", 999_000)
+    zone(tmp_path, "intel-rapl:2", "psys", 0)
+    meter = RaplMeter(tmp_path)
+    first.write_text("300")
+    second.write_text("200")  # wrapped: 1,200
+    assert meter.joules() == pytest.approx(1500e-6)
+    second.write_text("900")
+    assert meter.joules() == pytest.approx(2200e-6)
+    (tmp_path / "intel-rapl:1" / "name").write_text("dram")
+    with pytest.raises(NotReadable, match="came or went"):
+        meter.joules()
+
+
+def test_rapl_that_cannot_be_read_says_why(tmp_path: Path):
+    with pytest.raises(NotReadable, match="is not there"):
+        RaplMeter(tmp_path / "powercap")
+    with pytest.raises(NotReadable, match="has no zones"):
+        RaplMeter(tmp_path)
+    zone(tmp_path, "intel-rapl:0", "package-0", 0).unlink()
+    with pytest.raises(NotReadable, match="cannot be read; most kernels show them to root alone"):
+        RaplMeter(tmp_path)
+
+
+class NVMLError(Exception):
+    pass
+
+
+def nvml(monkeypatch: pytest.MonkeyPatch, *, fail_at: str | None = None) -> list[int]:
+    """A stand-in for pynvml with the three calls that the meter makes; returns its counter in millijoules."""
+    counter = [5_000]
+
+    def call(name: str, answer: object) -> object:
+        def given(*_: object) -> object:
+            if name == fail_at:
+                raise NVMLError(f"{name}: Not Supported")
+            return counter[0] if name == "nvmlDeviceGetTotalEnergyConsumption" else answer
+
+        return given
+
+    names = {"nvmlInit": None, "nvmlDeviceGetHandleByIndex": "h", "nvmlDeviceGetName": b"NVIDIA H200",
+             "nvmlDeviceGetTotalEnergyConsumption": 0}  # fmt: skip
+    fake = SimpleNamespace(NVMLError=NVMLError, **{name: call(name, answer) for name, answer in names.items()})
+    monkeypatch.setitem(sys.modules, "pynvml", fake)
+    return counter
+
+
+def test_nvml_counts_from_its_start(monkeypatch: pytest.MonkeyPatch):
+    counter = nvml(monkeypatch)
+    meter = NvmlMeter()
+    assert meter.name == "NVML, NVIDIA H200"
+    counter[0] += 1_250
+    assert meter.joules() == pytest.approx(1.25)
+
+
+@pytest.mark.parametrize("call", ["nvmlInit", "nvmlDeviceGetHandleByIndex", "nvmlDeviceGetTotalEnergyConsumption"])
+def test_nvml_that_cannot_be_read_says_why(monkeypatch: pytest.MonkeyPatch, call: str):
+    nvml(monkeypatch, fail_at=call)
+    with pytest.raises(NotReadable, match=f"GPU 0 shows no energy counter here .*{call}: Not Supported"):
+        NvmlMeter()
+
+
+def test_without_the_binding_nvml_says_which_extra(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    with pytest.raises(NotReadable, match="nvidia-ml-py is not installed .* the extra `gpu`"):
+        NvmlMeter()
+
+
+def test_a_pause_of_nothing_is_refused(tmp_path: Path):
+    zone(tmp_path, "intel-rapl:0", "package-0", 0)
+    with pytest.raises(UserError, match="0 s of idle"):
+        measure(RaplMeter(tmp_path), lambda: None, idle_s=0)

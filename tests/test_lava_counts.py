@@ -1,0 +1,67 @@
+"""Equal counts for equal runs: the torch reference's ledger and one filled from the Lava processes' own messages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from experiments.agreement import rerun
+from experiments.lava_arm import program_of
+from experiments.record import Plans
+from lava_procs import replay
+from lava_procs.counts import counts_of
+from snn.delta_predictor import DeltaPredictor
+from spec.artifact import Artifact, save
+from spec.ledger import AXES, Ledger, total
+
+CONFIG = {"arm": "delta", "precision": "int8", "spiking": True, "sequential_steps": 4}
+COUNTED = ("synops", "updates_active", "updates_idle", "state_restores", "messages", "message_bits", "chip_steps",
+           "weight_reads", "state_reads", "state_writes")  # fmt: skip
+
+
+@pytest.fixture
+def artifact(make_chain) -> Artifact:
+    return make_chain(
+        np.random.default_rng(5), (8, 24, 20, 6), shifts=(2, 3, 3, 0), thresholds=(4, 8, 8), weight_exps=(0, 0, 0),
+        latent_scale=1e-3, action_scale=1.1e-5,
+    )  # fmt: skip
+
+
+def plans() -> Plans:
+    rng = torch.Generator().manual_seed(3)
+    latent = torch.randn(1, 6, generator=rng)
+    candidates = 0.05 * torch.randn(1, 2, 4, 3, 2, generator=rng)
+    return Plans(latent, latent, candidates, torch.zeros(1, 2, 4, 3, 6), torch.zeros(1, 2, 4))
+
+
+@pytest.mark.parametrize("axis", AXES)
+def test_lava_and_the_reference_count_alike(axis: str, artifact: Artifact, tmp_path: Path):
+    reference = Ledger(**CONFIG, axis=axis)
+    rerun(DeltaPredictor(artifact), plans(), axis, reference)
+    passes, _ = program_of(artifact, plans(), axis=axis, iterations=2)
+    path = save(artifact, tmp_path / "net.safetensors")
+    trace = replay(path, passes, timeout_s=60.0, workdir=tmp_path / "run")
+    lava = Ledger(**CONFIG, axis=axis)
+    for counts in counts_of(artifact, passes, trace, axis=axis):
+        lava.add("predictor", counts)
+    ours = [row for row in reference.rows("interleaved") if row.layer != "z"]
+    theirs = lava.rows("interleaved")
+    assert total(theirs, "synops") > 0 and total(theirs, "messages") > 0
+    for layer in [layer.name for layer in artifact.layers]:
+        mine, other = ([row for row in rows if row.layer == layer] for rows in (ours, theirs))
+        assert {n: total(mine, n) for n in COUNTED} == {n: total(other, n) for n in COUNTED}, layer
+
+
+def test_a_message_more_is_seen(artifact: Artifact, tmp_path: Path):
+    passes, trace = program_of(artifact, plans(), axis="none", iterations=1)
+    before = counts_of(artifact, passes, trace, axis="none")[1]
+    zero = tuple(np.argwhere(trace.messages[before.layer] == 0)[0])
+    changed = trace.messages[before.layer].copy()
+    changed[zero] = 1
+    more = replace(trace, messages={**trace.messages, before.layer: changed})
+    after = counts_of(artifact, passes, more, axis="none")[1]
+    assert (after.messages, after.synops) == (before.messages + 1, before.synops + artifact.layers[2].n_out)
