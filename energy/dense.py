@@ -140,7 +140,7 @@ def launch_bound(
     if "t_launch" not in device.figures:
         return None
     setup = setup or Setup()
-    kernels = float(sum(1 for row in rows if row.macs))
+    kernels = sum(1.0 if row.control_step is None else 1 / actions for row in rows if row.macs)
     found = charge(device, rows, actions, setup, None)
     whole = found.operations + found.memory + found.standing
     power = device.figure("power").band

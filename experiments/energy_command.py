@@ -13,7 +13,7 @@ from rich.console import Console
 from energy.catalogue import Catalogue, default, load
 from experiments.energy_compare import compare_ledgers, print_compare
 from experiments.energy_figure import ratio_figure
-from experiments.energy_report import energy_report
+from experiments.energy_report import drawable, energy_report
 from experiments.energy_runs import Arm, read_run
 from experiments.energy_tables import print_devices, print_report
 from experiments.output import check_outputs, check_seed, open_output, write_json, write_report, write_text
@@ -38,6 +38,8 @@ def report_command(
         raise UserError(f"--draws {draws} must be from 1 to {MOST_DRAWS}")
     catalogue = catalogue_of(devices)
     run = read_run(Path(run_dir))
+    if svg is not None and not any(drawable(arms) for arms in run.arms.values()):
+        raise UserError(f"{run_dir}: no sigma-delta arm with a dense reading of it: nothing to draw; leave out --svg")
     folder = None if ledgers is None else open_output(Path(ledgers))
     if folder is not None:
         for task, arms in run.arms.items():
@@ -48,10 +50,7 @@ def report_command(
     if json is not None:
         write_report(Path(json), found)
     if svg is not None:
-        drawn = style.svg(ratio_figure, found)
-        if drawn is None:
-            raise UserError(f"{run_dir}: no sigma-delta arm with a dense reading of it: nothing to draw")
-        write_text(Path(svg), drawn)
+        write_text(Path(svg), style.svg(ratio_figure, found) or "")
 
 
 def write_ledgers(folder: Path, task: str, number: int, arm: Arm) -> None:

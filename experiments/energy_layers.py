@@ -133,9 +133,9 @@ def gpu_rows(arms: Sequence[Arm], pricing: Pricing) -> list[dict[str, Any]]:
 
 
 def chip_rows(arm: Arm, pricing: Pricing) -> list[dict[str, Any]]:
-    """What of a spiking arm's energy is operations, network and memory, static power; and its time."""
+    """What of an arm's energy is operations, network and memory, static power; and its time, on every device that takes it."""
     rows = []
-    for name in pricing.spiking:
+    for name in pricing.spiking if arm.spiking else pricing.dense:
         for schedule in arm.schedules:
             if pricing.maybe(arm, name, schedule) is None:
                 continue

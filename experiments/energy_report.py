@@ -61,6 +61,7 @@ def _task(
         "layers": [row for arm in axis_arms(arms) for row in break_even_rows(arm, refused)],
         "gpu": gpu_rows(dense, refused),
         "chips": [] if spiking is None else chip_rows(spiking, refused),
+        "dense": [row for arm in dense for row in chip_rows(arm, refused)],
         "update_share": None if spiking is None else updates_share(spiking),
         "placed": [row for row in run.placed if row["task"] == task],
         "curves": _curves(arms, refused),
@@ -78,9 +79,9 @@ def _arm_row(arm: Arm) -> dict[str, Any]:
 
 
 def _dense_side(arms: Sequence[Arm], pricing: Pricing) -> list[Arm]:
-    """The full int8 planner and, of equal success, the cheapest point on any device."""
-    full = full_dense(arms)
-    found = [arm for arm in (headline(arms, "int8"),) if arm is not None]
+    """The full planner in int8 (else whatever dense arm the run has) and, of equal success, the cheapest point."""
+    full, int8 = full_dense(arms), headline(arms, "int8")
+    found = [int8] if int8 is not None else [arm for arm in arms if not arm.spiking and arm.row["headline"]][:1]
     if full is None:
         return found
     level = full.row["success"] - MARGIN
@@ -92,12 +93,17 @@ def _dense_side(arms: Sequence[Arm], pricing: Pricing) -> list[Arm]:
     return [*found, *([] if cheapest is None or cheapest in found else [cheapest])]
 
 
+def drawable(arms: Sequence[Arm]) -> tuple[Arm, Arm] | None:
+    """The same function spiking and dense, so that density alone moves: an arm and its own reading with every MAC."""
+    spiking, dense = headline(arms, "delta"), headline(arms, "delta/full") or headline(arms, "int8")
+    return None if spiking is None or dense is None else (spiking, dense)
+
+
 def _curves(arms: Sequence[Arm], pricing: Pricing) -> list[dict[str, Any]]:
-    """The same function spiking and dense, so that density alone moves: an arm against its own reading with every MAC."""
-    spiking = headline(arms, "delta")
-    dense = None if spiking is None else headline(arms, "delta/full") or headline(arms, "int8")
-    if spiking is None or dense is None:
+    pair = drawable(arms)
+    if pair is None:
         return []
+    spiking, dense = pair
     devices = [name for name in pricing.dense if pricing.maybe(dense, name, BATCHED) is not None]
     return [curve(spiking, dense, pricing, chip=MAIN_CHIP, device=name) for name in devices]
 

@@ -122,9 +122,9 @@ def _opponents(part: dict[str, Any], console: Console) -> None:
 def _layers(part: dict[str, Any], console: Console) -> None:
     if not part["layers"]:
         return
-    devices = list(part["layers"][0]["s_star"])
+    devices = [name for name in part["layers"][0]["s_star"] if name in SHORT]
     table = _table(
-        "Density by connection and axis, and break-even s* against each device (peak energy per MAC, int8)",
+        "Density by connection and axis, and break-even s* against each device (peak energy per MAC, int8; --json has all)",
         ("axis", "threshold", "layer"),
         (
             "success",
@@ -146,17 +146,17 @@ def _layers(part: dict[str, Any], console: Console) -> None:
 
 
 def _chips(part: dict[str, Any], console: Console) -> None:
-    if not part["chips"]:
-        return
-    table = _table(
-        f"{escape(part['chips'][0]['arm'])} on each chip, encoder on {part['chips'][0]['host']}: ledgers A, B, C an action",
-        ("chip", "schedule"), ("A", "B", "C", "low .. high of C", "static, I/O, host", "time"),
-    )  # fmt: skip
-    for row in part["chips"]:
-        table.add_row(row["device"], row["schedule"], joule(row["a"]), joule(row["b"]), joule(row["c"]),
-                      f"{joule(row['low'])} .. {joule(row['high'])}", percent(1 - row["b"] / row["c"]),
-                      quantity(row["latency_s"], "s"))  # fmt: skip
-    console.print(table)
+    for key, where in (("chips", "chip"), ("dense", "dense device")):
+        for arm in dict.fromkeys(row["arm"] for row in part[key]):
+            rows = [row for row in part[key] if row["arm"] == arm]
+            host = f", encoder on {rows[0]['host']}" if key == "chips" else ""
+            table = _table(f"{escape(arm)} on each {where}{host}: ledgers A, B, C, J an action",
+                           ("device", "schedule"), ("A", "B", "C", "low .. high of C", "static, I/O, host", "time"))  # fmt: skip
+            for row in rows:
+                table.add_row(row["device"], row["schedule"], joule(row["a"]), joule(row["b"]), joule(row["c"]),
+                              f"{joule(row['low'])} .. {joule(row['high'])}", percent(1 - row["b"] / row["c"]),
+                              quantity(row["latency_s"], "s"))  # fmt: skip
+            console.print(table)
     if part["update_share"] is not None:
         console.print(f"Neuron updates are {percent(part['update_share'])} of this arm's synop-equivalents.")
     for row in part["placed"]:

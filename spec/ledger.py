@@ -11,7 +11,7 @@ An *update* is paid by every neuron of a layer in every chip step; it is *active
 
 Accesses are counted in words, whatever their width. Spiking: one weight read a synop, one state read and one written an
 update or restore. Dense: every weight read once a row and action (a batch of candidates shares it), activations read and
-written once a prediction; what a device re-reads beyond that is its model's matter. `energy` reads both.
+written once a prediction; what a device re-reads beyond that is its model's matter (an encoder's accesses are not counted).
 
 Schedules of a recurrent rollout on one network instance of L neuron layers:
     sequential   a prediction takes `sequential_steps` chip steps (sigma-delta: L; LIF: T + L - 1), and every layer

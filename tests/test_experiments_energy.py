@@ -185,6 +185,14 @@ def test_a_run_of_one_arm_is_priced_without_a_verdict(tmp_path: Path):
     assert task["pairs"] == [] and {row["device"] for row in task["chips"]} >= {"loihi2", "loihi1", "seneca"}
 
 
+def test_a_dense_arm_alone_is_priced_on_the_devices_that_take_its_precision(tmp_path: Path):
+    run = run_dir(tmp_path, [row_of("dense", dense_ledger("dense", "fp32"))])
+    rows = energy_report(run, energy.default(), draws=10)["tasks"]["toy"]["dense"]
+    assert {row["device"] for row in rows} == {"cpu", "rtx4090", "agx_orin", "digital45"}
+    one = next(row for row in rows if row["device"] == "digital45")
+    assert one["a"] == pytest.approx(72_000 * 4.6e-12) and one["a"] <= one["b"] <= one["c"]
+
+
 def test_gains_multiply_to_the_ratio():
     found = gains(spiking=2.0, dense=6.0, spiking_ops=10.0, dense_ops=40.0)
     assert found == {"ratio": pytest.approx(1 / 3), "algorithm_gain": 4.0, "hardware_gain": pytest.approx(0.75)}
@@ -229,6 +237,7 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     [(["report", "{no}"], "no results directory"), (["report", "{run}", "--json", "{no}/x.json"], "--json"),
      (["report", "{run}", "--draws", "0"], "--draws 0 must be"), (["report", "{run}", "--seed", "-1"], "--seed -1"),
      (["report", "{run}", "--devices", "{no}"], "cannot read the device catalogue"),
+     (["report", "{one}", "--svg", "{one}/x.svg"], "nothing to draw"),
      (["report", "{old}"], "holds no ledgers"), (["report", "{bad}"], "a damaged ledger of arm 'delta'"),
      (["compare", "{no}"], "cannot read a ledger"), (["compare", "{nan}"], "row 0: arm 'x', layer 'h': macs is nan"),
      (["compare", "{nan}", "--json", "{nan}"], "would write over"), (["devices", "--devices", "{toml}"], "source is missing")],
@@ -242,6 +251,7 @@ def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     toml.write_text('[devices.speck.figures]\ne_synop = { value = 2, unit = "pJ", evidence = "R" }\n')
     places = {
         "no": tmp_path / "none", "run": run_dir(tmp_path / "run", rows_of_a_run()), "nan": nan, "toml": toml,
+        "one": run_dir(tmp_path / "one", [row_of("delta", spiking_ledger())]),
         "old": run_dir(tmp_path / "old", [{"kind": "arm"}]), "bad": run_dir(tmp_path / "bad", [damaged]),
     }  # fmt: skip
     with pytest.raises(SystemExit) as stop:
