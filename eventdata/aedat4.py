@@ -29,6 +29,7 @@ __all__ = ["MAGIC", "open_aedat4"]
 
 STANDARD_GRAVITY = 9.80665  # m/s^2, exact by definition
 RAD_PER_DEG = math.pi / 180
+PACKED_BYTES = 4  # of an event in a compressed file, about
 KINDS = ("events", "frame", "imus", "triggers")
 ACCEL = tuple(f"accelerometer_{axis}" for axis in "xyz")
 GYRO = tuple(f"gyroscope_{axis}" for axis in "xyz")
@@ -38,7 +39,7 @@ def open_aedat4(source: str | os.PathLike[str], *, sort: bool = False) -> Record
     """Read a whole file. `sort` orders streams whose stamps go back; without it they are refused."""
     source = Path(source)
     check_container(source)
-    streams, packets = _decode(source)
+    streams, events, packets = _decode(source)
     ids = {kind: [i for i, stream in streams.items() if stream["type"] == kind] for kind in KINDS}
     for kind, found in ids.items():
         if len(found) > 1:
@@ -47,7 +48,7 @@ def open_aedat4(source: str | os.PathLike[str], *, sort: bool = False) -> Record
         raise UserError(f"{source}: holds no event stream; record with the events output enabled")
     geometry = streams[ids["events"][0]]
     try:
-        return _build(packets, geometry["width"], geometry["height"], sort)
+        return _build(events, packets, geometry["width"], geometry["height"], sort)
     except UserError as error:
         raise UserError(f"{source}: {error}") from error
 
@@ -67,8 +68,10 @@ def raw_aedat4(source: Path) -> RawStream:
 def _event_parts(source: Path, decoder: Any) -> Iterator[Events]:
     with decoding(source):
         for packet in decoder:
-            if "events" in packet and (raw := _stream([packet["events"]], sort=False)) is not None:
-                yield _events(raw, 0)
+            if "events" in packet and len(packet["events"]):
+                part = _columns(packet["events"])
+                _check_stamps(part.t_us)
+                yield part
 
 
 def _decoder(source: Path) -> Any:
@@ -80,24 +83,33 @@ def _decoder(source: Path) -> Any:
         return aedat.Decoder(source)
 
 
-def _decode(source: Path) -> tuple[dict[int, dict[str, Any]], dict[str, list[Any]]]:
-    """Streams by id, and the payloads of each kind in file order."""
+def _decode(source: Path) -> tuple[dict[int, dict[str, Any]], Events, dict[str, list[Any]]]:
+    """Streams by id, all events with stamps as in the file, and the payloads of each other kind in file order."""
     packets: dict[str, list[Any]] = defaultdict(list)
     decoder = _decoder(source)
-    with decoding(source):
-        streams = decoder.id_to_stream()
+
+    def events() -> Iterator[Events]:
         for packet in decoder:
             kind = next(kind for kind in KINDS if kind in packet)
-            packets[kind].append(packet[kind])
-    return streams, packets
+            if kind == "events":
+                yield _columns(packet[kind])
+            else:
+                packets[kind].append(packet[kind])
+
+    with decoding(source):
+        streams = decoder.id_to_stream()
+        return streams, Events.gather(events(), source.stat().st_size // PACKED_BYTES), packets
 
 
-def _build(packets: dict[str, list[Any]], width: int, height: int, sort: bool) -> Recording:
-    events = _stream(packets["events"], sort)
+def _build(events: Events, packets: dict[str, list[Any]], width: int, height: int, sort: bool) -> Recording:
+    _check_stamps(events.t_us)
+    events = events.sorted() if sort else events
     imus = _stream(packets["imus"], sort)
     triggers = _stream(packets["triggers"], sort)
     shots = sorted(packets["frame"], key=lambda shot: int(shot["t"])) if sort else packets["frame"]
-    first_stamps = [s["t"][0] for s in (events, imus, triggers) if s is not None] + [shot["t"] for shot in shots[:1]]
+    first_stamps = (
+        [*events.t_us[:1]] + [s["t"][0] for s in (imus, triggers) if s is not None] + [s["t"] for s in shots[:1]]
+    )
     if not first_stamps:
         return Recording(events=Events.empty(), width=width, height=height)
     origin_us = int(first_stamps[0])  # the first event's, or without events that of the next stream that speaks
@@ -106,8 +118,9 @@ def _build(packets: dict[str, list[Any]], width: int, height: int, sort: bool) -
         offset_us["imu"] = int(imus["t"][0]) - origin_us
     if shots:
         offset_us["frames"] = int(shots[0]["t"]) - origin_us
+    np.subtract(events.t_us, origin_us, out=events.t_us)  # gathered for us alone
     return Recording(
-        events=Events.empty() if events is None else _events(events, origin_us),
+        events=events,
         width=width,
         height=height,
         frames=_pixels(shots),
@@ -122,23 +135,29 @@ def _build(packets: dict[str, list[Any]], width: int, height: int, sort: bool) -
 
 
 def _stream(parts: list[NDArray[Any]], sort: bool) -> NDArray[Any] | None:
-    """One array of all packets. Stamps are unsigned in the file: one that int64 cannot hold is damage."""
+    """One array of all packets."""
     parts = [part for part in parts if len(part)]
     if not parts:
         return None
     whole: NDArray[Any] = np.concatenate(parts)
-    if whole["t"].max() > np.iinfo(np.int64).max:
-        raise UserError(f"stamp {whole['t'].max()} us at row {whole['t'].argmax()} exceeds int64; {COPY_AGAIN}")
+    _check_stamps(whole["t"].astype(np.int64))
     return whole[np.argsort(whole["t"], kind="stable")] if sort else whole
+
+
+def _check_stamps(t_us: NDArray[np.int64]) -> None:
+    """Stamps are unsigned in the file: one that int64 cannot hold is damage, and negative here."""
+    if len(t_us) and t_us.min() < 0:
+        row = int((t_us < 0).argmax())
+        raise UserError(f"stamp {int(t_us[row]) + 2**64} us at row {row} exceeds int64; {COPY_AGAIN}")
+
+
+def _columns(packet: NDArray[Any]) -> Events:
+    """Views into the packet, stamps as in the file."""
+    return Events(x=packet["x"], y=packet["y"], t_us=packet["t"].view(np.int64), p=packet["on"].view(np.uint8) != 0)
 
 
 def _relative(t: NDArray[np.uint64], origin_us: int) -> NDArray[np.int64]:
     return t.astype(np.int64) - origin_us
-
-
-def _events(raw: NDArray[Any], origin_us: int) -> Events:
-    columns = {name: np.ascontiguousarray(raw[name]) for name in ("x", "y")}
-    return Events(**columns, t_us=_relative(raw["t"], origin_us), p=raw["on"].view(np.uint8) != 0)
 
 
 def _imu_si(raw: NDArray[Any]) -> NDArray[np.float32]:

@@ -43,7 +43,9 @@ def raw_es(source: Path) -> RawStream:
             f"{source}: version {head[12]}.{head[13]}.{head[14]}, type {head[15]}; this build reads version 2, type 1 (DVS)"
         )
     width, height = (int(side) for side in np.frombuffer(head, "<u2", 2, 16))
-    return RawStream(width=width, height=height, parts=_parts(source, width, height))
+    return RawStream(
+        width=width, height=height, parts=_parts(source, width, height), most=source.stat().st_size // EVENT_BYTES
+    )
 
 
 def _parts(source: Path, width: int, height: int) -> Iterator[Events]:

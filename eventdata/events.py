@@ -8,8 +8,9 @@ Units: x, y in pixels; t_us in microseconds on the recording's clock, in non-dec
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,27 @@ class Events:
         columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("x", "y", "t_us", "p")}
         return cls(**columns)
 
+    @classmethod
+    def gather(cls, parts: Iterable[Events], most: int) -> Events:
+        """As `concat`, but each part is copied while it is in the cache and then let go. `most`: about how many events come;
+        memory that is not written takes no room, and more is found where there are more."""
+        kept, n = _room(max(most, 1)), 0
+        for part in parts:
+            end = n + len(part)
+            if end > len(kept.t_us):
+                more = _room(2 * end)
+                for old, new in zip(kept._columns, more._columns, strict=True):
+                    new[:n] = old[:n]
+                kept = more
+            for column, values in zip(kept._columns, part._columns, strict=True):
+                column[n:end] = values
+            n = end
+        return kept[:n]
+
+    @property
+    def _columns(self) -> tuple[NDArray[Any], ...]:
+        return self.x, self.y, self.t_us, self.p
+
     def sorted(self) -> Events:
         """In order of time; stable, so that events of equal stamp keep their order."""
         return self[np.argsort(self.t_us, kind="stable")]
@@ -71,6 +93,10 @@ class Events:
                     f"event {start + first}: {name} = {int(column[first])} lies outside the {width}x{height} sensor "
                     f"({outside.size} such); correct the geometry or drop these events"
                 )
+
+
+def _room(n: int) -> Events:
+    return Events(x=np.empty(n, np.uint16), y=np.empty(n, np.uint16), t_us=np.empty(n, np.int64), p=np.empty(n, bool))
 
 
 def check_monotonic(name: str, t_us: NDArray[np.int64], start: int = 0) -> None:

@@ -35,11 +35,13 @@ def check_sensor(width: int, height: int) -> None:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class RawStream:
-    """Parts with absolute stamps, as the file has them. `t_us` of a part is int64 and may be out of order."""
+    """Parts with absolute stamps, as the file has them. `t_us` of a part is int64 and may be out of order. `most`: about how
+    many events there are."""
 
     width: int
     height: int
     parts: Iterator[Events]
+    most: int = CHUNK_EVENTS
     origin_us: int | None = None  # where the file says it (a slice of ours); else the first event's stamp
 
     def __post_init__(self) -> None:
@@ -58,7 +60,7 @@ class EventStream:
 
 def whole(raw: RawStream, *, sort: bool = False) -> Recording:
     """A recording of events only."""
-    events = Events.concat(list(raw.parts))
+    events = Events.gather(raw.parts, raw.most)
     if sort:
         events = events.sorted()
     origin_us = int(events.t_us[0]) if len(events) else 0

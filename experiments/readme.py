@@ -1,7 +1,7 @@
 """Writes the README's tables from results directories, bench rows and spreads over training seeds: no figure there is typed
 by hand.
 
-python -m experiments.readme results/full [results/planners] [results/lava-TASK ...] [bench-lava.json]
+python -m experiments.readme results/full [results/planners] [results/lava-TASK ...] [bench-lava.json] [bench-events.json]
                              [runs/two-room-spread.json ...] [energy.json]
 """
 
@@ -14,6 +14,7 @@ from typing import Any
 
 from experiments.readme_energy import energy_section
 
+BENCHES = {"plan_values_different": "bench lava", "histogram_vs_tonic": "bench events"}  # by the first row
 ARMS = ("random", "oracle", "dense", "int8", "delta", "lif")
 
 
@@ -164,7 +165,7 @@ def rewrite(readme: Path, paths: list[Path]) -> None:
             section, table = ("planners", planners_table) if command == "planners" else ("results", tables)
             text = between(text, section, table(summary))
         elif isinstance(found := json.loads(path.read_text()), list):
-            text = between(text, "bench lava", bench_table(found))
+            text = between(text, BENCHES[found[0]["name"]], bench_table(found))
         elif found.get("report") == "energy":
             text = between(text, "energy", energy_section(found))
         else:

@@ -154,14 +154,16 @@ def test_the_bench_measures_both_sides(monkeypatch: pytest.MonkeyPatch, tmp_path
     """Small sizes: names, sides and the rule of `holds`, not the speed."""
     pytest.importorskip("tonic")
     rows = bench_events.against_tonic(bench_events.made_events(3000), lambda: None, 600, 1)
-    rows.append(bench_events.reader_row(tmp_path / "none.aedat4", 1))
+    rows.append(bench_events.reader_row(bench_events.made_events(3000), 1))
+    rows.append(bench_events.clip_row(tmp_path / "none.aedat4", 1))
     rows.append(bench_events.simulator_row(bench_events.moving_texture(4, 26, 34), 1))
     assert [row["name"] for row in rows] == ["histogram_vs_tonic", "voxel_vs_tonic", "denoise_vs_tonic",
-                                             "refractory_vs_tonic", "read_vs_decoder", "simulator_frames_per_s"]  # fmt: skip
-    for row in rows[:4]:
+                                             "refractory_vs_tonic", "read_vs_decoder", "read_vs_decoder_clip",
+                                             "simulator_frames_per_s"]  # fmt: skip
+    for row in rows[:5]:
         assert row["ours"] > 0 < row["other"] and row["holds"] == (row["ratio"] >= float(row["goal"][3:]))
-    assert (rows[4]["ours"], rows[4]["holds"]) == (None, None) and "not available" in rows[4]["unit"]
-    assert rows[5]["holds"] == (rows[5]["ours"] >= 150)
+    assert (rows[5]["ours"], rows[5]["holds"]) == (None, None) and "not available" in rows[5]["unit"]
+    assert rows[6]["holds"] == (rows[6]["ours"] >= 150)
 
 
 def test_frames_name_the_broken_file(tmp_path: Path) -> None:
