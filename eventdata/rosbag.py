@@ -144,8 +144,9 @@ def _events_connections(source: Path, bag: Any, prefix: str) -> list[Any]:
     found = _connections(bag, EVENT_TYPES, prefix)
     topics = sorted({connection.topic for connection in found})
     if not topics:
+        held = ", ".join(sorted(bag.topics))[:200]
         raise UserError(
-            f"{source}: holds no event topic {prefix and f'below {prefix} '}(only {', '.join(sorted(bag.topics))[:200]}); give another bag"
+            f"{source}: holds no event topic{prefix and f' below {prefix}'} (only {held}); give another bag"
         )
     if len(topics) > 1:
         raise UserError(
