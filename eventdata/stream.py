@@ -144,7 +144,7 @@ def blame(source: Path) -> Iterator[None]:
             raise
         raise UserError(f"{source}: {error}") from error
     except OSError as error:
-        raise UserError(f"{source}: cannot be read ({error.strerror or error}); check its permissions") from error
+        raise UserError(f"{source}: {error.strerror or error}; check its permissions and the disk") from error
     except MemoryError as error:
         raise UserError(f"{source}: does not fit into memory ({error}); read it in chunks (open_events)") from error
 
