@@ -88,6 +88,10 @@ def test_represent_puts_windows_in_a_row(
     assert found["tensor"].shape == (3, 2, 2, 6, 9) and found["t_us"].tolist() == [0, 10_000, 20_000]
     # bins belong to the window, not to the events in it: 10,000 and 10,010 us lie in the first half of the second window
     assert found["tensor"].sum((2, 3, 4)).tolist() == [[2, 2], [2, 0], [0, 1]]
+    grid = tmp_path / "grid.npz"
+    main(["events", "represent", "clip", str(grid), "--window-us", "10000", "--polarity", "sum"])
+    voxels = np.load(grid)["tensor"]
+    assert voxels[2].sum() == voxels[2, 4, 0, 3, 7] == 1  # 29,999 us is the last instant of the third window
     for kind, shape in (("voxel", (1, 5, 1, 6, 9)), ("surface", (1, 2, 6, 9))):
         out = tmp_path / f"{kind}.npz"
         main(["events", "represent", "clip", str(out), "--kind", kind])
