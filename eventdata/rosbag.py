@@ -18,7 +18,7 @@ import bz2
 import struct
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,13 +111,36 @@ def _reader(source: Path) -> Iterator[Any]:
         from rosbags.rosbag1 import Reader
     except ImportError as error:
         raise missing(source, "rosbags", error) from error
-    with decoding(source), Reader(source) as bag:
+    with decoding(source):
+        bag = Reader(source)
+        try:
+            bag.open()
+        except Exception as error:
+            raise ValueError(f"{error}{_first_flaw(source)}") from error
+    with decoding(source), closing(bag):
         for at, chunk in bag.chunks.items():
             module = getattr(chunk.decompressor, "__module__", "")
             maker: Any = LZ4FrameDecompressor if "lz4" in module else bz2.BZ2Decompressor if "bz2" in module else None
             if maker is not None:
                 bag.chunks[at] = chunk._replace(decompressor=_bounded(maker))
         yield bag
+
+
+def _first_flaw(source: Path) -> str:
+    """The place of the first record that the file does not hold whole: u32 length, header, u32 length, data."""
+    size = source.stat().st_size
+    with source.open("rb") as handle:
+        at = len(handle.readline(len(MAGIC) + 8))
+        while at < size:
+            record = at
+            for least in (1, 0):
+                handle.seek(at)
+                head = handle.read(4)
+                length = int.from_bytes(head, "little")
+                if len(head) < 4 or not least <= length <= size - at - 4:
+                    return f", record at byte {record} of {size}"
+                at += 4 + length
+    return f", {size} bytes of whole records"
 
 
 def _bounded(maker: Any) -> Any:

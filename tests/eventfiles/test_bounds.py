@@ -103,3 +103,16 @@ def test_batches_of_windows_are_float32_tensors() -> None:
         batch([], lambda e: histogram(e, (2, 4), 1))
     with pytest.raises(UserError, match="entries of 2 shapes"):
         batch(windows[:2], lambda e: histogram(e, (2, 4), 1 + len(e)))
+
+
+def test_a_cut_bag_says_where(files) -> None:
+    path = files.make("rosbag", files.some(200))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-3])
+    with pytest.raises(UserError, match=r"record at byte (\d+) of") as cut:
+        open_recording(path)
+    place = int(str(cut.value).split("record at byte ")[1].split()[0])
+    assert 0 < place < len(whole) - 3 and b"op=" in whole[place : place + 200]
+    path.write_bytes(whole[:40])
+    with pytest.raises(UserError, match="record at byte 13 of 40"):
+        open_recording(path)
