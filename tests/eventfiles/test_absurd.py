@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 
@@ -93,6 +94,18 @@ def test_spans_that_int64_cannot_subtract(tmp_path: Path) -> None:
     assert histogram(at(0, 2**60), (4, 4), 3).sum() == 2
     assert len(refractory(at(0, 5), (4, 4), FAR)) == 1
     assert last_time_surface(at(0, 5), (1, 1), 1e-320).tolist() == [[[0.0]], [[1.0]]]
+
+
+def test_stamps_of_hdf5_are_whole(tmp_path: Path) -> None:
+    """A float that is no time became the smallest integer, with a warning."""
+    path = tmp_path / "float.h5"
+    with h5py.File(path, "w") as file:
+        for name in ("x", "y", "p"):
+            file[f"events/{name}"] = np.zeros(2, np.uint16)
+        file["events/t"] = np.array([np.nan, 1e300])
+    for read in (open_recording, open_events):
+        with pytest.raises(UserError, match="events/t is float64; expected whole microseconds"):
+            read(path)
 
 
 def test_numbers_of_a_structured_array() -> None:
