@@ -59,9 +59,7 @@ def read_frames(source: Path, *, linear: bool = False) -> Iterator[Frame]:
         return _of_one_shape(((str(path), _open_image(path)) for path in paths), linear)
     if source.suffix.lower() == ".npy" and source.is_file():
         try:
-            stack = np.load(source, mmap_mode="r", allow_pickle=False)
-            if not isinstance(stack, np.ndarray):
-                raise ValueError("it is an archive")
+            stack = np.lib.format.open_memmap(source, mode="r")  # np.load would open an archive by the same name
         except NUMPY_ERRORS as error:
             raise UserError(f"{source}: cannot be read as .npy ({error}); save it with numpy.save") from error
         if stack.dtype.kind in "ui" and stack.dtype not in (np.uint8, np.uint16):

@@ -201,7 +201,7 @@ def test_frames_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     for name, said in (
         ("object.npy", "cannot be read as .npy"), ("nan.npy", "nan.npy: frame 0: radiance from nan"),
         ("deep.npy", "pixels are int64"), ("signed.npy", "pixels are int16"), ("wide.npy", "at most 4096 pixels a side"),
-        ("thin.npy", "thin.npy: frame 0: frame of 3x0 pixels"), ("archive.npy", "it is an archive"),
+        ("thin.npy", "thin.npy: frame 0: frame of 3x0 pixels"), ("archive.npy", "cannot be read as .npy"),
         ("sizes", "1.png: 6x5 after 4x4 pixels"),
         ("huge", "0.png: cannot be read as an image"), ("large", "0.png: cannot be read as an image"), ("cut", "0.png: cannot"),
     ):  # fmt: skip
