@@ -17,16 +17,16 @@ Layouts: tonic 1.7.0, tonic/datasets/; DSEC's own archive: https://dsec.ifi.uzh.
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from eventdata.readers import open_recording
 from eventdata.recording import Recording
+from eventdata.rosbag import open_rosbag
+from eventdata.stream import blame
 from eventdata.tonic_bridge import to_tonic
 from spec.errors import UserError
 
@@ -163,13 +163,5 @@ def _one_camera(path: Path, camera: str) -> Recording:
 
 def _stereo_bag(path: Path, camera: str) -> Recording:
     """MVSEC keeps both cameras in one bag, so the reader must be told whose topics to read."""
-    try:
-        read = import_module("eventdata.rosbag").open_rosbag
-    except ImportError as error:
-        raise UserError(f"{path}: this build reads no bags; convert it to AEDAT4") from error
-    if "prefix" not in inspect.signature(read).parameters:
-        raise UserError(
-            f"{path}: this build cannot choose between two cameras; filter /davis/{camera} into its own bag"
-        )
-    recording: Recording = read(path, prefix=f"/davis/{camera}/")
-    return recording
+    with blame(path):
+        return open_rosbag(path, prefix=f"/davis/{camera}/")

@@ -29,6 +29,7 @@ HEADER_BYTES = 20
 DVS = 1
 EVENT_BYTES = 5
 PAUSE, PAUSE_US, NOTHING = 0xFF, 127, 0xFE
+MAX_PAUSE_BYTES = 1 << 28  # nine hours: more is a clock that jumped
 
 
 def raw_es(source: Path) -> RawStream:
@@ -96,6 +97,9 @@ def _first_flaw(source: Path, width: int, height: int) -> tuple[int, int]:
 
 
 def write_es(recording: Recording, target: Path) -> None:
+    pauses = int(np.diff(recording.events.t_us).sum()) // PAUSE_US
+    if pauses > MAX_PAUSE_BYTES:
+        raise UserError(f"silence takes a byte each {PAUSE_US} us, here {pauses} bytes; slice it, or write .npz or .h5")
     try:
         from faery.extension import es
     except ImportError as error:

@@ -38,6 +38,7 @@ def denoise_mask(events: Events, shape: tuple[int, int], window_us: int, *, neig
     keep = np.zeros(len(events), bool)
     if not len(events):
         return keep
+    _refuse_far("denoise", events, window_us)
     fast = compiled()
     if fast is not None:
         last = np.full((shape[0] + 2, shape[1] + 2), int(events.t_us[0]) - window_us, np.int64)
@@ -60,6 +61,7 @@ def refractory_mask(events: Events, shape: tuple[int, int], dead_us: int) -> NDA
     keep = np.zeros(len(events), bool)
     if not len(events):
         return keep
+    _refuse_far("refractory", events, dead_us)
     fast = compiled()
     if fast is not None:
         last = np.full(shape, int(events.t_us[0]) - dead_us, np.int64)
@@ -75,6 +77,15 @@ def drop_pixels(events: Events, mask_HW: NDArray[np.bool_]) -> Events:
     """Without the pixels of the mask."""
     events.check(mask_HW.shape[1], mask_HW.shape[0])
     return events[np.flatnonzero(~mask_HW[events.y, events.x])]
+
+
+def _refuse_far(name: str, events: Events, window_us: int) -> None:
+    """The loops subtract stamps and the window in int64."""
+    first_us, last_us = int(events.t_us[0]), int(events.t_us[-1])  # out of order: the loop stops there
+    if max(window_us, last_us - first_us + window_us, window_us - first_us, last_us + window_us) >= 1 << 63:
+        raise UserError(
+            f"{name}: {window_us} us around stamps from {first_us} to {last_us} us exceed 64 bits; slice first"
+        )
 
 
 def _supported(

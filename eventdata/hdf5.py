@@ -137,6 +137,8 @@ def _columns(source: Path, file: Any) -> dict[str, Any]:
     lengths = {name: column.shape for name, column in columns.items()}
     if len(set(lengths.values())) != 1 or len(columns["t"].shape) != 1:
         raise UserError(f"{source}: columns of different lengths {lengths}; {COPY_AGAIN}")
+    if columns["t"].dtype.kind not in "iu":
+        raise UserError(f"{source}: events/t is {columns['t'].dtype}; expected whole microseconds; {COPY_AGAIN}")
     return columns
 
 

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from eventdata.events import Events
 from eventdata.fixed import npy_header
-from eventdata.recording import TRIGGER, Recording
-from eventdata.stream import CHUNK_EVENTS, COPY_AGAIN, RawStream, decoding
+from eventdata.recording import MAX_STAMP_US, TRIGGER, Recording
+from eventdata.stream import CHUNK_EVENTS, COPY_AGAIN, RawStream, check_absolute, decoding
 from spec.errors import UserError
 
 MAGIC = b"PK\x03\x04"
@@ -38,6 +38,7 @@ STREAMS: dict[str, Any] = {
 
 
 def header_of(recording: Recording) -> dict[str, Any]:
+    check_absolute(recording.events, recording.origin_us)  # what could not be read back is not written
     return {
         "format": FORMAT, "version": VERSION, "width": recording.width, "height": recording.height,
         "origin_us": recording.origin_us, "offset_us": dict(recording.offset_us), "span_us": list(recording.span_us),
@@ -86,10 +87,12 @@ def checked_header(text: bytes | str) -> dict[str, Any]:
             raise ValueError(f"{header['format']!r} version {header['version']!r}")
         header["span_us"] = tuple(int(t) for t in header["span_us"])
         numbers = [*(header[key] for key in ("width", "height", "origin_us")), *header["offset_us"].values()]
-        if len(header["span_us"]) != 2 or not all(type(n) is int and abs(n) < 1 << 62 for n in numbers):
+        if len(header["span_us"]) != 2 or not all(
+            type(n) is int and abs(n) <= MAX_STAMP_US for n in (*numbers, *header["span_us"])
+        ):
             raise ValueError("a number is no integer of 63 bits")
         return dict(header)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise UserError(
             f"the header is no {FORMAT} version {VERSION} ({error}); convert the recording again"
         ) from error

@@ -18,7 +18,7 @@ from typing import Protocol
 
 from eventdata import aedat4, es, evt, fixed, hdf5, npz, rosbag
 from eventdata.events import Events
-from eventdata.recording import Recording
+from eventdata.recording import Recording, check_span
 from eventdata.stream import CHUNK_EVENTS, EventStream, RawStream, blame, in_chunks, whole
 from spec.errors import UserError
 
@@ -116,8 +116,7 @@ def open_slice(path: str | os.PathLike[str], start_us: int, stop_us: int) -> Rec
 
     Keeps nothing else in memory. An HDF5 file with ms_to_idx is read from the right row on; the others from the start.
     """
-    if stop_us < start_us:
-        raise UserError(f"slice [{start_us}, {stop_us}) us ends before it starts; give start_us <= stop_us")
+    check_span("slice", start_us, stop_us)
     source = Path(path)
     kept: list[Events] = []
     stream = open_events(source)

@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 from eventdata.events import Events, check_monotonic
 from spec.errors import UserError
 
+MAX_SIDE = 4096  # pixels; twice what EVT can address. A picture of counts must not take gigabytes
+MAX_STAMP_US = 1 << 62  # half of int64: differences of two stamps cannot overflow
 IMU_COLUMNS = ("accel_x", "accel_y", "accel_z", "gyro_x", "gyro_y", "gyro_z")
 # source: 1 rising, 2 falling, 3 pulse (external pin); 6 frame start, 7 frame end, 8 exposure start, 9 exposure end
 TRIGGER = np.dtype([("t_us", np.int64), ("source", np.uint8)])
@@ -46,8 +48,10 @@ class Recording:
     span_us: tuple[int, int] = (0, -1)  # (0, -1): from the stamps of the streams
 
     def __post_init__(self) -> None:
-        if self.width < 1 or self.height < 1:
-            raise UserError(f"recording: sensor is {self.width}x{self.height}; give the width and height in pixels")
+        if not (1 <= self.width <= MAX_SIDE and 1 <= self.height <= MAX_SIDE):
+            raise UserError(
+                f"recording: sensor is {self.width}x{self.height}; give the width and height in pixels, 1 to {MAX_SIDE}"
+            )
         self.events.check(self.width, self.height)
         _check_stream("frame", self.frames, 3, self.frame_t_us)
         _check_stream("imu", self.imu, 2, self.imu_t_us)
@@ -58,15 +62,16 @@ class Recording:
         if self.triggers.dtype != TRIGGER:
             raise UserError(f"recording: triggers are {self.triggers.dtype}; use eventdata.recording.TRIGGER")
         check_monotonic("trigger", self.triggers["t_us"])
+        seen = self.span_of_stamps()
         if self.span_us == (0, -1):
-            object.__setattr__(self, "span_us", self._span_of_stamps())
-        if self.span_us[1] < self.span_us[0]:
-            raise UserError(f"recording: span {self.span_us} ends before it starts; give (start_us, stop_us)")
+            object.__setattr__(self, "span_us", seen)
+        check_span("recording: span", *self.span_us)
+        if seen != (0, 0) and not self.span_us[0] <= seen[0] < seen[1] <= self.span_us[1]:
+            raise UserError(f"recording: stamps in [{seen[0]}, {seen[1]}) us leave the span {self.span_us}; widen it")
 
     def slice_us(self, start_us: int, stop_us: int) -> Recording:
         """Everything stamped in [start_us, stop_us), a frame by its exposure start. The clock stays the recording's."""
-        if stop_us < start_us:
-            raise UserError(f"slice [{start_us}, {stop_us}) us ends before it starts; give start_us <= stop_us")
+        check_span("slice", start_us, stop_us)
         frame = _between(self.frame_t_us, start_us, stop_us)
         imu = _between(self.imu_t_us, start_us, stop_us)
         return replace(
@@ -91,12 +96,22 @@ class Recording:
         start_us, stop_us = self.span_us
         return (self.slice_us(t_us, min(t_us + period_us, stop_us)) for t_us in range(start_us, stop_us, period_us))
 
-    def _span_of_stamps(self) -> tuple[int, int]:
+    def span_of_stamps(self) -> tuple[int, int]:
+        """From the first stamp of all streams to just after the last; (0, 0) without any."""
         stamps = (self.events.t_us, self.frame_t_us, self.imu_t_us, self.triggers["t_us"])
         seen = [stamp for stamp in stamps if len(stamp)]
         if not seen:
             return (0, 0)
         return int(min(stamp[0] for stamp in seen)), int(max(stamp[-1] for stamp in seen)) + 1
+
+
+def check_span(name: str, start_us: int, stop_us: int) -> None:
+    """Refuse [start_us, stop_us) that goes back, and stamps whose differences int64 could not hold."""
+    if stop_us < start_us:
+        raise UserError(f"{name} [{start_us}, {stop_us}) us ends before it starts; give start_us <= stop_us")
+    for t_us in (start_us, stop_us):
+        if abs(t_us) > MAX_STAMP_US:
+            raise UserError(f"{name} [{start_us}, {stop_us}) us: {t_us} us is no time; give microseconds below 2^62")
 
 
 def _between(t_us: NDArray[np.int64], start_us: int, stop_us: int) -> slice:

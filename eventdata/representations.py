@@ -49,6 +49,8 @@ def histogram(
     if not len(events):
         return out
     start_us, stop_us = _span("histogram", events, shape, span_us)
+    if max(bins * (stop_us - start_us), abs(start_us), abs(stop_us)) >= 2**62:
+        raise UserError(f"histogram: {bins} bins of [{start_us}, {stop_us}) us exceed 64-bit stamps; slice first")
     edges = start_us - (np.arange(bins + 1) * (start_us - stop_us) // bins)  # ceil: an event on an edge opens its bin
     fast = compiled()
     if fast is not None:
@@ -124,7 +126,8 @@ def last_time_surface(
         raise UserError(f"last_time_surface: read at {at_us} us, before the last event at {newest} us; slice first")
     seen = last != NEVER
     age_us = at_us - np.where(seen, last, at_us)
-    return np.where(seen, np.exp(-age_us / tau_us), 0.0).astype(np.float32)
+    with np.errstate(over="ignore", under="ignore"):  # ages beyond float64 are 0, as they should be
+        return np.where(seen, np.exp(-age_us / tau_us), 0.0).astype(np.float32)
 
 
 def _polarity(name: str, polarity: str, bins: int) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:

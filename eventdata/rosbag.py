@@ -18,7 +18,7 @@ import bz2
 import struct
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,23 +69,24 @@ class Message:
         return int(sec) * 10**9 + int(nsec)
 
 
-def raw_rosbag(source: Path) -> RawStream:
+def raw_rosbag(source: Path, *, prefix: str = "") -> RawStream:
+    """`prefix` of the topics to read, where a bag holds several cameras ("/davis/left/" in MVSEC's)."""
     with _reader(source) as bag:
-        connections = _events_connections(source, bag)
+        connections = _events_connections(source, bag, prefix)
         first = next(iter(bag.messages(connections)), None)
         if first is None:
             raise UserError(f"{source}: no message on {connections[0].topic}; record with the camera running")
         message = Message(first[2])
         message.stamp_ns()
         height, width = message.take("<II")
-    return RawStream(width=width, height=height, parts=_parts(source, width, height))
+    return RawStream(width=width, height=height, parts=_parts(source, width, height, prefix))
 
 
-def open_rosbag(source: Path, *, sort: bool = False) -> Recording:
-    raw = raw_rosbag(source)
+def open_rosbag(source: Path, *, sort: bool = False, prefix: str = "") -> Recording:
+    raw = raw_rosbag(source, prefix=prefix)
     events = Events.concat(list(raw.parts))
     events = events.sorted() if sort else events
-    frames, frame_t, exposure, imu, imu_t = _others(source, sort)
+    frames, frame_t, exposure, imu, imu_t = _others(source, sort, prefix)
     starts = [stream[:1] for stream in (events.t_us, frame_t, imu_t)]
     origin_us = int(next((start[0] for start in starts if len(start)), 0))
     offsets = {"imu": imu_t, "frames": frame_t}
@@ -110,13 +111,36 @@ def _reader(source: Path) -> Iterator[Any]:
         from rosbags.rosbag1 import Reader
     except ImportError as error:
         raise missing(source, "rosbags", error) from error
-    with decoding(source), Reader(source) as bag:
+    with decoding(source):
+        bag = Reader(source)
+        try:
+            bag.open()
+        except Exception as error:
+            raise ValueError(f"{error}{_first_flaw(source)}") from error
+    with decoding(source), closing(bag):
         for at, chunk in bag.chunks.items():
             module = getattr(chunk.decompressor, "__module__", "")
             maker: Any = LZ4FrameDecompressor if "lz4" in module else bz2.BZ2Decompressor if "bz2" in module else None
             if maker is not None:
                 bag.chunks[at] = chunk._replace(decompressor=_bounded(maker))
         yield bag
+
+
+def _first_flaw(source: Path) -> str:
+    """The place of the first record that the file does not hold whole: u32 length, header, u32 length, data."""
+    size = source.stat().st_size
+    with source.open("rb") as handle:
+        at = len(handle.readline(len(MAGIC) + 8))
+        while at < size:
+            record = at
+            for least in (1, 0):
+                handle.seek(at)
+                head = handle.read(4)
+                length = int.from_bytes(head, "little")
+                if len(head) < 4 or not least <= length <= size - at - 4:
+                    return f", record at byte {record} of {size}"
+                at += 4 + length
+    return f", {size} bytes of whole records"
 
 
 def _bounded(maker: Any) -> Any:
@@ -135,25 +159,31 @@ def _bounded(maker: Any) -> Any:
     return decompress
 
 
-def _events_connections(source: Path, bag: Any) -> list[Any]:
-    found = [connection for connection in bag.connections if connection.msgtype in EVENT_TYPES]
+def _connections(bag: Any, kinds: tuple[str, ...], prefix: str) -> list[Any]:
+    return [each for each in bag.connections if each.msgtype in kinds and each.topic.startswith(prefix)]
+
+
+def _events_connections(source: Path, bag: Any, prefix: str) -> list[Any]:
+    found = _connections(bag, EVENT_TYPES, prefix)
     topics = sorted({connection.topic for connection in found})
     if not topics:
+        held = ", ".join(sorted(bag.topics))[:200]
         raise UserError(
-            f"{source}: holds no event topic (only {', '.join(sorted(bag.topics))[:200]}); give another bag"
+            f"{source}: holds no event topic{prefix and f' below {prefix}'} (only {held}); give another bag"
         )
     if len(topics) > 1:
         raise UserError(
-            f"{source}: {len(topics)} event topics ({', '.join(topics)}); filter one camera into a bag of its own"
+            f"{source}: {len(topics)} event topics ({', '.join(topics)}); filter one camera into a bag of its own, "
+            "or name it (eventdata.rosbag.open_rosbag(path, prefix=...))"
         )
     return found
 
 
-def _parts(source: Path, width: int, height: int) -> Iterator[Events]:
+def _parts(source: Path, width: int, height: int, prefix: str) -> Iterator[Events]:
     with _reader(source) as bag, tempfile.TemporaryDirectory() as folder:
         words = Path(folder) / "words.raw"
         started_us = 0
-        for connection, _, data in bag.messages(_events_connections(source, bag)):
+        for connection, _, data in bag.messages(_events_connections(source, bag, prefix)):
             message = Message(data)
             stamp_ns = message.stamp_ns()
             size = message.take("<II")
@@ -212,12 +242,14 @@ def _sensor_time(source: Path, words: Path, started_us: int) -> Iterator[Events]
         raise UserError(f"{source}: the packets' words joined: {str(error).removeprefix(f'{words}: ')}") from error
 
 
-def _others(source: Path, sort: bool) -> tuple[Any, NDArray[np.int64], NDArray[np.int64], Any, NDArray[np.int64]]:
+def _others(
+    source: Path, sort: bool, prefix: str
+) -> tuple[Any, NDArray[np.int64], NDArray[np.int64], Any, NDArray[np.int64]]:
     """Frames, their stamps and exposures, IMU samples and their stamps; absolute."""
     shots: list[tuple[int, NDArray[np.uint8]]] = []
     samples: list[tuple[int, tuple[float, ...]]] = []
     with _reader(source) as bag:
-        wanted = [connection for connection in bag.connections if connection.msgtype in (IMAGE, IMU)]
+        wanted = _connections(bag, (IMAGE, IMU), prefix)
         for kind in (IMAGE, IMU):
             topics = sorted({connection.topic for connection in wanted if connection.msgtype == kind})
             if len(topics) > 1:

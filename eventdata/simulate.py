@@ -31,8 +31,8 @@ def record(
     frames_THW: Iterable[NDArray[np.float32]], rate_hz: float, params: DvsParams, rng: np.random.Generator
 ) -> Recording:
     """One sensor's recording of frames at `rate_hz`, the first at t_us = 0."""
-    if not 0 < rate_hz <= 1e6:
-        raise UserError(f"simulate: rate {rate_hz} Hz must be in (0, 1e6]; frames are stamped in whole microseconds")
+    if not 1e-6 <= rate_hz <= 1e6:
+        raise UserError(f"simulate: rate {rate_hz} Hz must be in [1e-6, 1e6]; frames are stamped in whole microseconds")
     frames = iter(frames_THW)
     first = next(frames, None)
     if first is None:

@@ -22,12 +22,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventdata.events import Events
+from eventdata.recording import MAX_SIDE
 from eventdata.simulator_glide import DvsState, FloatBHW, Glide, glide
 from eventdata.simulator_noise import NoiseQueue, shot_noise
 from spec.errors import UserError
 
 LOG_FLOOR = 1e-3  # ESIM's epsilon: keeps ln finite in the dark
 THETA_MIN = 0.01
+MAX_RATE_HZ = 1e4  # a pixel: far above any sensor's noise, and a step still fits into memory
+BOUNDS = {
+    "theta_on": (THETA_MIN, 1e3), "theta_off": (THETA_MIN, 1e3), "theta_sigma": (0, 1e3), "refractory_us": (0, 1e12),
+    "leak_hz": (0, MAX_RATE_HZ), "leak_jitter": (0, 1e3), "shot_noise_hz": (0, MAX_RATE_HZ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,14 +48,12 @@ class DvsParams:
     cutoff_hz: float | None = None  # None: unlimited bandwidth
 
     def __post_init__(self) -> None:
-        for name in ("theta_on", "theta_off"):
-            if not getattr(self, name) >= THETA_MIN:
-                raise UserError(f"DvsParams: {name} {getattr(self, name)} must be >= {THETA_MIN} (ln units)")
-        for name in ("theta_sigma", "refractory_us", "leak_hz", "leak_jitter", "shot_noise_hz"):
-            if not getattr(self, name) >= 0:
-                raise UserError(f"DvsParams: {name} {getattr(self, name)} must be >= 0")
-        if self.cutoff_hz is not None and not self.cutoff_hz > 0:
-            raise UserError(f"DvsParams: cutoff_hz {self.cutoff_hz} must be > 0; None means unlimited")
+        for name, (least, most) in BOUNDS.items():
+            value = getattr(self, name)
+            if not least <= value <= most:
+                raise UserError(f"DvsParams: {name} {value} must be in [{least:g}, {most:g}]")
+        if self.cutoff_hz is not None and not 0 < self.cutoff_hz <= 1e9:
+            raise UserError(f"DvsParams: cutoff_hz {self.cutoff_hz} must be in (0, 1e9]; None means unlimited")
 
 
 class BatchEvents(NamedTuple):
@@ -167,6 +171,8 @@ def _collect(
 def _log_radiance(radiance_BHW: NDArray[np.float32]) -> FloatBHW:
     if radiance_BHW.ndim != 3:
         raise UserError(f"simulator: radiance has shape {radiance_BHW.shape}; expected (B, H, W)")
+    if max(radiance_BHW.shape[1:]) > MAX_SIDE:
+        raise UserError(f"simulator: frames of {radiance_BHW.shape[1:]}; a sensor has at most {MAX_SIDE} pixels a side")
     if radiance_BHW.size and not (radiance_BHW.min() >= 0 and radiance_BHW.max() <= 1):  # NaN passes through min
         bad = ~((radiance_BHW >= 0) & (radiance_BHW <= 1))
         where = tuple(int(i) for i in np.argwhere(bad)[0])

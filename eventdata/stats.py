@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from eventdata.events import Events
 from eventdata.info import hot_pixels
-from eventdata.recording import Recording
+from eventdata.recording import MAX_STAMP_US, Recording
 from spec.errors import UserError
 
 MAX_BINS = 1000
@@ -25,8 +25,8 @@ PERCENTILES = (1, 50, 99)
 
 
 def stats(recording: Recording, period_us: int = 10_000) -> dict[str, Any]:
-    if period_us < 1:
-        raise UserError(f"stats: bins of {period_us} us; give at least 1")
+    if not 1 <= period_us <= MAX_STAMP_US:
+        raise UserError(f"stats: bins of {period_us} us; give at least 1 and less than 2^62")
     events = recording.events
     on = int(np.count_nonzero(events.p))
     counts = count_map(recording)

@@ -17,13 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from eventdata.events import Events
-from eventdata.recording import Recording
+from eventdata.recording import MAX_SIDE, MAX_STAMP_US, Recording
 from spec.errors import UserError
 
 COPY_AGAIN = "copy or record it again"
 INSTALL = "pip install 'spikeplan[events]'"
-MAX_SIDE = 4096  # pixels; twice what EVT can address. A picture of counts must not take gigabytes
-MAX_STAMP_US = 1 << 62  # half of int64: differences of two stamps cannot overflow
 CHUNK_EVENTS = 1 << 18  # 13 bytes an event: 3.4 MB
 
 
@@ -89,12 +87,17 @@ def rebased(events: Events, origin_us: int) -> Events:
     Refuses a first or last stamp that int64 could not subtract safely; one between them that wraps is out of order, which
     the checks of order see.
     """
-    for row in (0, len(events) - 1) if len(events) else ():
-        if not 0 <= int(events.t_us[row]) <= MAX_STAMP_US:
-            raise UserError(f"event {row}: absolute stamp {int(events.t_us[row])} us is no time; {COPY_AGAIN}")
+    check_absolute(events, 0)
     if origin_us:
         np.subtract(events.t_us, origin_us, out=events.t_us)
     return events
+
+
+def check_absolute(events: Events, origin_us: int) -> None:
+    """Refuse a first or last stamp that is no time of a clock that counts from zero."""
+    for row in (0, len(events) - 1) if len(events) else ():
+        if not 0 <= (t_us := origin_us + int(events.t_us[row])) <= MAX_STAMP_US:
+            raise UserError(f"event {row}: absolute stamp {t_us} us is no time; {COPY_AGAIN}")
 
 
 def _rebatched(parts: Iterator[Events], size: int) -> Iterator[Events]:
@@ -143,7 +146,7 @@ def blame(source: Path) -> Iterator[None]:
             raise
         raise UserError(f"{source}: {error}") from error
     except OSError as error:
-        raise UserError(f"{source}: cannot be read ({error.strerror or error}); check its permissions") from error
+        raise UserError(f"{source}: {error.strerror or error}; check its permissions and the disk") from error
     except MemoryError as error:
         raise UserError(f"{source}: does not fit into memory ({error}); read it in chunks (open_events)") from error
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eventdata.events import Events
+from eventdata.recording import MAX_STAMP_US
 from spec.errors import UserError
 
 COORDINATE = np.iinfo(np.uint16)
@@ -23,14 +24,15 @@ def from_structured(array: NDArray[Any]) -> Events:
         raise UserError(f"event array lacks the field(s) {', '.join(sorted(missing))}; it needs x, y, t and p")
     for name in ("x", "y"):
         column = array[name]
-        outside = np.flatnonzero((column < 0) | (column > COORDINATE.max))
+        outside = np.flatnonzero(~((column >= 0) & (column <= COORDINATE.max)))  # NaN too
         if outside.size:
             first = int(outside[0])
-            what = "is negative" if column[first] < 0 else f"exceeds {COORDINATE.max}"
+            what = "is negative" if column[first] < 0 else f"is not in 0 .. {COORDINATE.max}"
             raise UserError(f"event {first}: {name} = {column[first]} {what}; clip in the transform")
-    if array["t"].dtype.kind == "f" and not np.isfinite(array["t"]).all():
-        first = int(np.flatnonzero(~np.isfinite(array["t"]))[0])
-        raise UserError(f"event {first}: stamp {array['t'][first]} is not finite; drop the event")
+    broken = np.flatnonzero(~((array["t"] >= -MAX_STAMP_US) & (array["t"] <= MAX_STAMP_US)))
+    if broken.size:
+        first = int(broken[0])
+        raise UserError(f"event {first}: stamp {array['t'][first]} is no time in us; drop the event")
     return Events(
         x=array["x"].astype(np.uint16),
         y=array["y"].astype(np.uint16),

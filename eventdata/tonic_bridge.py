@@ -36,6 +36,8 @@ def to_tonic(events: Events) -> NDArray[np.void]:
 
 def from_tonic(array: NDArray[np.void], sensor_size: tuple[int, int, int]) -> Recording:
     """A recording of events only, from Tonic's (width, height, polarities). origin_us is the first stamp."""
+    if len(sensor_size) != 3:
+        raise UserError(f"sensor_size {sensor_size}: give Tonic's (width, height, polarities)")
     events = from_structured(array)
     origin_us = int(events.t_us[0]) if len(events) else 0
     events = Events(x=events.x, y=events.y, t_us=events.t_us - origin_us, p=events.p)
@@ -68,7 +70,10 @@ def apply(
             raise UserError(f"tonic {name} returned NaN (all stamps equal?); give a longer slice")
         return result
     width, height = (recording.width, recording.height) if sensor_size is None else sensor_size[:2]
-    return replace(recording, events=from_structured(result), width=width, height=height)
+    events = from_structured(result)
+    stamps = events.t_us if len(events) else np.array(recording.span_us[:1])
+    span_us = min(recording.span_us[0], int(stamps[0])), max(recording.span_us[1], int(stamps[-1]) + bool(len(events)))
+    return replace(recording, events=events, width=width, height=height, span_us=span_us)
 
 
 def tonic() -> Any:

@@ -12,8 +12,7 @@ from pathlib import Path
 from eventdata import es, hdf5, npz
 from eventdata.recording import Recording
 from eventdata.stream import blame
-from spec.errors import UserError
-from spec.files import write_whole
+from spec.files import new_file, write_whole
 
 WRITERS: dict[str, Callable[[Recording, Path], None]] = {
     "npz": npz.write_npz,
@@ -26,14 +25,7 @@ EVENTS_ONLY = ("es",)
 
 def check_target(path: str | os.PathLike[str], *, replace: bool = False) -> Path:
     """Refuse what cannot or must not be written, before any work is done."""
-    target = Path(path)
-    if target.suffix.lower().removeprefix(".") not in WRITERS:
-        raise UserError(f"{target}: cannot write this format; give a name that ends in .{', .'.join(WRITERS)}")
-    if target.exists() and not replace:
-        raise UserError(f"{target}: is there already; remove it, or give another name")
-    if not target.parent.is_dir():
-        raise UserError(f"{target}: there is no folder {target.parent}; create it first")
-    return target
+    return new_file(path, [f".{suffix}" for suffix in WRITERS], replace=replace)
 
 
 def write_recording(recording: Recording, path: str | os.PathLike[str], *, replace: bool = False) -> list[str]:

@@ -249,6 +249,9 @@ def _main(args: list[str] | None) -> None:
     except (UserError, OSError) as error:
         print(f"spikeplan: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)
+    except MemoryError as error:
+        print(f"spikeplan: out of memory ({' '.join(str(error).split())}); give a smaller job", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         print("spikeplan: interrupted; the same command goes on where it stopped", file=sys.stderr)
         sys.exit(130)

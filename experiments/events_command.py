@@ -91,7 +91,7 @@ def _write(recording: Recording, out: str, *, as_json: bool, console: Console) -
     if as_json:
         print(json.dumps(facts))
         return
-    console.print(f"wrote {len(recording.events)} events to {escape(out)}")
+    console.print(f"wrote {len(recording.events)} events to {escape(out)}", soft_wrap=True)
     if lost:
         console.print(f"not kept: {', '.join(lost)} ({facts['format']} holds events alone)", style="yellow")
 
@@ -109,6 +109,8 @@ def show(facts: dict[str, Any], title: str, *, as_json: bool, console: Console) 
 def refuse_span(start_us: int, stop_us: int, recording: Recording) -> None:
     """A span that misses the recording is a slip of units far more often than meant."""
     first, last = recording.span_us
+    if first == last:
+        raise UserError("the recording covers no time: it holds no event, frame or sample; give another")
     if stop_us <= first or start_us >= last:
         raise UserError(
             f"[{start_us}, {stop_us}) us lies outside the recording, [{first}, {last}) us; give microseconds"

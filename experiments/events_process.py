@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +13,18 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.markup import escape
 
-from eventdata import Events, Recording, open_recording
+from eventdata import Events, open_recording
 from eventdata.filters import denoise, drop_pixels, refractory
 from eventdata.info import hot_pixels
 from eventdata.representations import POLARITY, histogram, last_time_surface, voxel_grid
 from eventdata.simulate import record
 from eventdata.simulator import DvsParams
+from eventdata.writers import write_recording
+from experiments.events_command import progress
 from experiments.frames import arm_frames, read_frames
 from experiments.output import check_seed
 from spec.errors import UserError
-from spec.files import write_whole
+from spec.files import new_file, write_whole
 
 MAX_VALUES = 1 << 30  # of a represented recording: 4 GiB
 
@@ -33,15 +34,14 @@ def simulate_command(
     params: DvsParams, console: Console,
 ) -> None:  # fmt: skip
     check_seed(seed)
-    target = _target(out)
-    if not 0 < rate_hz <= 1e6:
-        raise UserError(f"simulate: --rate-hz {rate_hz} must be in (0, 1e6]; frames are stamped in whole microseconds")
+    target = new_file(out, (".npz",))
     if frames is None:
         found = arm_frames(control_steps, rate_hz, size, seed)
     else:
         found = read_frames(Path(frames), linear=linear)
-    recording = record(found, rate_hz, params, np.random.default_rng(seed))
-    save_recording(recording, target)
+    with progress("simulating"):
+        recording = record(found, rate_hz, params, np.random.default_rng(seed))
+    write_recording(recording, target)
     seconds = (recording.span_us[1] - 1) * 1e-6
     console.print(
         f"{escape(out)}: {len(recording.events):,} events of {recording.width}x{recording.height} pixels "
@@ -54,8 +54,11 @@ def represent_command(
     file: str, out: str, *, kind: str, bins: int, polarity: str | None, window_us: int | None, tau_us: float,
     console: Console,
 ) -> None:  # fmt: skip
-    target = _target(out)
-    recording = open_recording(file)
+    target = new_file(out, (".npz",))
+    with progress(f"reading {file}"):
+        recording = open_recording(file)
+    if bins * recording.height * recording.width > MAX_VALUES:
+        raise UserError(f"represent: --bins {bins} of {recording.width}x{recording.height} exceed {MAX_VALUES} values")
     make = _representation(kind, bins, polarity, tau_us, (recording.height, recording.width))
     start_us, stop_us = recording.span_us
     period_us = max(stop_us - start_us, 1) if window_us is None else window_us
@@ -68,10 +71,11 @@ def represent_command(
             f"{file}: {count} windows of shape {shape} exceed {MAX_VALUES} values; give a longer --window-us"
         )
     stack = np.zeros((count, *shape), np.float32)
-    for k in range(count):
-        first_us = start_us + k * period_us
-        window = (first_us, first_us + period_us)
-        stack[k] = make(recording.slice_us(*window).events, window)
+    with progress(f"representing {count} windows"):
+        for k in range(count):
+            first_us = start_us + k * period_us
+            window = (first_us, first_us + period_us)
+            stack[k] = make(recording.slice_us(*window).events, window)
     stamps = start_us + np.arange(count) * period_us
     write_whole(target, lambda part: np.savez(part, tensor=stack, t_us=stamps, period_us=period_us))
     console.print(f"{escape(out)}: tensor {stack.shape} float32, {count} window(s) of {period_us:,} us", soft_wrap=True)
@@ -102,8 +106,9 @@ def denoise_command(
     file: str, *, out: str | None, window_us: int, neighbours: int, dead_us: int | None, hot: bool, as_json: bool,
     console: Console,
 ) -> None:  # fmt: skip
-    target = None if out is None else _target(out)
-    recording = open_recording(file)
+    target = None if out is None else new_file(out, (".npz",))
+    with progress(f"reading {file}"):
+        recording = open_recording(file)
     shape, events = (recording.height, recording.width), recording.events
     stages: list[tuple[str, Events]] = []
     if hot:
@@ -125,7 +130,7 @@ def denoise_command(
     }
     if target is not None:
         # the clock and the span stay: what was silenced is silence, not a shorter recording
-        save_recording(replace(recording, events=events), target)
+        write_recording(replace(recording, events=events), target)
     if as_json:
         print(json.dumps(facts))
         return
@@ -142,29 +147,3 @@ def _percent(part: int, whole: int) -> float | None:
 
 def _shown(part: int, whole: int) -> str:
     return f"{100.0 * part / whole:.1f} %" if whole else "- of no events"
-
-
-def save_recording(recording: Recording, target: Path) -> None:
-    """As .npz, whole or not at all."""
-    try:
-        write: Callable[[Recording, Path], None] = import_module("eventdata.npz").write_npz
-    except ImportError:
-        write = _write_columns
-    write_whole(target, lambda part: write(recording, part))
-
-
-def _write_columns(recording: Recording, target: Path) -> None:
-    e = recording.events
-    np.savez(target, x=e.x, y=e.y, t_us=e.t_us, p=e.p, width=recording.width, height=recording.height)
-
-
-def _target(out: str) -> Path:
-    """Refuse what must not be written, before any work is done."""
-    target = Path(out)
-    if target.suffix.lower() != ".npz":
-        raise UserError(f"{out}: is written as .npz; name it so")
-    if target.exists():
-        raise UserError(f"{out}: is there already; remove it, or give another name")
-    if not target.parent.is_dir():
-        raise UserError(f"{out}: there is no folder {target.parent}; create it first")
-    return target

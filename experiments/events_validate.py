@@ -22,7 +22,7 @@ from eventdata import Events
 from eventdata.simulate import simulate
 from eventdata.simulator import LOG_FLOOR, BatchEvents, DvsParams
 from experiments.frames import arm_frames
-from experiments.output import write_report
+from experiments.output import check_outputs, write_report
 
 Row = dict[str, Any]
 
@@ -148,6 +148,7 @@ def ladder() -> list[Row]:
 
 def validate_command(json_file: str | None, *, console: Console) -> int:
     """Prints the table; 1 when a rung breaks."""
+    check_outputs({"--json": json_file})
     rows = ladder()
     if json_file:
         write_report(Path(json_file), rows)

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.markup import escape
 
-from eventdata.recording import Recording
+from eventdata.recording import Recording, check_span
 from eventdata.view import event_image, overlay
 from experiments.events_command import progress, read, refuse_span
 from spec.errors import UserError
-from spec.files import write_whole
+from spec.files import new_file, write_whole
 
 SUFFIXES = (".png", ".gif")
 MAX_PICTURES = 600
@@ -24,13 +24,16 @@ def view_command(
     file: str, out: str, *, start_us: int | None, stop_us: int | None, window_us: int, frames: bool, console: Console
 ) -> None:
     """A .png shows [start, stop) in one picture, a .gif every window of it."""
-    target = check_picture(out)
+    target = new_file(out, SUFFIXES)
     if window_us < 1:
         raise UserError(f"windows of {window_us} us: give at least 1")
     recording = read(file)
     start = recording.span_us[0] if start_us is None else start_us
     stop = recording.span_us[1] if stop_us is None else stop_us
+    check_span("view", start, stop)
     refuse_span(start, stop, recording)
+    if stop == start:
+        raise UserError(f"view: [{start}, {stop}) us holds no time; give --start-us and --stop-us apart")
     step = stop - start if target.suffix.lower() == ".png" else window_us
     count = -(-(stop - start) // step)
     if count > MAX_PICTURES:
@@ -38,20 +41,9 @@ def view_command(
     with progress(f"drawing {count} pictures"):
         pictures = [picture(recording, at, min(at + step, stop), frames=frames) for at in range(start, stop, step)]
         write_pictures(pictures, target)
-    console.print(f"wrote {count} picture{'s' * (count != 1)} of [{start}, {stop}) us to {escape(out)}")
+    console.print(f"wrote {count} picture{'s' * (count != 1)} of [{start}, {stop}) us to {escape(out)}", soft_wrap=True)
     if frames and recording.frames is not None and not fits(recording):
         console.print(f"frames of {recording.frames.shape[1:]} do not lie on the sensor: left out", style="yellow")
-
-
-def check_picture(out: str) -> Path:
-    target = Path(out)
-    if target.suffix.lower() not in SUFFIXES:
-        raise UserError(f"{target}: give a name that ends in {' or '.join(SUFFIXES)}")
-    if target.exists():
-        raise UserError(f"{target}: is there already; remove it, or give another name")
-    if not target.parent.is_dir():
-        raise UserError(f"{target}: there is no folder {target.parent}; create it first")
-    return target
 
 
 def fits(recording: Recording) -> bool:

@@ -234,7 +234,7 @@ def test_nonsense_is_refused() -> None:
         (lambda: step(state, good * 3, 20, DvsParams(), rng), r"not in \[0, 1\]"),
         (lambda: step(state, good[:, :1], 20, DvsParams(), rng), "keep one shape"),
         (lambda: start(good[0], 0, DvsParams(), rng), r"expected \(B, H, W\)"),
-        (lambda: DvsParams(theta_on=0), "theta_on 0 must be >="),
+        (lambda: DvsParams(theta_on=0), r"theta_on 0 must be in \[0.01, 1000\]"),
         (lambda: DvsParams(leak_hz=float("nan")), "leak_hz nan"),
         (lambda: DvsParams(cutoff_hz=0), "None means unlimited"),
     ):

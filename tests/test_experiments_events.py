@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +88,10 @@ def test_represent_puts_windows_in_a_row(
     assert found["tensor"].shape == (3, 2, 2, 6, 9) and found["t_us"].tolist() == [0, 10_000, 20_000]
     # bins belong to the window, not to the events in it: 10,000 and 10,010 us lie in the first half of the second window
     assert found["tensor"].sum((2, 3, 4)).tolist() == [[2, 2], [2, 0], [0, 1]]
+    grid = tmp_path / "grid.npz"
+    main(["events", "represent", "clip", str(grid), "--window-us", "10000", "--polarity", "sum"])
+    voxels = np.load(grid)["tensor"]
+    assert voxels[2].sum() == voxels[2, 4, 0, 3, 7] == 1  # 29,999 us is the last instant of the third window
     for kind, shape in (("voxel", (1, 5, 1, 6, 9)), ("surface", (1, 2, 6, 9))):
         out = tmp_path / f"{kind}.npz"
         main(["events", "represent", "clip", str(out), "--kind", kind])
@@ -121,16 +127,16 @@ def test_bad_words_end_in_one_line(tmp_path: Path, recording: Recording, capsys:
     np.save(tmp_path / "flat.npy", np.zeros(3))
     np.save(tmp_path / "loud.npy", np.full((2, 3, 3), 7.0))
     for words, said in (
-        (["simulate", str(tmp_path / "o.h5")], "is written as .npz"),
+        (["simulate", str(tmp_path / "o.h5")], "give a name that ends in .npz"),
         (["simulate", str(taken)], "is there already"),
         (["simulate", str(tmp_path / "no" / "o.npz")], "no folder"),
         (["simulate", out, "--frames", str(tmp_path / "empty")], "holds no image"),
         (["simulate", out, "--frames", str(tmp_path / "bad")], "1.png: cannot be read as an image"),
         (["simulate", out, "--frames", str(tmp_path / "flat.npy")], "expected frames (T, H, W)"),
-        (["simulate", out, "--frames", str(tmp_path / "loud.npy")], "not in [0, 1]"),
+        (["simulate", out, "--frames", str(tmp_path / "loud.npy")], "loud.npy: frame 0: radiance from 7 to 7"),
         (["simulate", out, "--frames", str(tmp_path / "none")], "neither a folder"),
-        (["simulate", out, "--rate-hz", "0"], "must be in (0, 1e6]"),
-        (["simulate", out, "--rate-hz", "nan"], "must be in (0, 1e6]"),
+        (["simulate", out, "--rate-hz", "0"], "must be in [1e-6, 1e6]"),
+        (["simulate", out, "--rate-hz", "nan"], "must be in [1e-6, 1e6]"),
         (["simulate", out, "--rate-hz", "1"], "gives no frame"),
         (["simulate", out, "--theta", "0"], "theta_on"),
         (["simulate", out, "--size", "2"], "at least 8x8"),
@@ -164,6 +170,70 @@ def test_the_bench_measures_both_sides(monkeypatch: pytest.MonkeyPatch, tmp_path
         assert row["ours"] > 0 < row["other"] and row["holds"] == (row["ratio"] >= float(row["goal"][3:]))
     assert (rows[5]["ours"], rows[5]["holds"]) == (None, None) and "not available" in rows[5]["unit"]
     assert rows[6]["holds"] == (rows[6]["ours"] >= 150)
+
+
+def png_that_claims(width: int, height: int) -> bytes:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    size = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+
+
+def test_frames_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each names the file, or the frame of the array, that is wrong."""
+    for name, array in (
+        ("object", np.array([None, 1], object)), ("nan", np.full((2, 3, 3), np.nan)), ("deep", np.full((2, 3, 3), 10**12)),
+        ("signed", np.full((2, 3, 3), -5, np.int16)), ("wide", np.zeros((2, 1, 70_000), np.uint8)), ("thin", np.zeros((2, 0, 3))),
+    ):  # fmt: skip
+        np.save(tmp_path / f"{name}.npy", array)
+    with (tmp_path / "archive.npy").open("wb") as handle:
+        np.savez(handle, frames=np.zeros(3))
+    for name, images in (
+        ("sizes", (np.zeros((4, 4), np.uint8), np.zeros((5, 6), np.uint8))),
+        ("huge", (png_that_claims(60_000, 60_000),)),
+        ("large", (png_that_claims(12_000, 12_000),)),
+        ("cut", (png_that_claims(4, 4)[:40],)),
+    ):
+        (tmp_path / name).mkdir()
+        for k, image in enumerate(images):
+            path = tmp_path / name / f"{k}.png"
+            path.write_bytes(image) if isinstance(image, bytes) else Image.fromarray(image).save(path)
+    out = tmp_path / "o.npz"
+    for name, said in (
+        ("object.npy", "cannot be read as .npy"), ("nan.npy", "nan.npy: frame 0: radiance from nan"),
+        ("deep.npy", "pixels are int64"), ("signed.npy", "pixels are int16"), ("wide.npy", "at most 4096 pixels a side"),
+        ("thin.npy", "thin.npy: frame 0: frame of 3x0 pixels"), ("archive.npy", "cannot be read as .npy"),
+        ("sizes", "1.png: 6x5 after 4x4 pixels"),
+        ("huge", "0.png: cannot be read as an image"), ("large", "0.png: cannot be read as an image"), ("cut", "0.png: cannot"),
+    ):  # fmt: skip
+        assert said in refused(["simulate", str(out), "--frames", str(tmp_path / name)], capsys), name
+        assert not out.exists()
+
+
+def test_numbers_no_run_could_bear(
+    tmp_path: Path, recording: Recording, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = str(tmp_path / "o.npz")
+    for flag, value, said in (
+        ("--control-steps", 10**30, "at most 1000000 in one recording"), ("--size", 65_537, "at most 4096"),
+        ("--theta", "inf", "theta_on inf"), ("--cutoff-hz", "inf", "cutoff_hz inf"), ("--leak-hz", "inf", "leak_hz inf"),
+        ("--shot-noise-hz", "1e300", "shot_noise_hz 1e+300"), ("--refractory-us", 10**30, "refractory_us 1"),
+        ("--rate-hz", "1e-300", "rate 1e-300 Hz"),
+    ):  # fmt: skip
+        assert said in refused(["simulate", out, flag, str(value)], capsys)
+    assert "values" in refused(["represent", "clip", out, "--bins", str(10**30)], capsys)
+    assert "exceed 64 bits" in refused(["denoise", "clip", "--window-us", str(10**30)], capsys)
+    assert "exceed 64 bits" in refused(["denoise", "clip", "--refractory-us", str(10**30)], capsys)
+    assert "--json ''" in refused(["validate", "--json", ""], capsys)
+    assert "--json" in refused(["validate", "--json", str(tmp_path)], capsys)
+
+    def large(*_: object) -> None:
+        raise MemoryError("Unable to allocate\n9 TiB")
+
+    monkeypatch.setattr(events_process, "open_recording", large)
+    assert "out of memory (Unable to allocate 9 TiB)" in refused(["denoise", "clip"], capsys)
+    assert not list(tmp_path.iterdir())
 
 
 def test_frames_name_the_broken_file(tmp_path: Path) -> None:

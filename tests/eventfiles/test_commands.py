@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -147,14 +148,56 @@ def test_nothing_is_overwritten_and_slips_are_refused(
         capsys, "slice", path, tmp_path / "b.npz", "--start-us", 9, "--stop-us", 0
     )
     assert "lies outside the recording" in refused(capsys, "slice", path, tmp_path / "b.npz", *far)
-    assert "give a name that ends in .png or .gif" in refused(capsys, "view", path, tmp_path / "a.jpg")
+    assert "give a name that ends in .png, .gif" in refused(capsys, "view", path, tmp_path / "a.jpg")
     (tmp_path / "a.png").write_text("mine")
     assert "is there already" in refused(capsys, "view", path, tmp_path / "a.png")
     assert "pictures; give a longer --window-us" in refused(capsys, "view", path, tmp_path / "a.gif", "--window-us", 1)
     assert "lies outside the recording" in refused(capsys, "view", path, tmp_path / "b.png", *far)
+    for spans, said in (((5, 5), "holds no time"), ((9, 5), "ends before it starts"), ((0, 10**30), "is no time")):
+        flags = ("--start-us", spans[0], "--stop-us", spans[1])
+        for name in ("b.png", "b.gif"):
+            assert said in refused(capsys, "view", path, tmp_path / name, *flags)
+    assert "is no time" in refused(capsys, "slice", path, tmp_path / "b.h5", "--start-us", 0, "--stop-us", 10**30)
+    assert "less than 2^62" in refused(capsys, "stats", path, "--period-us", 10**30)
     assert "bins of 0 us" in refused(capsys, "stats", path, "--period-us", 0)
     assert there.read_bytes() == kept and path.read_bytes() == before
     assert sorted(each.name for each in tmp_path.iterdir()) == ["a.png", "dat.dat", "there.npz"]
+
+
+def test_silence_is_shown_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str], files) -> None:
+    """A recording without events has facts, a copy and a tensor of zeros, but no picture and no slice."""
+    for kind in ("dat", "es", "evt2", "evt3", "dsec", "rosbag"):
+        path = files.make(kind, files.some(0))
+        assert facts(capsys, "info", path)["events"] == facts(capsys, "stats", path)["events"] == 0
+        assert facts(capsys, "denoise", path)["kept_percent"] is None
+        for suffix in ("npz", "h5", "es"):
+            run(capsys, "convert", path, tmp_path / f"{kind}.copy.{suffix}")
+            assert len(open_recording(tmp_path / f"{kind}.copy.{suffix}").events) == 0
+        for representation in ("histogram", "voxel", "surface"):
+            out = tmp_path / f"{kind}.{representation}.npz"
+            run(capsys, "represent", path, out, "--kind", representation)
+            assert not np.load(out)["tensor"].any()
+        assert "covers no time" in refused(capsys, "view", path, tmp_path / "silent.png")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str], files) -> None:
+    path = files.make("dat", files.some(50))
+    (shut := tmp_path / "shut").mkdir(mode=0o500)
+    for words in (
+        ("convert", path, shut / "a.npz"),
+        ("view", path, shut / "a.png"),
+        ("represent", path, shut / "a.npz"),
+    ):
+        assert "cannot be written" in refused(capsys, *words)
+
+
+def test_a_disk_that_takes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str], files) -> None:
+    """/proc takes no file, from root neither: the name that was asked for is said, not a temporary one."""
+    path = files.make("dat", files.some(50))
+    for words in (("convert", path, "/proc/a.npz"), ("view", path, "/proc/a.png"), ("represent", path, "/proc/a.npz")):
+        said = refused(capsys, *words)
+        assert f"{words[2]}" in said and ".part" not in said and "cannot" in said and "cannot be read" not in said
 
 
 def test_progress_appears_only_when_it_takes_long(
