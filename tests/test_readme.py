@@ -50,18 +50,8 @@ def test_the_tables_are_replaced_and_nothing_else(tmp_path: Path) -> None:
             {"arm": "integer", "success": 0.89, "ci95": [0.79, 0.99], "minus": minus}]  # fmt: skip
     planners = {"episodes": 3, "seeds": 1, "tasks": {"arm": rows}}
     assert "| arm | delta | 0.900 | 0.800 .. 1.000 | -0.010 | -0.020 .. +0.000 | yes |" in planners_table(planners)
-    bench = [{"name": "plan_values_different", "ours": 1, "other": None, "ratio": None, "unit": "s", "goal": "<= 1",
-              "holds": None}]  # fmt: skip
-        {
-            "name": "plan_values_different",
-            "ours": 1,
-            "other": None,
-            "ratio": None,
-            "unit": "s",
-            "goal": "<= 1",
-            "holds": None,
-        }
-    ]
+    row = {"name": "plan_values_different", "ours": 1, "other": None, "ratio": None, "unit": "s", "goal": "<= 1"}
+    bench = [{**row, "holds": None}]
     assert bench_table(bench).endswith("| plan_values_different | 1 | - | - | s | <= 1 | - |")
     names = ("results", "planners", "bench lava", "spread")
     text = "".join(f"before {name}\n{marks(name)[0]}\nold\n{marks(name)[1]}\nafter\n" for name in names)
