@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ MAX_VALUES = 1 << 30  # of a represented recording: 4 GiB
 
 def simulate_command(
     out: str, *, frames: str | None, rate_hz: float, control_steps: int, size: int, linear: bool, seed: int,
-    params: DvsParams, console: Console,
+    params: DvsParams, as_json: bool, console: Console,
 ) -> None:  # fmt: skip
     check_seed(seed)
     target = new_file(out, (".npz",))
@@ -43,6 +43,11 @@ def simulate_command(
         recording = record(found, rate_hz, params, np.random.default_rng(seed))
     write_recording(recording, target)
     seconds = (recording.span_us[1] - 1) * 1e-6
+    if as_json:
+        facts = {"out": out, "events": len(recording.events), "width": recording.width, "height": recording.height,
+                 "duration_us": recording.span_us[1] - 1, "params": asdict(params), "seed": seed}  # fmt: skip
+        print(json.dumps(facts))
+        return
     console.print(
         f"{escape(out)}: {len(recording.events):,} events of {recording.width}x{recording.height} pixels "
         f"in {seconds:g} s, {len(recording.events) / seconds / 1e6:.3g} M events/s",
@@ -52,7 +57,7 @@ def simulate_command(
 
 def represent_command(
     file: str, out: str, *, kind: str, bins: int, polarity: str | None, window_us: int | None, tau_us: float,
-    console: Console,
+    as_json: bool, console: Console,
 ) -> None:  # fmt: skip
     target = new_file(out, (".npz",))
     with progress(f"reading {file}"):
@@ -78,6 +83,11 @@ def represent_command(
             stack[k] = make(recording.slice_us(*window).events, window)
     stamps = start_us + np.arange(count) * period_us
     write_whole(target, lambda part: np.savez(part, tensor=stack, t_us=stamps, period_us=period_us))
+    if as_json:
+        print(
+            json.dumps({"out": out, "shape": list(stack.shape), "windows": count, "period_us": period_us, "kind": kind})
+        )
+        return
     console.print(f"{escape(out)}: tensor {stack.shape} float32, {count} window(s) of {period_us:,} us", soft_wrap=True)
 
 

@@ -24,6 +24,7 @@ def simulate(
     leak_hz: float = 0.01,
     shot_noise_hz: float = 0.001,
     refractory_us: int = 500,
+    json: Annotated[bool, tyro.conf.arg(help="print facts as JSON")] = False,
 ) -> None:
     """A simulated event camera to OUT.npz. Sees the planar arm under random actions (`--control-steps` of 0.1 s), or `--frames`:
     a folder of images or a .npy of shape (T, H, W), at `--rate-hz`; `--linear` when 8 and 16 bit pixels hold no sRGB."""
@@ -36,7 +37,7 @@ def simulate(
     )  # fmt: skip
     simulate_command(
         out, frames=frames, rate_hz=rate_hz, control_steps=control_steps, size=size, linear=linear, seed=seed,
-        params=params, console=Console(),
+        params=params, as_json=json, console=Console(),
     )  # fmt: skip
 
 
@@ -48,14 +49,16 @@ def represent(
     polarity: str | None = None,
     window_us: int | None = None,
     tau_us: float = 10_000.0,
+    json: Annotated[bool, tyro.conf.arg(help="print facts as JSON")] = False,
 ) -> None:
     """A recording as one tensor in OUT.npz, a row for each `--window-us` (default: all of it). `--kind`: histogram, voxel,
     surface; `--polarity`: both, signed, sum, on, off."""
     from experiments.events_process import represent_command
 
     represent_command(
-        file, out, kind=kind, bins=bins, polarity=polarity, window_us=window_us, tau_us=tau_us, console=Console()
-    )
+        file, out, kind=kind, bins=bins, polarity=polarity, window_us=window_us, tau_us=tau_us, as_json=json,
+        console=Console(),
+    )  # fmt: skip
 
 
 def denoise(

@@ -67,6 +67,19 @@ def test_a_folder_of_frames_in_order_of_their_numbers(tmp_path: Path, capsys: py
     assert "5x4 pixels in 0.1 s" in capsys.readouterr().out
 
 
+def test_what_was_written_is_printed_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, tensor = tmp_path / "o.npz", tmp_path / "r.npz"
+    main(["events", "simulate", str(out), "--control-steps", "1", "--size", "16", "--seed", "3", "--json"])
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["events"] == len(np.load(out)["t_us"]) > 0
+    assert (facts["width"], facts["height"], facts["duration_us"], facts["seed"]) == (16, 16, 100_000, 3)
+    assert facts["params"]["refractory_us"] == 500
+    main(["events", "represent", str(out), str(tensor), "--window-us", "50000", "--bins", "3", "--json"])
+    facts = json.loads(capsys.readouterr().out)
+    stored = np.load(tensor)["tensor"]
+    assert facts["shape"] == list(stored.shape) and facts["windows"] == len(stored) >= 2 and facts["kind"] == "voxel"
+
+
 def test_arrays_colour_and_sixteen_bits(tmp_path: Path) -> None:
     np.save(tmp_path / "f.npy", np.full((2, 3, 4, 3), [1.0, 0.0, 0.0], np.float32))
     assert next(read_frames(tmp_path / "f.npy"))[0, 0] == pytest.approx(0.2126)
