@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from experiments.output import write_text
 from experiments.report import style
@@ -46,6 +47,8 @@ def distance_figure(rows: Rows) -> Figure:
             axes.plot((max(low, 1e-4), high), (place, place), color=colour, linewidth=0.8)
         axes.plot([found[0] for found in mine.values()], places, marker, color=colour, linestyle="none", label=arm)
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
+    style.plain_ticks(axes.xaxis)
     axes.set_yticks(range(len(conditions)), conditions)
     axes.set_ylim(len(conditions) - 0.4, -0.6)
     axes.set_xlabel("fingertip distance robot to leader, second half of the episode (95 % interval)")
@@ -67,6 +70,8 @@ def age_figure(rows: Rows, condition: str = "drop 75 %") -> Figure | None:
         middle = [1e3 * (b["from_s"] + min(b["to_s"], 0.4)) / 2 for b in bins]
         axes.plot(middle, [b["error"] for b in bins], marker=marker, color=colour, label=row["arm"])
     axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
+    style.plain_ticks(axes.yaxis)
     axes.set_xlabel(f"ms since the middle of the newest known exposure ({kept[0]['condition']})")
     axes.set_ylabel("fingertip error of the estimate")
     figure.legend(loc="outside right upper")

@@ -174,6 +174,8 @@ def test_the_command_from_films_to_figures_and_again(tmp_path: Path) -> None:
     summary = run()
     names = {"config.json", "metrics.jsonl", "summary.json", "distance.svg", "age.svg", "latency.svg"}
     assert names <= {path.name for path in tmp_path.iterdir()}
+    drawn = [(tmp_path / f"{name}.svg").read_text() for name in ("distance", "age", "latency")]
+    assert not any("mathdefault" in text for text in drawn), "tick labels in mathematical text stay source code"
     rows = {row["arm"]: row for row in summary["conditions"]["nominal"]}  # type: ignore[index]
     assert rows["oracle"]["state_error"][0] == 0 < rows["1 kHz frames"]["state_error"][0]
     assert rows["oracle"]["distance"][0] < 0.03 < rows["frames"]["distance"][0] + 0.03
