@@ -225,7 +225,8 @@ def parse(words: list[str]) -> Callable[[], Any]:
 def ended_by(number: int, frame: FrameType | None) -> None:
     """Unwinds, so that children are ended and temporary files go."""
     print(
-        f"spikeplan: ended by {signal.Signals(number).name}; the same command goes on where it stopped", file=sys.stderr
+        f"spikeplan: ended by {signal.Signals(number).name}; what resumes (results, planners, train, fuse) goes on from here",
+        file=sys.stderr,
     )
     sys.exit(128 + number)
 
@@ -253,7 +254,9 @@ def _main(args: list[str] | None) -> None:
         print(f"spikeplan: out of memory ({' '.join(str(error).split())}); give a smaller job", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("spikeplan: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        print(
+            "spikeplan: interrupted; what resumes (results, planners, train, fuse) goes on from here", file=sys.stderr
+        )
         sys.exit(130)
 
 
