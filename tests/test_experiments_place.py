@@ -238,6 +238,18 @@ def test_a_run_has_the_hops_that_place_says(delta: Traffic, chip: str, schedule:
     )
 
 
+@pytest.mark.parametrize(
+    ("arm", "axis"),
+    [("delta", "mean"), ("delta", "iteration"), ("delta-64", "rollout"), ("integer", "none"), ("lif", "none")],
+)
+def test_every_spiking_arm_has_ways_on_both_chips(delta: Traffic, arm: str, axis: str) -> None:
+    ways = ways_of_job(replace(run_of(delta).job, arm=arm, axis=axis))
+    assert ways is not None and set(ways["hops"]) == set(CHIPS)
+    for scopes in ways["hops"].values():
+        assert sum(scopes["loop"].values()) > sum(scopes["predictor"].values()) >= 0
+    assert ways_of_job(replace(run_of(delta).job, arm="int8")) is None
+
+
 def test_wide_layers_have_hops_of_their_own(delta: Traffic) -> None:
     """A chip of small cores, as in `place --spread`: h1 and h2 take several cores and tiles."""
     small = replace(LOIHI2, core_memory_bytes=16_000)
