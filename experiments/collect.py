@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import energy
-from experiments.bundle import DELTA_ARMS, NARROW_ARMS, load_bundle
+from experiments.bundle import DELTA_ARMS, OWN_DENSE_ARMS, load_bundle
 from experiments.equal_success import family_of
 from experiments.jobs import Job, make_ledger, make_predictor, scale_thresholds
 from experiments.place_energy import placed
@@ -87,7 +87,7 @@ def set_memory(ledger: Ledger, job: Job) -> None:
             states = layer.n_out * 3 * (2 if layer.kind == "sigma_delta" else 1)
             ledger.set_memory(layer.name, weight_bytes=weights, state_bytes=states)
         return
-    module = bundle.narrow(job.arm) if job.arm in NARROW_ARMS else bundle.model.predictor
+    module = bundle.narrow(job.arm) if job.arm in OWN_DENSE_ARMS else bundle.model.predictor
     names = ("h1", "h2", "out") if job.arm == "lif" else ("h1", "h2", "h3")
     for name, linear in zip(names, module.linears(), strict=True):
         ledger.set_memory(name, weight_bytes=linear.weight.numel() * size, state_bytes=3 * linear.out_features)
