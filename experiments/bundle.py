@@ -1,4 +1,4 @@
-"""The trained files of one task: dense world model, narrow predictor, sigma-delta artifact, LIF network."""
+"""The trained files of one task: dense world model, narrow and pruned predictors, sigma-delta artifact, LIF network."""
 
 from __future__ import annotations
 
@@ -25,6 +25,11 @@ NARROW_WIDTHS = (64, 96, 128)
 NARROW_ARMS = tuple(f"narrow-{width}" for width in NARROW_WIDTHS)
 # The same narrow networks as sigma-delta: what spikes save must be asked of the cheapest network, too.
 NARROW_DELTA_ARMS = tuple(f"delta-{width}" for width in NARROW_WIDTHS)
+# The full network with its smallest weights zero, in percent, distilled again; the shape is the full one's.
+PRUNED_PERCENT = (70, 80, 90)
+PRUNED_ARMS = tuple(f"pruned-{percent}" for percent in PRUNED_PERCENT)
+# Dense networks with a file of their own.
+OWN_DENSE_ARMS = (*NARROW_ARMS, *PRUNED_ARMS)
 # The full one under other planners: CEM in integers, and its control, floating CEM with the same estimate of the spread.
 PLANNER_ARMS = ("integer", "delta-mad")
 DELTA_ARMS = ("delta", *NARROW_DELTA_ARMS, *PLANNER_ARMS)
@@ -76,7 +81,7 @@ class Bundle:
         return load_lif(self.stem.with_suffix(".lif.safetensors"))
 
     def narrow(self, arm: str) -> ResidualPredictor:
-        """`arm`: narrow-W."""
+        """`arm`: narrow-W or pruned-P."""
         return load_narrow(self.stem.with_suffix(f".{arm}.safetensors"))
 
     def digest(self, arm: str) -> str:
@@ -84,7 +89,7 @@ class Bundle:
         files = [self.model_path]
         if arm in ("delta", "lava", *PLANNER_ARMS):
             files.append(self.artifact_path)
-        elif arm in ("lif", *NARROW_ARMS, *NARROW_DELTA_ARMS):
+        elif arm in ("lif", *OWN_DENSE_ARMS, *NARROW_DELTA_ARMS):
             files.append(self.stem.with_suffix(f".{arm}.safetensors"))
         sha = hashlib.sha256()
         for path in files:

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import energy
-from experiments.bundle import DELTA_ARMS, NARROW_ARMS, load_bundle
+from experiments.bundle import DELTA_ARMS, OWN_DENSE_ARMS, load_bundle
 from experiments.equal_success import family_of
 from experiments.jobs import Job, make_ledger, make_predictor, scale_thresholds
 from experiments.place_energy import placed
-from experiments.place_traffic import traffic_of_run
+from experiments.place_hops import Ways, predictions_of, ways_of
+from experiments.place_traffic import sizes_of, traffic_of_run
 from experiments.stats import paired, success_interval
+from lava_procs.placement_loop import Network, contexts_of, lif_network, network_of
 from spec.errors import UserError
 from spec.ledger import Ledger, LedgerRow, per_action
-from spec.limits import LOIHI2
+from spec.limits import LOIHI2, ChipLimits
+from worldmodel.planner import CEMConfig
 
 FIELDS = ("macs", "acs", "synops", "updates", "updates_active", "state_restores", "messages", "message_bits", "host_words",
           "chip_steps", "saturated")  # fmt: skip
@@ -83,7 +87,7 @@ def set_memory(ledger: Ledger, job: Job) -> None:
             states = layer.n_out * 3 * (2 if layer.kind == "sigma_delta" else 1)
             ledger.set_memory(layer.name, weight_bytes=weights, state_bytes=states)
         return
-    module = bundle.narrow(job.arm) if job.arm in NARROW_ARMS else bundle.model.predictor
+    module = bundle.narrow(job.arm) if job.arm in OWN_DENSE_ARMS else bundle.model.predictor
     names = ("h1", "h2", "out") if job.arm == "lif" else ("h1", "h2", "h3")
     for name, linear in zip(names, module.linears(), strict=True):
         ledger.set_memory(name, weight_bytes=linear.weight.numel() * size, state_bytes=3 * linear.out_features)
@@ -168,8 +172,35 @@ def ledger_row(run: Run, dense: Run | None) -> list[dict[str, Any]]:
             "episodes": first.size, "ci95": success_interval(first),
             "paired_vs_dense": None if dense is None else paired(first, dense.success_KN[:1, : first.shape[1]]),
             "evaluations": run.job.planner.evaluations, "samples": run.job.planner.samples, "ledger": run.ledger.dump(),
+            "ways": ways_of_job(run.job) if run.spiking else None,
         }
     ]  # fmt: skip
+
+
+def ways_of_job(job: Job) -> dict[str, Any] | None:
+    """Hops of a spiking arm's messages where its network is placed (`place_hops.Ways`)."""
+    return _ways(job.task, job.arm, job.planner, job.axis, job.checkpoint, job.artifact)
+
+
+@lru_cache(maxsize=64)
+def _ways(
+    task: str, arm: str, planner: CEMConfig, axis: str, checkpoint: str | None, artifact: str | None
+) -> dict[str, Any] | None:
+    bundle = load_bundle(task, checkpoint=checkpoint, artifact=artifact)
+    model = bundle.model.predictor
+    network: Callable[[ChipLimits], Network]
+    if arm in DELTA_ARMS:
+        layers, contexts = bundle.delta(arm), contexts_of(axis, planner, 1)
+
+        def network(chip: ChipLimits) -> Network:
+            return network_of(layers, contexts=contexts)
+    elif arm == "lif":
+
+        def network(chip: ChipLimits) -> Network:
+            return lif_network(sizes_of(bundle.lif), bundle.lif.config.time_steps, chip)
+    else:
+        return None
+    return ways_of(network, planner, latent_dim=model.latent_dim, action_dim=model.action_dim)
 
 
 def placed_rows(run: Run, *, replicas: tuple[int, ...] = (1, 8)) -> list[dict[str, Any]]:
@@ -211,12 +242,18 @@ def energy_rows(
         return []
     found: list[dict[str, Any]] = []
     layers = {name for (_, name, _, _), c in run.ledger.counts("predictor") if c.updates}
+    found_ways = ways_of_job(run.job) if run.spiking else None
+    ways = None if found_ways is None else Ways.load(found_ways)
     for device in SPIKING_DEVICES if run.spiking else DENSE_DEVICES:
         setup = energy.Setup(cpu=cpu, assume_graded=device.startswith("loihi1"), cores=max(1, len(layers)))
         for schedule in schedules or run.schedules:
-            rows: list[LedgerRow] = run.ledger.rows(schedule)
+            counted: list[LedgerRow] = run.ledger.rows(schedule)
             for ledger in ledgers:
                 for scope in scopes:
+                    rows = counted
+                    if ways is not None:
+                        kind = energy.default().device(device).kind
+                        rows = ways.rows(counted, kind, scope, predictions=predictions_of(run.ledger))
                     try:
                         e = energy.estimate(device, rows, run.ledger.actions, ledger=ledger, scope=scope, setup=setup)
                     except UserError as error:

@@ -1,4 +1,4 @@
-"""What is derived from a world model: sigma-delta artifact, LIF network, narrow predictors. One function each."""
+"""What is derived from a world model: sigma-delta artifact, LIF network, narrow and pruned predictors. One function each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from conversion import SigmaDelta, convert
 from conversion.calibration import chain_of, measure_ranges
-from experiments.bundle import NARROW_WIDTHS
+from experiments.bundle import NARROW_WIDTHS, PRUNED_PERCENT
 from experiments.choose import Choice
 from experiments.record import Plans
 from snn.finetune_delta import DeltaChain, DeltaTraining, finetune_delta
@@ -21,6 +21,7 @@ from spec.artifact import Artifact
 from worldmodel.checkpoint import WorldModel
 from worldmodel.distil import Distillation, distil
 from worldmodel.predictor import ResidualPredictor
+from worldmodel.prune import prune, zeros_kept
 
 Report = Callable[[str, dict[str, Any]], None]
 
@@ -35,7 +36,10 @@ class DeriveConfig:
     lif: LIFConfig = field(default_factory=LIFConfig)
     lif_training: LIFTraining = field(default_factory=LIFTraining)
     narrow_widths: tuple[int, ...] = NARROW_WIDTHS
+    pruned_percent: tuple[int, ...] = PRUNED_PERCENT
     distillation: Distillation = field(default_factory=Distillation)
+    # Starts from trained weights: a sixth of what a narrow network needs from scratch.
+    pruning: Distillation = field(default_factory=lambda: Distillation(short_steps=2000, steps=200))
     choice: Choice = field(default_factory=Choice)
     validation_episodes: int = 100
 
@@ -88,4 +92,18 @@ def make_narrow(model: WorldModel, plans: Plans, width: int, config: DeriveConfi
         net, *plans.rollouts(), config.distillation, generator=torch.Generator().manual_seed(model.seed),
         report=lambda row: report(f"narrow-{width}", {**row, "total_steps": total}),
     )  # fmt: skip
+    return net
+
+
+def make_pruned(
+    model: WorldModel, plans: Plans, percent: int, config: DeriveConfig, report: Report
+) -> ResidualPredictor:
+    """`percent` of the predictor's weights zero, the rest distilled from the whole network."""
+    total = config.pruning.short_steps + config.pruning.steps
+    net = prune(model.predictor, percent / 100)
+    with zeros_kept(net):
+        distil(
+            net, *plans.rollouts(), config.pruning, generator=torch.Generator().manual_seed(model.seed),
+            report=lambda row: report(f"pruned-{percent}", {**row, "total_steps": total}),
+        )  # fmt: skip
     return net

@@ -54,10 +54,10 @@ def report_command(
 
 
 def write_ledgers(folder: Path, task: str, number: int, arm: Arm) -> None:
-    """One file an arm and schedule; the name says which."""
+    """One file an arm and schedule; the name says which. Hops as on Loihi 1, the chip that is charged for them."""
     for schedule in arm.schedules:
         name = re.sub(r"[^\w.+-]+", "-", f"{task}-{number:02d}-{arm.row['arm']}-{arm.row['budget']}-{schedule}")
-        write_json(folder / f"{name}.json", dump_rows(arm.rows(schedule), arm.ledger.actions))
+        write_json(folder / f"{name}.json", dump_rows(arm.on("loihi1", arm.rows(schedule)), arm.ledger.actions))
 
 
 def devices_command(*, as_json: bool, devices: str | None, console: Console) -> None:

@@ -99,7 +99,7 @@ def curve(arm: Arm, dense: Arm, pricing: Pricing, *, chip: str, device: str, poi
     densities = np.geomspace(1e-4, 1.0, points)
 
     def at(s: float) -> list[float]:
-        rows = arm.scaled(s / measured, SCHEDULE)
+        rows = arm.on(pricing.catalogue.device(chip).kind, arm.scaled(s / measured, SCHEDULE))
         e = pricing.price(arm, chip, SCHEDULE, host=device, rows=rows)
         return [e.low / opponent, e.nominal / opponent]
 
@@ -140,8 +140,12 @@ def chip_rows(arm: Arm, pricing: Pricing) -> list[dict[str, Any]]:
             if pricing.maybe(arm, name, schedule) is None:
                 continue
             a, b, c = (pricing.price(arm, name, schedule, ledger=ledger) for ledger in "ABC")
+            placed = pricing.rows(arm, name, schedule)
+            known = all(row.hops is not None for row in placed if row.messages)
             rows.append({"arm": arm.name, "device": name, "schedule": schedule, "host": HOST, "a": a.nominal,
                          "b": b.nominal, "c": c.nominal, "low": c.low, "high": c.high, "latency_s": c.latency_s,
+                         "messages": total(placed, "messages") / arm.ledger.actions,
+                         "hops": sum(row.hops or 0 for row in placed) / arm.ledger.actions if known else None,
                          "evidence": c.evidence})  # fmt: skip
     return rows
 

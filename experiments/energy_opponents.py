@@ -10,12 +10,14 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from experiments.bundle import PRUNED_ARMS
 from experiments.energy_pairs import MAIN_CHIP
 from experiments.energy_price import Pricing, gains
 from experiments.energy_runs import BATCHED, Arm, full_dense, headline
 from experiments.equal_success import MARGIN
 
 SCHEDULE = "interleaved"
+PRUNED_SKIP = tuple(f"{arm}/skip" for arm in PRUNED_ARMS)
 
 
 def opponents(arms: Sequence[Arm], pricing: Pricing) -> dict[str, Any] | None:
@@ -34,7 +36,12 @@ def opponents(arms: Sequence[Arm], pricing: Pricing) -> dict[str, Any] | None:
         ("zeros of its own function skipped", _named(same, f"{name}/skip"), "hypothetical: finding zeros costs nothing"),
         ("zeros of the int8 network skipped", _named(arms, "zero-skip"), "hypothetical: finding zeros costs nothing"),
         ("pruned dense at equal success (whole neurons: distilled narrower)",
-         _cheapest(equal, pricing, lambda arm: arm.row["arm"].startswith("narrow")), "single weights are not pruned"),
+         _cheapest(equal, pricing, lambda arm: arm.row["arm"].startswith("narrow")), ""),
+        ("pruned dense at equal success (single weights), every MAC computed",
+         _cheapest(equal, pricing, lambda arm: arm.row["arm"] in PRUNED_ARMS), "no device here skips single zeros"),
+        ("pruned dense at equal success (single weights), weights of zero skipped",
+         _cheapest(equal, pricing, lambda arm: arm.row["arm"] in PRUNED_SKIP),
+         "hypothetical: a zero costs neither operation, byte nor index"),
         ("dense int8 at reduced budget, equal success",
          _cheapest(equal, pricing, lambda arm: arm.row["arm"] == "int8" and not arm.row["headline"]), ""),
         ("cheapest dense of equal success",

@@ -42,12 +42,18 @@ class Pricing:
             cpu=self.cpu, assume_graded=graded, cores=max(1, arm.layers), host_device=host if known else HOST
         )
 
+    def rows(self, arm: Arm, device: str, schedule: str, scope: str = "loop") -> list[LedgerRow]:
+        return arm.on(self.catalogue.device(device).kind, arm.rows(schedule), scope)
+
     def price(
         self, arm: Arm, device: str, schedule: str, *, ledger: str = "C", scope: str = "loop", host: str = HOST,
         batch: int | None = None, catalogue: Catalogue | None = None, rows: Sequence[LedgerRow] | None = None,
     ) -> energy.Energy:  # fmt: skip
+        """`rows`: instead of the arm's own on this device."""
+        if rows is None:
+            rows = self.rows(arm, device, schedule, scope)
         return energy.estimate(
-            device, arm.rows(schedule) if rows is None else rows, arm.ledger.actions, ledger=ledger, scope=scope,
+            device, rows, arm.ledger.actions, ledger=ledger, scope=scope,
             batch=batch, setup=self.setup(arm, device, host), catalogue=catalogue or self.catalogue,
         )  # fmt: skip
 
@@ -63,7 +69,7 @@ class Pricing:
         return self.known[key]
 
     def nominal(self, arm: Arm, device: str, schedule: str, host: str = HOST) -> Callable[[Catalogue], Any]:
-        rows = arm.rows(schedule)
+        rows = self.rows(arm, device, schedule)
 
         def of(catalogue: Catalogue) -> Any:
             return self.price(arm, device, schedule, host=host, catalogue=catalogue, rows=rows).nominal

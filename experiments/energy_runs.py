@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.equal_success import family_of
+from experiments.place_hops import Ways, predictions_of
 from spec.errors import UserError
 from spec.ledger import Ledger, LedgerRow, per_action
 
@@ -22,10 +23,11 @@ SCHEDULES = ("sequential", "interleaved")
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
-    """One arm at one budget; `row` is the metrics row without its ledger."""
+    """One arm at one budget; `row` is the metrics row without its ledger. `ways`: None where the run kept no placement."""
 
     row: dict[str, Any]
     ledger: Ledger
+    ways: Ways | None = None
 
     @property
     def name(self) -> str:
@@ -50,6 +52,12 @@ class Arm:
 
     def rows(self, schedule: str) -> list[LedgerRow]:
         return self.ledger.rows(schedule)
+
+    def on(self, kind: str, rows: Sequence[LedgerRow], scope: str = "loop") -> list[LedgerRow]:
+        """Rows with the hops that their messages make on a chip of this kind (`loihi1`, `loihi2`), as it was placed there."""
+        if self.ways is None:
+            return list(rows)
+        return self.ways.rows(rows, kind, scope, predictions=predictions_of(self.ledger))
 
     def equivalents(self, schedule: str) -> float:
         return per_action(self.rows(schedule), self.ledger.actions)
@@ -104,14 +112,17 @@ def _arm(row: dict[str, Any], folder: Path) -> Arm:
     """Roles as the front has them: a headline arm is a point of the front, a threshold sweep is none."""
     try:
         ledger = Ledger.load(row["ledger"])
-        kept = {name: value for name, value in row.items() if name != "ledger"}
+        ways = None if row.get("ways") is None else Ways.load(row["ways"])
+        kept = {name: value for name, value in row.items() if name not in ("ledger", "ways")}
         for schedule in SCHEDULES if ledger.spiking else (BATCHED,):
             ledger.rows(schedule)  # refuses damaged counts here, with the directory's name
         role = {"sweep": "sweep", "admission": "admission"}.get(row["role"], "front")
         return Arm(
-            row={**kept, "role": role, "headline": row["role"] == "headline", "budget": row["budget"]}, ledger=ledger
+            row={**kept, "role": role, "headline": row["role"] == "headline", "budget": row["budget"]},
+            ledger=ledger,
+            ways=ways,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"{folder}: a damaged ledger of arm {row.get('arm')!r} ({error}); run the command again"
         ) from error

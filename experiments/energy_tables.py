@@ -157,6 +157,10 @@ def _chips(part: dict[str, Any], console: Console) -> None:
                               f"{joule(row['low'])} .. {joule(row['high'])}", percent(1 - row["b"] / row["c"]),
                               quantity(row["latency_s"], "s"))  # fmt: skip
             console.print(table)
+    for row in part["chips"]:
+        if row["device"] == "loihi1" and row["schedule"] == "interleaved":
+            told = "hops unknown: the run kept no placement" if row["hops"] is None else f"{row['hops']:,.0f} hops"
+            console.print(f"Network on loihi1, one copy, an action: {row['messages']:,.0f} messages, {told}.")
     if part["update_share"] is not None:
         console.print(f"Neuron updates are {percent(part['update_share'])} of this arm's synop-equivalents.")
     for row in part["placed"]:

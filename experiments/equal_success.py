@@ -2,7 +2,8 @@
 
 dense      networks trained to run densely: every MAC is computed
 full       a sigma-delta network's own function, every MAC computed: what was trained for spikes serves dense hardware too
-skipping   the MACs of zero activations are skipped, at no cost for finding them: the most favourable count
+skipping   the MACs of zero activations (or of zero weights, pruned) are skipped, at no cost for finding them: the most
+           favourable count
 spiking    message-driven: synops, neuron updates, restores
 
 Points come from the front alone: threshold sweeps, which would pick thresholds on reported episodes, do not decide, and

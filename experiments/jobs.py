@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from conversion import Calibration
-from experiments.bundle import DELTA_ARMS, NARROW_ARMS, Bundle, load_bundle
+from experiments.bundle import DELTA_ARMS, OWN_DENSE_ARMS, PRUNED_ARMS, Bundle, load_bundle
 from experiments.record import RECORD_SEED, record_plans
 from snn.delta_predictor import DeltaPredictor
 from snn.integer_cem import IntegerCEM
@@ -39,6 +39,7 @@ COST = {
     "dense": 1.0,
     "int8": 1.05,
     "zero-skip": 1.1,
+    **dict.fromkeys(PRUNED_ARMS, 1.05),
     "delta": 1.6,
     "delta-mad": 1.6,
     "integer": 1.8,
@@ -114,9 +115,9 @@ def make_predictor(job: Job) -> Predictor:
     bundle = bundle_of(job.task, job.checkpoint, job.artifact)
     if job.arm == "dense":
         return DensePredictor(bundle.model.predictor)
-    if job.arm in ("int8", "zero-skip", *NARROW_ARMS):
+    if job.arm in ("int8", "zero-skip", *OWN_DENSE_ARMS):
         data = calibration_of(job.task, job.checkpoint)
-        module = bundle.narrow(job.arm) if job.arm in NARROW_ARMS else bundle.model.predictor
+        module = bundle.narrow(job.arm) if job.arm in OWN_DENSE_ARMS else bundle.model.predictor
         return Int8Predictor(module, data.latent_ND, data.action_NA, zero_skip=job.arm == "zero-skip")
     if job.arm in DELTA_ARMS:
         return DeltaPredictor(scale_thresholds(bundle.delta(job.arm), 1.0 if job.threshold is None else job.threshold))

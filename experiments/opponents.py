@@ -3,18 +3,27 @@
 On axis `none` the sigma-delta network starts every pass from zero: it is a chain of int8 layers with thresholded ReLUs.
 The same actions then come from hardware that computes all of its MACs (`ARM/full`) and from hardware that skips zero
 activations and pays no neuron update for it (`ARM/skip`). Whatever was trained into the network serves them as well.
+
+A pruned network is charged all of its MACs; `ARM/skip` is the same network where weights of zero take no MAC, no byte and
+no index. Zero activations are computed on both readings.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from experiments.bundle import PRUNED_ARMS
 from experiments.collect import Run, set_memory
+from experiments.jobs import make_predictor
 from spec.ledger import LayerCounts, Ledger
+from worldmodel.int8 import Int8Predictor
 
 
 def as_dense(run: Run) -> list[Run]:
-    """Both readings of a sigma-delta run; none where its state makes it more than a dense network."""
+    """Both readings of a sigma-delta run, none where its state makes it more than a dense network; that of a pruned one
+    without its zeros."""
+    if run.ledger is not None and run.job.arm in PRUNED_ARMS:
+        return [_without_zeros(run)]
     if run.ledger is None or run.job.arm == "lif" or run.job.axis != "none" or not run.spiking:
         return []
     return [_read(run, skip) for skip in (False, True)]
@@ -39,4 +48,24 @@ def _read(run: Run, skip: bool) -> Run:
     for phase, words in run.ledger.host_words.items():
         ledger.add_host_words(phase, words)
     set_memory(ledger, run.job)
+    return replace(run, job=replace(run.job, arm=ledger.arm), ledger=ledger)
+
+
+def _without_zeros(run: Run) -> Run:
+    assert run.ledger is not None
+    predictor = make_predictor(run.job)
+    assert isinstance(predictor, Int8Predictor)
+    kept = predictor.weights_left()
+    ledger = Ledger(arm=f"{run.job.arm}/skip", axis="none", precision="int8", spiking=False)
+    for (phase, layer, iteration, step), c in run.ledger.counts():
+        counts = c
+        if phase == "predictor":
+            counts = replace(c, macs=c.calls * kept[layer])
+        ledger.add(phase, counts, iteration=iteration, step=step)
+    ledger.actions = run.ledger.actions
+    for phase, words in run.ledger.host_words.items():
+        ledger.add_host_words(phase, words)
+    set_memory(ledger, run.job)
+    for layer, number in kept.items():
+        ledger.set_memory(layer, weight_bytes=number, state_bytes=0)
     return replace(run, job=replace(run.job, arm=ledger.arm), ledger=ledger)

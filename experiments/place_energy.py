@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any
 
 import energy
+from experiments.place_hops import hops_per_message, predictions_of, with_hops
 from experiments.place_traffic import Traffic
 from lava_procs.placement import Placement, hops, place
 from lava_procs.placement_loop import Network, loop_messages, loop_synops, turns_of, with_loop
@@ -75,18 +76,19 @@ class Placed:
     def rows(self, schedule: str) -> list[LedgerRow]:
         """The ledger's rows with this placement's hops, and the parts' own synops."""
         t = self.traffic
-        unit = {name: hops(self.found, {name: 1.0}) / self.found.replicas for name in self.messages}
         kept = [
-            replace(row, hops=round(row.messages * unit.get(row.layer, 0.0)))
+            row
             for row in t.spiking.rows(schedule)
             if row.layer != "candidates"  # the source makes them on the chip
         ]
+        known, predictions = hops_per_message(self.found), predictions_of(t.spiking)
         if self.scope == "predictor":
-            return [row for row in kept if row.phase == "predictor"]
-        predictions = t.planner.evaluations * t.spiking.actions
-        synops = loop_synops(t.latent_dim, turns_of(t.planner, self.found.replicas)) * predictions
-        own = LedgerRow(arm=t.arm, phase="evaluation", layer="parts", axis=t.axis, schedule=schedule, synops=synops)
-        return [*kept, own]
+            kept = [row for row in kept if row.phase == "predictor"]
+            return with_hops(kept, known, {}, predictions=predictions)
+        sent = loop_messages(t.latent_dim, t.action_dim)
+        *rest, parts = with_hops(kept, known, sent, predictions=predictions)
+        synops = loop_synops(t.latent_dim, turns_of(t.planner, self.found.replicas))
+        return [*rest, replace(parts, synops=synops * t.planner.evaluations * t.spiking.actions)]
 
     def waiting(self, rows: Sequence[LedgerRow], schedule: str) -> int:
         """Updates, over all recorded actions, that no row counts yet."""

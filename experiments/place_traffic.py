@@ -18,7 +18,7 @@ from experiments.plan_of import chosen_of
 from experiments.record import Plans, record_plans
 from lava_procs.placement_loop import BITS_SET, INPUT_BITS, Network, contexts_of, lif_network, network_of
 from snn.delta_predictor import DeltaPredictor
-from snn.lif import LIFPredictor
+from snn.lif import LIFNetwork, LIFPredictor
 from spec import artifact as artifact_file
 from spec.artifact import Artifact
 from spec.charges import book_iteration
@@ -80,12 +80,17 @@ def _lif(path: str, chip: ChipLimits) -> Traffic:
     model = load_bundle(task).model
     t = net.config.time_steps
     ledger = Ledger(arm="lif", axis="none", precision="int8", spiking=True, sequential_steps=t + 3, interleaved_steps=t)
-    sizes = (net.w1.in_features, net.w1.out_features, net.w2.out_features, net.w3.out_features)
+    sizes = sizes_of(net)
     dims = (model.predictor.latent_dim + model.predictor.action_dim, model.predictor.latent_dim)
     if (sizes[0], sizes[-1]) != dims:
         raise UserError(f"{path}: {sizes[0]} inputs and {sizes[-1]} outputs, task {task} has {dims[0]} and {dims[1]}")
     coded = 1.0 if chip.graded_messages else INPUT_BITS * BITS_SET
     return _record(path, model, LIFPredictor(net), ledger, "none", 1.0, lambda _: lif_network(sizes, t, chip), coded)
+
+
+def sizes_of(net: LIFNetwork) -> tuple[int, ...]:
+    """Inputs, hidden layers, outputs."""
+    return (net.w1.in_features, net.w1.out_features, net.w2.out_features, net.w3.out_features)
 
 
 def _task(path: str, task: Any) -> str:

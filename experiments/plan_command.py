@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from experiments.bundle import DELTA_ARMS, NARROW_ARMS, PLANNER_ARMS, load_bundle
+from experiments.bundle import DELTA_ARMS, OWN_DENSE_ARMS, PLANNER_ARMS, load_bundle
 from experiments.collect import arm_row, group, ledger_row
 from experiments.jobs import ARMS, EPISODE_SEED, Job, one_thread
 from experiments.lava_episodes import lava_episodes
@@ -28,7 +28,7 @@ from worldmodel.planner import LARGEST
 from worldmodel.tasks import make_world
 
 SIGMA_DELTA = (*DELTA_ARMS, "lava")
-PLANNED = (*ARMS, "zero-skip", *NARROW_ARMS, *DELTA_ARMS[1:])
+PLANNED = (*ARMS, "zero-skip", *OWN_DENSE_ARMS, *DELTA_ARMS[1:])
 
 
 def plan_command(

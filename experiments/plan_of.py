@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from experiments.bundle import NARROW_ARMS, NARROW_DELTA_ARMS, load_bundle
+from experiments.bundle import NARROW_ARMS, NARROW_DELTA_ARMS, OWN_DENSE_ARMS, load_bundle
 from experiments.jobs import Job
 from spec.errors import UserError
 from spec.ledger import AXES
@@ -109,7 +109,7 @@ def jobs_of(task: str, size: Size) -> list[Job]:
     if size.front:
         for planner in dense_front(full):
             add("int8", "front", planner, episodes=n)
-        for arm in NARROW_ARMS:
+        for arm in OWN_DENSE_ARMS:
             for planner in [full, *spiking_front(full)]:
                 add(arm, "front", planner, episodes=n)
         for arm in NARROW_DELTA_ARMS:

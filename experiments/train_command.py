@@ -28,8 +28,8 @@ def train_command(task: str, *, seed: int, seeds: int, out: str, steps: int | No
     if seeds > 1000 or (steps is not None and steps > 10**7):
         raise UserError(f"train: --seeds {seeds}, --steps {steps}: at most 1000 and 10,000,000")
     root = Path(out)
-    # The spread is of the networks that the comparison rests on; the narrow opponents are made for one seed.
-    derive = DeriveConfig() if seeds == 1 else DeriveConfig(narrow_widths=())
+    # The spread is of the networks that the comparison rests on; the narrow and pruned opponents are made for one seed.
+    derive = DeriveConfig() if seeds == 1 else DeriveConfig(narrow_widths=(), pruned_percent=())
     trained, folders = [], []
     for offset in range(seeds):
         config = recipe(task, seed + offset)

@@ -5,6 +5,7 @@ TASK.delta.safetensors   sigma-delta artifact, event-rate fine-tuned, thresholds
 TASK.lif.safetensors     LIF network, fine-tuned with surrogate gradients
 TASK.narrow-W.safetensors  dense predictor of width W, distilled: the opponent that spends fewer MACs honestly
 TASK.delta-W.safetensors   the sigma-delta form of that one
+TASK.pruned-P.safetensors  dense predictor of which P % of the weights are zero, distilled again
 
 The derived networks need only the world model, so each is made in a process of its own. A stage whose file is there, was
 derived from the same source and with the same settings is not run again.
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 
 from experiments.bundle import file_digest, header, load_narrow, save_lif, save_narrow
 from experiments.choose import choose_thresholds, validation_success
-from experiments.derive import DeriveConfig, Report, make_delta, make_lif, make_narrow
+from experiments.derive import DeriveConfig, Report, make_delta, make_lif, make_narrow, make_pruned
 from experiments.pool import run_reporting
 from experiments.record import RECORD_SEED, Plans, record_plans
 from snn.lif import LIFPredictor
@@ -37,7 +38,7 @@ from worldmodel.train import TrainConfig, train
 
 @dataclass(frozen=True)
 class Stage:
-    """`name`: delta, lif, or narrow-W (which brings delta-W). `dense`: validation success of the dense predictor."""
+    """`name`: delta, lif, pruned-P, or narrow-W (which brings delta-W). `dense`: validation success of the dense predictor."""
 
     name: str
     checkpoint: Path
@@ -78,6 +79,8 @@ def run_stage(stage: Stage, report: Report) -> None:
         delta_stage(stage, stage.model.predictor, "delta", plans, report)
     elif stage.name == "lif":
         lif_stage(stage, plans, report)
+    elif stage.name.startswith("pruned"):
+        narrow_stage(stage, plans, report)
     else:
         narrow_stage(stage, plans, report)
         narrow, name = load_narrow(stage.file(stage.name)), stage.name.replace("narrow", "delta")
@@ -119,11 +122,16 @@ def lif_stage(stage: Stage, plans: Plans, report: Report) -> None:
 
 
 def narrow_stage(stage: Stage, plans: Plans, report: Report) -> None:
-    file, recipe = stage.file(stage.name), f"{stage.config.distillation}"
+    """narrow-W or pruned-P."""
+    kind, _, size = stage.name.partition("-")
+    make, recipe = (
+        (make_pruned, f"{stage.config.pruning}") if kind == "pruned" else (make_narrow, f"{stage.config.distillation}")
+    )
+    file = stage.file(stage.name)
     known = header(file)
     if known.get("distillation") == recipe and stage.stands(known):
         return
-    narrow = make_narrow(stage.model, plans, int(stage.name.removeprefix("narrow-")), stage.config, report)
+    narrow = make(stage.model, plans, int(size), stage.config, report)
     success = float(stage.success(DensePredictor(narrow), stage.config.validation_episodes).mean())
     save_narrow(narrow, file, **stage.made_with(), distillation=recipe, validation_success=success)
 
@@ -140,6 +148,7 @@ def train_task(
         save_model(model, checkpoint)
     dense = tuple(dense_success(model, derive, report).tolist())
     names = ["lif", "delta", *(f"narrow-{width}" for width in sorted(derive.narrow_widths, reverse=True))]
+    names += [f"pruned-{percent}" for percent in derive.pruned_percent]
     stages = [Stage(name, checkpoint, derive, dense) for name in names]
     run_reporting(run_stage, [(stage,) for stage in stages], report, workers=workers)
     first = stages[0]
@@ -149,6 +158,9 @@ def train_task(
         "lif_validation_success": header(first.file("lif"))["validation_success"],
         "narrow_validation_success": {
             width: header(first.file(f"narrow-{width}"))["validation_success"] for width in derive.narrow_widths
+        },
+        "pruned_validation_success": {
+            percent: header(first.file(f"pruned-{percent}"))["validation_success"] for percent in derive.pruned_percent
         },
     }  # fmt: skip
 

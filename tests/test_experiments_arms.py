@@ -20,19 +20,21 @@ from rich.console import Console
 
 from experiments import pool
 from experiments.agreement import agreement
-from experiments.bundle import load_bundle
+from experiments.bundle import PRUNED_ARMS, load_bundle
 from experiments.collect import arm_row, front_rows, group
+from experiments.equal_success import family_of
 from experiments.get_cost import CostModel
 from experiments.jobs import EPISODE_SEED, Job, make_ledger, make_predictor, run_job, scale_thresholds
 from experiments.lava_arm import program_of, run_lava_arm
 from experiments.opponents import as_dense
 from experiments.output import write_json
-from experiments.plan_of import RESULTS, chosen_of, jobs_of, reduced_budgets
+from experiments.plan_of import DEMO, RESULTS, chosen_of, jobs_of, reduced_budgets
 from experiments.record import record_plans
 from experiments.stats import paired, success_interval, wilson
 from lava_procs import compare, replay
 from spec import artifact as artifact_file
 from spec.errors import UserError
+from worldmodel.int8 import Int8Predictor
 from worldmodel.predictor import DensePredictor
 from worldmodel.tasks import make_world
 
@@ -206,6 +208,47 @@ def test_a_spiking_networks_own_function_on_dense_hardware() -> None:
     found = {read.job.arm: front_rows(read, dense, None)[0] for read in (full, skip)}
     assert "h100" in found["delta/full"]["joules"] and found["delta/skip"]["joules"] == {}
     assert as_dense(replace(run, job=replace(network, axis="mean"))) == []
+
+
+@pytest.mark.parametrize("arm", PRUNED_ARMS)
+def test_a_pruned_network_is_charged_as_dense_and_without_its_zeros(arm: str) -> None:
+    """The same episodes twice: every MAC, and those of weights that int8 leaves above zero."""
+    run = group([run_job(job(arm))], [job(arm)])[0]
+    (skip,) = as_dense(run)
+    assert (skip.job.arm, family_of({"arm": arm}), family_of({"arm": skip.job.arm})) == (
+        f"{arm}/skip",
+        "dense",
+        "skipping",
+    )
+    assert (skip.success_KN == run.success_KN).all() and skip.ledger is not None and run.ledger is not None
+    weights = [m.weight for m in load_bundle(TASK).narrow(arm).linears()]
+    percent = int(arm.removeprefix("pruned-"))
+    assert sum(int((w == 0).sum()) for w in weights) == round(percent / 100 * sum(w.numel() for w in weights))
+    shapes = [m.weight.shape for m in load_bundle(TASK).model.predictor.linears()]
+    assert [w.shape for w in weights] == shapes, "the full network's shape"
+    predictor = make_predictor(job(arm))
+    assert isinstance(predictor, Int8Predictor)
+    left = [int((w != 0).sum()) for w in predictor.weight]
+    predictions = job(arm).planner.evaluations * run.ledger.actions
+    full, few = (
+        [row for row in ledger.rows("batched") if row.phase == "predictor"] for ledger in (run.ledger, skip.ledger)
+    )
+    assert sum(row.macs for row in full) == predictions * sum(w.numel() for w in weights)
+    assert sum(row.macs for row in few) == predictions * sum(left)
+    assert sum(left) <= (1 - percent / 100) * sum(w.numel() for w in weights) + 1
+    assert {row.layer: row.weight_bytes for row in few} == dict(zip(("h1", "h2", "h3"), left, strict=True))
+    others = [
+        [row for row in ledger.rows("batched") if row.phase != "predictor"] for ledger in (run.ledger, skip.ledger)
+    ]
+    assert [replace(row, arm="") for row in others[0]] == [replace(row, arm="") for row in others[1]]
+    (row,) = front_rows(skip, run, None)
+    assert row["joules"] == {} and "h100" in front_rows(run, run, None)[0]["joules"]
+
+
+def test_pruned_arms_are_in_the_full_run_alone() -> None:
+    planned = {(j.arm, j.planner.label) for j in jobs_of(TASK, RESULTS) if j.arm in PRUNED_ARMS}
+    assert len(planned) == 4 * len(PRUNED_ARMS) and not any(j.arm in PRUNED_ARMS for j in jobs_of(TASK, DEMO))
+    assert {j.role for j in jobs_of(TASK, RESULTS) if j.arm in PRUNED_ARMS} == {"front"}
 
 
 def test_every_role_is_planned() -> None:

@@ -157,6 +157,27 @@ def test_the_opponents_are_all_named(report: dict[str, Any]):
     assert next(row for row in rows if "pruned" in row["opponent"])["arm"] is None, "no narrow network in this run"
 
 
+def test_pruned_networks_are_opponents_on_both_readings(tmp_path: Path):
+    """90 % of the weights zero: 72 of 720 MACs where they are skipped, all of them where not; 95 % plans too badly."""
+    skip = Ledger(arm="pruned-90/skip", axis="none", precision="int8", spiking=False)
+    rows = PREDICTIONS * ACTIONS
+    for name, kept in (("h1", 40), ("out", 32)):
+        skip.add("predictor", LayerCounts(layer=name, macs=rows * kept, dense_macs=rows * 10 * kept, calls=rows), iteration=0,
+                 step=0)  # fmt: skip
+        skip.set_memory(name, weight_bytes=kept, state_bytes=0)
+    skip.actions = ACTIONS
+    full = dense_ledger("pruned-90", "int8")
+    pruned = [row_of("pruned-90", full, role="front"), row_of("pruned-90/skip", skip, role="front"),
+              row_of("pruned-95/skip", skip, role="front", success=0.5)]  # fmt: skip
+    found = energy_report(run_dir(tmp_path, rows_of_a_run() + pruned), energy.default(), draws=10)["tasks"]["toy"]
+    every, zeros = (row for row in found["opponents"]["rows"] if "single weights" in row["opponent"])
+    assert (every["arm"], zeros["arm"]) == ("pruned-90 4x2 H3", "pruned-90/skip 4x2 H3")
+    assert (every["equivalents"], zeros["equivalents"]) == (72_000, 7_200)
+    assert zeros["joules"] < every["joules"] and "hypothetical" in zeros["note"]
+    assert zeros["algorithm_gain"] == pytest.approx(7_200 / 97_200)
+    assert not any("/skip" in row["dense_arm"] for row in found["pairs"]), "pairs are with hardware that exists"
+
+
 def test_a_gpu_that_waits_by_hand(report: dict[str, Any]):
     row = next(r for r in report["tasks"]["toy"]["gpu"] if (r["device"], r["arm"]) == ("h100", "int8 4x2 H3"))
     assert row["kernels"] == 2

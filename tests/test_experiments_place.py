@@ -13,13 +13,18 @@ import pytest
 
 import energy
 from experiments.cli import main
-from experiments.collect import Run, energy_rows, placed_rows
+from experiments.collect import Run, energy_rows, ledger_row, placed_rows, ways_of_job
+from experiments.energy_price import Pricing
+from experiments.energy_runs import read_run
 from experiments.jobs import Job
 from experiments.place_energy import placed
+from experiments.place_hops import Ways, predictions_of, ways_of
 from experiments.place_traffic import Traffic, traffic_of
+from lava_procs.placement_loop import network_of
 from spec import artifact as artifact_file
 from spec.errors import UserError
-from spec.limits import LOIHI1, LOIHI2
+from spec.ledger import total
+from spec.limits import CHIPS, LOIHI1, LOIHI2
 from worldmodel.checkpoint import shipped
 
 DELTA = str(shipped("two-room").with_suffix("").with_suffix(".delta.safetensors"))
@@ -207,3 +212,85 @@ def test_a_finished_run_is_placed_without_changing_its_figures(delta: Traffic) -
         own = placed(delta, LOIHI2, replicas=row["replicas"], spread=1, scope="loop").energy(row["schedule"])
         assert (row["nominal"], row["latency_s"]) == (own["nominal"], own["latency_s"])
     assert placed_rows(replace(run_, job=replace(job, arm="lif"))) == []
+
+
+def run_of(traffic: Traffic) -> Run:
+    job = Job(
+        task="two-room", arm="delta", role="headline", planner=traffic.planner, episodes=1, count=1, threshold=1.4
+    )
+    return Run(job, np.ones((1, 1)), traffic.spiking, 0.0, None)
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+@pytest.mark.parametrize("schedule", ["sequential", "interleaved"])
+def test_a_run_has_the_hops_that_place_says(delta: Traffic, chip: str, schedule: str) -> None:
+    ways = Ways.load(json.loads(json.dumps(ways_of_job(run_of(delta).job))))
+    counted = delta.spiking.rows(schedule)
+    for scope in ("predictor", "loop"):
+        said = placed(delta, CHIPS[chip], replicas=1, spread=1, scope=scope)
+        rows = ways.rows(counted, chip, scope, predictions=predictions_of(delta.spiking))
+        assert total(rows, "hops") == round(said.hops_per_action * delta.spiking.actions)
+        assert total(said.rows(schedule), "hops") == total(rows, "hops")
+    # code, h1, h2 and out share tile 0, the parts lie on core 4, in tile 1: 32 + 32 values and 2 actions go one hop each.
+    assert said.hops_per_action == delta.planner.evaluations * (32 + 32 + 2)
+    assert total(counted, "synop_equivalents") == total(rows, "synop_equivalents"), (
+        "hops are messages' way, no operation"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arm", "axis"),
+    [("delta", "mean"), ("delta", "iteration"), ("delta-64", "rollout"), ("integer", "none"), ("lif", "none")],
+)
+def test_every_spiking_arm_has_ways_on_both_chips(delta: Traffic, arm: str, axis: str) -> None:
+    ways = ways_of_job(replace(run_of(delta).job, arm=arm, axis=axis))
+    assert ways is not None and set(ways["hops"]) == set(CHIPS)
+    for scopes in ways["hops"].values():
+        assert sum(scopes["loop"].values()) > sum(scopes["predictor"].values()) >= 0
+    assert ways_of_job(replace(run_of(delta).job, arm="int8")) is None
+
+
+def test_wide_layers_have_hops_of_their_own(delta: Traffic) -> None:
+    """A chip of small cores, as in `place --spread`: h1 and h2 take several cores and tiles."""
+    small = replace(LOIHI2, core_memory_bytes=16_000)
+    said = placed(delta, small, replicas=1, spread=1, scope="predictor")
+    assert not said.found.broken and said.hops_per_action > 0
+    artifact = artifact_file.load(DELTA)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(CHIPS, "loihi2", small)
+        found = ways_of(lambda _: network_of(artifact), delta.planner, latent_dim=32, action_dim=2)
+    rows = Ways.load(found).rows(delta.spiking.rows("interleaved"), "loihi2", "predictor", predictions=0)
+    hops = sum(row.hops or 0 for row in rows if row.phase == "predictor")
+    assert hops / delta.spiking.actions == pytest.approx(said.hops_per_action, rel=1e-4)
+
+
+def test_loihi_1_is_charged_for_its_network_and_loihi_2_not_twice(delta: Traffic, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"command": "toy"}))
+    (row,) = ledger_row(run_of(delta), None)
+    (tmp_path / "metrics.jsonl").write_text(json.dumps(row) + "\n" + json.dumps({**row, "ways": None}) + "\n")
+    known, unknown = read_run(tmp_path).arms["two-room"]
+    pricing = Pricing(catalogue=energy.default())
+    for chip in ("loihi1", "loihi1_sanafe"):
+        found, before = (pricing.price(arm, chip, "interleaved", ledger="B") for arm in (known, unknown))
+        assert "hops unknown" not in found.evidence and "hops unknown" in before.evidence
+        device = pricing.catalogue.device(chip)
+        per_prediction = device.figure("e_hop").band.nominal * 66 + device.figure("e_message").band.nominal * (
+            32 + 2 + 1
+        )
+        assert found.nominal - before.nominal == pytest.approx(per_prediction * delta.planner.evaluations)
+    for chip in ("loihi2", "hala_point"):
+        assert pricing.price(known, chip, "interleaved").nominal == pricing.price(unknown, chip, "interleaved").nominal
+    at_run = next(r for r in energy_rows(run_of(delta), None, schedules=("interleaved",), ledgers=("B",), scopes=("loop",))
+                  if r["device"] == "loihi1")  # fmt: skip
+    assert at_run["nominal"] == pytest.approx(pricing.price(known, "loihi1", "interleaved", ledger="B").nominal)
+
+
+@pytest.mark.parametrize(
+    "damage", [{"sent": {}}, {"sent": {"out": -1.0}, "hops": {}}, [], {"sent": {}, "hops": {"loihi1": 3}}]
+)
+def test_damaged_ways_are_refused(delta: Traffic, tmp_path: Path, damage: Any) -> None:
+    (row,) = ledger_row(run_of(delta), None)
+    (tmp_path / "config.json").write_text(json.dumps({"command": "toy"}))
+    (tmp_path / "metrics.jsonl").write_text(json.dumps({**row, "ways": damage}) + "\n")
+    with pytest.raises(UserError, match="damaged ledger of arm 'delta'"):
+        read_run(tmp_path)

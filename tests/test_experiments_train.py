@@ -20,6 +20,7 @@ from snn.finetune_delta import DeltaTraining
 from snn.lif import LIFTraining
 from worldmodel.distil import Distillation
 from worldmodel.planner import CEMConfig
+from worldmodel.prune import zero_share
 from worldmodel.train import TrainConfig
 
 TINY = TrainConfig(
@@ -29,9 +30,10 @@ TINY = TrainConfig(
 DERIVE = DeriveConfig(
     record_episodes=2, delta=DeltaTraining(steps=2, records=2, candidates=4), lif_training=LIFTraining(steps=2),
     narrow_widths=(8,), distillation=Distillation(steps=2, short_steps=2),
+    pruned_percent=(50,), pruning=Distillation(steps=2, short_steps=2),
     choice=Choice(factors=(1.0,), axes=("none",), episodes=4, block=2), validation_episodes=2,
 )  # fmt: skip
-FILES = ["", ".delta", ".delta-8", ".lif", ".narrow-8"]
+FILES = ["", ".delta", ".delta-8", ".lif", ".narrow-8", ".pruned-50"]
 
 
 def times(out: Path) -> dict[str, int]:
@@ -47,8 +49,11 @@ def test_every_stage_leaves_a_file_that_loads_and_is_made_once(tmp_path: Path) -
     bundle = load_bundle("planar-reach", checkpoint=checkpoint)
     assert bundle.artifact.layers[-1].n_out == 8 and bundle.lif.w1.in_features == 10
     assert load_narrow(tmp_path / "planar-reach.narrow-8.safetensors").hidden == (8, 8)
+    pruned = load_narrow(tmp_path / "planar-reach.pruned-50.safetensors")
+    assert pruned.hidden == (16, 16) and zero_share(pruned) == pytest.approx(0.5, abs=0.01)
     assert chosen_of("planar-reach", checkpoint=checkpoint) == ("none", 1.0)
     assert found["delta"]["chosen"]["episodes"] in (2, 4) and set(found["narrow_validation_success"]) == {8}
+    assert set(found["pruned_validation_success"]) == {50}
     stages = {stage for stage, _ in reported}
     assert {"world model", "dense validation", "delta thresholds", "delta-8 thresholds"} <= stages
 
@@ -84,4 +89,4 @@ def test_the_spread_plans_reported_episodes_with_each_seeds_own_networks(
     assert [row["seed"] for row in spread["seeds"]] == [5, 6]
     for row in spread["seeds"]:
         assert set(row["arms"]) == {"dense", "int8", "delta", "lif"} and row["arms"]["delta"]["synop_share"] > 0
-    assert not list(tmp_path.glob("*/*.narrow-*"))
+    assert not list(tmp_path.glob("*/*.narrow-*")) and not list(tmp_path.glob("*/*.pruned-*"))

@@ -54,6 +54,10 @@ class Int8Predictor:
                 x = x.relu()
         self._names = [f"h{i}" for i in range(1, len(weights) + 1)]
 
+    def weights_left(self) -> dict[str, int]:
+        """Layer -> weights that are not zero after rounding."""
+        return {name: int(w.count_nonzero()) for name, w in zip(self._names, self.weight, strict=True)}
+
     def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, axis: str = "none", previous: Any = None) -> None:
         check_axis(axis, self.axes)
 

@@ -29,6 +29,11 @@ ARM = {
     "narrow-64": (GREEN, "^"),
     "narrow-96": (GREEN, "v"),
     "narrow-128": (GREEN, "<"),
+    **{
+        f"pruned-{percent}{how}": (colour, marker)
+        for percent, marker in ((70, "p"), (80, "h"), (90, "*"))
+        for how, colour in (("", GREEN), ("/skip", SKY))
+    },
     "greedy": (GREY, "X"),
     "delta": (VERMILLION, "o"),
     "delta-64": (ORANGE, "^"),

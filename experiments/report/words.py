@@ -122,7 +122,8 @@ CAVEATS = (
     "A GPU is charged its peak rate: a few nanoseconds a layer call here, where a real launch takes microseconds. The verdict "
     "says at what time an action the order turns.",
     "ARM/full and ARM/skip are a sigma-delta network's own function on dense hardware that computes every MAC, or skips "
-    "those of zero activations at no cost. The same actions, so the same success: only the bill differs.",
+    "those of zero activations at no cost. The same actions, so the same success: only the bill differs. pruned-P/skip is a "
+    "magnitude-pruned network whose weights of zero cost nothing; no device of the catalogue can do that.",
     "The lava arm replays recorded rollouts; the loop was not closed through Lava, so it has no success rate.",
     "Paired intervals take the episode as the unit and average planner seeds within it. No interval covers the spread "
     "over training seeds.",
