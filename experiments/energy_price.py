@@ -92,6 +92,7 @@ class Pricing:
             if not arm.spiking:
                 return bound.idle_j.nominal
             e, wait_s = self.price(arm, device, schedule, host=host, catalogue=catalogue), bound.wait_s.nominal
+            assert e.latency_s is not None
             chip, idle_W = catalogue.device(device), catalogue.device(gpu).figure("p_idle").band.nominal
             chip_s = e.latency_s - (bound.latency_s.nominal - wait_s)
             static_W = chip.figure("p_static").band.nominal if "p_static" in chip.figures else 0.0
