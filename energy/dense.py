@@ -127,6 +127,7 @@ class LaunchBound:
     kernel, on top of ledger C; `full_j`: full power throughout. J and s an action."""
 
     kernels: float
+    wait_s: Band  # of latency_s
     latency_s: Band
     idle_j: Band | None
     full_j: Band
@@ -148,7 +149,7 @@ def launch_bound(
     busy = Band(*(band / watt for band, watt in zip(whole.band.bounds(), power.bounds(), strict=True)))
     idle = device.figure("p_idle").band * wait if "p_idle" in device.figures else None
     return LaunchBound(
-        kernels=kernels, latency_s=busy + wait, idle_j=None if idle is None else whole.band + idle,
+        kernels=kernels, wait_s=wait, latency_s=busy + wait, idle_j=None if idle is None else whole.band + idle,
         full_j=power * (busy + wait),
     )  # fmt: skip
 

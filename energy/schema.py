@@ -1,7 +1,9 @@
 """What a device file may say: every figure with unit, source and evidence, or an error that names file, table and figure.
 
 A figure is {value | low, nominal, high; unit; source; evidence; node; note; shared}. `node` may stand at the device and is
-inherited. `shared` names a quantity that several devices have in common: Monte-Carlo draws it once for all of them.
+inherited. `shared` names a quantity that several devices have in common: Monte-Carlo draws it once for all of them. A device's
+figure must be one that the models of its kind read, in a unit of its dimension: a misspelt name would be left out of a sum
+without a word, and a watt in place of a Joule would not look wrong.
 
 Evidence: R read in the primary artefact, Q quoted with page or table, S secondary page, V vendor claim, D derived by
 arithmetic, `assumed` borrowed from elsewhere or bounded by judgement, said so in the source. From memory is not admitted.
@@ -9,12 +11,12 @@ arithmetic, `assumed` borrowed from elsewhere or bounded by judgement, said so i
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from spec.errors import UserError
+from spec.ledger import UPDATE_WEIGHT
 
 EVIDENCE = ("R", "Q", "S", "V", "D", "assumed")
 TO_SI = {
@@ -31,6 +33,17 @@ REQUIRED = {  # a figure of these, or its name under `unavailable` with the reas
     "cpu": ("power_per_core",),
     "asic": ("e_sram", "e_dram"),
 }
+OPTIONAL = {  # beside REQUIRED, what the models of a kind read; a trailing _ stands for a precision
+    "loihi2": ("chips", "t_link", "t_barrier_chips"), "loihi1": ("chips", "io_rate", "t_link", "t_barrier_chips"),
+    "gpu": ("peak_", "cache"), "asic": ("mac_", "ac_", "p_static"),
+}  # fmt: skip
+UNITS = {  # of a device's figure, by the beginning of its name: a watt where Joules belong would be a wrong sum
+    "e_sram": ("pJ/B",), "e_dram": ("pJ/B",), "e_": ("pJ", "nJ"), "mac_": ("pJ", "nJ"), "ac_": ("pJ", "nJ"), "p_": ("W", "mW"),
+    "power": ("W", "mW"), "t_": ("ns", "us", "s"), "peak_": ("op/s",), "bandwidth": ("B/s",), "io_rate": ("word/s",),
+    "cache": ("B",), "eta": ("1",), "update_weight": ("1",), "chips": ("count",),
+}  # fmt: skip
+PLAIN = ("cache", "update_weight")  # a value: these decide or are pinned, and are not drawn
+FURTHEST = 1e30  # a number outside 1 / FURTHEST .. FURTHEST is a slip, and its sums would overflow
 DEVICE_KEYS = {"kind", "title", "node", "hypothetical", "graded_messages", "figures", "unavailable"}
 FIGURE_KEYS = {"value", "low", "nominal", "high", "unit", "source", "evidence", "node", "note", "shared"}
 
@@ -110,7 +123,7 @@ def device_of(name: str, table: object) -> Device:
     if not isinstance(table, dict):
         raise UserError(f"devices.{name} is {table!r}; expected a table")
     kind = table.get("kind")
-    if kind not in REQUIRED:
+    if not isinstance(kind, str) or kind not in REQUIRED:
         raise UserError(f"devices.{name}: kind {kind!r} is unknown; use one of {', '.join(REQUIRED)}")
     unknown = set(table) - DEVICE_KEYS
     if unknown:
@@ -118,7 +131,12 @@ def device_of(name: str, table: object) -> Device:
     node, unavailable = table.get("node", ""), table.get("unavailable", {})
     if not isinstance(unavailable, dict) or not all(isinstance(why, str) and why for why in unavailable.values()):
         raise UserError(f"devices.{name}.unavailable is {unavailable!r}; expected a reason for each figure")
+    for key in ("hypothetical", "graded_messages"):
+        if not isinstance(table.get(key, False), bool):
+            raise UserError(f"devices.{name}: {key} is {table[key]!r}; write true or false")
     figures = figures_of(f"devices.{name}", table.get("figures"), node=node)
+    for figure in figures.values():
+        _fits(f"devices.{name}.{figure.name}", kind, figure)
     without = [figure.name for figure in figures.values() if not figure.node]
     if without:
         raise UserError(f"devices.{name}: no node for {', '.join(without)}; give the device or the figure one")
@@ -130,6 +148,23 @@ def device_of(name: str, table: object) -> Device:
         hypothetical=table.get("hypothetical") is True, graded_messages=table.get("graded_messages") is True,
         figures=figures, unavailable={key: why for key, why in unavailable.items() if key not in figures},
     )  # fmt: skip
+
+
+def _fits(where: str, kind: str, figure: Figure) -> None:
+    """The models of this kind read such a figure, in such a unit."""
+    known = (*REQUIRED[kind], *OPTIONAL.get(kind, ()))
+    if not any(figure.name == key or (key.endswith("_") and figure.name.startswith(key)) for key in known):
+        raise UserError(f"{where}: no model of kind {kind!r} reads it; figures are {', '.join(known)}")
+    units = next(units for start, units in UNITS.items() if figure.name.startswith(start))
+    if figure.unit not in units:
+        raise UserError(f"{where}: unit {figure.unit!r} does not fit; state it in {' or '.join(units)}")
+    low, nominal, high = figure.band.bounds()
+    if figure.name in PLAIN and low < high:
+        raise UserError(f"{where}: give one value, not a band; it is not drawn")
+    if figure.name == "eta" and high > 1:
+        raise UserError(f"{where}: {high:g} is a share of the peak; give numbers in (0, 1]")
+    if figure.name == "update_weight" and nominal != UPDATE_WEIGHT:
+        raise UserError(f"{where}: {nominal:g} is not the {UPDATE_WEIGHT} that ledgers count with; scale e_eq instead")
 
 
 def figures_of(where: str, table: object, *, node: str = "") -> dict[str, Figure]:
@@ -149,17 +184,18 @@ def _figure(where: str, name: str, entry: object, node: str) -> Figure:
         raise UserError(f"{where}: source is missing; no figure ships without one")
     if evidence not in EVIDENCE:
         raise UserError(f"{where}: evidence {evidence!r} is not one of {', '.join(EVIDENCE)}")
-    if unit not in TO_SI:
+    if not isinstance(unit, str) or unit not in TO_SI:
         raise UserError(f"{where}: unit {unit!r} is unknown; use one of {', '.join(TO_SI)}")
     own = entry.get("node", node)
-    if not isinstance(own, str):
-        raise UserError(f"{where}: node {own!r} is no text")
+    for key, text in (("node", own), ("note", entry.get("note", "")), ("shared", entry.get("shared", ""))):
+        if not isinstance(text, str):
+            raise UserError(f"{where}: {key} {text!r} is no text")
     low, nominal, high = (number * TO_SI[unit] for number in _numbers(where, entry))
     if not low <= nominal <= high:
         raise UserError(f"{where}: low {low:g} <= nominal {nominal:g} <= high {high:g} does not hold; order them")
     return Figure(
         name=name, band=Band(low, nominal, high), unit=unit, source=source, evidence=evidence, node=own,
-        note=str(entry.get("note", "")), shared=str(entry.get("shared", "")),
+        note=entry.get("note", ""), shared=entry.get("shared", ""),
     )  # fmt: skip
 
 
@@ -169,6 +205,6 @@ def _numbers(where: str, entry: Mapping[str, Any]) -> list[float]:
         raise UserError(f"{where}: give either value or low, nominal and high")
     numbers = [entry.get(key) for key in keys]
     for number in numbers:
-        if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number) or number <= 0:
+        if isinstance(number, bool) or not isinstance(number, int | float) or not 1 / FURTHEST <= number <= FURTHEST:
             raise UserError(f"{where}: {numbers} must be finite numbers > 0, as value or as low, nominal and high")
     return [float(number) for number in numbers]  # type: ignore[arg-type]

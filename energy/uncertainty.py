@@ -108,7 +108,7 @@ def _fixed(figure: Figure, value: Any) -> Figure:
 def _each(catalogue: Catalogue, value: Callable[[str, Figure], Figure], *, static: bool = True) -> Catalogue:
     def device_of(device: Device) -> Device:
         figures: Mapping[str, Figure] = {key: value(device.name, figure) for key, figure in device.figures.items()}
-        if not static and device.kind == "loihi2":
+        if not static and device.kind == "loihi2" and "p_static" in figures:
             figures = {**figures, "p_static": _fixed(figures["p_static"], TINY)}
         return replace(device, figures=figures)
 

@@ -32,7 +32,8 @@ def report_command(
     run_dir: str, *, json: str | None, svg: str | None, ledgers: str | None, devices: str | None, draws: int, seed: int,
     console: Console,
 ) -> None:  # fmt: skip
-    check_outputs({"--json": json, "--svg": svg}, inputs=(devices, str(Path(run_dir) / "metrics.jsonl")))
+    read = (str(Path(run_dir) / name) for name in ("metrics.jsonl", "config.json", "summary.json"))
+    check_outputs({"--json": json, "--svg": svg}, inputs=(devices, *read))
     check_seed(seed)
     if not 1 <= draws <= MOST_DRAWS:
         raise UserError(f"--draws {draws} must be from 1 to {MOST_DRAWS}")
@@ -41,12 +42,12 @@ def report_command(
     if svg is not None and not any(drawable(arms) for arms in run.arms.values()):
         raise UserError(f"{run_dir}: no sigma-delta arm with a dense reading of it: nothing to draw; leave out --svg")
     folder = None if ledgers is None else open_output(Path(ledgers))
+    found = energy_report(Path(run_dir), catalogue, draws=draws, rng=np.random.default_rng(seed))
+    print_report(found, console)
     if folder is not None:
         for task, arms in run.arms.items():
             for number, arm in enumerate(arms):
                 write_ledgers(folder, task, number, arm)
-    found = energy_report(Path(run_dir), catalogue, draws=draws, rng=np.random.default_rng(seed))
-    print_report(found, console)
     if json is not None:
         write_report(Path(json), found)
     if svg is not None:

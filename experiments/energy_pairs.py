@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from energy.catalogue import Catalogue
-from energy.uncertainty import PRIORS, draw, probability, swings
+from energy.uncertainty import PRIORS, Energies, draw, probability, swings
 from experiments.energy_price import Pricing, gains
 from experiments.energy_runs import BATCHED, SCHEDULES, Arm, full_dense
 from experiments.equal_success import MARGIN, compare
@@ -67,7 +67,7 @@ def _row(
     s, d = pricing.price(spiking, chip, schedule, host=device), pricing.price(dense, device, BATCHED)
     ours, theirs = pricing.nominal(spiking, chip, schedule, host=device), pricing.nominal(dense, device, BATCHED)
     chances = {prior: probability(ours, theirs, catalogue) for prior, catalogue in draws.items()}
-    launched = pricing.launched(dense, device)
+    waits = pricing.waiting(spiking, chip, schedule, host=device), pricing.waiting(dense, device, BATCHED)
     turning = swings(ours, theirs, pricing.catalogue) if chip == MAIN_CHIP else []
     return {
         "chip": chip, "device": device, "schedule": schedule, "spiking_arm": spiking.name, "dense_arm": dense.name,
@@ -77,12 +77,26 @@ def _row(
         "spiking": _band(s), "dense": _band(d), **gains(s.nominal, d.nominal, spiking.equivalents(schedule),
                                                         dense.equivalents(BATCHED)),
         "ratio_low": s.low / d.high, "ratio_high": s.high / d.low, "probability": chances,
-        "probability_with_launches": None if launched is None else probability(ours, launched, draws[PRIORS[0]]),
+        **_waiting(*waits, pricing.catalogue, draws[PRIORS[0]]),
         "ahead": "spiking" if s.nominal < d.nominal else "dense",
         "swings": [
-            {"figure": w.figure, "at_low": w.at_low, "at_high": w.at_high, "turns": w.turns} for w in turning[:MOST_SWINGS]
+            {"figure": w.figure, "at_low": w.at_low, "at_high": w.at_high, "turns": w.turns}
+            for i, w in enumerate(turning)
+            if w.turns or i < MOST_SWINGS
         ],
     }  # fmt: skip
+
+
+def _waiting(
+    spiking: Energies | None, dense: Energies | None, catalogue: Catalogue, drawn: Catalogue
+) -> dict[str, Any]:
+    """Both arms with the idle power of the GPU that waits in them; None where it is not known for one of them."""
+    if spiking is None or dense is None:
+        return {"waiting": None, "probability_waiting": None}
+    return {
+        "waiting": {"spiking": float(spiking(catalogue)), "dense": float(dense(catalogue))},
+        "probability_waiting": probability(spiking, dense, drawn),
+    }
 
 
 def _band(e: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import energy
 from energy.catalogue import Catalogue
+from energy.loihi import split
 from experiments.energy_runs import Arm
 from spec.errors import UserError
 from spec.ledger import LedgerRow
@@ -76,17 +77,33 @@ class Pricing:
 
         return of
 
-    def launched(self, arm: Arm, device: str) -> Callable[[Catalogue], Any] | None:
-        """Ledger C plus the idle power of a GPU that waits for one kernel after the other; None where it is not known."""
-        known = self.catalogue.device(device).figures
-        if not {"t_launch", "p_idle"} <= known.keys():
+    def waiting(self, arm: Arm, device: str, schedule: str, host: str = HOST) -> Callable[[Catalogue], Any] | None:
+        """Ledger C plus the idle power of a GPU that waits, on either side of a pair: a dense arm's for its next kernel, and
+        the host's of a spiking arm for its encoder's kernels and then for the chip, whose static power runs on through the
+        former. None where the GPU's idle power or the chip's time is not known."""
+        gpu = self.setup(arm, device, host).host_device if arm.spiking else device
+        rows, actions = arm.rows(schedule), arm.ledger.actions
+        if arm.spiking:
+            rows = split(self.catalogue.device(device), rows)[1]
+            if not any(row.macs or row.acs for row in rows):
+                return self.nominal(arm, device, schedule, host)  # nothing is left to a host
+            if self.price(arm, device, schedule, host=host).latency_s is None:
+                return None
+        if not {"t_launch", "p_idle"} <= self.catalogue.device(gpu).figures.keys():
             return None
-        rows = arm.rows("batched")
 
         def of(catalogue: Catalogue) -> Any:
-            found = energy.launch_bound(catalogue.device(device), rows, arm.ledger.actions)
-            assert found is not None and found.idle_j is not None
-            return found.idle_j.nominal
+            bound = energy.launch_bound(catalogue.device(gpu), rows, actions)
+            assert bound is not None and bound.idle_j is not None
+            if not arm.spiking:
+                return bound.idle_j.nominal
+            e, wait_s = self.price(arm, device, schedule, host=host, catalogue=catalogue), bound.wait_s.nominal
+            assert e.latency_s is not None
+            chip, idle_W = catalogue.device(device), catalogue.device(gpu).figure("p_idle").band.nominal
+            chip_s = e.latency_s - (bound.latency_s.nominal - wait_s)
+            static_W = chip.figure("p_static").band.nominal if "p_static" in chip.figures else 0.0
+            chips = chip.figure("chips").band.nominal if "chips" in chip.figures else 1
+            return e.nominal + idle_W * (chip_s + wait_s) + static_W * chips * wait_s
 
         return of
 

@@ -96,7 +96,13 @@ def _dense_side(arms: Sequence[Arm], pricing: Pricing) -> list[Arm]:
 def drawable(arms: Sequence[Arm]) -> tuple[Arm, Arm] | None:
     """The same function spiking and dense, so that density alone moves: an arm and its own reading with every MAC."""
     spiking, dense = headline(arms, "delta"), headline(arms, "delta/full") or headline(arms, "int8")
-    return None if spiking is None or dense is None else (spiking, dense)
+    if (
+        spiking is None
+        or dense is None
+        or not any(c.synops and c.dense_macs for _, c in spiking.ledger.counts("predictor"))
+    ):
+        return None
+    return spiking, dense
 
 
 def _curves(arms: Sequence[Arm], pricing: Pricing) -> list[dict[str, Any]]:
@@ -112,13 +118,17 @@ def verdict_of(row: dict[str, Any]) -> str:
     """One sentence: device, who is ahead, how sure, and what would turn it."""
     chances = row["probability"]
     turning = [w["figure"] for w in row["swings"] if w["turns"]]
-    launched = row["probability_with_launches"]
+    waiting = row["probability_waiting"]
     return (
         f"{row['spiking_arm']} on {row['chip']}, {row['schedule']}, against {row['dense_arm']} on {row['device']}: "
         f"{row['ahead']} ahead at nominal figures, spiking / dense = {row['ratio']:.3g} [{row['ratio_low']:.3g} .. "
         f"{row['ratio_high']:.3g}]; spikes win in {percent(chances[PRIORS[0]])} of the draws "
         f"({percent(min(chances.values()))} to {percent(max(chances.values()))} over priors"
-        + ("" if launched is None else f"; {percent(launched)} where the GPU waits for its kernels at idle power")
+        + (
+            ""
+            if waiting is None
+            else f"; {percent(waiting)} where the GPU waits at idle power, for kernels or for the chip"
+        )
         + ")"
         + (f"; turned by {', '.join(turning)} alone" if turning else "; turned by no figure alone")
     )

@@ -15,7 +15,7 @@ from typing import Any
 from experiments.equal_success import family_of
 from experiments.place_hops import Ways, predictions_of
 from spec.errors import UserError
-from spec.ledger import Ledger, LedgerRow, per_action
+from spec.ledger import MOST, Ledger, LedgerRow, per_action
 
 BATCHED = "batched"
 SCHEDULES = ("sequential", "interleaved")
@@ -86,9 +86,9 @@ def read_run(folder: Path) -> Energies:
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-        metrics = [json.loads(line) for line in lines]
+        metrics = [json.loads(line, parse_constant=_no_number) for line in lines]
         command = str(config["command"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(
             f"{folder}: no results directory ({error}); name one that demo, results or plan wrote"
         ) from error
@@ -108,24 +108,54 @@ def read_run(folder: Path) -> Energies:
     )
 
 
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is no number")
+
+
 def _arm(row: dict[str, Any], folder: Path) -> Arm:
     """Roles as the front has them: a headline arm is a point of the front, a threshold sweep is none."""
     try:
+        _check(row)
         ledger = Ledger.load(row["ledger"])
         ways = None if row.get("ways") is None else Ways.load(row["ways"])
         kept = {name: value for name, value in row.items() if name not in ("ledger", "ways")}
         for schedule in SCHEDULES if ledger.spiking else (BATCHED,):
-            ledger.rows(schedule)  # refuses damaged counts here, with the directory's name
+            # refuses damaged counts here, by the directory's name
+            if per_action(ledger.rows(schedule), ledger.actions) <= 0:
+                raise ValueError("no operations")
+        if (family_of(row) == "spiking") != ledger.spiking:
+            raise ValueError(f"spiking is {ledger.spiking}")
         role = {"sweep": "sweep", "admission": "admission"}.get(row["role"], "front")
-        return Arm(
-            row={**kept, "role": role, "headline": row["role"] == "headline", "budget": row["budget"]},
-            ledger=ledger,
-            ways=ways,
-        )
+        return Arm(row={**kept, "role": role, "headline": row["role"] == "headline"}, ledger=ledger, ways=ways)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"{folder}: a damaged ledger of arm {row.get('arm')!r} ({error}); run the command again"
         ) from error
+
+
+def _check(row: dict[str, Any]) -> None:
+    """What the report reads of a row beside its counts."""
+    ledger = row["ledger"]
+    for where, names in ((row, ("task", "arm", "budget", "role")), (ledger, ("arm", "axis", "precision"))):
+        for name in names:
+            if not isinstance(where[name], str):
+                raise ValueError(f"{name} is {where[name]!r}")
+    success, threshold, actions = row["success"], row["threshold"], ledger["actions"]
+    if type(success) not in (int, float) or not 0 <= success <= 1:
+        raise ValueError(f"success is {success!r}")
+    if threshold is not None and (type(threshold) not in (int, float) or not threshold >= 0):
+        raise ValueError(f"threshold is {threshold!r}")
+    steps = ledger["sequential_steps"], ledger["interleaved_steps"]
+    if type(actions) is not int or any(type(n) is not int or not 1 <= n < MOST for n in (actions, *steps)):
+        raise ValueError(f"actions is {actions!r}, steps are {steps!r}")
+    if not isinstance(ledger["spiking"], bool) or not all(
+        isinstance(ledger[k], dict) for k in ("memory", "host_words")
+    ):
+        raise ValueError("spiking, memory or host_words is not what a run writes")
+    if not all(isinstance(phase, str) and isinstance(layer, str) for phase, layer, *_ in ledger["counts"]):
+        raise ValueError("counts are not of [phase, layer, iteration, step, counts]")
+    for key in ("episodes", "ci95"):
+        row[key]  # said by its name where it is missing
 
 
 def full_dense(arms: Sequence[Arm]) -> Arm | None:

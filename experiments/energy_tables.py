@@ -79,13 +79,14 @@ def _pairs(part: dict[str, Any], found: dict[str, Any], console: Console) -> Non
             row["device"] + (" (hyp.)" if row["hypothetical"] else ""), joule(row["spiking"]["nominal"]),
             joule(row["dense"]["nominal"]), f"{row['ratio']:.3g}", f"{row['ratio_low']:.3g} .. {row['ratio_high']:.3g}",
             percent(row["probability"][found["priors"][0]]), f"{percent(min(chances))} .. {percent(max(chances))}",
-            percent(row["probability_with_launches"]),
+            percent(row["probability_waiting"]),
         )  # fmt: skip
     console.print(table)
     console.print(
         f"[dim]{len(part['pairs']) - len(shown)} more pairs in --json. (>=): no static power or time is known, a lower bound. "
         "(hyp.): no such device. cpu: measured here, in fp32 only. P(win): that spikes take less, over the bands of the figures; "
-        "waiting: the same where the GPU idles from one kernel to the next, as it does unless a plan is fused into one.[/]"
+        "waiting: the same where the GPU idles from one kernel to the next, as it does unless a plan is fused into one, and "
+        "where a spiking arm's host, the same GPU, idles until the chip is done.[/]"
     )
     for sentence in part["verdicts"]:
         console.print(f"- {escape(sentence)}")

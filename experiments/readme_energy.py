@@ -16,7 +16,8 @@ def energy_section(found: dict[str, Any]) -> str:
     lines = [
         f"`spikeplan energy report`, run of {found['command']}, {_episodes(found)} episodes: ledger C, whole loop, cheapest "
         f"points within {100 * found['margin']:.0f} points of full dense planning; {found['draws']} draws of the figures' bands. "
-        "*GPU waiting*: the same probability where the GPU sits at idle power from one dependent kernel to the next.",
+        "*GPU waiting*: the same probability where the GPU sits at idle power from one dependent kernel to the "
+        "next, and, as a spiking arm's host, until the chip is done.",
         "", HEAD, "|" + "---|" * (HEAD.count("|") - 1),
     ]  # fmt: skip
     for task, part in found["tasks"].items():
@@ -43,7 +44,7 @@ def _pair(task: str, row: dict[str, Any], prior: str) -> str:
     cells = [
         task, row["chip"], row["schedule"], row["device"], f"{row['ratio']:.3g}",
         f"{row['ratio_low']:.3g} .. {row['ratio_high']:.3g}", percent(row["probability"][prior]),
-        f"{percent(min(chances))} .. {percent(max(chances))}", percent(row["probability_with_launches"]),
+        f"{percent(min(chances))} .. {percent(max(chances))}", percent(row["probability_waiting"]),
     ]  # fmt: skip
     return "| " + " | ".join(cells) + " |"
 

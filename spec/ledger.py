@@ -25,7 +25,6 @@ Schedules of a recurrent rollout on one network instance of L neuron layers:
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
@@ -38,6 +37,7 @@ PHASES = ("encoder", "events", "predictor", "evaluation", "selection", "host")
 AXES = ("none", "rollout", "order", "mean", "iteration")
 SCHEDULES = ("sequential", "interleaved", "batched")
 UPDATE_WEIGHT = 10
+MOST = 2**63  # what other tools count in; sums over rows stay finite in float64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +106,8 @@ class LedgerRow:
             value = getattr(self, name)
             if value is None and name == "hops":
                 continue
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-                raise UserError(f"{self._where}: {name} is {value!r}; a count is a finite number >= 0")
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < MOST:
+                raise UserError(f"{self._where}: {name} is {value!r:.40}; a count is a finite number >= 0, below 2^63")
 
     @property
     def _where(self) -> str:

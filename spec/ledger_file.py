@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from spec.errors import UserError
-from spec.ledger import LEDGER_VERSION, PHASES, SCHEDULES, LedgerRow
+from spec.ledger import LEDGER_VERSION, MOST, PHASES, SCHEDULES, LedgerRow
 
 FORMAT = "spikeplan-ledger"
+TOP = {"format", "version", "actions", "rows"}
 NEEDED = ("arm", "phase", "layer", "schedule")
 DEFAULTS = {f.name: f.default for f in fields(LedgerRow) if f.name not in NEEDED}
 PLACES = ("control_step", "iteration", "rollout_step")
@@ -47,9 +48,12 @@ def load_rows(found: object, *, where: str = "ledger") -> tuple[list[LedgerRow],
         raise UserError(f'{where}: no ledger; expected {{"format": "{FORMAT}", "version", "actions", "rows"}}')
     if found.get("version") != LEDGER_VERSION:
         raise UserError(f"{where}: ledger version {found.get('version')!r}; this code reads version {LEDGER_VERSION}")
+    unknown = sorted(set(found) - TOP)
+    if unknown:
+        raise UserError(f"{where}: unknown {', '.join(unknown)} beside rows; a ledger has {', '.join(sorted(TOP))}")
     actions, rows = found.get("actions"), found.get("rows")
-    if isinstance(actions, bool) or not isinstance(actions, int) or actions < 1:
-        raise UserError(f"{where}: actions is {actions!r}; rows are sums over a whole number of actions, 1 or more")
+    if isinstance(actions, bool) or not isinstance(actions, int) or not 1 <= actions < MOST:
+        raise UserError(f"{where}: actions is {actions!r:.40}; rows are sums over a whole number of actions, 1 or more")
     if not isinstance(rows, list) or not rows:
         raise UserError(f"{where}: rows is {type(rows).__name__} without rows; expected a list of at least one")
     return [_row(row, f"{where}, row {number}") for number, row in enumerate(rows)], actions

@@ -88,6 +88,14 @@ def test_swings_name_the_figure_that_turns_the_verdict():
     assert [s.span for s in wide] == sorted((s.span for s in wide), reverse=True)
 
 
+def test_a_chip_without_a_static_power_is_drawn_all_the_same():
+    chip = default().device("loihi2")
+    bare = replace(chip, figures={k: f for k, f in chip.figures.items() if k != "p_static"})
+    catalogue = replace(default(), devices={"loihi2": bare})
+    found = draw(catalogue, prior="static-inside", draws=2, rng=np.random.default_rng(0))
+    assert "p_static" not in found.device("loihi2").figures
+
+
 def test_nonsense_is_refused():
     with pytest.raises(UserError, match="prior 'flat' is unknown"):
         drawn("flat")

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 import energy
-from energy.uncertainty import PRIORS
+from energy.uncertainty import PRIORS, Swing
 from experiments.cli import main
 from experiments.energy_layers import connections
 from experiments.energy_price import gains
 from experiments.energy_report import energy_report
 from experiments.energy_runs import read_run
 from experiments.readme_energy import energy_section
+from spec.errors import UserError
 from spec.ledger import LayerCounts, Ledger
 from spec.ledger_file import read_rows
 
@@ -186,6 +187,39 @@ def test_a_gpu_that_waits_by_hand(report: dict[str, Any]):
     assert row["full_joules"] == pytest.approx(700 * row["launched_s"])
 
 
+def test_who_waits_is_charged_on_both_sides(tmp_path: Path):
+    """A host that idles until the chip is done draws what a GPU draws that idles from kernel to kernel."""
+    rows = []
+    for name, ledger in (
+        ("dense", dense_ledger("dense", "fp32")),
+        ("int8", dense_ledger("int8", "int8")),
+        ("delta", spiking_ledger()),
+    ):
+        ledger.add("encoder", LayerCounts(layer="see", macs=ACTIONS * 50, dense_macs=ACTIONS * 50, calls=ACTIONS))
+        rows.append(row_of(name, ledger))
+    pair = pair_of(energy_report(run_dir(tmp_path, rows), energy.default(), draws=50), "loihi2", "h100")
+    wait, chip = 1.3e-6, 100 * 5.8e-6 + 0.94e-9 * 39_200 / 3  # a kernel; the chip as in test_a_pair_by_hand
+    found = pair["waiting"]
+    assert found["dense"] == pytest.approx(pair["dense"]["nominal"] + 80.3 * 3 * wait)  # encoder, h1, out
+    idle = 80.3 * (wait + chip)
+    assert found["spiking"] == pytest.approx(pair["spiking"]["nominal"] + idle + 0.232 * wait)
+    # 313 uJ a kernel and draw on one side, 47 mJ of a host that does nothing on the other
+    assert found["spiking"] > 50 * found["dense"] and pair["probability_waiting"] == 0.0
+    alone = pair_of(energy_report(run_dir(tmp_path, rows_of_a_run()), energy.default(), draws=50), "loihi2", "h100")
+    assert alone["waiting"]["spiking"] == alone["spiking"]["nominal"], "no encoder, no host that waits"
+    assert (
+        pair_of(energy_report(run_dir(tmp_path, rows), energy.default(), draws=5), "seneca", "h100")["waiting"] is None
+    )
+
+
+def test_a_figure_that_turns_the_verdict_is_never_cut_off(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    many = [Swing(figure=f"f{i}", at_low=0.9, at_high=2.0 + i, turns=i == 8) for i in range(10)]
+    monkeypatch.setattr("experiments.energy_pairs.swings", lambda *_: many)
+    found = energy_report(run_dir(tmp_path, rows_of_a_run()), energy.default(), draws=5)
+    assert [s["figure"] for s in pair_of(found, "loihi2", "h100")["swings"]] == [*(f"f{i}" for i in range(6)), "f8"]
+    assert all("turned by f8 alone" in said for said in found["tasks"]["toy"]["verdicts"])
+
+
 def test_density_moves_the_ratio(report: dict[str, Any]):
     for line in report["tasks"]["toy"]["curves"]:
         assert np.all(np.diff(line["nominal"]) >= 0) and line["nominal"][-1] > line["nominal"][0]
@@ -254,10 +288,30 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
 
 
 @pytest.mark.parametrize(
+    ("change", "message"),
+    [(lambda row: row.pop("ci95"), "ci95"), (lambda row: row.update(success=None), "success is None"),
+     (lambda row: row.update(arm=7), "arm is 7"), (lambda row: row.update(ledger=[]), "list indices"),
+     (lambda row: row.update(threshold="x"), "threshold is 'x'"), (lambda row: row.update(arm="dense"), "spiking is True"),
+     (lambda row: row["ledger"].update(memory=None), "memory"), (lambda row: row["ledger"].update(host_words=True), "host_words"),
+     (lambda row: row["ledger"].update(axis=float("nan")), "no results directory .NaN is no number"),
+     (lambda row: row["ledger"].update(actions=10**400), "actions is 1000"),
+     (lambda row: row["ledger"].update(actions=0), "actions is 0"),
+     (lambda row: row["ledger"].update(counts=[]), "no operations"),
+     (lambda row: row["ledger"]["counts"][0].__setitem__(1, 1.5), "counts are not of")],
+)  # fmt: skip
+def test_a_damaged_row_of_a_run_is_one_line_and_writes_nothing(tmp_path: Path, change: Any, message: str):
+    row = row_of("delta", spiking_ledger())
+    change(row)
+    with pytest.raises(UserError, match=message):
+        read_run(run_dir(tmp_path, [row_of("dense", dense_ledger("dense", "fp32")), row]))
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [(["report", "{no}"], "no results directory"), (["report", "{run}", "--json", "{no}/x.json"], "--json"),
      (["report", "{run}", "--draws", "0"], "--draws 0 must be"), (["report", "{run}", "--seed", "-1"], "--seed -1"),
      (["report", "{run}", "--devices", "{no}"], "cannot read the device catalogue"),
+     (["report", "{run}", "--json", "{run}/config.json"], "would write over an input"),
      (["report", "{one}", "--svg", "{one}/x.svg"], "nothing to draw"),
      (["report", "{old}"], "holds no ledgers"), (["report", "{bad}"], "a damaged ledger of arm 'delta'"),
      (["compare", "{no}"], "cannot read a ledger"), (["compare", "{nan}"], "row 0: arm 'x', layer 'h': macs is nan"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,11 @@ def test_a_claim_without_a_sum_is_refused(tmp_path: Path):
 def test_the_command_line(capsys):
     main(["energy", "claims", "--json"])
     assert [row["verdict"] for row in json.loads(capsys.readouterr().out)] == list(VERDICT.values())
+
+
+@pytest.mark.parametrize(("stated", "verdict"), [(30.0, "depends"), (1.0, "fails"), (1e9, "holds")])
+def test_the_envelopes_verdict_follows_from_its_numbers(stated: float, verdict: str):
+    # 20.6 W at one action in 16 s, 33 kW at one in 10 ms
+    basis = Basis(default(), load_claims())
+    answer = RECKON["envelope"](replace(basis.claims.claims["envelope"], stated=stated), basis)
+    assert answer.verdict == verdict and ("which fits" in answer.working) == (verdict != "fails")
