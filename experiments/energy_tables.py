@@ -31,10 +31,10 @@ def quantity(value: float | None, unit: str) -> str:
 
 
 def percent(value: float | None) -> str:
-    """Never rounded to certainty."""
+    """A share of draws: none of them is no certainty, and neither are all."""
     if value is None:
         return DASH
-    return "< 1 %" if 0 < value < 0.005 else "> 99 %" if 0.995 < value < 1 else f"{100 * value:.0f} %"
+    return "< 1 %" if value < 0.005 else "> 99 %" if value > 0.995 else f"{100 * value:.0f} %"
 
 
 def print_report(found: dict[str, Any], console: Console) -> None:
