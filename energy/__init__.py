@@ -3,8 +3,9 @@
 from energy.breakeven import BreakEven, break_even, network_break_even
 from energy.catalogue import Band, Catalogue, Device, Figure, default, load
 from energy.charge import CpuPeak, Setup
-from energy.cpu_meter import Reading, measure_joules, measure_peak
+from energy.cpu_meter import measure_peak
 from energy.dense import LaunchBound, launch_bound
+from energy.meter import Measured, Meter, NotReadable, NvmlMeter, RaplMeter, measure
 from energy.models import LEDGERS, SCOPES, Energy, estimate
 
 __all__ = [
@@ -18,14 +19,18 @@ __all__ = [
     "Energy",
     "Figure",
     "LaunchBound",
-    "Reading",
+    "Measured",
+    "Meter",
+    "NotReadable",
+    "NvmlMeter",
+    "RaplMeter",
     "Setup",
     "break_even",
     "default",
     "estimate",
     "launch_bound",
     "load",
-    "measure_joules",
+    "measure",
     "measure_peak",
     "network_break_even",
 ]

@@ -7,9 +7,8 @@ A meter is a counter of Joules that only grows; wraps are unrolled as long as it
 read after every run. Net of idle is what the work adds to a machine that is on anyway; gross is what the machine drew, other
 people's work included. Where a counter cannot be read there is `NotReadable` with the reason, never an estimate.
 
-RAPL is read from the kernel's own files: pyRAPL is unmaintained since 2019, and zeus brings pandas, scikit-learn and a polling
-process for three small files. NVML is read through NVIDIA's binding, nvidia-ml-py (the extra `gpu`): the energy counter that
-GPUs have since Volta, in millijoules.
+RAPL is read through zeus (the extra `rapl`; You et al., NSDI 2023), NVML through NVIDIA's own binding, nvidia-ml-py (the extra
+`gpu`): the energy counter that GPUs have since Volta, in millijoules.
 """
 
 from __future__ import annotations
@@ -18,10 +17,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Protocol
 
-from energy.cpu_meter import POWERCAP, read_packages, used
 from energy.schema import Band
 from spec.errors import UserError
 
@@ -38,31 +35,44 @@ class Meter(Protocol):
 
 
 class RaplMeter:
-    """All packages together; their parts and the platform are not added again."""
+    """All packages together; their parts, the memory beside them and the platform are not added again.
 
-    name = "RAPL, all packages"
+    zeus unrolls wraps in a process that looks once a second, so it reports some of them late. The steps are taken modulo the
+    counter's range here, which is right whether or not it has seen the wrap.
+    """
 
-    def __init__(self, root: Path = POWERCAP) -> None:
-        self.root, self.total = root, 0
-        if not root.is_dir():
-            raise NotReadable(f"RAPL: {root} is not there (no Linux, no such processor, or a virtual machine)")
-        if not any(root.glob("intel-rapl:*")):
-            raise NotReadable(f"RAPL: {root} has no zones (a processor without RAPL, or a virtual machine)")
-        self.last = self._read()
+    name = "RAPL, all packages (zeus)"
+
+    def __init__(self) -> None:
+        try:
+            rapl = import_module("zeus.device.cpu.rapl")
+            self.failures = (import_module("zeus.device.exception").ZeusBaseCPUError, OSError, ValueError)
+        except ImportError as error:
+            raise NotReadable(f"RAPL: zeus is not installed ({error}); it is the extra `rapl`") from error
+        try:
+            zones = [cpu.rapl_file for cpu in rapl.RAPLCPUs().cpus]
+        except self.failures as error:
+            raise NotReadable(f"RAPL cannot be read here ({error})") from error
+        self.packages = [zone for zone in zones if zone.name.startswith("package")]
+        if not self.packages:
+            raise NotReadable("RAPL: no zone of this machine is a processor's package")
+        self.last, self.total = self._read(), 0
 
     def joules(self) -> float:
         now = self._read()
-        if now.keys() != self.last.keys():
-            raise NotReadable(f"RAPL: packages under {self.root} came or went while measuring")
-        self.total += sum(used(self.last[name], now[name]) for name in now)
+        self.total += sum(
+            (end - start) % round(zone.max_energy_range_uj)
+            for zone, start, end in zip(self.packages, self.last, now, strict=True)
+        )
         self.last = now
         return self.total * 1e-6
 
-    def _read(self) -> dict[str, tuple[int, int]]:
-        found = read_packages(self.root)
-        if found is None:
-            raise NotReadable(f"RAPL: counters under {self.root} cannot be read; most kernels show them to root alone")
-        return found
+    def _read(self) -> list[int]:
+        """Microjoules; zeus answers in millijoules, and a rounding error below zero would count a whole range."""
+        try:
+            return [round(zone.read() * 1e3) for zone in self.packages]
+        except self.failures as error:
+            raise NotReadable(f"RAPL: a counter stopped while measuring ({error})") from error
 
 
 class NvmlMeter:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from energy import break_even, default, measure_joules, measure_peak, network_break_even
+from energy import break_even, default, measure_peak, network_break_even
 from spec.errors import UserError
 
 HEAD = (66, 256, 256, 64)  # 98,816 MACs, 576 neurons: 576 x 10 / 98,816 = 0.0583 synop-equivalents of updates a MAC
@@ -75,40 +73,6 @@ def test_nonsense_is_refused():
         network_break_even(HEAD, dense_device="cpu", precision="fp32")
     with pytest.raises(UserError, match="widths"):
         network_break_even((66,), dense_device="h100", precision="int8")
-
-
-def rapl(root: Path, zone: str, name: str, microjoule: int) -> Path:
-    folder = root / zone
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "name").write_text(f"{name}\n")
-    (folder / "energy_uj").write_text(f"{microjoule}\n")
-    (folder / "max_energy_range_uj").write_text("1000000\n")
-    return folder / "energy_uj"
-
-
-def test_rapl_sums_packages_and_survives_a_wrap(tmp_path: Path):
-    # package-0: 100 -> 600 uJ; package-1 wraps: 900,000 -> 50,000 of 1,000,000 = 150,000 uJ; core and psys do not count
-    first, second = (
-        rapl(tmp_path, "intel-rapl:0", "package-0", 100),
-        rapl(tmp_path, "intel-rapl:1", "package-1", 900_000),
-    )
-    core, psys = rapl(tmp_path, "intel-rapl:0:0", "core", 0), rapl(tmp_path, "intel-rapl:2", "psys", 0)
-    with measure_joules(tmp_path) as reading:
-        assert reading.joules is None
-        for counter, value in ((first, 600), (second, 50_000), (core, 70_000), (psys, 80_000)):
-            counter.write_text(str(value))
-    assert reading.joules == pytest.approx(0.1505)
-    assert reading.seconds > 0
-
-
-def test_without_rapl_there_is_no_guess(tmp_path: Path):
-    with measure_joules(tmp_path / "none") as reading:
-        pass
-    assert reading.joules is None
-    rapl(tmp_path, "intel-rapl:0", "package-0", 5).write_text("garbage")
-    with pytest.raises(RuntimeError, match="inside"), measure_joules(tmp_path) as reading:
-        raise RuntimeError("inside")
-    assert reading.joules is None and reading.seconds > 0
 
 
 def test_measure_peak_is_a_plausible_machine():
