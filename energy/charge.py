@@ -14,11 +14,10 @@ import numpy as np
 
 from energy.catalogue import ZERO, Band, Device, Figure
 from spec.errors import UserError
-from spec.ledger import LedgerRow
+from spec.ledger import BYTES, LedgerRow
 
 # Phases of the loop that a spiking arm may leave on a dense host; the predictor is what the arm claims to have ported.
 HOST_PHASES = ("encoder", "events", "evaluation", "selection", "host")
-BYTES = {"int8": 1, "fp16": 2, "bf16": 2, "int32": 4, "fp32": 4}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,9 +25,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from energy.catalogue import Band, Device, Figure
-from energy.charge import BYTES, Charge, CpuPeak, Setup, Term
+from energy.charge import Charge, CpuPeak, Setup, Term
 from spec.errors import UserError
-from spec.ledger import LedgerRow
+from spec.ledger import BYTES, LedgerRow
 
 
 def charge(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setup, batch: int | None) -> Charge:

@@ -20,12 +20,11 @@ from typing import NamedTuple
 import torch
 
 from energy.catalogue import Catalogue
-from energy.charge import BYTES
 from energy.claims import Claim, Claims
 from energy.dense import e_mac
 from energy.schema import Band
 from spec.errors import UserError
-from spec.ledger import UPDATE_WEIGHT
+from spec.ledger import BYTES, UPDATE_WEIGHT
 from worldmodel.mac_counter import MacCount, count_macs
 from worldmodel.predictor import ResidualPredictor
 from worldmodel.vjepa2_ac import VJEPA2ACConfig, VJEPA2ACPredictor

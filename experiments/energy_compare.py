@@ -43,6 +43,10 @@ def compare_ledgers(paths: Sequence[str], catalogue: Catalogue) -> dict[str, Any
                 found.append({**where, "a": a.nominal, "b": b.nominal, "low": c.low, "nominal": c.nominal, "high": c.high,
                               "latency_s": c.latency_s, "evidence": c.evidence,
                               "equivalents": per_action(part, actions)})  # fmt: skip
+    if not found:
+        raise UserError(
+            f"energy compare: no device of the catalogue can be priced; the first says: {refused[0]['reason']}"
+        )
     return {"compare": "energy", "ledger": "C", "scope": "loop", "unit": "J/action", "rows": found, "refused": refused}
 
 

@@ -1,7 +1,8 @@
 """What an arm costs on a device, as a function of the catalogue, so that a draw of its figures gives a draw of energies.
 
 Spiking arms have one neurocore a layer and one copy; their encoder runs on `host`. A pair of arms is priced with the
-opponent's device as host, so that both pay the same encoder at the same constants.
+opponent's device as host, so that both pay the same encoder at the same constants. On the CPU, whose rates are measured in
+fp32, the encoder is charged in fp32.
 """
 
 from __future__ import annotations
@@ -38,10 +39,11 @@ class Pricing:
     def setup(self, arm: Arm, device: str, host: str = HOST) -> energy.Setup:
         """Chips of single bits are let carry graded messages, labelled: refusing would leave them out of the comparison."""
         graded = arm.spiking and not self.catalogue.device(device).graded_messages
-        known = self.catalogue.device(host).kind in ("gpu", "asic")
+        on_cpu = self.cpu if arm.spiking and self.catalogue.device(host).kind == "cpu" else None
         return energy.Setup(
-            cpu=self.cpu, assume_graded=graded, cores=max(1, arm.layers), host_device=host if known else HOST
-        )
+            cpu=self.cpu, assume_graded=graded, cores=max(1, arm.layers), host_device=host,
+            assume_precision=None if on_cpu is None else on_cpu.precision,
+        )  # fmt: skip
 
     def rows(self, arm: Arm, device: str, schedule: str, scope: str = "loop") -> list[LedgerRow]:
         return arm.on(self.catalogue.device(device).kind, arm.rows(schedule), scope)

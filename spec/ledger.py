@@ -36,6 +36,7 @@ LEDGER_VERSION = 3
 PHASES = ("encoder", "events", "predictor", "evaluation", "selection", "host")
 AXES = ("none", "rollout", "order", "mean", "iteration")
 SCHEDULES = ("sequential", "interleaved", "batched")
+BYTES = {"int8": 1, "fp16": 2, "bf16": 2, "int32": 4, "fp32": 4}  # of a word, by a row's precision
 UPDATE_WEIGHT = 10
 MOST = 2**63  # what other tools count in; sums over rows stay finite in float64
 

@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from spec.errors import UserError
-from spec.ledger import LEDGER_VERSION, MOST, PHASES, SCHEDULES, LedgerRow
+from spec.ledger import AXES, BYTES, LEDGER_VERSION, MOST, PHASES, SCHEDULES, LedgerRow
 
 FORMAT = "spikeplan-ledger"
 TOP = {"format", "version", "actions", "rows"}
 NEEDED = ("arm", "phase", "layer", "schedule")
 DEFAULTS = {f.name: f.default for f in fields(LedgerRow) if f.name not in NEEDED}
+# the first stands where a row leaves the column out
+KNOWN = (("phase", PHASES), ("schedule", SCHEDULES), ("axis", AXES), ("precision", tuple(reversed(BYTES))))
 PLACES = ("control_step", "iteration", "rollout_step")
 
 
@@ -78,9 +80,9 @@ def _row(row: object, where: str) -> LedgerRow:
     for name in (*NEEDED, "axis", "precision"):
         if not isinstance(row.get(name, "none"), str):
             raise UserError(f"{where}: {name} is {row[name]!r}; expected text")
-    for name, known in (("phase", PHASES), ("schedule", SCHEDULES)):
-        if row[name] not in known:
-            raise UserError(f"{where}: {name} {row[name]!r} is unknown; use one of {', '.join(known)}")
+    for name, known in KNOWN:
+        if row.get(name, known[0]) not in known:
+            raise UserError(f"{where}: {name} {row[name]!r:.40} is unknown; use one of {', '.join(known)}")
     for name in PLACES:
         if not (row.get(name) is None or (type(row[name]) is int and row[name] >= 0)):
             raise UserError(f"{where}: {name} is {row[name]!r}; expected a whole number >= 0 or null")

@@ -41,7 +41,7 @@ def test_energy_has_the_pinned_fields():
     assert [f.name for f in fields(Energy)] == pinned
     energy = estimate("loihi2", [spiking_row(synops=1)], 1, ledger="A", scope="predictor")
     assert (energy.device, energy.arm, energy.unit) == ("loihi2", "delta", "J/action")
-    assert energy.evidence.startswith("D; simulated counts")
+    assert energy.evidence.startswith("assumed; simulated counts")
 
 
 def test_loihi2_operations_by_hand():

@@ -13,7 +13,7 @@ import energy
 from energy.uncertainty import PRIORS, Swing
 from experiments.cli import main
 from experiments.energy_layers import connections
-from experiments.energy_price import gains
+from experiments.energy_price import Pricing, gains
 from experiments.energy_report import energy_report
 from experiments.energy_runs import read_run
 from experiments.readme_energy import energy_section
@@ -126,6 +126,26 @@ def test_the_order_of_schedules_and_the_host_of_the_opponent(report: dict[str, A
     for device in ("h100", "orin_nano"):
         slow, fast = (pair_of(report, "loihi2", device, s)["spiking"]["nominal"] for s in ("sequential", "interleaved"))
         assert slow > 2 * fast
+
+
+def test_the_encoder_of_a_pair_runs_on_the_opponent(tmp_path: Path):
+    # 100 int8 MACs of an encoder an action, left to the host by a chip that takes no MACs; the CPU is measured in fp32
+    spiking = spiking_ledger()
+    spiking.add(
+        "encoder",
+        LayerCounts(layer="vit", macs=100 * ACTIONS, dense_macs=100 * ACTIONS, calls=ACTIONS),
+        iteration=0,
+        step=0,
+    )
+    arm = read_run(run_dir(tmp_path, [row_of("delta", spiking)])).arms["toy"][0]
+    cpu = energy.CpuPeak(flop_per_s=1e9, bytes_per_s=1e9, cores=2, power_w=5.0)
+    pricing = Pricing(catalogue=energy.default(), cpu=cpu)
+    for host, said in (("cpu", "int8 charged as fp32"), ("h100", "encoder on h100")):
+        assert said in pricing.price(arm, "loihi2", "interleaved", host=host).evidence
+    a = pricing.price(arm, "loihi2", "interleaved", ledger="A", host="cpu")
+    alone = pricing.price(arm, "loihi2", "interleaved", ledger="A", scope="predictor")
+    assert a.nominal - alone.nominal == pytest.approx(2 * 100 / 1e9 * 5.0)
+    assert "encoder on cpu" in a.evidence
 
 
 def test_connections_by_hand(tmp_path: Path):
@@ -315,6 +335,7 @@ def test_a_damaged_row_of_a_run_is_one_line_and_writes_nothing(tmp_path: Path, c
      (["report", "{one}", "--svg", "{one}/x.svg"], "nothing to draw"),
      (["report", "{old}"], "holds no ledgers"), (["report", "{bad}"], "a damaged ledger of arm 'delta'"),
      (["compare", "{no}"], "cannot read a ledger"), (["compare", "{nan}"], "row 0: arm 'x', layer 'h': macs is nan"),
+     (["compare", "{dram}", "--json", "{no}"], "no device of the catalogue can be priced; the first says: "),
      (["compare", "{nan}", "--json", "{nan}"], "would write over"), (["devices", "--devices", "{toml}"], "source is missing")],
 )  # fmt: skip
 def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str):
@@ -323,9 +344,11 @@ def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     nan, toml = tmp_path / "nan.json", tmp_path / "own.toml"
     first = {"arm": "x", "phase": "predictor", "layer": "h", "schedule": "batched", "macs": float("nan")}
     nan.write_text(json.dumps({"format": "spikeplan-ledger", "version": 3, "actions": 1, "rows": [first]}))
+    dram = tmp_path / "dram.json"  # synops keep it off dense devices, DRAM off the chips
+    dram.write_text(nan.read_text().replace("NaN", '0, "synops": 7, "dram_bytes": 1').replace("batched", "sequential"))
     toml.write_text('[devices.speck.figures]\ne_synop = { value = 2, unit = "pJ", evidence = "R" }\n')
     places = {
-        "no": tmp_path / "none", "run": run_dir(tmp_path / "run", rows_of_a_run()), "nan": nan, "toml": toml,
+        "no": tmp_path / "none", "run": run_dir(tmp_path / "run", rows_of_a_run()), "nan": nan, "dram": dram, "toml": toml,
         "one": run_dir(tmp_path / "one", [row_of("delta", spiking_ledger())]),
         "old": run_dir(tmp_path / "old", [{"kind": "arm"}]), "bad": run_dir(tmp_path / "bad", [damaged]),
     }  # fmt: skip
@@ -333,3 +356,4 @@ def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
         main(["energy", *(word.format(**places) for word in words)])
     said = capsys.readouterr().err
     assert stop.value.code == 2 and message in said and said.count("\n") == 1
+    assert not (tmp_path / "none").exists()

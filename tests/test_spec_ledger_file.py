@@ -77,6 +77,7 @@ def test_accesses_by_hand():
      (whole(synops=float("nan")), "synops is nan"), (whole(macs=float("inf")), "macs is inf"),
      (whole(macs="3"), "macs is '3'"), (whole(hops=-2), "hops is -2"), (whole(synop=3), "row 0 has unknown synop"),
      (whole(version=3), "unknown version"), (whole(phase="thinking"), "phase 'thinking' is unknown"),
+     (whole(axis="time"), "axis 'time' is unknown; use one of none, "), (whole(precision="int3"), "precision 'int3' is unknown"),
      (whole(schedule="daily"), "schedule 'daily' is unknown"), (whole(layer=3), "layer is 3; expected text"),
      (whole(iteration=-1), "iteration is -1"),
      ({**whole(), "rows": [{"arm": "mine"}]}, "row 0 needs phase, layer, schedule")],
