@@ -26,7 +26,7 @@ NARROW_ARMS = tuple(f"narrow-{width}" for width in NARROW_WIDTHS)
 # The same narrow networks as sigma-delta: what spikes save must be asked of the cheapest network, too.
 NARROW_DELTA_ARMS = tuple(f"delta-{width}" for width in NARROW_WIDTHS)
 # The full network with its smallest weights zero, in percent, distilled again; the shape is the full one's.
-PRUNED_PERCENT = (70, 80, 90)
+PRUNED_PERCENT = (80, 90, 95)
 PRUNED_ARMS = tuple(f"pruned-{percent}" for percent in PRUNED_PERCENT)
 # Dense networks with a file of their own.
 OWN_DENSE_ARMS = (*NARROW_ARMS, *PRUNED_ARMS)

@@ -38,8 +38,7 @@ class DeriveConfig:
     narrow_widths: tuple[int, ...] = NARROW_WIDTHS
     pruned_percent: tuple[int, ...] = PRUNED_PERCENT
     distillation: Distillation = field(default_factory=Distillation)
-    # Starts from trained weights: a sixth of what a narrow network needs from scratch.
-    pruning: Distillation = field(default_factory=lambda: Distillation(short_steps=2000, steps=200))
+    pruning: Distillation = field(default_factory=Distillation)
     choice: Choice = field(default_factory=Choice)
     validation_episodes: int = 100
 

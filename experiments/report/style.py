@@ -31,7 +31,7 @@ ARM = {
     "narrow-128": (GREEN, "<"),
     **{
         f"pruned-{percent}{how}": (colour, marker)
-        for percent, marker in ((70, "p"), (80, "h"), (90, "*"))
+        for percent, marker in ((80, "p"), (90, "h"), (95, "*"))
         for how, colour in (("", GREEN), ("/skip", SKY))
     },
     "greedy": (GREY, "X"),
