@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -62,8 +63,9 @@ class Setup:
             raise UserError(f"Setup: precision {self.assume_precision!r} is unknown; use one of {', '.join(BYTES)}")
 
 
-def _positive(where: str, name: str, value: float | None) -> None:
-    if value is not None and not 0 < value < float("inf"):
+def _positive(where: str, name: str, value: Any) -> None:
+    """A number, or an array of draws."""
+    if value is not None and not (np.all(value > 0) and np.all(value < np.inf)):
         raise UserError(f"{where}: {name} is {value}; it must be finite and > 0")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -15,9 +15,10 @@ import energy
 from experiments.bundle import DELTA_ARMS, OWN_DENSE_ARMS, load_bundle
 from experiments.equal_success import family_of
 from experiments.jobs import Job, make_ledger, make_predictor, scale_thresholds
+from experiments.place_copies import DEVICE, Copies, copies_of
 from experiments.place_energy import placed
 from experiments.place_hops import Ways, predictions_of, ways_of
-from experiments.place_traffic import sizes_of, traffic_of_run
+from experiments.place_traffic import Traffic, sizes_of, traffic_of_run
 from experiments.stats import paired, success_interval
 from lava_procs.placement_loop import Network, contexts_of, lif_network, network_of
 from spec.errors import UserError
@@ -132,9 +133,10 @@ def arm_row(run: Run, dense: Run | None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def front_rows(run: Run, dense: Run, cpu: energy.CpuPeak | None) -> list[dict[str, Any]]:
+def front_rows(run: Run, dense: Run, cpu: energy.CpuPeak | None, copies: Sequence[Copies] = ()) -> list[dict[str, Any]]:
     """One row per schedule, with Joules of ledger C. Every point of a front stands on the first planner seed's episodes,
-    however many seeds the headline has. No device of the catalogue skips unstructured zeros: such points have no Joules."""
+    however many seeds the headline has. No device of the catalogue skips unstructured zeros: such points have no Joules.
+    On loihi2 the cheapest of `copies`, where there are some."""
     ops = operations(run)
     first = run.success_KN[:1]
     same = dense.success_KN[:1, : first.shape[1]]  # an axis sweep covers the first of the front's episodes
@@ -148,6 +150,8 @@ def front_rows(run: Run, dense: Run, cpu: energy.CpuPeak | None) -> list[dict[st
             for row in found
             if row["kind"] == "energy"
         }
+        if copies:
+            joules[DEVICE] = cheapest_copies(run, copies, schedule)
         rows.append(
             {
                 "kind": "front", "task": run.job.task, "arm": run.job.arm, "budget": run.job.planner.label,
@@ -160,7 +164,7 @@ def front_rows(run: Run, dense: Run, cpu: energy.CpuPeak | None) -> list[dict[st
     return rows
 
 
-def ledger_row(run: Run, dense: Run | None) -> list[dict[str, Any]]:
+def ledger_row(run: Run, dense: Run | None, copies: Sequence[Copies] = ()) -> list[dict[str, Any]]:
     """The operations themselves, so that energy can be asked of a run that is done, on devices that it did not know."""
     if run.ledger is None:
         return []
@@ -172,7 +176,7 @@ def ledger_row(run: Run, dense: Run | None) -> list[dict[str, Any]]:
             "episodes": first.size, "ci95": success_interval(first),
             "paired_vs_dense": None if dense is None else paired(first, dense.success_KN[:1, : first.shape[1]]),
             "evaluations": run.job.planner.evaluations, "samples": run.job.planner.samples, "ledger": run.ledger.dump(),
-            "ways": ways_of_job(run.job) if run.spiking else None,
+            "ways": ways_of_job(run.job) if run.spiking else None, "copies": [one.dump() for one in copies],
         }
     ]  # fmt: skip
 
@@ -210,10 +214,7 @@ def placed_rows(run: Run, *, replicas: tuple[int, ...] = (1, 8)) -> list[dict[st
     if run.ledger is None or run.job.arm not in DELTA_ARMS:
         return []
     job = run.job
-    bundle = load_bundle(job.task, checkpoint=job.checkpoint, artifact=job.artifact)
-    factor = 1.0 if job.threshold is None else job.threshold
-    network = scale_thresholds(bundle.delta(job.arm), factor)
-    traffic = traffic_of_run(run.ledger, network, job.planner, task=job.task, threshold=factor)
+    traffic = _traffic(run)
     found: list[dict[str, Any]] = []
     for copies in sorted({min(n, job.planner.samples) for n in (*replicas, job.planner.samples)}):
         one = placed(traffic, LOIHI2, replicas=copies, spread=1, scope="loop")
@@ -230,6 +231,36 @@ def placed_rows(run: Run, *, replicas: tuple[int, ...] = (1, 8)) -> list[dict[st
                 }
             )  # fmt: skip
     return found
+
+
+def _traffic(run: Run) -> Traffic:
+    """Of a sigma-delta arm, from its ledger."""
+    job = run.job
+    assert run.ledger is not None
+    bundle = load_bundle(job.task, checkpoint=job.checkpoint, artifact=job.artifact)
+    factor = 1.0 if job.threshold is None else job.threshold
+    network = scale_thresholds(bundle.delta(job.arm), factor)
+    return traffic_of_run(run.ledger, network, job.planner, task=job.task, threshold=factor)
+
+
+def copies_of_run(run: Run) -> list[Copies]:
+    """Placements of a sigma-delta arm's loop on one chip; none of a sweep over axes or thresholds, which is no candidate."""
+    if run.ledger is None or run.job.arm not in DELTA_ARMS or run.job.role not in ("headline", "front"):
+        return []
+    return copies_of(_traffic(run))
+
+
+def cheapest_copies(run: Run, copies: Sequence[Copies], schedule: str) -> dict[str, Any]:
+    """Ledger C, whole loop, of the placement that takes least."""
+    assert run.ledger is not None
+    device, actions = energy.default().device(DEVICE), run.ledger.actions
+    found = []
+    for one in copies:
+        setup = energy.Setup(time_s=one.time_s(device, schedule))
+        rows = one.rows(run.ledger.rows(schedule), actions, schedule)
+        e = energy.estimate(device, rows, actions, ledger="C", scope="loop", setup=setup)
+        found.append({"low": e.low, "nominal": e.nominal, "high": e.high, "copies": one.replicas})
+    return min(found, key=lambda row: row["nominal"])
 
 
 def energy_rows(

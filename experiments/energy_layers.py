@@ -16,7 +16,7 @@ import numpy as np
 import energy
 from energy.dense import e_mac
 from experiments.energy_pairs import MAIN_CHIP
-from experiments.energy_price import HOST, Pricing
+from experiments.energy_price import HOST, Pricing, replicas_on
 from experiments.energy_runs import BATCHED, Arm
 from spec.errors import UserError
 from spec.ledger import UPDATE_WEIGHT, total
@@ -99,8 +99,7 @@ def curve(arm: Arm, dense: Arm, pricing: Pricing, *, chip: str, device: str, poi
     densities = np.geomspace(1e-4, 1.0, points)
 
     def at(s: float) -> list[float]:
-        rows = arm.on(pricing.catalogue.device(chip).kind, arm.scaled(s / measured, SCHEDULE))
-        e = pricing.price(arm, chip, SCHEDULE, host=device, rows=rows)
+        e = pricing.price(arm.scaled(s / measured), chip, SCHEDULE, host=device)
         return [e.low / opponent, e.nominal / opponent]
 
     ratios = np.array([at(float(s)) for s in densities])
@@ -142,7 +141,8 @@ def chip_rows(arm: Arm, pricing: Pricing) -> list[dict[str, Any]]:
             a, b, c = (pricing.price(arm, name, schedule, ledger=ledger) for ledger in "ABC")
             placed = pricing.rows(arm, name, schedule)
             known = all(row.hops is not None for row in placed if row.messages)
-            rows.append({"arm": arm.name, "device": name, "schedule": schedule, "host": HOST, "a": a.nominal,
+            rows.append({"arm": arm.name, "device": name, "schedule": schedule, "host": HOST,
+                         "copies": replicas_on(arm, name), "a": a.nominal,
                          "b": b.nominal, "c": c.nominal, "low": c.low, "high": c.high, "latency_s": c.latency_s,
                          "messages": total(placed, "messages") / arm.ledger.actions,
                          "hops": sum(row.hops or 0 for row in placed) / arm.ledger.actions if known else None,

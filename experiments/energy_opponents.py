@@ -12,7 +12,7 @@ from typing import Any
 
 from experiments.bundle import PRUNED_ARMS
 from experiments.energy_pairs import MAIN_CHIP
-from experiments.energy_price import Pricing, gains
+from experiments.energy_price import Pricing, gains, on_chip, replicas_on
 from experiments.energy_runs import BATCHED, Arm, full_dense, headline
 from experiments.equal_success import MARGIN
 
@@ -51,7 +51,8 @@ def opponents(arms: Sequence[Arm], pricing: Pricing) -> dict[str, Any] | None:
     one = _at_batch_one(spiking, _cheapest(equal, pricing, lambda arm: arm.family in ("dense", "full")), pricing)
     e = pricing.price(spiking, MAIN_CHIP, SCHEDULE)
     return {
-        "chip": MAIN_CHIP, "arm": spiking.name, "schedule": SCHEDULE, "success": spiking.row["success"],
+        "chip": MAIN_CHIP, "arm": spiking.name, "copies": replicas_on(spiking, MAIN_CHIP),
+        "schedule": SCHEDULE, "success": spiking.row["success"],
         "joules": e.nominal, "low": e.low, "high": e.high, "equivalents": spiking.equivalents(SCHEDULE), "level": level,
         "rows": rows + one,
     }  # fmt: skip
@@ -60,15 +61,15 @@ def opponents(arms: Sequence[Arm], pricing: Pricing) -> dict[str, Any] | None:
 def cheapest_spiking(arms: Sequence[Arm], pricing: Pricing, chip: str = MAIN_CHIP) -> Arm | None:
     full = full_dense(arms)
     level = None if full is None else full.row["success"] - MARGIN
+    sides = on_chip(arms, chip)
     priced = [
         (e.nominal, i)
-        for i, arm in enumerate(arms)
-        if arm.spiking
-        and arm.row["role"] == "front"
+        for i, arm in enumerate(sides)
+        if arm.row["role"] == "front"
         and (level is None or arm.row["success"] >= level)
         and (e := pricing.maybe(arm, chip, SCHEDULE)) is not None
     ]
-    return arms[min(priced)[1]] if priced else None
+    return sides[min(priced)[1]] if priced else None
 
 
 def matched_bits(arm: Arm) -> int:

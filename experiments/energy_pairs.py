@@ -13,7 +13,7 @@ import numpy as np
 
 from energy.catalogue import Catalogue
 from energy.uncertainty import PRIORS, Energies, draw, probability, swings
-from experiments.energy_price import Pricing, gains
+from experiments.energy_price import Pricing, gains, on_chip, replicas_on
 from experiments.energy_runs import BATCHED, SCHEDULES, Arm, full_dense
 from experiments.equal_success import MARGIN, compare
 
@@ -45,8 +45,9 @@ def best_pair(
     arms: Sequence[Arm], pricing: Pricing, chip: str, device: str, schedule: str, success: float
 ) -> tuple[Arm, Arm] | None:
     """The cheapest spiking and the cheapest dense point of equal success; None where one side has none."""
-    spiking = {i: arm for i, arm in enumerate(arms) if arm.spiking}
-    dense = {i: arm for i, arm in enumerate(arms) if not arm.spiking and arm.family in ("dense", "full")}
+    sides = [*on_chip(arms, chip), *(arm for arm in arms if not arm.spiking and arm.family in ("dense", "full"))]
+    spiking = {i: arm for i, arm in enumerate(sides) if arm.spiking}
+    dense = {i: arm for i, arm in enumerate(sides) if not arm.spiking}
     prices = {i: pricing.maybe(arm, chip, schedule, host=device) for i, arm in spiking.items()}
     prices |= {i: pricing.maybe(arm, device, BATCHED) for i, arm in dense.items()}
 
@@ -58,7 +59,7 @@ def best_pair(
     best = compare(rows, success, what="", unit="J", against=("dense", "full"), dense_cost=cost, spiking_cost=cost)
     if best.spiking is None or best.dense is None:
         return None
-    return arms[best.spiking["index"]], arms[best.dense["index"]]
+    return sides[best.spiking["index"]], sides[best.dense["index"]]
 
 
 def _row(
@@ -71,6 +72,7 @@ def _row(
     turning = swings(ours, theirs, pricing.catalogue) if chip == MAIN_CHIP else []
     return {
         "chip": chip, "device": device, "schedule": schedule, "spiking_arm": spiking.name, "dense_arm": dense.name,
+        "copies": replicas_on(spiking, chip),
         "spiking_success": spiking.row["success"], "dense_success": dense.row["success"], "margin": MARGIN,
         "hypothetical": any(pricing.catalogue.device(name).hypothetical for name in (chip, device)),
         "incomplete": pricing.catalogue.device(chip).kind == "event",  # no static power or time known: a lower bound

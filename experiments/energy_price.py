@@ -1,8 +1,9 @@
 """What an arm costs on a device, as a function of the catalogue, so that a draw of its figures gives a draw of energies.
 
-Spiking arms have one neurocore a layer and one copy; their encoder runs on `host`. A pair of arms is priced with the
-opponent's device as host, so that both pay the same encoder at the same constants. On the CPU, whose rates are measured in
-fp32, the encoder is charged in fp32.
+Spiking arms have one neurocore a layer and one copy, and neurons that wait are not charged, unless the arm comes with a
+placement of several copies on one Loihi 2 (`place_copies`), which is charged in full. Their encoder runs on `host`. A pair of
+arms is priced with the opponent's device as host, so that both pay the same encoder at the same constants. On the CPU, whose
+rates are measured in fp32, the encoder is charged in fp32.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import energy
 from energy.catalogue import Catalogue
 from energy.loihi import split
 from experiments.energy_runs import Arm
+from experiments.place_copies import DEVICE, Copies
 from spec.errors import UserError
 from spec.ledger import LedgerRow
 
@@ -36,29 +38,39 @@ class Pricing:
     def dense(self) -> list[str]:
         return [name for name, device in self.catalogue.devices.items() if not device.spiking]
 
-    def setup(self, arm: Arm, device: str, host: str = HOST) -> energy.Setup:
+    def setup(
+        self, arm: Arm, device: str, host: str = HOST, *, schedule: str = "", scope: str = "loop",
+        catalogue: Catalogue | None = None,
+    ) -> energy.Setup:  # fmt: skip
         """Chips of single bits are let carry graded messages, labelled: refusing would leave them out of the comparison."""
+        copies = copies_on(arm, device, scope)
+        chip = (catalogue or self.catalogue).device(device)
         graded = arm.spiking and not self.catalogue.device(device).graded_messages
         on_cpu = self.cpu if arm.spiking and self.catalogue.device(host).kind == "cpu" else None
         return energy.Setup(
             cpu=self.cpu, assume_graded=graded, cores=max(1, arm.layers), host_device=host,
             assume_precision=None if on_cpu is None else on_cpu.precision,
+            time_s=None if copies is None or not schedule else copies.time_s(chip, schedule),
         )  # fmt: skip
 
     def rows(self, arm: Arm, device: str, schedule: str, scope: str = "loop") -> list[LedgerRow]:
-        return arm.on(self.catalogue.device(device).kind, arm.rows(schedule), scope)
+        rows, copies = arm.rows(schedule), copies_on(arm, device, scope)
+        if copies is not None:
+            return copies.rows(rows, arm.ledger.actions, schedule)
+        return arm.on(self.catalogue.device(device).kind, rows, scope)
 
     def price(
         self, arm: Arm, device: str, schedule: str, *, ledger: str = "C", scope: str = "loop", host: str = HOST,
         batch: int | None = None, catalogue: Catalogue | None = None, rows: Sequence[LedgerRow] | None = None,
     ) -> energy.Energy:  # fmt: skip
-        """`rows`: instead of the arm's own on this device."""
+        """`rows`: those of this arm on this device, where the caller has them."""
         if rows is None:
             rows = self.rows(arm, device, schedule, scope)
+        catalogue = catalogue or self.catalogue
+        setup = self.setup(arm, device, host, schedule=schedule, scope=scope, catalogue=catalogue)
         return energy.estimate(
-            device, rows, arm.ledger.actions, ledger=ledger, scope=scope,
-            batch=batch, setup=self.setup(arm, device, host), catalogue=catalogue or self.catalogue,
-        )  # fmt: skip
+            device, rows, arm.ledger.actions, ledger=ledger, scope=scope, batch=batch, setup=setup, catalogue=catalogue
+        )
 
     def maybe(self, arm: Arm, device: str, schedule: str, host: str = HOST) -> energy.Energy | None:
         """Ledger C, whole loop; None where the device cannot run this arm or lacks a figure; why is kept."""
@@ -108,6 +120,22 @@ class Pricing:
             return e.nominal + idle_W * (chip_s + wait_s) + static_W * chips * wait_s
 
         return of
+
+
+def copies_on(arm: Arm, device: str, scope: str = "loop") -> Copies | None:
+    """The placement that this arm is priced with there; a placement holds the whole loop."""
+    return arm.copies if device == DEVICE and scope == "loop" else None
+
+
+def replicas_on(arm: Arm, device: str) -> int | None:
+    copies = copies_on(arm, device)
+    return None if copies is None else copies.replicas
+
+
+def on_chip(arms: Sequence[Arm], chip: str) -> list[Arm]:
+    """The spiking arms, each in every placement that the run kept for this chip, where it kept some."""
+    spiking = [arm for arm in arms if arm.spiking]
+    return [one for arm in spiking for one in ((chip == DEVICE and arm.placed) or (arm,))]
 
 
 def gains(spiking: float, dense: float, spiking_ops: float, dense_ops: float) -> dict[str, float]:

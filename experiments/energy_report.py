@@ -16,11 +16,11 @@ import energy
 from energy.catalogue import Catalogue
 from energy.uncertainty import PRIORS
 from experiments.energy_layers import axis_arms, break_even_rows, chip_rows, curve, gpu_rows, updates_share
-from experiments.energy_opponents import best_device, cheapest_spiking, opponents
+from experiments.energy_opponents import SCHEDULE, best_device, cheapest_spiking, opponents
 from experiments.energy_pairs import MAIN_CHIP, drawn, pairs
-from experiments.energy_price import Pricing
+from experiments.energy_price import Pricing, on_chip
 from experiments.energy_runs import BATCHED, Arm, Energies, full_dense, headline, read_run
-from experiments.energy_tables import percent
+from experiments.energy_tables import copied, percent
 from experiments.equal_success import MARGIN
 
 DRAWS = 2000
@@ -109,7 +109,8 @@ def _curves(arms: Sequence[Arm], pricing: Pricing) -> list[dict[str, Any]]:
     pair = drawable(arms)
     if pair is None:
         return []
-    spiking, dense = pair
+    placed = on_chip(pair[:1], MAIN_CHIP)
+    spiking, dense = min(placed, key=lambda arm: pricing.price(arm, MAIN_CHIP, SCHEDULE).nominal), pair[1]
     devices = [name for name in pricing.dense if pricing.maybe(dense, name, BATCHED) is not None]
     return [curve(spiking, dense, pricing, chip=MAIN_CHIP, device=name) for name in devices]
 
@@ -120,7 +121,7 @@ def verdict_of(row: dict[str, Any]) -> str:
     turning = [w["figure"] for w in row["swings"] if w["turns"]]
     waiting = row["probability_waiting"]
     return (
-        f"{row['spiking_arm']} on {row['chip']}, {row['schedule']}, against {row['dense_arm']} on {row['device']}: "
+        f"{row['spiking_arm']} on {row['chip']}{copied(row)}, {row['schedule']}, against {row['dense_arm']} on {row['device']}: "
         f"{row['ahead']} ahead at nominal figures, spiking / dense = {row['ratio']:.3g} [{row['ratio_low']:.3g} .. "
         f"{row['ratio_high']:.3g}]; spikes win in {percent(chances[PRIORS[0]])} of the draws "
         f"({percent(min(chances.values()))} to {percent(max(chances.values()))} over priors"

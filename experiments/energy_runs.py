@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from experiments.equal_success import family_of
+from experiments.place_copies import Copies
 from experiments.place_hops import Ways, predictions_of
 from spec.errors import UserError
 from spec.ledger import MOST, Ledger, LedgerRow, per_action
@@ -23,15 +25,24 @@ SCHEDULES = ("sequential", "interleaved")
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
-    """One arm at one budget; `row` is the metrics row without its ledger. `ways`: None where the run kept no placement."""
+    """One arm at one budget; `row` is the metrics row without its ledger. `ways`: None where the run kept no placement.
+    `options`: placements of several copies that the run kept; `copies`: the one that this arm is priced with."""
 
     row: dict[str, Any]
     ledger: Ledger
     ways: Ways | None = None
+    options: tuple[Copies, ...] = ()
+    copies: Copies | None = None
+    sent: float = 1.0  # times the messages that were counted
 
     @property
     def name(self) -> str:
         return f"{self.row['arm']} {self.row['budget']}"
+
+    @cached_property
+    def placed(self) -> tuple[Arm, ...]:
+        """This arm in each of its placements."""
+        return tuple(replace(self, copies=option) for option in self.options)
 
     @property
     def spiking(self) -> bool:
@@ -51,7 +62,15 @@ class Arm:
         return len({name for (_, name, _, _), c in self.ledger.counts("predictor") if c.updates})
 
     def rows(self, schedule: str) -> list[LedgerRow]:
-        return self.ledger.rows(schedule)
+        rows = self.ledger.rows(schedule)
+        if self.sent == 1.0:
+            return rows
+        return [
+            replace(row, synops=row.synops * self.sent, messages=row.messages * self.sent)  # type: ignore[arg-type]
+            if row.phase == "predictor"
+            else row
+            for row in rows
+        ]
 
     def on(self, kind: str, rows: Sequence[LedgerRow], scope: str = "loop") -> list[LedgerRow]:
         """Rows with the hops that their messages make on a chip of this kind (`loihi1`, `loihi2`), as it was placed there."""
@@ -62,14 +81,12 @@ class Arm:
     def equivalents(self, schedule: str) -> float:
         return per_action(self.rows(schedule), self.ledger.actions)
 
-    def scaled(self, factor: float, schedule: str) -> list[LedgerRow]:
-        """Rows as if the predictor sent `factor` times the messages; updates stay."""
-        return [
-            replace(row, synops=row.synops * factor, messages=row.messages * factor)  # type: ignore[arg-type]
-            if row.phase == "predictor"
-            else row
-            for row in self.rows(schedule)
-        ]
+    def scaled(self, factor: float) -> Arm:
+        """As if the predictor sent `factor` times the messages; updates stay."""
+        copies = self.copies
+        if copies is not None:
+            copies = replace(copies, load={name: load.scaled(factor) for name, load in copies.load.items()})
+        return replace(self, sent=self.sent * factor, copies=copies)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +135,8 @@ def _arm(row: dict[str, Any], folder: Path) -> Arm:
         _check(row)
         ledger = Ledger.load(row["ledger"])
         ways = None if row.get("ways") is None else Ways.load(row["ways"])
-        kept = {name: value for name, value in row.items() if name not in ("ledger", "ways")}
+        options = tuple(Copies.read(one) for one in row.get("copies") or ())
+        kept = {name: value for name, value in row.items() if name not in ("ledger", "ways", "copies")}
         for schedule in SCHEDULES if ledger.spiking else (BATCHED,):
             # refuses damaged counts here, by the directory's name
             if per_action(ledger.rows(schedule), ledger.actions) <= 0:
@@ -126,7 +144,8 @@ def _arm(row: dict[str, Any], folder: Path) -> Arm:
         if (family_of(row) == "spiking") != ledger.spiking:
             raise ValueError(f"spiking is {ledger.spiking}")
         role = {"sweep": "sweep", "admission": "admission"}.get(row["role"], "front")
-        return Arm(row={**kept, "role": role, "headline": row["role"] == "headline"}, ledger=ledger, ways=ways)
+        row = {**kept, "role": role, "headline": row["role"] == "headline"}
+        return Arm(row=row, ledger=ledger, ways=ways, options=options)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"{folder}: a damaged ledger of arm {row.get('arm')!r} ({error}); run the command again"

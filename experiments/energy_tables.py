@@ -37,6 +37,12 @@ def percent(value: float | None) -> str:
     return "< 1 %" if value < 0.005 else "> 99 %" if value > 0.995 else f"{100 * value:.0f} %"
 
 
+def copied(row: dict[str, Any]) -> str:
+    """How many copies of the loop a row was priced with; nothing where no placement was kept."""
+    copies = row["copies"]
+    return "" if copies is None else f", {copies} {'copy' if copies == 1 else 'copies'}"
+
+
 def print_report(found: dict[str, Any], console: Console) -> None:
     for task, part in found["tasks"].items():
         console.rule(escape(task))
@@ -75,7 +81,7 @@ def _pairs(part: dict[str, Any], found: dict[str, Any], console: Console) -> Non
     for row in shown:
         chances = row["probability"].values()
         table.add_row(
-            f"{row['chip']} {SHORT_SCHEDULE[row['schedule']]}" + (" (>=)" if row["incomplete"] else ""),
+            f"{row['chip']} {SHORT_SCHEDULE[row['schedule']]}{copied(row)}" + (" (>=)" if row["incomplete"] else ""),
             row["device"] + (" (hyp.)" if row["hypothetical"] else ""), joule(row["spiking"]["nominal"]),
             joule(row["dense"]["nominal"]), f"{row['ratio']:.3g}", f"{row['ratio_low']:.3g} .. {row['ratio_high']:.3g}",
             percent(row["probability"][found["priors"][0]]), f"{percent(min(chances))} .. {percent(max(chances))}",
@@ -102,7 +108,7 @@ def _opponents(part: dict[str, Any], console: Console) -> None:
         console.print("No opponents: this run has no dense planner or no spiking arm.")
         return
     table = _table(
-        f"Opponents of {escape(found['arm'])} on {found['chip']}, {found['schedule']} "
+        f"Opponents of {escape(found['arm'])} on {found['chip']}{copied(found)}, {found['schedule']} "
         f"({joule(found['joules'])} [{joule(found['low'])} .. {joule(found['high'])}], {found['equivalents'] / 1e6:.1f} M)",
         ("opponent", "arm", "device"),
         ("success", "M synop-eq.", "J", "spiking / it", "algorithm gain", "x hardware gain"),
@@ -154,7 +160,7 @@ def _chips(part: dict[str, Any], console: Console) -> None:
             table = _table(f"{escape(arm)} on each {where}{host}: ledgers A, B, C, J an action",
                            ("device", "schedule"), ("A", "B", "C", "low .. high of C", "static, I/O, host", "time"))  # fmt: skip
             for row in rows:
-                table.add_row(row["device"], row["schedule"], joule(row["a"]), joule(row["b"]), joule(row["c"]),
+                table.add_row(row["device"] + copied(row), row["schedule"], joule(row["a"]), joule(row["b"]), joule(row["c"]),
                               f"{joule(row['low'])} .. {joule(row['high'])}", percent(1 - row["b"] / row["c"]),
                               quantity(row["latency_s"], "s"))  # fmt: skip
             console.print(table)

@@ -18,7 +18,7 @@ from rich.console import Console
 
 import energy
 from experiments.bundle import load_bundle
-from experiments.collect import Run, arm_row, energy_rows, front_rows, group, ledger_row, placed_rows
+from experiments.collect import Run, arm_row, copies_of_run, energy_rows, front_rows, group, ledger_row, placed_rows
 from experiments.events_slice import write_events
 from experiments.jobs import EPISODE_SEED, one_thread
 from experiments.opponents import as_dense
@@ -76,8 +76,9 @@ def arm_rows(runs: list[Run], cpu: energy.CpuPeak) -> list[dict[str, Any]]:
             rows.append(episode_row(run))
     for run in front:
         for read in (run, *as_dense(run)):
-            rows += front_rows(read, dense, cpu)
-            rows += ledger_row(read, dense)
+            copies = copies_of_run(run) if read is run else []
+            rows += front_rows(read, dense, cpu, copies)
+            rows += ledger_row(read, dense, copies)
     rows.append(admission_row(runs, dense))
     rows += break_even_rows(next(run for run in headline if run.job.arm == "delta"), cpu)
     return rows

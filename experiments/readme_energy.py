@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from experiments.energy_tables import joule, percent, quantity
+from experiments.energy_tables import copied, joule, percent, quantity
 
 CHIPS = ("loihi2", "loihi1")
 HEAD = (
@@ -42,7 +42,7 @@ def _shown(row: dict[str, Any]) -> bool:
 def _pair(task: str, row: dict[str, Any], prior: str) -> str:
     chances = row["probability"].values()
     cells = [
-        task, row["chip"], row["schedule"], row["device"], f"{row['ratio']:.3g}",
+        task, row["chip"], row["schedule"] + copied(row), row["device"], f"{row['ratio']:.3g}",
         f"{row['ratio_low']:.3g} .. {row['ratio_high']:.3g}", percent(row["probability"][prior]),
         f"{percent(min(chances))} .. {percent(max(chances))}", percent(row["probability_waiting"]),
     ]  # fmt: skip
@@ -63,7 +63,7 @@ def _told(task: str, part: dict[str, Any]) -> list[str]:
     said = [f"- **{task}**, loihi2, nominal: {'; '.join(lines)}."]
     near = min((row for row in real if row["device"] != "cpu"), key=lambda row: row["ratio"])
     said.append(
-        f"  Nearest GPU pair: {near['spiking_arm']} ({joule(near['spiking']['nominal'])}, "
+        f"  Nearest GPU pair: {near['spiking_arm']}{copied(near)} ({joule(near['spiking']['nominal'])}, "
         f"{quantity(near['spiking']['latency_s'], 's')}, {near['schedule']}) against {near['dense_arm']} on "
         f"{near['device']} ({joule(near['dense']['nominal'])}): algorithm gain {near['algorithm_gain']:.2g} x hardware "
         f"gain {near['hardware_gain']:.2g}."
@@ -77,7 +77,7 @@ def _told(task: str, part: dict[str, Any]) -> list[str]:
             )
     main = [row for row in part["chips"] if row["device"] == CHIPS[0]]
     said += [
-        f"  {row['device']}, {row['arm']}, {row['schedule']}: {joule(row['b'])} operations, "
+        f"  {row['device']}, {row['arm']}{copied(row)}, {row['schedule']}: {joule(row['b'])} operations, "
         f"{percent(1 - row['b'] / row['c'])} of {joule(row['c'])} is static power, I/O and host."
         for row in main
     ]

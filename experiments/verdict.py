@@ -118,7 +118,8 @@ def _name(row: Row, cost: float, unit: str, device: str) -> str:
     paired = "" if low is None else f" ({low:+.3f} .. {high:+.3f})"
     band = _joules(row, device) if unit == "mJ" else {}
     bounds = f" [{band['low'] * scale:.3g} .. {band['high'] * scale:.3g}]" if {"low", "high"} <= band.keys() else ""
-    where = f" on {device}" if unit == "mJ" else ""
+    copies = f", {band['copies']} copies of the loop" if "copies" in band else ""
+    where = f" on {device}{copies}" if unit == "mJ" else ""
     return (
         f"{row['arm']} {row['budget']}{where}, success {row['success']:.2f}{paired}, {cost * scale:.3g}{bounds} {unit}"
     )

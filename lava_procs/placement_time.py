@@ -22,7 +22,8 @@ updates twice. The whole loop adds `selection_steps` an iteration.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +73,27 @@ class ActionTime:
     action_s: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """The chip steps of an action by what they do, without the constants: so many steps of J kinds, synops of the busiest core
+    and messages of the busiest link in a step of each; in every step the fullest core updates `updates` neurons."""
+
+    steps_J: Reals
+    synops_J: Reals
+    messages_J: Reals
+    updates: int
+
+    def seconds(self, synop_s: Any, update_s: Any, link_s: Any, barrier_s: Any) -> Any:
+        """An action's time. The figures may be arrays of draws (N,): then so is the time."""
+        synops, links = np.multiply.outer(synop_s, self.synops_J), np.multiply.outer(link_s, self.messages_J)
+        updates = np.asarray(update_s)[..., None] * self.updates
+        return (np.maximum(np.maximum(synops, links), updates) + np.asarray(barrier_s)[..., None]) @ self.steps_J
+
+    def scaled(self, factor: float) -> Load:
+        """As if every message came `factor` times as often."""
+        return replace(self, synops_J=self.synops_J * factor, messages_J=self.messages_J * factor)
+
+
 class Clock:
     """Times one placement. `messages`: sent by each group of one copy in one prediction."""
 
@@ -95,7 +117,8 @@ class Clock:
         for use in placement.uses:
             twice = restored and use.layer in network.path[: self._layers]
             crowd[use.chip, use.core] = crowd.get((use.chip, use.core), 0) + use.neurons * (2 if twice else 1)
-        self.updating_s = speed.update_s * max(crowd.values())
+        self.most_updates = max(crowd.values())
+        self.updating_s = speed.update_s * self.most_updates
 
     @property
     def _n(self) -> int:
@@ -116,12 +139,16 @@ class Clock:
                 row[self.names.index(use.layer)] += use.neurons * group.synapses / max(1, group.axons_in)
         return np.array(list(rows.values()))
 
-    def _busy(self, sending_GP: Reals) -> Reals:
-        """Seconds of P steps before which the groups marked 1 have sent their messages."""
+    def _busiest(self, sending_GP: Reals) -> tuple[Reals, Reals]:
+        """Synops of a core and messages of a link, the most, in P steps before which the groups marked 1 have sent."""
         sent = sending_GP * self.per_step[:, None]
-        synops = (self.on_core @ (self.feeds.T @ sent)).max(0) * self.speed.synop_s
-        links = (self.on_link @ sent).max(0) * self.speed.link_s
-        return np.asarray(np.maximum(np.maximum(synops, links), self.updating_s) + self.speed.barrier_s)
+        return (self.on_core @ (self.feeds.T @ sent)).max(0), (self.on_link @ sent).max(0)
+
+    def _busy(self, sending_GP: Reals) -> Reals:
+        """Seconds of each of those steps."""
+        synops, messages = self._busiest(sending_GP)
+        busy = np.maximum(synops * self.speed.synop_s, messages * self.speed.link_s)
+        return np.asarray(np.maximum(busy, self.updating_s) + self.speed.barrier_s)
 
     def prediction(self) -> PredictionTime:
         each, depth = self.network.time_steps, self.network.depth
@@ -144,6 +171,11 @@ class Clock:
 
     def _timeline(self, entries: NDArray[np.int64], *, tail: bool = True) -> Reals:
         """Seconds of each chip step when predictions enter at the steps `entries`."""
+        patterns, where = self._patterns(entries, tail=tail)
+        return np.asarray(self._busy(patterns)[where])
+
+    def _patterns(self, entries: NDArray[np.int64], *, tail: bool = True) -> tuple[Reals, NDArray[np.intp]]:
+        """The kinds of steps (groups, P), by who has sent before them, and which kind each step is."""
         late = self.network.time_steps - 1
         stages = (*self.network.path, *(self.network.tail if tail else ()))
         steps = int(entries.max()) + len(stages) + late
@@ -156,20 +188,35 @@ class Clock:
             active[self.names.index("source"), entries] = True
             active[self.names.index("latent"), entries] = True
         patterns, where = np.unique(active[:, :steps], axis=1, return_inverse=True)
-        return np.asarray(self._busy(patterns.astype(float))[where.reshape(-1)])
+        return patterns.astype(float), where.reshape(-1)
 
-    def action(self, budget: Budget, schedule: str, *, own_passes: int = 0) -> ActionTime:
-        """`own_passes`: predictions a copy makes beside its candidates' (the mean's, on the axes that look at it)."""
+    def _entries(self, budget: Budget, schedule: str, own_passes: int) -> NDArray[np.int64]:
+        """Chip steps of one iteration at which predictions enter."""
         turns = turns_of(budget, self.placement.replicas) + own_passes
         depth, each = self.network.depth, self.network.time_steps
         step, candidate = np.divmod(np.arange(budget.horizon * turns), turns)
         if schedule == "sequential":
-            entries = (step * turns + candidate) * depth
-        elif schedule == "interleaved":
-            entries = step * max(turns * each, depth) + candidate * each
-        else:
-            raise UserError(f"place: schedule {schedule!r} is unknown; use {' or '.join(SCHEDULES)}")
-        times = self._timeline(entries)
+            return (step * turns + candidate) * depth
+        if schedule == "interleaved":
+            return step * max(turns * each, depth) + candidate * each
+        raise UserError(f"place: schedule {schedule!r} is unknown; use {' or '.join(SCHEDULES)}")
+
+    def load(self, budget: Budget, schedule: str, *, own_passes: int = 0) -> Load:
+        """What `action` times, before the constants come in."""
+        patterns, where = self._patterns(self._entries(budget, schedule, own_passes))
+        synops, messages = self._busiest(patterns)
+        steps = np.bincount(where, minlength=len(synops)).astype(np.float64)
+        if self.network.whole_loop:
+            crowd = float(self._asked)
+            steps = np.append(steps, selection_steps(budget, self.placement.replicas))
+            synops, messages = np.append(synops, crowd), np.append(messages, crowd)
+        return Load(
+            steps_J=float(budget.iterations) * steps, synops_J=synops, messages_J=messages, updates=self.most_updates
+        )
+
+    def action(self, budget: Budget, schedule: str, *, own_passes: int = 0) -> ActionTime:
+        """`own_passes`: predictions a copy makes beside its candidates' (the mean's, on the axes that look at it)."""
+        times = self._timeline(self._entries(budget, schedule, own_passes))
         selection = selection_steps(budget, self.placement.replicas) if self.network.whole_loop else 0
         return ActionTime(
             schedule=schedule, steps=budget.iterations * (len(times) + selection), selection=budget.iterations * selection,
@@ -180,7 +227,10 @@ class Clock:
         """Seconds of a selection step: every candidate answers at once, or every copy sends a candidate's variables."""
         if not self.network.whole_loop:
             return 0.0
-        answers = self.placement.group("theta").axons_in
-        variables = self.placement.group("refit").axons_in
-        crowd = max(answers, variables)
-        return max(crowd * self.speed.synop_s, crowd * self.speed.link_s, self.updating_s) + self.speed.barrier_s
+        busy = max(self._asked * self.speed.synop_s, self._asked * self.speed.link_s)
+        return max(busy, self.updating_s) + self.speed.barrier_s
+
+    @property
+    def _asked(self) -> int:
+        """Synops of the busiest core, and messages of its link, in a step of the selection."""
+        return max(self.placement.group(name).axons_in for name in ("theta", "refit"))

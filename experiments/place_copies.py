@@ -1,0 +1,112 @@
+"""Copies of an arm's whole loop on one Loihi 2, kept by a run as counts, so that time and energy follow any catalogue.
+
+A chip has room for many copies of so small a network, and its static power is drawn whether they work or not: time is what
+copies save. What they cost is charged: every placed neuron updates in every chip step, while no candidate is in its layer and
+while candidates are selected (row `waiting`), and the loop's own parts do synops (row `parts`). More chips than one are left
+out: their static power outweighs the time (`spikeplan place --sweep` has them).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from energy.catalogue import Band, Device
+from experiments.place_energy import placed
+from experiments.place_traffic import Traffic
+from lava_procs.placement_loop import loop_synops, turns_of
+from lava_procs.placement_time import SCHEDULES, Load
+from spec.ledger import LedgerRow
+from spec.limits import LOIHI2
+
+DEVICE = LOIHI2.name
+REPLICAS = (1, 2, 4, 8, 16, 32, 64)
+SPREADS = (1, 2, 4)  # times the least number of cores
+FIGURES = ("t_synop", "t_update", "t_link", "t_barrier")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Copies:
+    """One placement. `synops` and, by schedule, `waiting` updates are an action's, beside those of the ledger."""
+
+    replicas: int
+    spread: int
+    cores: int
+    synops: float
+    waiting: dict[str, float]
+    load: dict[str, Load]
+
+    def rows(self, rows: Sequence[LedgerRow], actions: int, schedule: str) -> list[LedgerRow]:
+        """The arm's rows with what the placement adds; the source makes the candidates on the chip."""
+        kept = [row for row in rows if row.layer != "candidates"]
+        blank = LedgerRow(
+            arm=rows[0].arm, phase="predictor", layer="waiting", axis=rows[0].axis, schedule=schedule,
+            precision=rows[0].precision,
+        )  # fmt: skip
+        return [
+            *kept,
+            replace(blank, phase="evaluation", layer="parts", synops=round(self.synops * actions)),
+            replace(blank, updates_idle=round(self.waiting[schedule] * actions)),
+        ]
+
+    def time_s(self, device: Device, schedule: str) -> Band:
+        """Seconds an action."""
+        bands = [device.figure(name).band for name in FIGURES]
+        bounds = zip(*(band.bounds() for band in bands), strict=True)
+        return Band(*(self.load[schedule].seconds(*figures) for figures in bounds))
+
+    def dump(self) -> dict[str, Any]:
+        return {
+            "replicas": self.replicas, "spread": self.spread, "cores": self.cores, "synops": self.synops,
+            "waiting": self.waiting, "load": {
+                schedule: {"steps": load.steps_J.tolist(), "synops": load.synops_J.tolist(),
+                           "messages": load.messages_J.tolist(), "updates": load.updates}
+                for schedule, load in self.load.items()
+            },
+        }  # fmt: skip
+
+    @classmethod
+    def read(cls, dumped: dict[str, Any]) -> Copies:
+        """What `dump` wrote, or a ValueError, KeyError or TypeError."""
+        loads = {schedule: _load(dumped["load"][schedule]) for schedule in SCHEDULES}
+        waiting = {schedule: _count(dumped["waiting"][schedule]) for schedule in SCHEDULES}
+        counts = {name: int(_count(dumped[name], least=1)) for name in ("replicas", "spread", "cores")}
+        return cls(**counts, synops=_count(dumped["synops"]), waiting=waiting, load=loads)
+
+
+def _load(dumped: dict[str, Any]) -> Load:
+    columns = [np.array([_count(x) for x in dumped[name]]) for name in ("steps", "synops", "messages")]
+    if not len(columns[0]) == len(columns[1]) == len(columns[2]) > 0 or not columns[0].sum() > 0:
+        raise ValueError("the steps of a placement are not of one length")
+    return Load(steps_J=columns[0], synops_J=columns[1], messages_J=columns[2], updates=int(_count(dumped["updates"])))
+
+
+def _count(value: Any, least: float = 0) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < math.inf:
+        raise ValueError(f"{value!r:.40} in a placement")
+    return float(value)
+
+
+def copies_of(traffic: Traffic) -> list[Copies]:
+    """Every placement of `REPLICAS` and `SPREADS` that one chip holds."""
+    planner = traffic.planner
+    found = []
+    for replicas in sorted({min(n, planner.samples) for n in REPLICAS}):
+        for spread in SPREADS:
+            one = placed(traffic, LOIHI2, replicas=replicas, spread=spread, scope="loop")
+            if one.found.broken or one.found.chips > 1:
+                continue
+            clock = one.clocks["nominal"]
+            found.append(
+                Copies(
+                    replicas=replicas, spread=spread, cores=one.found.cores,
+                    synops=loop_synops(traffic.latent_dim, turns_of(planner, replicas)) * planner.evaluations,
+                    waiting={s: one.waiting(one.rows(s), s) / traffic.spiking.actions for s in SCHEDULES},
+                    load={s: clock.load(planner, s, own_passes=traffic.own_passes) for s in SCHEDULES},
+                )
+            )  # fmt: skip
+    return found

@@ -1,0 +1,135 @@
+"""Copies of a loop on one chip, kept as counts: the same time and energy as the placement itself, for any catalogue."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import energy
+from energy.uncertainty import draw
+from experiments.collect import Run, cheapest_copies, copies_of_run, front_rows, ledger_row
+from experiments.energy_price import Pricing, on_chip, replicas_on
+from experiments.energy_runs import Arm, read_run
+from experiments.jobs import Job
+from experiments.place_copies import Copies, copies_of
+from experiments.place_energy import placed
+from experiments.place_traffic import Traffic, traffic_of
+from lava_procs.placement_time import SCHEDULES
+from spec.errors import UserError
+from spec.limits import LOIHI2
+from worldmodel.checkpoint import shipped
+
+DELTA = str(shipped("two-room").with_suffix("").with_suffix(".delta.safetensors"))
+
+
+@pytest.fixture(scope="module")
+def delta() -> Traffic:
+    return traffic_of(DELTA, LOIHI2)
+
+
+@pytest.fixture(scope="module")
+def options(delta: Traffic) -> list[Copies]:
+    return [Copies.read(json.loads(json.dumps(one.dump()))) for one in copies_of(delta)]
+
+
+def run_of(traffic: Traffic, role: str = "headline") -> Run:
+    job = Job(task="two-room", arm="delta", role=role, planner=traffic.planner, episodes=1, count=1, threshold=1.4)
+    return Run(job, np.ones((1, 1)), traffic.spiking, 0.0, None)
+
+
+def arm_of(folder: Path, traffic: Traffic, options: list[Copies], **damage: Any) -> Arm:
+    (row,) = ledger_row(run_of(traffic), None, options)
+    (folder / "config.json").write_text(json.dumps({"command": "toy"}))
+    (folder / "metrics.jsonl").write_text(json.dumps({**row, **damage}) + "\n")
+    return read_run(folder).arms["two-room"][0]
+
+
+def test_time_and_energy_are_those_of_the_placement(delta: Traffic, options: list[Copies], tmp_path: Path) -> None:
+    pricing = Pricing(catalogue=energy.default())
+    arms = on_chip([arm_of(tmp_path, delta, options)], "loihi2")
+    assert [replicas_on(arm, "loihi2") for arm in arms] == [one.replicas for one in options]
+    assert {one.replicas for one in options} == {1, 2, 4, 8, 16}, "more need a second chip"
+    for arm, one in zip(arms, options, strict=True):
+        own = placed(delta, LOIHI2, replicas=one.replicas, spread=one.spread, scope="loop")
+        assert own.found.cores == one.cores and own.found.chips == 1
+        for schedule in SCHEDULES:
+            e, said = pricing.price(arm, "loihi2", schedule), own.energy(schedule)
+            for bound in ("low", "nominal", "high", "latency_s"):
+                assert getattr(e, bound) == pytest.approx(said[bound], rel=1e-6), (one.replicas, one.spread, bound)
+            assert e.nominal - pricing.price(arm, "loihi2", schedule, ledger="B").nominal > 0
+
+
+def test_draws_are_the_same_sums_one_by_one(delta: Traffic, options: list[Copies], tmp_path: Path) -> None:
+    pricing = Pricing(catalogue=energy.default())
+    arm = on_chip([arm_of(tmp_path, delta, options)], "loihi2")[5]
+    many = draw(energy.default(), prior="log-triangular", draws=3, rng=np.random.default_rng(4))
+    together = pricing.nominal(arm, "loihi2", "interleaved")(many)
+    chip = many.device("loihi2")
+    for i in range(3):
+        figures = {
+            name: replace(f, band=energy.Band(*(float(np.broadcast_to(f.band.nominal, 3)[i]),) * 3))
+            for name, f in chip.figures.items()
+        }
+        host = many.device("orin_nano")
+        its = {
+            name: replace(f, band=energy.Band(*(float(np.broadcast_to(f.band.nominal, 3)[i]),) * 3))
+            for name, f in host.figures.items()
+        }
+        devices = {**many.devices, "loihi2": replace(chip, figures=figures), "orin_nano": replace(host, figures=its)}
+        assert pricing.nominal(arm, "loihi2", "interleaved")(replace(many, devices=devices)) == pytest.approx(
+            together[i]
+        )
+
+
+def test_more_copies_take_less_time_and_the_cheapest_is_not_the_most(delta: Traffic, options: list[Copies]) -> None:
+    device = energy.default().device("loihi2")
+    seconds = [one.time_s(device, "interleaved").nominal for one in options if one.spread == 1]
+    assert seconds == sorted(seconds, reverse=True) and seconds[0] > 5 * seconds[-1]
+    best = cheapest_copies(run_of(delta), options, "interleaved")
+    assert 1 < best["copies"] < 16 and best["low"] < best["nominal"] < best["high"]
+    (row,) = (r for r in front_rows(run_of(delta), run_of(delta), None, options) if r["schedule"] == "interleaved")
+    assert row["joules"]["loihi2"] == best
+
+
+def test_a_prediction_alone_and_other_chips_have_no_copies(
+    delta: Traffic, options: list[Copies], tmp_path: Path
+) -> None:
+    pricing = Pricing(catalogue=energy.default())
+    plain = arm_of(tmp_path, delta, options)
+    many = plain.placed[-1]
+    for device, scope in (("loihi2", "predictor"), ("loihi1", "loop"), ("hala_point", "loop")):
+        both = [pricing.price(arm, device, "interleaved", scope=scope).nominal for arm in (plain, many)]
+        assert both[0] == both[1]
+    assert on_chip([plain], "loihi1") == [plain] and on_chip([replace(plain, options=())], "loihi2")[0].copies is None
+
+
+def test_a_sweep_is_no_candidate(delta: Traffic) -> None:
+    assert copies_of_run(run_of(delta, "sweep")) == [] and len(copies_of_run(run_of(delta))) == len(copies_of(delta))
+
+
+def test_more_messages_take_longer_and_cost_more(delta: Traffic, options: list[Copies], tmp_path: Path) -> None:
+    pricing = Pricing(catalogue=energy.default())
+    arm = arm_of(tmp_path, delta, options).placed[0]
+    found = [pricing.price(arm.scaled(factor), "loihi2", "interleaved") for factor in (0.5, 1.0, 2.0)]
+    assert found[1].nominal == pricing.price(arm, "loihi2", "interleaved").nominal
+    assert found[0].nominal < found[1].nominal < found[2].nominal
+    assert (found[0].latency_s or 0) < (found[1].latency_s or 0) < (found[2].latency_s or 0)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"replicas": 0}, {"cores": "many"}, {"synops": -1.0}, {"waiting": {}}, {"load": {}}, {"load": {"interleaved": 3}},
+     {"load": {key: {"steps": [1.0], "synops": [], "messages": [1.0], "updates": 1} for key in SCHEDULES}},
+     {"load": {key: {"steps": [0.0], "synops": [1.0], "messages": [1.0], "updates": 1} for key in SCHEDULES}},
+     {"synops": True}],
+)  # fmt: skip
+def test_a_damaged_placement_is_refused(delta: Traffic, options: list[Copies], tmp_path: Path, damage: Any) -> None:
+    with pytest.raises(UserError, match="damaged ledger of arm 'delta'"):
+        arm_of(tmp_path, delta, [], copies=[{**options[0].dump(), **damage}])
+    with pytest.raises(UserError, match="damaged ledger of arm 'delta'"):
+        arm_of(tmp_path, delta, [], copies=3)
