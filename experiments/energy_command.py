@@ -42,7 +42,8 @@ def report_command(
     if svg is not None and not any(drawable(arms) for arms in run.arms.values()):
         raise UserError(f"{run_dir}: no sigma-delta arm with a dense reading of it: nothing to draw; leave out --svg")
     folder = None if ledgers is None else open_output(Path(ledgers))
-    found = energy_report(Path(run_dir), catalogue, draws=draws, rng=np.random.default_rng(seed))
+    with console.status(f"every pair of arms on every device, {draws:,} draws of the figures"):
+        found = energy_report(Path(run_dir), catalogue, draws=draws, rng=np.random.default_rng(seed))
     print_report(found, console)
     if folder is not None:
         for task, arms in run.arms.items():
@@ -73,7 +74,8 @@ def compare_command(ledgers: Sequence[str], *, json: str | None, devices: str | 
     if not ledgers:
         raise UserError("energy compare: name at least one ledger (a JSON file)")
     check_outputs({"--json": json}, inputs=(devices, *ledgers))
-    found = compare_ledgers(ledgers, catalogue_of(devices))
+    with console.status("measuring this CPU's rates, pricing"):
+        found = compare_ledgers(ledgers, catalogue_of(devices))
     print_compare(found, console)
     if json is not None:
         write_report(Path(json), found)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,9 @@ class Arm:
     options: tuple[Copies, ...] = ()
     copies: Copies | None = None
     sent: float = 1.0  # times the messages that were counted
+    counted: dict[str, list[LedgerRow]] = field(
+        default_factory=dict, repr=False, compare=False
+    )  # one for all placements
 
     @property
     def name(self) -> str:
@@ -62,7 +65,9 @@ class Arm:
         return len({name for (_, name, _, _), c in self.ledger.counts("predictor") if c.updates})
 
     def rows(self, schedule: str) -> list[LedgerRow]:
-        rows = self.ledger.rows(schedule)
+        if schedule not in self.counted:
+            self.counted[schedule] = self.ledger.rows(schedule)
+        rows = self.counted[schedule]
         if self.sent == 1.0:
             return rows
         return [

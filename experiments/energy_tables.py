@@ -34,7 +34,7 @@ def percent(value: float | None) -> str:
     """A share of draws: none of them is no certainty, and neither are all."""
     if value is None:
         return DASH
-    return "< 1 %" if value < 0.005 else "> 99 %" if value > 0.995 else f"{100 * value:.0f} %"
+    return "< 1 %" if value < 0.01 else "> 99 %" if value > 0.99 else f"{100 * value:.0f} %"
 
 
 def copied(row: dict[str, Any]) -> str:

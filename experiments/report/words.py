@@ -77,7 +77,8 @@ CAPTION = {
     "left and higher is better. Steps: the front of each family. Filled: dense or interleaved; hollow: sequential. "
     "Thin bars: Wilson 95 %. That a chip can keep as many candidates as layers in the pipe (interleaved) is assumed.",
     "front-joules": "The same points in Joules, ledger C; hollow: sequential. Pale bands: low to high of the points "
-    "on each front. All Joules are estimates, none was measured; GPU figures rest on peak rates.",
+    "on each front. Sigma-delta points on loihi2: the cheapest number of copies on one chip. All Joules are estimates, none "
+    "was measured; GPU figures rest on peak rates.",
     "admission": "Success of the dense planner by budget, Wilson 95 %. Dashed: what reduced budgets must not reach.",
     "density": "Share of the dense synaptic operations that remain, per axis of change; the mean candidate's own pass "
     "is counted. Solid line: int8 dense. Dashed: what zeros alone save, without any memory of earlier passes.",
@@ -118,7 +119,9 @@ CAVEATS = (
     "share one network in time (sequential, or interleaved with restores counted) or take a replica each.",
     "The encoder stays dense in every arm and runs on a host device; loop totals include it, predictor totals do not. It "
     "runs in fp32 here and is charged at int8 in every arm but `dense`.",
-    "Time on the chip assumes one neurocore a layer, the least that interleaving takes; more cores would shorten it.",
+    "On the front, and so in the verdict, a sigma-delta network runs on loihi2 in as many copies as are cheapest on one chip, "
+    "neurons that wait charged. Elsewhere time on a chip assumes one copy and one neurocore a layer, the least that interleaving "
+    "takes.",
     "A GPU is charged its peak rate: a few nanoseconds a layer call here, where a real launch takes microseconds. The verdict "
     "says at what time an action the order turns.",
     "ARM/full and ARM/skip are a sigma-delta network's own function on dense hardware that computes every MAC, or skips "
