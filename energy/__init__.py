@@ -5,7 +5,6 @@ from energy.catalogue import Band, Catalogue, Device, Figure, default, load
 from energy.charge import CpuPeak, Setup
 from energy.cpu_meter import measure_peak
 from energy.dense import LaunchBound, launch_bound
-from energy.meter import Measured, Meter, NotReadable, NvmlMeter, RaplMeter, measure
 from energy.models import LEDGERS, SCOPES, Energy, estimate
 
 __all__ = [
@@ -19,18 +18,12 @@ __all__ = [
     "Energy",
     "Figure",
     "LaunchBound",
-    "Measured",
-    "Meter",
-    "NotReadable",
-    "NvmlMeter",
-    "RaplMeter",
     "Setup",
     "break_even",
     "default",
     "estimate",
     "launch_bound",
     "load",
-    "measure",
     "measure_peak",
     "network_break_even",
 ]

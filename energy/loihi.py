@@ -68,7 +68,8 @@ def charge(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setup
     standing = Term.of(device.figure("p_static"), on * chips)
     if device.kind == "loihi2":
         standing = replace(standing, band=replace(standing.band, low=0.0))
-    timing = {device.figure(name).evidence for name in ("t_barrier", "t_synop", "t_update")}
+    figures = ("t_barrier", "t_synop", "t_update", *(("t_link",) if setup.time_s is not None else ()))
+    timing = {device.figure(name).evidence for name in figures if name in device.figures}
     standing = replace(standing, codes=standing.codes | (timing if setup.step_s is None else set()))
     if "io_rate" not in device.figures and total(rows, "host_words"):
         standing += Term(notes=("host words cost no time",))

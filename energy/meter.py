@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Protocol
 
 from energy.schema import Band
@@ -37,8 +38,8 @@ class Meter(Protocol):
 class RaplMeter:
     """All packages together; their parts, the memory beside them and the platform are not added again.
 
-    zeus unrolls wraps in a process that looks once a second, so it reports some of them late. The steps are taken modulo the
-    counter's range here, which is right whether or not it has seen the wrap.
+    zeus finds the zones and says why they cannot be read; the counters it names are read here. Its own reading would start a
+    process a zone that watches for wraps, in the midst of the idle pause, and reports them late.
     """
 
     name = "RAPL, all packages (zeus)"
@@ -46,14 +47,16 @@ class RaplMeter:
     def __init__(self) -> None:
         try:
             rapl = import_module("zeus.device.cpu.rapl")
-            self.failures = (import_module("zeus.device.exception").ZeusBaseCPUError, OSError, ValueError)
+            failures = (import_module("zeus.device.exception").ZeusBaseCPUError, OSError, ValueError)
         except ImportError as error:
             raise NotReadable(f"RAPL: zeus is not installed ({error}); it is the extra `rapl`") from error
         try:
-            zones = [cpu.rapl_file for cpu in rapl.RAPLCPUs().cpus]
-        except self.failures as error:
+            zones = [getattr(cpu, "rapl_file", None) for cpu in rapl.RAPLCPUs().cpus]
+        except failures as error:
             raise NotReadable(f"RAPL cannot be read here ({error})") from error
-        self.packages = [zone for zone in zones if zone.name.startswith("package")]
+        if None in zones:
+            raise NotReadable("RAPL: zeus is set to ask its daemon, whose steps are not known; unset ZEUSD_SOCK_PATH")
+        self.packages = [zone for zone in zones if zone is not None and zone.name.startswith("package")]
         if not self.packages:
             raise NotReadable("RAPL: no zone of this machine is a processor's package")
         self.last, self.total = self._read(), 0
@@ -68,10 +71,10 @@ class RaplMeter:
         return self.total * 1e-6
 
     def _read(self) -> list[int]:
-        """Microjoules; zeus answers in millijoules, and a rounding error below zero would count a whole range."""
+        """Microjoules."""
         try:
-            return [round(zone.read() * 1e3) for zone in self.packages]
-        except self.failures as error:
+            return [int(Path(zone.energy_uj_path).read_text()) for zone in self.packages]
+        except (OSError, ValueError) as error:
             raise NotReadable(f"RAPL: a counter stopped while measuring ({error})") from error
 
 

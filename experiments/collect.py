@@ -136,7 +136,7 @@ def arm_row(run: Run, dense: Run | None) -> dict[str, Any]:
 def front_rows(run: Run, dense: Run, cpu: energy.CpuPeak | None, copies: Sequence[Copies] = ()) -> list[dict[str, Any]]:
     """One row per schedule, with Joules of ledger C. Every point of a front stands on the first planner seed's episodes,
     however many seeds the headline has. No device of the catalogue skips unstructured zeros: such points have no Joules.
-    On loihi2 the cheapest of `copies`, where there are some."""
+    On loihi2 the cheapest of `copies`, where there are some; a sweep has no Joules there."""
     ops = operations(run)
     first = run.success_KN[:1]
     same = dense.success_KN[:1, : first.shape[1]]  # an axis sweep covers the first of the front's episodes
@@ -152,6 +152,8 @@ def front_rows(run: Run, dense: Run, cpu: energy.CpuPeak | None, copies: Sequenc
         }
         if copies:
             joules[DEVICE] = cheapest_copies(run, copies, schedule)
+        elif run.job.role == "sweep":
+            joules.pop(DEVICE, None)  # not placed: beside placed points its Joules would mislead
         rows.append(
             {
                 "kind": "front", "task": run.job.task, "arm": run.job.arm, "budget": run.job.planner.label,
@@ -234,18 +236,18 @@ def placed_rows(run: Run, *, replicas: tuple[int, ...] = (1, 8)) -> list[dict[st
 
 
 def _traffic(run: Run) -> Traffic:
-    """Of a sigma-delta arm, from its ledger."""
+    """Of a spiking arm, from its ledger."""
     job = run.job
     assert run.ledger is not None
     bundle = load_bundle(job.task, checkpoint=job.checkpoint, artifact=job.artifact)
     factor = 1.0 if job.threshold is None else job.threshold
-    network = scale_thresholds(bundle.delta(job.arm), factor)
+    network = bundle.lif if job.arm == "lif" else scale_thresholds(bundle.delta(job.arm), factor)
     return traffic_of_run(run.ledger, network, job.planner, task=job.task, threshold=factor)
 
 
 def copies_of_run(run: Run) -> list[Copies]:
-    """Placements of a sigma-delta arm's loop on one chip; none of a sweep over axes or thresholds, which is no candidate."""
-    if run.ledger is None or run.job.arm not in DELTA_ARMS or run.job.role not in ("headline", "front"):
+    """Placements of a spiking arm's loop on one chip; none of a sweep over axes or thresholds, which is no candidate."""
+    if run.ledger is None or run.job.arm not in (*DELTA_ARMS, "lif") or run.job.role not in ("headline", "front"):
         return []
     return copies_of(_traffic(run))
 
@@ -259,7 +261,7 @@ def cheapest_copies(run: Run, copies: Sequence[Copies], schedule: str) -> dict[s
         setup = energy.Setup(time_s=one.time_s(device, schedule))
         rows = one.rows(run.ledger.rows(schedule), actions, schedule)
         e = energy.estimate(device, rows, actions, ledger="C", scope="loop", setup=setup)
-        found.append({"low": e.low, "nominal": e.nominal, "high": e.high, "copies": one.replicas})
+        found.append({"low": e.low, "nominal": e.nominal, "high": e.high, **one.told})
     return min(found, key=lambda row: row["nominal"])
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from experiments.energy_tables import copied
 from experiments.report import style
 
 COLOURS = (style.BLACK, style.BLUE, style.VERMILLION, style.GREEN, style.PURPLE, style.ORANGE, style.SKY, style.GREY)
@@ -21,13 +22,14 @@ def ratio_figure(found: dict[str, Any]) -> Figure | None:
         for i, line in enumerate(part["curves"]):
             colour, first = COLOURS[i % len(COLOURS)], axes is panels[0]
             label = f"{line['chip']} / {line['device']}" if first else None
+            where = copied(line)
             axes.plot(line["s"], line["nominal"], color=colour, label=label)
             axes.plot(line["s"], line["low"], color=colour, linewidth=0.6, linestyle=":")
             axes.plot(line["measured_s"], line["measured_ratio"], "o", color=colour)
         axes.axhline(1.0, color=style.BLACK, linewidth=0.8)
         axes.set_xscale("log")
         axes.set_yscale("log")
-        axes.set_title(f"{task} (dot: density reached)")
+        axes.set_title(f"{task}{where} (dot: density reached)")
         axes.set_xlabel("density: messages per synapse and prediction")
         style.plain_ticks(axes.xaxis)
         style.plain_ticks(axes.yaxis)

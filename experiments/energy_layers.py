@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 import energy
 from energy.dense import e_mac
 from experiments.energy_pairs import MAIN_CHIP
-from experiments.energy_price import HOST, Pricing, replicas_on
+from experiments.energy_price import HOST, Pricing, copies_on, told_copies
 from experiments.energy_runs import BATCHED, Arm
 from spec.errors import UserError
 from spec.ledger import UPDATE_WEIGHT, total
@@ -92,7 +93,7 @@ def axis_arms(arms: Sequence[Arm]) -> list[Arm]:
 
 
 def curve(arm: Arm, dense: Arm, pricing: Pricing, *, chip: str, device: str, points: int = 33) -> dict[str, Any]:
-    """Ratio of energies (ledger C, whole loop) against density, updates and static power as they are."""
+    """Ratio of energies (ledger C, whole loop) against density. Updates stay; time moves with the messages."""
     found = connections(arm)
     measured = sum(float(c["synops"]) for c in found) / sum(float(c["macs"]) for c in found)
     opponent = pricing.price(dense, device, BATCHED).nominal
@@ -103,7 +104,7 @@ def curve(arm: Arm, dense: Arm, pricing: Pricing, *, chip: str, device: str, poi
         return [e.low / opponent, e.nominal / opponent]
 
     ratios = np.array([at(float(s)) for s in densities])
-    return {"chip": chip, "device": device, "s": densities.tolist(), "low": ratios[:, 0].tolist(),
+    return {"chip": chip, "device": device, **told_copies(arm, chip), "s": densities.tolist(), "low": ratios[:, 0].tolist(),
             "nominal": ratios[:, 1].tolist(), "measured_s": measured, "measured_ratio": at(measured)[1]}  # fmt: skip
 
 
@@ -138,11 +139,12 @@ def chip_rows(arm: Arm, pricing: Pricing) -> list[dict[str, Any]]:
         for schedule in arm.schedules:
             if pricing.maybe(arm, name, schedule) is None:
                 continue
-            a, b, c = (pricing.price(arm, name, schedule, ledger=ledger) for ledger in "ABC")
-            placed = pricing.rows(arm, name, schedule)
+            here = min(arm.placed, key=partial(_nominal, pricing, name, schedule)) if copies_on(arm, name) else arm
+            a, b, c = (pricing.price(here, name, schedule, ledger=ledger) for ledger in "ABC")
+            placed = pricing.rows(here, name, schedule)
             known = all(row.hops is not None for row in placed if row.messages)
             rows.append({"arm": arm.name, "device": name, "schedule": schedule, "host": HOST,
-                         "copies": replicas_on(arm, name), "a": a.nominal,
+                         **told_copies(here, name), "a": a.nominal,
                          "b": b.nominal, "c": c.nominal, "low": c.low, "high": c.high, "latency_s": c.latency_s,
                          "messages": total(placed, "messages") / arm.ledger.actions,
                          "hops": sum(row.hops or 0 for row in placed) / arm.ledger.actions if known else None,
@@ -150,6 +152,11 @@ def chip_rows(arm: Arm, pricing: Pricing) -> list[dict[str, Any]]:
     return rows
 
 
-def updates_share(arm: Arm) -> float:
-    rows = arm.rows(SCHEDULE)
+def _nominal(pricing: Pricing, device: str, schedule: str, arm: Arm) -> float:
+    return pricing.price(arm, device, schedule).nominal
+
+
+def updates_share(arm: Arm, pricing: Pricing, chip: str = MAIN_CHIP) -> float:
+    """Of the synop-equivalents that are priced there; neurons that wait update, too."""
+    rows = pricing.rows(arm, chip, SCHEDULE)
     return UPDATE_WEIGHT * total(rows, "updates") / total(rows, "synop_equivalents")

@@ -12,7 +12,7 @@ from typing import Any
 
 from experiments.bundle import PRUNED_ARMS
 from experiments.energy_pairs import MAIN_CHIP
-from experiments.energy_price import Pricing, gains, on_chip, replicas_on
+from experiments.energy_price import Pricing, gains, on_chip, told_copies
 from experiments.energy_runs import BATCHED, Arm, full_dense, headline
 from experiments.equal_success import MARGIN
 
@@ -51,9 +51,10 @@ def opponents(arms: Sequence[Arm], pricing: Pricing) -> dict[str, Any] | None:
     one = _at_batch_one(spiking, _cheapest(equal, pricing, lambda arm: arm.family in ("dense", "full")), pricing)
     e = pricing.price(spiking, MAIN_CHIP, SCHEDULE)
     return {
-        "chip": MAIN_CHIP, "arm": spiking.name, "copies": replicas_on(spiking, MAIN_CHIP),
+        "chip": MAIN_CHIP, "arm": spiking.name, **told_copies(spiking, MAIN_CHIP),
         "schedule": SCHEDULE, "success": spiking.row["success"],
-        "joules": e.nominal, "low": e.low, "high": e.high, "equivalents": spiking.equivalents(SCHEDULE), "level": level,
+        "joules": e.nominal, "low": e.low, "high": e.high, "level": level,
+        "equivalents": pricing.equivalents(spiking, MAIN_CHIP, SCHEDULE),
         "rows": rows + one,
     }  # fmt: skip
 
@@ -113,7 +114,7 @@ def _rows(what: str, arm: Arm | None, note: str, spiking: Arm, pricing: Pricing)
         {
             "opponent": what, "arm": arm.name, "precision": arm.ledger.precision, "success": arm.row["success"],
             "device": device, "joules": joules, "equivalents": arm.equivalents(BATCHED), "note": note,
-            **gains(ours, joules, spiking.equivalents(SCHEDULE), arm.equivalents(BATCHED)),
+            **gains(ours, joules, pricing.equivalents(spiking, MAIN_CHIP, SCHEDULE), arm.equivalents(BATCHED)),
         }
     ]  # fmt: skip
 
@@ -130,6 +131,6 @@ def _at_batch_one(spiking: Arm, arm: Arm | None, pricing: Pricing) -> list[dict[
             "opponent": "the last one at batch 1 (unfair: candidates are a batch)", "arm": arm.name,
             "precision": arm.ledger.precision, "success": arm.row["success"], "device": best[0], "joules": joules,
             "equivalents": arm.equivalents(BATCHED), "note": "every other row shares a weight read between all candidates",
-            **gains(ours, joules, spiking.equivalents(SCHEDULE), arm.equivalents(BATCHED)),
+            **gains(ours, joules, pricing.equivalents(spiking, MAIN_CHIP, SCHEDULE), arm.equivalents(BATCHED)),
         }
     ]  # fmt: skip

@@ -13,7 +13,7 @@ import numpy as np
 
 from energy.catalogue import Catalogue
 from energy.uncertainty import PRIORS, Energies, draw, probability, swings
-from experiments.energy_price import Pricing, gains, on_chip, replicas_on
+from experiments.energy_price import Pricing, gains, on_chip, told_copies
 from experiments.energy_runs import BATCHED, SCHEDULES, Arm, full_dense
 from experiments.equal_success import MARGIN, compare
 
@@ -72,12 +72,13 @@ def _row(
     turning = swings(ours, theirs, pricing.catalogue) if chip == MAIN_CHIP else []
     return {
         "chip": chip, "device": device, "schedule": schedule, "spiking_arm": spiking.name, "dense_arm": dense.name,
-        "copies": replicas_on(spiking, chip),
+        **told_copies(spiking, chip),
         "spiking_success": spiking.row["success"], "dense_success": dense.row["success"], "margin": MARGIN,
         "hypothetical": any(pricing.catalogue.device(name).hypothetical for name in (chip, device)),
         "incomplete": pricing.catalogue.device(chip).kind == "event",  # no static power or time known: a lower bound
-        "spiking": _band(s), "dense": _band(d), **gains(s.nominal, d.nominal, spiking.equivalents(schedule),
-                                                        dense.equivalents(BATCHED)),
+        "spiking": _band(s), "dense": _band(d), **gains(
+            s.nominal, d.nominal, pricing.equivalents(spiking, chip, schedule), pricing.equivalents(dense, device, BATCHED)
+        ),
         "ratio_low": s.low / d.high, "ratio_high": s.high / d.low, "probability": chances,
         **_waiting(*waits, pricing.catalogue, draws[PRIORS[0]]),
         "ahead": "spiking" if s.nominal < d.nominal else "dense",

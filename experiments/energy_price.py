@@ -18,7 +18,7 @@ from energy.loihi import split
 from experiments.energy_runs import Arm
 from experiments.place_copies import DEVICE, Copies
 from spec.errors import UserError
-from spec.ledger import LedgerRow
+from spec.ledger import LedgerRow, per_action
 
 HOST = "orin_nano"
 
@@ -39,18 +39,17 @@ class Pricing:
         return [name for name, device in self.catalogue.devices.items() if not device.spiking]
 
     def setup(
-        self, arm: Arm, device: str, host: str = HOST, *, schedule: str = "", scope: str = "loop",
-        catalogue: Catalogue | None = None,
-    ) -> energy.Setup:  # fmt: skip
+        self, arm: Arm, device: str, schedule: str, host: str, *, scope: str, catalogue: Catalogue
+    ) -> energy.Setup:
         """Chips of single bits are let carry graded messages, labelled: refusing would leave them out of the comparison."""
         copies = copies_on(arm, device, scope)
-        chip = (catalogue or self.catalogue).device(device)
+        chip = catalogue.device(device)
         graded = arm.spiking and not self.catalogue.device(device).graded_messages
         on_cpu = self.cpu if arm.spiking and self.catalogue.device(host).kind == "cpu" else None
         return energy.Setup(
             cpu=self.cpu, assume_graded=graded, cores=max(1, arm.layers), host_device=host,
             assume_precision=None if on_cpu is None else on_cpu.precision,
-            time_s=None if copies is None or not schedule else copies.time_s(chip, schedule),
+            time_s=None if copies is None else copies.time_s(chip, schedule),
         )  # fmt: skip
 
     def rows(self, arm: Arm, device: str, schedule: str, scope: str = "loop") -> list[LedgerRow]:
@@ -67,10 +66,14 @@ class Pricing:
         if rows is None:
             rows = self.rows(arm, device, schedule, scope)
         catalogue = catalogue or self.catalogue
-        setup = self.setup(arm, device, host, schedule=schedule, scope=scope, catalogue=catalogue)
+        setup = self.setup(arm, device, schedule, host, scope=scope, catalogue=catalogue)
         return energy.estimate(
             device, rows, arm.ledger.actions, ledger=ledger, scope=scope, batch=batch, setup=setup, catalogue=catalogue
         )
+
+    def equivalents(self, arm: Arm, device: str, schedule: str) -> float:
+        """Synop-equivalents an action of the rows that are priced there, those that a placement adds among them."""
+        return per_action(self.rows(arm, device, schedule), arm.ledger.actions)
 
     def maybe(self, arm: Arm, device: str, schedule: str, host: str = HOST) -> energy.Energy | None:
         """Ledger C, whole loop; None where the device cannot run this arm or lacks a figure; why is kept."""
@@ -95,7 +98,7 @@ class Pricing:
         """Ledger C plus the idle power of a GPU that waits, on either side of a pair: a dense arm's for its next kernel, and
         the host's of a spiking arm for its encoder's kernels and then for the chip, whose static power runs on through the
         former. None where the GPU's idle power or the chip's time is not known."""
-        gpu = self.setup(arm, device, host).host_device if arm.spiking else device
+        gpu = host if arm.spiking else device
         rows, actions = arm.rows(schedule), arm.ledger.actions
         if arm.spiking:
             rows = split(self.catalogue.device(device), rows)[1]
@@ -127,9 +130,9 @@ def copies_on(arm: Arm, device: str, scope: str = "loop") -> Copies | None:
     return arm.copies if device == DEVICE and scope == "loop" else None
 
 
-def replicas_on(arm: Arm, device: str) -> int | None:
+def told_copies(arm: Arm, device: str) -> dict[str, int | None]:
     copies = copies_on(arm, device)
-    return None if copies is None else copies.replicas
+    return {"copies": None, "spread": None, "cores": None} if copies is None else {**copies.told}
 
 
 def on_chip(arms: Sequence[Arm], chip: str) -> list[Arm]:

@@ -62,7 +62,7 @@ def _task(
         "gpu": gpu_rows(dense, refused),
         "chips": [] if spiking is None else chip_rows(spiking, refused),
         "dense": [row for arm in dense for row in chip_rows(arm, refused)],
-        "update_share": None if spiking is None else updates_share(spiking),
+        "update_share": None if spiking is None else updates_share(spiking, pricing),
         "placed": [row for row in run.placed if row["task"] == task],
         "curves": _curves(arms, refused),
         "refused": refused.refused,

@@ -91,7 +91,7 @@ class Arm:
         copies = self.copies
         if copies is not None:
             copies = replace(copies, load={name: load.scaled(factor) for name, load in copies.load.items()})
-        return replace(self, sent=self.sent * factor, copies=copies)
+        return replace(self, sent=self.sent * factor, copies=copies, options=())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +140,7 @@ def _arm(row: dict[str, Any], folder: Path) -> Arm:
         _check(row)
         ledger = Ledger.load(row["ledger"])
         ways = None if row.get("ways") is None else Ways.load(row["ways"])
-        options = tuple(Copies.read(one) for one in row.get("copies") or ())
+        options = tuple(Copies.read(one) for one in _list(row.get("copies", [])))
         kept = {name: value for name, value in row.items() if name not in ("ledger", "ways", "copies")}
         for schedule in SCHEDULES if ledger.spiking else (BATCHED,):
             # refuses damaged counts here, by the directory's name
@@ -155,6 +155,12 @@ def _arm(row: dict[str, Any], folder: Path) -> Arm:
         raise UserError(
             f"{folder}: a damaged ledger of arm {row.get('arm')!r} ({error}); run the command again"
         ) from error
+
+
+def _list(found: Any) -> list[Any]:
+    if not isinstance(found, list):
+        raise ValueError(f"copies is {found!r:.40}")
+    return found
 
 
 def _check(row: dict[str, Any]) -> None:

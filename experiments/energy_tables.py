@@ -38,9 +38,11 @@ def percent(value: float | None) -> str:
 
 
 def copied(row: dict[str, Any]) -> str:
-    """How many copies of the loop a row was priced with; nothing where no placement was kept."""
+    """How many copies of the loop a row was priced with."""
     copies = row["copies"]
-    return "" if copies is None else f", {copies} {'copy' if copies == 1 else 'copies'}"
+    if copies is None:
+        return ", not placed" if row.get("chip", row.get("device")) == MAIN_CHIP else ""
+    return f", {copies} {'copy' if copies == 1 else 'copies'} on {row['cores']} cores"
 
 
 def print_report(found: dict[str, Any], console: Console) -> None:
@@ -131,7 +133,8 @@ def _layers(part: dict[str, Any], console: Console) -> None:
         return
     devices = [name for name in part["layers"][0]["s_star"] if name in SHORT]
     table = _table(
-        "Density by connection and axis, and break-even s* against each device (peak energy per MAC, int8; --json has all)",
+        "Density by connection and axis, and break-even s* of one copy against each device (peak energy per MAC, int8; "
+        "--json has all)",
         ("axis", "threshold", "layer"),
         (
             "success",

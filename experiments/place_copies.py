@@ -2,8 +2,10 @@
 
 A chip has room for many copies of so small a network, and its static power is drawn whether they work or not: time is what
 copies save. What they cost is charged: every placed neuron updates in every chip step, while no candidate is in its layer and
-while candidates are selected (row `waiting`), and the loop's own parts do synops (row `parts`). More chips than one are left
-out: their static power outweighs the time (`spikeplan place --sweep` has them).
+while candidates are selected (row `waiting`), and the loop's own parts do synops (row `parts`). Left out: that copies work in
+lock step on unlike candidates, so that the busiest of them sets a step (traffic is a mean), and sending latent and goal to each.
+More chips than one are no options: their static power outweighs the time (`spikeplan place --sweep` has them). Axes that look at
+the mean candidate are none either: every copy would pass it, which no ledger counts.
 """
 
 from __future__ import annotations
@@ -18,13 +20,13 @@ import numpy as np
 from energy.catalogue import Band, Device
 from experiments.place_energy import placed
 from experiments.place_traffic import Traffic
-from lava_procs.placement_loop import loop_synops, turns_of
 from lava_procs.placement_time import SCHEDULES, Load
 from spec.ledger import LedgerRow
 from spec.limits import LOIHI2
 
 DEVICE = LOIHI2.name
 REPLICAS = (1, 2, 4, 8, 16, 32, 64)
+COLUMNS = ("steps", "synops", "synops_sent", "fixed", "messages", "messages_sent")
 SPREADS = (1, 2, 4)  # times the least number of cores
 FIGURES = ("t_synop", "t_update", "t_link", "t_barrier")
 
@@ -59,12 +61,16 @@ class Copies:
         bounds = zip(*(band.bounds() for band in bands), strict=True)
         return Band(*(self.load[schedule].seconds(*figures) for figures in bounds))
 
+    @property
+    def told(self) -> dict[str, int]:
+        """As results name it."""
+        return {"copies": self.replicas, "spread": self.spread, "cores": self.cores}
+
     def dump(self) -> dict[str, Any]:
         return {
             "replicas": self.replicas, "spread": self.spread, "cores": self.cores, "synops": self.synops,
             "waiting": self.waiting, "load": {
-                schedule: {"steps": load.steps_J.tolist(), "synops": load.synops_J.tolist(),
-                           "messages": load.messages_J.tolist(), "updates": load.updates}
+                schedule: {**{name: getattr(load, f"{name}_J").tolist() for name in COLUMNS}, "updates": load.updates}
                 for schedule, load in self.load.items()
             },
         }  # fmt: skip
@@ -72,29 +78,36 @@ class Copies:
     @classmethod
     def read(cls, dumped: dict[str, Any]) -> Copies:
         """What `dump` wrote, or a ValueError, KeyError or TypeError."""
-        loads = {schedule: _load(dumped["load"][schedule]) for schedule in SCHEDULES}
+        load = {
+            schedule: Load(
+                **{f"{name}_J": np.array([_count(x) for x in dumped["load"][schedule][name]]) for name in COLUMNS},
+                updates=_whole(dumped["load"][schedule]["updates"]),
+            )
+            for schedule in SCHEDULES
+        }  # fmt: skip
+        counts = {name: _whole(dumped[name]) for name in ("replicas", "spread", "cores")}
         waiting = {schedule: _count(dumped["waiting"][schedule]) for schedule in SCHEDULES}
-        counts = {name: int(_count(dumped[name], least=1)) for name in ("replicas", "spread", "cores")}
-        return cls(**counts, synops=_count(dumped["synops"]), waiting=waiting, load=loads)
+        return cls(**counts, synops=_count(dumped["synops"]), waiting=waiting, load=load)
 
 
-def _load(dumped: dict[str, Any]) -> Load:
-    columns = [np.array([_count(x) for x in dumped[name]]) for name in ("steps", "synops", "messages")]
-    if not len(columns[0]) == len(columns[1]) == len(columns[2]) > 0 or not columns[0].sum() > 0:
-        raise ValueError("the steps of a placement are not of one length")
-    return Load(steps_J=columns[0], synops_J=columns[1], messages_J=columns[2], updates=int(_count(dumped["updates"])))
-
-
-def _count(value: Any, least: float = 0) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < math.inf:
+def _count(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
         raise ValueError(f"{value!r:.40} in a placement")
     return float(value)
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int or value < 1:
+        raise ValueError(f"{value!r:.40} in a placement")
+    return value
 
 
 def copies_of(traffic: Traffic) -> list[Copies]:
     """Every placement of `REPLICAS` and `SPREADS` that one chip holds."""
     planner = traffic.planner
-    found = []
+    found: list[Copies] = []
+    if traffic.own_passes:
+        return found
     for replicas in sorted({min(n, planner.samples) for n in REPLICAS}):
         for spread in SPREADS:
             one = placed(traffic, LOIHI2, replicas=replicas, spread=spread, scope="loop")
@@ -104,9 +117,9 @@ def copies_of(traffic: Traffic) -> list[Copies]:
             found.append(
                 Copies(
                     replicas=replicas, spread=spread, cores=one.found.cores,
-                    synops=loop_synops(traffic.latent_dim, turns_of(planner, replicas)) * planner.evaluations,
+                    synops=one.parts_synops,
                     waiting={s: one.waiting(one.rows(s), s) / traffic.spiking.actions for s in SCHEDULES},
-                    load={s: clock.load(planner, s, own_passes=traffic.own_passes) for s in SCHEDULES},
+                    load={s: clock.load(planner, s) for s in SCHEDULES},
                 )
             )  # fmt: skip
     return found

@@ -87,8 +87,15 @@ class Placed:
             return with_hops(kept, known, {}, predictions=predictions)
         sent = loop_messages(t.latent_dim, t.action_dim)
         *rest, parts = with_hops(kept, known, sent, predictions=predictions)
-        synops = loop_synops(t.latent_dim, turns_of(t.planner, self.found.replicas))
-        return [*rest, replace(parts, synops=synops * t.planner.evaluations * t.spiking.actions)]
+        return [*rest, replace(parts, synops=self.parts_synops * t.spiking.actions)]
+
+    @property
+    def parts_synops(self) -> int:
+        """Of an action, beside the ledger's: into latent, sum and cost, and mu + w e for each number that the source makes
+        (`spec.charges`; its updates are among those of the placed neurons)."""
+        t, budget = self.traffic, self.traffic.planner
+        numbers = budget.iterations * budget.samples * budget.variables * t.action_dim
+        return loop_synops(t.latent_dim, turns_of(budget, self.found.replicas)) * budget.evaluations + 2 * numbers
 
     def waiting(self, rows: Sequence[LedgerRow], schedule: str) -> int:
         """Updates, over all recorded actions, that no row counts yet."""

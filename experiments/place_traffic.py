@@ -24,7 +24,7 @@ from spec.artifact import Artifact
 from spec.charges import book_iteration
 from spec.errors import UserError
 from spec.ledger import LayerCounts, Ledger
-from spec.limits import ChipLimits
+from spec.limits import LOIHI2, ChipLimits
 from worldmodel.checkpoint import WorldModel
 from worldmodel.planner import CEMConfig
 from worldmodel.predictor import DensePredictor, Predictor
@@ -131,12 +131,19 @@ def sent_of(ledger: Ledger) -> dict[str, float]:
     return {layer: sent[layer] / calls[layer] for layer in sent if sent[layer]}
 
 
-def traffic_of_run(ledger: Ledger, artifact: Artifact, planner: CEMConfig, *, task: str, threshold: float) -> Traffic:
-    """From the ledger of a run that is done. `artifact`: as it planned, thresholds scaled."""
-    inputs, outputs = artifact.layers[0].n_in, artifact.layers[-1].n_out
+def traffic_of_run(
+    ledger: Ledger, net: Artifact | LIFNetwork, planner: CEMConfig, *, task: str, threshold: float
+) -> Traffic:
+    """From the ledger of a run that is done, for a chip of graded messages. `net`: as it planned, thresholds scaled."""
+    if isinstance(net, LIFNetwork):
+        inputs, *_, outputs = sizes_of(net)
+    else:
+        inputs, outputs = net.layers[0].n_in, net.layers[-1].n_out
 
     def network(replicas: int) -> Network:
-        return network_of(artifact, contexts=contexts_of(ledger.axis, planner, replicas))
+        if isinstance(net, LIFNetwork):
+            return lif_network(sizes_of(net), net.config.time_steps, LOIHI2)
+        return network_of(net, contexts=contexts_of(ledger.axis, planner, replicas))
 
     return Traffic(
         path="", arm=ledger.arm, task=task, axis=ledger.axis, threshold=threshold, planner=planner, latent_dim=outputs,

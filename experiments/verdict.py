@@ -18,7 +18,7 @@ OPPONENTS = (  # families, how they are called
 
 
 def verdict(front: list[Row], full_success: float | None, placed: Sequence[Row] = ()) -> str:
-    """`front`: rows of kind front of one task; `placed`: of kind energy_placed, told beside the one-copy figures."""
+    """`front`: rows of kind front of one task; `placed`: of kind energy_placed, told beside them."""
     if full_success is None:
         return "not run"
     if not any(row["arm"] in NARROW_ARMS for row in front):
@@ -118,7 +118,7 @@ def _name(row: Row, cost: float, unit: str, device: str) -> str:
     paired = "" if low is None else f" ({low:+.3f} .. {high:+.3f})"
     band = _joules(row, device) if unit == "mJ" else {}
     bounds = f" [{band['low'] * scale:.3g} .. {band['high'] * scale:.3g}]" if {"low", "high"} <= band.keys() else ""
-    copies = f", {band['copies']} copies of the loop" if "copies" in band else ""
+    copies = f", {band['copies']:.0f} x its loop on {band['cores']:.0f} cores" if "copies" in band else ""
     where = f" on {device}{copies}" if unit == "mJ" else ""
     return (
         f"{row['arm']} {row['budget']}{where}, success {row['success']:.2f}{paired}, {cost * scale:.3g}{bounds} {unit}"

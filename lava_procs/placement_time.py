@@ -75,13 +75,26 @@ class ActionTime:
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """The chip steps of an action by what they do, without the constants: so many steps of J kinds, synops of the busiest core
-    and messages of the busiest link in a step of each; in every step the fullest core updates `updates` neurons."""
+    """The chip steps of an action by what they do, without the constants: so many steps of J kinds; in a step of each, synops of
+    the busiest core and messages of the busiest link, and how many of these come of the predictor's own messages; in every
+    step the fullest core updates `updates` neurons. `fixed_J`: synops of the busiest core if the predictor sent nothing."""
 
     steps_J: Reals
     synops_J: Reals
+    synops_sent_J: Reals
+    fixed_J: Reals
     messages_J: Reals
+    messages_sent_J: Reals
     updates: int
+
+    def __post_init__(self) -> None:
+        columns = (self.steps_J, self.synops_J, self.synops_sent_J, self.fixed_J, self.messages_J, self.messages_sent_J)
+        if len({column.shape for column in columns}) != 1 or self.steps_J.ndim != 1:
+            raise ValueError("load: the columns are not flat and of one length")
+        if not all(np.isfinite(column).all() and (column >= 0).all() for column in columns) or self.updates < 0:
+            raise ValueError("load: counts must be finite and >= 0")
+        if not self.steps_J.sum() > 0:
+            raise ValueError("load: no chip steps")
 
     def seconds(self, synop_s: Any, update_s: Any, link_s: Any, barrier_s: Any) -> Any:
         """An action's time. The figures may be arrays of draws (N,): then so is the time."""
@@ -90,8 +103,14 @@ class Load:
         return (np.maximum(np.maximum(synops, links), updates) + np.asarray(barrier_s)[..., None]) @ self.steps_J
 
     def scaled(self, factor: float) -> Load:
-        """As if every message came `factor` times as often."""
-        return replace(self, synops_J=self.synops_J * factor, messages_J=self.messages_J * factor)
+        """As if the predictor sent `factor` times as much. Exact as long as the same core and link stay the busiest or another
+        one is busy with other parts' messages, else a lower bound."""
+        more = factor - 1.0
+        return replace(
+            self, synops_J=np.maximum(self.synops_J + more * self.synops_sent_J, self.fixed_J),
+            synops_sent_J=factor * self.synops_sent_J, messages_J=self.messages_J + more * self.messages_sent_J,
+            messages_sent_J=factor * self.messages_sent_J,
+        )  # fmt: skip
 
 
 class Clock:
@@ -204,15 +223,31 @@ class Clock:
     def load(self, budget: Budget, schedule: str, *, own_passes: int = 0) -> Load:
         """What `action` times, before the constants come in."""
         patterns, where = self._patterns(self._entries(budget, schedule, own_passes))
-        synops, messages = self._busiest(patterns)
-        steps = np.bincount(where, minlength=len(synops)).astype(np.float64)
+        steps = np.bincount(where, minlength=patterns.shape[1]).astype(np.float64)
+        columns = self._columns(patterns)
         if self.network.whole_loop:
-            crowd = float(self._asked)
             steps = np.append(steps, selection_steps(budget, self.placement.replicas))
-            synops, messages = np.append(synops, crowd), np.append(messages, crowd)
+            asked = float(self._asked)
+            columns = [np.append(c, x) for c, x in zip(columns, (asked, 0.0, asked, asked, 0.0), strict=True)]
+        synops, synops_sent, fixed, messages, messages_sent = columns
         return Load(
-            steps_J=float(budget.iterations) * steps, synops_J=synops, messages_J=messages, updates=self.most_updates
-        )
+            steps_J=float(budget.iterations) * steps, synops_J=synops, synops_sent_J=synops_sent, fixed_J=fixed,
+            messages_J=messages, messages_sent_J=messages_sent, updates=self.most_updates,
+        )  # fmt: skip
+
+    def _columns(self, patterns: Reals) -> list[Reals]:
+        """Of each kind of step: synops, those of the predictor's messages, those of the others alone; messages, likewise."""
+        sent = patterns * self.per_step[:, None]
+        own = self.network.path[: self._layers - 1] if self.network.whole_loop else self.network.path
+        of_predictor = sent * np.array([[name in own] for name in self.names])  # the loop takes the last layer's values
+        on_core = self.on_core @ self.feeds.T
+        synops, links = on_core @ sent, self.on_link @ sent
+        kinds = np.arange(patterns.shape[1])
+        core, link = synops.argmax(0), links.argmax(0)
+        return [
+            synops.max(0), (on_core @ of_predictor)[core, kinds], (on_core @ (sent - of_predictor)).max(0),
+            links.max(0), (self.on_link @ of_predictor)[link, kinds],
+        ]  # fmt: skip
 
     def action(self, budget: Budget, schedule: str, *, own_passes: int = 0) -> ActionTime:
         """`own_passes`: predictions a copy makes beside its candidates' (the mean's, on the axes that look at it)."""

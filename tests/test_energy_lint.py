@@ -11,8 +11,7 @@ ROOM = Path(__file__).resolve().parent.parent / "energy"
 PLAIN = {0, 1, 2}  # zero, one, and the two operations of a MAC
 ALLOWED = {  # file -> numbers that are no property of a device
     "schema.py": {1e-12, 1e-9, 1e-6, 1e-3, 3, 1e30},  # SI prefixes; one value for three bounds; beyond any figure
-    "meter.py": {1e-6, 1e-3, 1e3},  # RAPL's microjoules, NVML's millijoules
-    "charge.py": {4},  # bytes of an fp32 word
+    "meter.py": {1e-6, 1e-3},  # RAPL's microjoules, NVML's millijoules
     "cpu_meter.py": {768, 5, 64, 20, 0.5, 1e-9, 3},  # sizes of the measured work, n^3 of a matmul
 }
 

@@ -3,13 +3,14 @@ itself may have neither; then the answer must say so."""
 
 from __future__ import annotations
 
+import importlib
+import multiprocessing
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
-from zeus.device.cpu import rapl
 
 from energy.meter import NotReadable, NvmlMeter, RaplMeter, measure
 from spec.errors import UserError
@@ -18,19 +19,19 @@ RANGE = 1_000_000
 
 
 @pytest.fixture
-def powercap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder that zeus takes for the kernel's; its watching processes end with the test."""
-    root = tmp_path / "intel-rapl"
-    monkeypatch.setattr(rapl, "RAPL_DIR", str(root))
-    monkeypatch.setattr(rapl, "CONTAINER_RAPL_DIR", str(tmp_path / "none"))
-    trackers = []
-    start = rapl.RaplWraparoundTracker
-    monkeypatch.setattr(rapl, "RaplWraparoundTracker", lambda *a: trackers.append(start(*a)) or trackers[-1])
-    rapl.rapl_is_available.cache_clear()
-    yield root
-    rapl.rapl_is_available.cache_clear()
-    for tracker in trackers:
-        tracker._stop()
+def rapl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """zeus, with a folder in the kernel's place."""
+    module = importlib.import_module("zeus.device.cpu.rapl")
+    monkeypatch.setattr(module, "RAPL_DIR", str(tmp_path / "intel-rapl"))
+    monkeypatch.setattr(module, "CONTAINER_RAPL_DIR", str(tmp_path / "none"))
+    module.rapl_is_available.cache_clear()
+    yield module
+    module.rapl_is_available.cache_clear()
+
+
+@pytest.fixture
+def powercap(rapl: ModuleType) -> Path:
+    return Path(rapl.RAPL_DIR)
 
 
 def zone(root: Path, folder: str, name: str, microjoule: int) -> Path:
@@ -50,10 +51,7 @@ class Machine:
     def spend(self, seconds: float, watt: float) -> None:
         self.now += seconds
         self.microjoule += round(seconds * watt * 1e6)
-        # in one step: zeus's process looks at any time
-        fresh = self.counter.with_name("next")
-        fresh.write_text(str(self.microjoule % RANGE))
-        fresh.replace(self.counter)
+        self.counter.write_text(str(self.microjoule % RANGE))
 
 
 def test_idle_is_subtracted_through_wraps(powercap: Path):
@@ -74,29 +72,26 @@ def test_idle_is_subtracted_through_wraps(powercap: Path):
     assert found.evidence == "measured"
 
 
-def test_packages_are_added_and_a_wrap_counts_once_however_late_zeus_sees_it(powercap: Path):
+def test_packages_are_added_and_a_counter_that_goes_is_an_error(powercap: Path):
     first = zone(powercap, "intel-rapl:0", "package-0", 0)
     second = zone(powercap, "intel-rapl:1", "package-1", 999_000)
     zone(powercap, "intel-rapl:2", "psys", 0)
-    zone(powercap, "intel-rapl:0/intel-rapl:0:1", "dram", 7)
+    dram = zone(powercap, "intel-rapl:0/intel-rapl:0:1", "dram", 7)
     meter = RaplMeter()
-    for watched in meter.packages:
-        watched.wraparound_tracker._stop()  # from here on the test says what zeus has seen
-    seen = meter.packages[1].wraparound_tracker.wraparound_counter
-    seen.value = 0
     first.write_text("300")
     second.write_text("200")  # wrapped: 1,200
+    dram.write_text("50000")
     assert meter.joules() == pytest.approx(1500e-6)
-    seen.value = 1
     assert meter.joules() == pytest.approx(1500e-6)
     second.write_text("900")
     assert meter.joules() == pytest.approx(2200e-6)
+    assert not multiprocessing.active_children(), "zeus watches nothing while we measure"
     second.unlink()
     with pytest.raises(NotReadable, match="stopped while measuring"):
         meter.joules()
 
 
-def test_rapl_that_cannot_be_read_says_why(powercap: Path, monkeypatch: pytest.MonkeyPatch):
+def test_rapl_that_cannot_be_read_says_why(rapl: ModuleType, powercap: Path, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(NotReadable, match="not supported on this CPU"):
         RaplMeter()
     rapl.rapl_is_available.cache_clear()
@@ -109,6 +104,9 @@ def test_rapl_that_cannot_be_read_says_why(powercap: Path, monkeypatch: pytest.M
         RaplMeter()
     counter.unlink()
     with pytest.raises(NotReadable, match="cannot be read here"):
+        RaplMeter()
+    monkeypatch.setattr(rapl, "RAPLCPUs", lambda: SimpleNamespace(cpus=[object()]))
+    with pytest.raises(NotReadable, match="unset ZEUSD_SOCK_PATH"):
         RaplMeter()
     monkeypatch.setitem(sys.modules, "zeus.device.cpu.rapl", None)
     with pytest.raises(NotReadable, match="zeus is not installed .* the extra `rapl`"):

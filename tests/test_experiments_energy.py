@@ -284,7 +284,7 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     said = capsys.readouterr().out
     assert "P(win)" in said and "Opponents of delta" in said and "no chip was" in said
     found = json.loads((tmp_path / "r.json").read_text())
-    assert "toy" in energy_section(found) and "loihi2 | interleaved | h100" in energy_section(found)
+    assert "toy" in energy_section(found) and "loihi2 | interleaved, not placed | h100" in energy_section(found)
     assert (tmp_path / "r.svg").read_text().count("<svg") == 1
     files = sorted(str(path) for path in (tmp_path / "l").glob("*.json"))
     assert len(files) == 3 + 2  # three dense arms, two schedules of the spiking one

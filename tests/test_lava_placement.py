@@ -23,7 +23,7 @@ from lava_procs.placement_loop import (
     turns_of,
     with_loop,
 )
-from lava_procs.placement_time import Clock, Speed
+from lava_procs.placement_time import Clock, Load, Speed
 from spec.artifact import Artifact, Edge, Layer
 from spec.errors import UserError
 from spec.fit import Group, groups_of
@@ -128,6 +128,49 @@ def test_time_by_hand(net: Artifact) -> None:
     assert both[0].action_s == pytest.approx(both[1].action_s) == pytest.approx(3 * 6 * 696e-9)
     with pytest.raises(UserError, match="'batched' is unknown; use sequential or interleaved"):
         clock.action(PLAN, "batched")
+
+
+def test_the_load_of_an_action_by_hand(net: Artifact) -> None:
+    """As above, before the constants: code 0, h1 120, h2 240, out 24 synops, 24 updates; constants then change freely."""
+    clock = Clock(placed(net, LOIHI2), network_of(net), SENT, SPEED)
+    load = clock.load(PLAN, "interleaved")
+    kinds = {synops: load.steps_J[load.synops_J == synops].sum() for synops in (0.0, 24.0, 120.0, 240.0)}
+    assert load.updates == 24 and load.steps_J.sum() == 3 * (5 * 16 + 16 + 3)
+    assert kinds == {0.0: 3, 24.0: 3, 120.0: 3, 240.0: 3 * 96}
+    for factor in (1.0, 7.0):
+        fast = load.seconds(1e-9, 2e-9, SPEED.link_s, factor * 60e-9)
+        assert fast == pytest.approx(3 * (96 * 240 + 120 + 48 + 48) * 1e-9 + 3 * 99 * factor * 60e-9)
+    # Draws: one action's time each. A chip that updates slowly: 24 x 20 ns in every step.
+    some = load.seconds(1e-9, np.array([2e-9, 20e-9]), SPEED.link_s, 60e-9)
+    assert some == pytest.approx([clock.action(PLAN, "interleaved").action_s, 3 * 99 * (480 + 60) * 1e-9])
+    assert (load.synops_sent_J == load.synops_J).all() and not load.fixed_J.any(), "the predictor alone"
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.3, 1.0, 3.0])
+@pytest.mark.parametrize("schedule", ["sequential", "interleaved"])
+def test_more_messages_of_the_predictor_and_the_loop_as_it_is(net: Artifact, factor: float, schedule: str) -> None:
+    whole = with_loop(network_of(net), PLAN, latent_dim=6, action_dim=2, replicas=4)
+    found = place(whole.groups, LOIHI2, replicas=4)
+    fixed = loop_messages(6, 2)
+    own = {name: n for name, n in SENT.items() if name not in fixed}
+
+    def load(times: float) -> Load:
+        sent = {name: n * times for name, n in own.items()}
+        return Clock(found, whole, sent | fixed, SPEED).load(PLAN, schedule)
+
+    said = load(1.0).scaled(factor)
+    figures = (SPEED.synop_s, SPEED.update_s, SPEED.link_s, SPEED.barrier_s)
+    assert said.seconds(*figures) == pytest.approx(load(factor).seconds(*figures), rel=1e-9)
+    assert (said.synops_J >= said.fixed_J).all() and said.fixed_J.any()
+
+
+@pytest.mark.parametrize("change", [{"steps_J": np.zeros(1)}, {"synops_J": np.ones(2)}, {"fixed_J": np.array([np.nan])},
+                                    {"messages_J": np.array([-1.0])}, {"updates": -1}])  # fmt: skip
+def test_a_load_that_is_none_is_refused(change: dict[str, Any]) -> None:
+    one = np.ones(1)
+    names = ("steps_J", "synops_J", "synops_sent_J", "fixed_J", "messages_J", "messages_sent_J")
+    with pytest.raises(ValueError, match="load: "):
+        Load(**{**dict.fromkeys(names, one), "updates": 1, **change})
 
 
 def test_spread_shortens_the_step_until_links_or_the_barrier_set_it(net: Artifact) -> None:

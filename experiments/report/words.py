@@ -77,7 +77,7 @@ CAPTION = {
     "left and higher is better. Steps: the front of each family. Filled: dense or interleaved; hollow: sequential. "
     "Thin bars: Wilson 95 %. That a chip can keep as many candidates as layers in the pipe (interleaved) is assumed.",
     "front-joules": "The same points in Joules, ledger C; hollow: sequential. Pale bands: low to high of the points "
-    "on each front. Sigma-delta points on loihi2: the cheapest number of copies on one chip. All Joules are estimates, none "
+    "on each front. Spiking points on loihi2: the cheapest number of copies on one chip. All Joules are estimates, none "
     "was measured; GPU figures rest on peak rates.",
     "admission": "Success of the dense planner by budget, Wilson 95 %. Dashed: what reduced budgets must not reach.",
     "density": "Share of the dense synaptic operations that remain, per axis of change; the mean candidate's own pass "
@@ -98,7 +98,8 @@ CAPTION = {
     "energy": "Energy per action: bar from low to high, tick at nominal; spiking arms on tinted ground. GPU bars rest "
     "on peak rates: lower bounds.",
     "break-even": "Break-even density s* as its terms are taken off. Most papers print the first term only; updates "
-    "are paid at any sparsity, and static power over the time of a prediction, one core a layer, at any activity. Dashed: the "
+    "are paid at any sparsity, and static power over the time of a prediction, one copy, one core a layer, at any activity: more "
+    "copies share it. Dashed: the "
     "density that the sigma-delta arm planned with. s* ≤ 0: no sparsity helps.",
 }
 
@@ -109,8 +110,8 @@ CAVEATS = (
     "neuromorphic chip was used, and nothing here is a measurement of one.",
     "Measured: success, latents and rankings, on the episodes and seeds given, in simulated worlds.",
     "Energy is an estimate with low, nominal and high; each row carries the evidence codes of its constants (R read in "
-    "the primary artefact, Q quoted, S secondary, V vendor claim, D derived). No energy per synaptic operation is "
-    "published for Loihi 2, so its band is derived and wide.",
+    "the primary artefact, Q quoted, S secondary, V vendor claim, D derived, assumed). No energy per synaptic operation is "
+    "published for Loihi 2, so its band is wide: its ends are derived and assumed.",
     "GPU figures are peak rates: lower bounds on energy, since a network of this size does not reach the peak. They "
     "favour the dense arms.",
     "A dense MAC counts as one synop-equivalent at every precision and pays no update: the count most favourable to "
@@ -119,9 +120,9 @@ CAVEATS = (
     "share one network in time (sequential, or interleaved with restores counted) or take a replica each.",
     "The encoder stays dense in every arm and runs on a host device; loop totals include it, predictor totals do not. It "
     "runs in fp32 here and is charged at int8 in every arm but `dense`.",
-    "On the front, and so in the verdict, a sigma-delta network runs on loihi2 in as many copies as are cheapest on one chip, "
-    "neurons that wait charged. Elsewhere time on a chip assumes one copy and one neurocore a layer, the least that interleaving "
-    "takes.",
+    "On the front, and so in the verdict's Joules, a spiking network runs on loihi2 in the copies that are cheapest on one chip, "
+    "neurons that wait charged; synop-equivalents count the work alone. Elsewhere time on a chip assumes one copy and one "
+    "neurocore a layer, the least that interleaving takes, and charges no neuron that waits.",
     "A GPU is charged its peak rate: a few nanoseconds a layer call here, where a real launch takes microseconds. The verdict "
     "says at what time an action the order turns.",
     "ARM/full and ARM/skip are a sigma-delta network's own function on dense hardware that computes every MAC, or skips "
