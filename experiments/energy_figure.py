@@ -13,7 +13,7 @@ COLOURS = (style.BLACK, style.BLUE, style.VERMILLION, style.GREEN, style.PURPLE,
 
 
 def ratio_figure(found: dict[str, Any]) -> Figure | None:
-    """One panel a task, one line a dense device; the thin line is the chip at the low end of its figures."""
+    """One panel a task, one line a dense device; dot: the density reached; dotted: the chip at the low end of its figures."""
     tasks = {task: part for task, part in found["tasks"].items() if part["curves"]}
     if not tasks:
         return None
@@ -22,15 +22,15 @@ def ratio_figure(found: dict[str, Any]) -> Figure | None:
         for i, line in enumerate(part["curves"]):
             colour, first = COLOURS[i % len(COLOURS)], axes is panels[0]
             label = f"{line['chip']} / {line['device']}" if first else None
-            where = copied(line)
+            where = copied(line).replace(", ", "\n", 1)
             axes.plot(line["s"], line["nominal"], color=colour, label=label)
             axes.plot(line["s"], line["low"], color=colour, linewidth=0.6, linestyle=":")
             axes.plot(line["measured_s"], line["measured_ratio"], "o", color=colour)
         axes.axhline(1.0, color=style.BLACK, linewidth=0.8)
         axes.set_xscale("log")
         axes.set_yscale("log")
-        axes.set_title(f"{task}{where} (dot: density reached)")
-        axes.set_xlabel("density: messages per synapse and prediction")
+        axes.set_title(f"{task}{where}")
+        axes.set_xlabel("messages per synapse and prediction")
         style.plain_ticks(axes.xaxis)
         style.plain_ticks(axes.yaxis)
     panels[0].set_ylabel("energy, spiking / dense (ledger C, whole loop)")
