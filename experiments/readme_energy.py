@@ -49,6 +49,22 @@ def _pair(task: str, row: dict[str, Any], prior: str) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
+def _others(part: dict[str, Any]) -> list[str]:
+    """Wins of chips that the table leaves out, against GPUs."""
+    wins = [
+        row for row in part["pairs"]
+        if row["chip"] not in CHIPS and not row["hypothetical"] and row["ahead"] == "spiking" and row["device"] != "cpu"
+        and row["schedule"] == "interleaved"
+    ]  # fmt: skip
+    told = []
+    for chip in dict.fromkeys(row["chip"] for row in wins):
+        mine = [row for row in wins if row["chip"] == chip]
+        bound = " (a lower bound: no static power or time is known)" if mine[0]["incomplete"] else ""
+        ratios = ", ".join(f"{row['ratio']:.2g} {row['device']}" for row in mine)
+        told.append(f"{chip}{bound} {ratios}")
+    return [f"  Other chips ahead of a GPU, spiking / dense, interleaved: {'; '.join(told) or 'none'}."]
+
+
 def _told(task: str, part: dict[str, Any]) -> list[str]:
     """Wins and losses in words, GPU and opponents included."""
     real = [row for row in part["pairs"] if not row["hypothetical"] and row["chip"] == CHIPS[0]]
@@ -60,7 +76,7 @@ def _told(task: str, part: dict[str, Any]) -> list[str]:
         lines.append(f"{words} {', '.join(names) or 'none'}")
     turning = sorted({w["figure"] for row in real for w in row["swings"] if w["turns"]})
     lines.append(f"figures that turn a verdict alone: {', '.join(turning) or 'none'}")
-    said = [f"- **{task}**, loihi2, nominal: {'; '.join(lines)}."]
+    said = [f"- **{task}**, loihi2, nominal: {'; '.join(lines)}.", *_others(part)]
     near = min((row for row in real if row["device"] != "cpu"), key=lambda row: row["ratio"])
     said.append(
         f"  Nearest GPU pair: {near['spiking_arm']}{copied(near)} ({joule(near['spiking']['nominal'])}, "
