@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,12 @@ from experiments.jobs import Job, make_ledger, make_predictor, scale_thresholds
 from experiments.place_copies import DEVICE, Copies, copies_of
 from experiments.place_energy import placed
 from experiments.place_hops import Ways, predictions_of, ways_of
-from experiments.place_traffic import Traffic, sizes_of, traffic_of_run
+from experiments.place_traffic import Traffic, network_on, traffic_of_run
 from experiments.stats import paired, success_interval
-from lava_procs.placement_loop import Network, contexts_of, lif_network, network_of
+from lava_procs.placement_loop import contexts_of
 from spec.errors import UserError
 from spec.ledger import Ledger, LedgerRow, per_action
-from spec.limits import LOIHI2, ChipLimits
+from spec.limits import LOIHI2
 from worldmodel.planner import CEMConfig
 
 FIELDS = ("macs", "acs", "synops", "updates", "updates_active", "state_restores", "messages", "message_bits", "host_words",
@@ -194,18 +194,10 @@ def _ways(
 ) -> dict[str, Any] | None:
     bundle = load_bundle(task, checkpoint=checkpoint, artifact=artifact)
     model = bundle.model.predictor
-    network: Callable[[ChipLimits], Network]
-    if arm in DELTA_ARMS:
-        layers, contexts = bundle.delta(arm), contexts_of(axis, planner, 1)
-
-        def network(chip: ChipLimits) -> Network:
-            return network_of(layers, contexts=contexts)
-    elif arm == "lif":
-
-        def network(chip: ChipLimits) -> Network:
-            return lif_network(sizes_of(bundle.lif), bundle.lif.config.time_steps, chip)
-    else:
+    if arm not in (*DELTA_ARMS, "lif"):
         return None
+    net = bundle.lif if arm == "lif" else bundle.delta(arm)
+    network = partial(network_on, net, contexts=contexts_of(axis, planner, 1))
     return ways_of(network, planner, latent_dim=model.latent_dim, action_dim=model.action_dim)
 
 
@@ -255,11 +247,11 @@ def copies_of_run(run: Run) -> list[Copies]:
 def cheapest_copies(run: Run, copies: Sequence[Copies], schedule: str) -> dict[str, Any]:
     """Ledger C, whole loop, of the placement that takes least."""
     assert run.ledger is not None
-    device, actions = energy.default().device(DEVICE), run.ledger.actions
+    device, actions, counted = energy.default().device(DEVICE), run.ledger.actions, run.ledger.rows(schedule)
     found = []
     for one in copies:
         setup = energy.Setup(time_s=one.time_s(device, schedule))
-        rows = one.rows(run.ledger.rows(schedule), actions, schedule)
+        rows = one.rows(counted, actions, schedule)
         e = energy.estimate(device, rows, actions, ledger="C", scope="loop", setup=setup)
         found.append({"low": e.low, "nominal": e.nominal, "high": e.high, **one.told})
     return min(found, key=lambda row: row["nominal"])

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ import numpy as np
 import energy
 from energy.dense import e_mac
 from experiments.energy_pairs import MAIN_CHIP
-from experiments.energy_price import HOST, Pricing, copies_on, told_copies
+from experiments.energy_price import HOST, Pricing, told_copies
 from experiments.energy_runs import BATCHED, Arm
 from spec.errors import UserError
 from spec.ledger import UPDATE_WEIGHT, total
@@ -139,7 +138,7 @@ def chip_rows(arm: Arm, pricing: Pricing) -> list[dict[str, Any]]:
         for schedule in arm.schedules:
             if pricing.maybe(arm, name, schedule) is None:
                 continue
-            here = min(arm.placed, key=partial(_nominal, pricing, name, schedule)) if copies_on(arm, name) else arm
+            here = pricing.best_placement(arm, name, schedule)
             a, b, c = (pricing.price(here, name, schedule, ledger=ledger) for ledger in "ABC")
             placed = pricing.rows(here, name, schedule)
             known = all(row.hops is not None for row in placed if row.messages)
@@ -150,10 +149,6 @@ def chip_rows(arm: Arm, pricing: Pricing) -> list[dict[str, Any]]:
                          "hops": sum(row.hops or 0 for row in placed) / arm.ledger.actions if known else None,
                          "evidence": c.evidence})  # fmt: skip
     return rows
-
-
-def _nominal(pricing: Pricing, device: str, schedule: str, arm: Arm) -> float:
-    return pricing.price(arm, device, schedule).nominal
 
 
 def updates_share(arm: Arm, pricing: Pricing, chip: str = MAIN_CHIP) -> float:

@@ -86,6 +86,11 @@ class Pricing:
                 self.known[key] = None
         return self.known[key]
 
+    def best_placement(self, arm: Arm, device: str, schedule: str) -> Arm:
+        """The arm in the placement that is cheapest there; as it is where the run kept none for this device."""
+        options = on_chip([arm], device) if arm.spiking else [arm]
+        return min(options, key=lambda one: self.price(one, device, schedule).nominal)
+
     def nominal(self, arm: Arm, device: str, schedule: str, host: str = HOST) -> Callable[[Catalogue], Any]:
         rows = self.rows(arm, device, schedule)
 

@@ -18,7 +18,7 @@ from energy.uncertainty import PRIORS
 from experiments.energy_layers import axis_arms, break_even_rows, chip_rows, curve, gpu_rows, updates_share
 from experiments.energy_opponents import SCHEDULE, best_device, cheapest_spiking, opponents
 from experiments.energy_pairs import MAIN_CHIP, drawn, pairs
-from experiments.energy_price import Pricing, on_chip
+from experiments.energy_price import Pricing
 from experiments.energy_runs import BATCHED, Arm, Energies, full_dense, headline, read_run
 from experiments.energy_tables import copied, percent
 from experiments.equal_success import MARGIN
@@ -109,8 +109,7 @@ def _curves(arms: Sequence[Arm], pricing: Pricing) -> list[dict[str, Any]]:
     pair = drawable(arms)
     if pair is None:
         return []
-    placed = on_chip(pair[:1], MAIN_CHIP)
-    spiking, dense = min(placed, key=lambda arm: pricing.price(arm, MAIN_CHIP, SCHEDULE).nominal), pair[1]
+    spiking, dense = pricing.best_placement(pair[0], MAIN_CHIP, SCHEDULE), pair[1]
     devices = [name for name in pricing.dense if pricing.maybe(dense, name, BATCHED) is not None]
     return [curve(spiking, dense, pricing, chip=MAIN_CHIP, device=name) for name in devices]
 

@@ -69,7 +69,7 @@ def traffic_of(path: str, chip: ChipLimits) -> Traffic:
     ledger = Ledger(arm="delta", axis=axis, precision="int8", spiking=True, sequential_steps=len(scaled.layers))
 
     def network(replicas: int) -> Network:
-        return network_of(scaled, contexts=contexts_of(axis, planner, replicas))
+        return network_on(scaled, chip, contexts=contexts_of(axis, planner, replicas))
 
     return _record(path, bundle.model, DeltaPredictor(scaled), ledger, axis, factor, network, 1.0)
 
@@ -85,12 +85,19 @@ def _lif(path: str, chip: ChipLimits) -> Traffic:
     if (sizes[0], sizes[-1]) != dims:
         raise UserError(f"{path}: {sizes[0]} inputs and {sizes[-1]} outputs, task {task} has {dims[0]} and {dims[1]}")
     coded = 1.0 if chip.graded_messages else INPUT_BITS * BITS_SET
-    return _record(path, model, LIFPredictor(net), ledger, "none", 1.0, lambda _: lif_network(sizes, t, chip), coded)
+    return _record(path, model, LIFPredictor(net), ledger, "none", 1.0, lambda _: network_on(net, chip), coded)
 
 
 def sizes_of(net: LIFNetwork) -> tuple[int, ...]:
     """Inputs, hidden layers, outputs."""
     return (net.w1.in_features, net.w1.out_features, net.w2.out_features, net.w3.out_features)
+
+
+def network_on(net: Artifact | LIFNetwork, chip: ChipLimits, *, contexts: int = 0) -> Network:
+    """What is placed on `chip`; a LIF network keeps no contexts."""
+    if isinstance(net, LIFNetwork):
+        return lif_network(sizes_of(net), net.config.time_steps, chip)
+    return network_of(net, contexts=contexts)
 
 
 def _task(path: str, task: Any) -> str:
@@ -141,9 +148,7 @@ def traffic_of_run(
         inputs, outputs = net.layers[0].n_in, net.layers[-1].n_out
 
     def network(replicas: int) -> Network:
-        if isinstance(net, LIFNetwork):
-            return lif_network(sizes_of(net), net.config.time_steps, LOIHI2)
-        return network_of(net, contexts=contexts_of(ledger.axis, planner, replicas))
+        return network_on(net, LOIHI2, contexts=contexts_of(ledger.axis, planner, replicas))
 
     return Traffic(
         path="", arm=ledger.arm, task=task, axis=ledger.axis, threshold=threshold, planner=planner, latent_dim=outputs,

@@ -105,6 +105,15 @@ def make_chain() -> Callable[..., Artifact]:
 
 
 @pytest.fixture
+def artifact(make_chain: Callable[..., Artifact]) -> Artifact:
+    """A small network to plan with in integers: an action limit of 0.08 takes 13 bits at its scale."""
+    return make_chain(
+        np.random.default_rng(5), (8, 24, 20, 6), shifts=(2, 3, 3, 0), thresholds=(4, 8, 8), weight_exps=(0, 0, 0),
+        latent_scale=1e-3, action_scale=1.1e-5,
+    )  # fmt: skip
+
+
+@pytest.fixture
 def make_predictor() -> Callable[..., Any]:
     """A small random dense predictor whose output moves the latent by a tenth of its size, and its calibration data."""
     torch = pytest.importorskip("torch")

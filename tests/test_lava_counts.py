@@ -23,14 +23,6 @@ COUNTED = ("synops", "updates_active", "updates_idle", "state_restores", "messag
            "weight_reads", "state_reads", "state_writes")  # fmt: skip
 
 
-@pytest.fixture
-def artifact(make_chain) -> Artifact:
-    return make_chain(
-        np.random.default_rng(5), (8, 24, 20, 6), shifts=(2, 3, 3, 0), thresholds=(4, 8, 8), weight_exps=(0, 0, 0),
-        latent_scale=1e-3, action_scale=1.1e-5,
-    )  # fmt: skip
-
-
 def plans() -> Plans:
     rng = torch.Generator().manual_seed(3)
     latent = torch.randn(1, 6, generator=rng)

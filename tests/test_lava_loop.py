@@ -23,14 +23,6 @@ from worldmodel.planner import CEMConfig
 CONFIG = CEMConfig(samples=16, iterations=3, elites=4, horizon=6, chunk=2)
 
 
-@pytest.fixture
-def artifact(make_chain) -> Artifact:
-    return make_chain(
-        np.random.default_rng(5), (8, 24, 20, 6), shifts=(2, 3, 3, 0), thresholds=(4, 8, 8), weight_exps=(0, 0, 0),
-        latent_scale=1e-3, action_scale=1.1e-5,
-    )  # fmt: skip
-
-
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("axis", ["none", "rollout"])
 def test_every_register_of_every_plan_equals_the_reference(

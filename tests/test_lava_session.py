@@ -31,12 +31,8 @@ Z = np.zeros(6, np.int64)
 
 
 @pytest.fixture
-def net(make_chain, tmp_path: Path) -> Path:
-    chain: Artifact = make_chain(
-        np.random.default_rng(5), (8, 24, 20, 6), shifts=(2, 3, 3, 0), thresholds=(4, 8, 8), weight_exps=(0, 0, 0),
-        latent_scale=1e-3, action_scale=1.1e-5,
-    )  # fmt: skip
-    return save(chain, tmp_path / "net.safetensors")
+def net(artifact: Artifact, tmp_path: Path) -> Path:
+    return save(artifact, tmp_path / "net.safetensors")
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 from snn import integer_cem as ic
 from snn.delta_predictor import DeltaPredictor
 from spec import noise
+from spec.artifact import Artifact
 from spec.errors import UserError
 from spec.fixed_point import STATE_BITS, limit
 from spec.plan_params import PlanParams
@@ -147,10 +148,8 @@ def plain_plan(
 
 
 @pytest.fixture
-def planner(make_chain) -> ic.IntegerCEM:
-    chain = make_chain(np.random.default_rng(5), (8, 24, 20, 6), shifts=(2, 3, 3, 0), thresholds=(4, 8, 8),
-                       weight_exps=(0, 0, 0), latent_scale=1e-3, action_scale=1.1e-5)  # fmt: skip
-    return ic.IntegerCEM(DeltaPredictor(chain), CONFIG, action_dim=2, action_limit=0.08)
+def planner(artifact: Artifact) -> ic.IntegerCEM:
+    return ic.IntegerCEM(DeltaPredictor(artifact), CONFIG, action_dim=2, action_limit=0.08)
 
 
 def test_a_whole_plan_equals_plain_python(planner: ic.IntegerCEM) -> None:
