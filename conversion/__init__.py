@@ -1,8 +1,8 @@
 """Dense to spiking: calibration, recipes, report, constraint check."""
 
-from conversion.calibration import Calibration
-from conversion.convert import LayerReport, Report, check, convert
-from conversion.recipes import SigmaDelta
-from spec.fit import Violation
+from spikeplan.conversion.calibration import Calibration
+from spikeplan.conversion.convert import LayerReport, Report, check, convert
+from spikeplan.conversion.recipes import SigmaDelta
+from spikeplan.core.fit import Violation
 
 __all__ = ["Calibration", "LayerReport", "Report", "SigmaDelta", "Violation", "check", "convert"]

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spec.errors import UserError
+from spikeplan.core.errors import UserError
 
 RANGE_QUANTILE = 0.9999
 

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from conversion.calibration import Calibration, chain_of
-from conversion.recipes import Recipe
-from snn.delta import DeltaNetwork
-from spec.artifact import Artifact
-from spec.fit import Violation, groups_of, split, violations
-from spec.limits import ChipLimits
+from spikeplan.conversion.calibration import Calibration, chain_of
+from spikeplan.conversion.recipes import Recipe
+from spikeplan.core.fit import Violation, groups_of, split, violations
+from spikeplan.core.ir.artifact import Artifact
+from spikeplan.core.limits import ChipLimits
+from spikeplan.snn.delta import DeltaNetwork
 
 
 @dataclass(frozen=True)

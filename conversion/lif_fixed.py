@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from spec.errors import UserError
-from spec.fixed_point import STATE_BITS
-from spec.network import Dense, Layer, LIFNeuron, Network
+from spikeplan.core.errors import UserError
+from spikeplan.core.fixed_point import STATE_BITS
+from spikeplan.core.ir.network import Dense, Layer, LIFNeuron, Network
 
 UNITY = 4096
 WEIGHT_MAX = 254

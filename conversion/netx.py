@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spec.errors import UserError
-from spec.network import MOST_VALUES, Conv, Dense, Layer, Network, SDNeuron, Shape
+from spikeplan.core.errors import UserError
+from spikeplan.core.ir.network import MOST_VALUES, Conv, Dense, Layer, Network, SDNeuron, Shape
 
 NOT_RUN = ("average", "concat", "pool", "unpool", "convT", "dense_rec", "dense_comp")
 MESSAGE_BITS = 16  # netx's own default; the format's key `messageBits` makes netx 0.6.0 fail

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from conversion.netx import MESSAGE_BITS, need_h5py
-from spec.errors import UserError
-from spec.files import write_whole
-from spec.network import Conv, Dense, Network, SDNeuron
+from spikeplan.conversion.netx import MESSAGE_BITS, need_h5py
+from spikeplan.core.errors import UserError
+from spikeplan.core.files import write_whole
+from spikeplan.core.ir.network import Conv, Dense, Network, SDNeuron
 
 
 def write_netx(network: Network, path: str | os.PathLike[str]) -> Path:

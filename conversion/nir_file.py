@@ -27,9 +27,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spec.errors import UserError
-from spec.files import write_whole
-from spec.network import MOST_VALUES, Dense, Layer, LIFNeuron, Network
+from spikeplan.core.errors import UserError
+from spikeplan.core.files import write_whole
+from spikeplan.core.ir.network import MOST_VALUES, Dense, Layer, LIFNeuron, Network
 
 DT_S = 1e-4  # snnTorch's
 MOST_NODES = 1000

@@ -22,10 +22,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from conversion.calibration import Calibration, measure_ranges
-from spec.artifact import Artifact, Edge, Layer
-from spec.errors import UserError
-from spec.fixed_point import WEIGHT_BITS, limit
+from spikeplan.conversion.calibration import Calibration, measure_ranges
+from spikeplan.core.errors import UserError
+from spikeplan.core.fixed_point import WEIGHT_BITS, limit
+from spikeplan.core.ir.artifact import Artifact, Edge, Layer
 
 WEIGHT_TOP = limit(WEIGHT_BITS)
 

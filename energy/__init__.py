@@ -1,11 +1,11 @@
 """Energy and time per action from a ledger: `estimate` on a device of the catalogue, and the break-even density."""
 
-from energy.breakeven import BreakEven, break_even, network_break_even
-from energy.catalogue import Band, Catalogue, Device, Figure, default, load
-from energy.charge import CpuPeak, Setup
-from energy.cpu_meter import measure_peak
-from energy.dense import LaunchBound, launch_bound
-from energy.models import LEDGERS, SCOPES, Energy, estimate
+from spikeplan.energy.breakeven import BreakEven, break_even, network_break_even
+from spikeplan.energy.catalogue import Band, Catalogue, Device, Figure, default, load
+from spikeplan.energy.charge import CpuPeak, Setup
+from spikeplan.energy.cpu_meter import measure_peak
+from spikeplan.energy.dense import LaunchBound, launch_bound
+from spikeplan.energy.models import LEDGERS, SCOPES, Energy, estimate
 
 __all__ = [
     "LEDGERS",

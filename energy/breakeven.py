@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from energy import dense
-from energy.catalogue import Catalogue, Device, default
-from spec.errors import UserError
-from spec.ledger import UPDATE_WEIGHT
+from spikeplan.core.counts.ledger import UPDATE_WEIGHT
+from spikeplan.core.errors import UserError
+from spikeplan.energy import dense
+from spikeplan.energy.catalogue import Catalogue, Device, default
 
 
 @dataclass(frozen=True, kw_only=True)

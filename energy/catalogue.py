@@ -1,6 +1,7 @@
 """The device catalogue: loads `devices.toml`, and a user's own file on top of it.
 
-A figure is a band low <= nominal <= high in SI units with its source and evidence code (`energy.schema`). Nothing here has a
+A figure is a band low <= nominal <= high in SI units with its source and evidence code (`spikeplan.energy.schema`).
+Nothing here has a
 default: a model that needs a figure which the catalogue lacks gets an error that says why it is missing, so no estimate
 rests on a number from memory.
 """
@@ -14,8 +15,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from energy.schema import EVIDENCE, TO_SI, ZERO, Band, Device, Figure, device_of, figures_of
-from spec.errors import UserError
+from spikeplan.core.errors import UserError
+from spikeplan.energy.schema import EVIDENCE, TO_SI, ZERO, Band, Device, Figure, device_of, figures_of
 
 __all__ = ["EVIDENCE", "PATH", "TO_SI", "ZERO", "Band", "Catalogue", "Device", "Figure", "default", "load"]
 PATH = Path(__file__).with_name("devices.toml")

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from energy.catalogue import ZERO, Band, Device, Figure
-from spec.errors import UserError
-from spec.ledger import BYTES, LedgerRow
+from spikeplan.core.counts.ledger import BYTES, LedgerRow
+from spikeplan.core.errors import UserError
+from spikeplan.energy.catalogue import ZERO, Band, Device, Figure
 
 # Phases of the loop that a spiking arm may leave on a dense host; the predictor is what the arm claims to have ported.
 HOST_PHASES = ("encoder", "events", "evaluation", "selection", "host")

@@ -1,7 +1,7 @@
 """What the articles behind the project state (`claims.toml`), beside the sourced figures it is checked with.
 
 The file obeys the catalogue's rule: no figure and no claim without a source. Recomputing needs the networks of other rooms and
-is done in `experiments.energy_claim_sums`.
+is done in `spikeplan.experiments.claims.recompute`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from energy.schema import Figure, figures_of
-from spec.errors import UserError
+from spikeplan.core.errors import UserError
+from spikeplan.energy.schema import Figure, figures_of
 
 PATH = Path(__file__).with_name("claims.toml")
 KEYS = {"claim", "stated", "unit", "source"}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from energy.charge import CpuPeak
+from spikeplan.energy.charge import CpuPeak
 
 
 def measure_peak(

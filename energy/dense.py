@@ -24,10 +24,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from energy.catalogue import Band, Device, Figure
-from energy.charge import Charge, CpuPeak, Setup, Term
-from spec.errors import UserError
-from spec.ledger import BYTES, LedgerRow
+from spikeplan.core.counts.ledger import BYTES, LedgerRow
+from spikeplan.core.errors import UserError
+from spikeplan.energy.catalogue import Band, Device, Figure
+from spikeplan.energy.charge import Charge, CpuPeak, Setup, Term
 
 
 def charge(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setup, batch: int | None) -> Charge:

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from energy.catalogue import ZERO, Band, Device
-from energy.charge import Charge, Setup, Term, refuse_graded
-from spec.errors import UserError
-from spec.ledger import LedgerRow, total
+from spikeplan.core.counts.ledger import LedgerRow, total
+from spikeplan.core.errors import UserError
+from spikeplan.energy.catalogue import ZERO, Band, Device
+from spikeplan.energy.charge import Charge, Setup, Term, refuse_graded
 
 
 def charge(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setup, *, wait_s: float = 0.0) -> Charge:

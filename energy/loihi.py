@@ -20,10 +20,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from energy.catalogue import Band, Device
-from energy.charge import HOST_PHASES, Charge, Setup, Term, refuse_graded
-from spec.errors import UserError
-from spec.ledger import LedgerRow, total
+from spikeplan.core.counts.ledger import LedgerRow, total
+from spikeplan.core.errors import UserError
+from spikeplan.energy.catalogue import Band, Device
+from spikeplan.energy.charge import HOST_PHASES, Charge, Setup, Term, refuse_graded
 
 
 def split(device: Device, rows: Sequence[LedgerRow]) -> tuple[list[LedgerRow], list[LedgerRow]]:

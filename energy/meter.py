@@ -20,8 +20,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-from energy.schema import Band
-from spec.errors import UserError
+from spikeplan.core.errors import UserError
+from spikeplan.energy.schema import Band
 
 
 class NotReadable(Exception):

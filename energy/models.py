@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from energy import dense, event, loihi
-from energy.catalogue import Catalogue, Device, default
-from energy.charge import Charge, Setup, Term
-from spec.errors import UserError
-from spec.ledger import LedgerRow
+from spikeplan.core.counts.ledger import LedgerRow
+from spikeplan.core.errors import UserError
+from spikeplan.energy import dense, event, loihi
+from spikeplan.energy.catalogue import Catalogue, Device, default
+from spikeplan.energy.charge import Charge, Setup, Term
 
 CHARGE = {"loihi1": loihi.charge, "loihi2": loihi.charge, "event": event.charge, "datasheet": event.charge}
 LEDGERS = ("A", "B", "C")

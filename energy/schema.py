@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from spec.errors import UserError
-from spec.ledger import UPDATE_WEIGHT
+from spikeplan.core.counts.ledger import UPDATE_WEIGHT
+from spikeplan.core.errors import UserError
 
 EVIDENCE = ("R", "Q", "S", "V", "D", "assumed")
 TO_SI = {

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from energy.catalogue import Band, Catalogue, Device, Figure
-from spec.errors import UserError
+from spikeplan.core.errors import UserError
+from spikeplan.energy.catalogue import Band, Catalogue, Device, Figure
 
 PRIORS = ("log-triangular", "log-uniform", "mode-low", "mode-high", "static-inside")
 TINY = np.finfo(np.float64).tiny  # J, W: a power that is none, where a figure must be positive

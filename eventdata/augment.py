@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from eventdata.events import Events
-from spec.errors import UserError
+from spikeplan.core.errors import UserError
+from spikeplan.eventdata.events import Events
 
 
 def drop_time(events: Events, ratio: float, rng: np.random.Generator) -> Events:

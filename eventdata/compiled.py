@@ -9,7 +9,7 @@ from types import ModuleType
 @cache
 def compiled() -> ModuleType | None:
     try:
-        from eventdata import loops
+        from spikeplan.eventdata import loops
     except ImportError:  # numba is optional
         return None
     return loops

@@ -1,7 +1,7 @@
 """Tonic's data sets from a user's own copy: offline, partial copies allowed, clocks kept.
 
 Tonic's constructors download, or demand the full set and its archive; its loaders put every stream's first stamp to
-zero. Here a data set is a list of files found under `root`, each read by eventdata.readers on one clock. `root` is what
+zero. Here a data set is a list of files found under `root`, each read by spikeplan.eventdata.readers on one clock. `root` is what
 Tonic calls save_to (it holds NMNIST/, DSEC/, ...) or the data set's folder itself. No file is opened before it is asked
 for, nothing is downloaded, nothing is written.
 
@@ -23,12 +23,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eventdata.readers import open_recording
-from eventdata.recording import Recording
-from eventdata.rosbag import open_rosbag
-from eventdata.stream import blame
-from eventdata.tonic_bridge import to_tonic
-from spec.errors import UserError
+from spikeplan.core.errors import UserError
+from spikeplan.eventdata.formats.rosbag import open_rosbag
+from spikeplan.eventdata.formats.stream import blame
+from spikeplan.eventdata.readers import open_recording
+from spikeplan.eventdata.recording import Recording
+from spikeplan.eventdata.tonic_bridge import to_tonic
 
 DSEC_TEST = {
     "thun_01_a", "thun_01_b", "interlaken_00_a", "interlaken_00_b", "interlaken_01_a", "zurich_city_12_a",

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spec.errors import UserError
+from spikeplan.core.errors import UserError
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -6,7 +6,7 @@
 
 Only earlier events support later ones, so a filter is causal and streams; an event's own pixel does not support it. The
 very first event of a pair is therefore always lost. `refractory` does not restart on events that it drops: a pixel
-that fires forever still comes through once per dead time, as in the sensor (and in eventdata.simulator).
+that fires forever still comes through once per dead time, as in the sensor (and in spikeplan.eventdata.simulation.simulator).
 Differs from Tonic's Denoise: isolated events of the first window_us do not pass. From its RefractoryPeriod: it restarts
 on dropped events and loses events at t = 0.
 Units: us. shape: (H, W). No Python loop per event: one numba pass, or sorts and searches in numpy with equal results.
@@ -17,9 +17,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from eventdata.compiled import compiled
-from eventdata.events import Events
-from spec.errors import UserError
+from spikeplan.core.errors import UserError
+from spikeplan.eventdata.compiled import compiled
+from spikeplan.eventdata.events import Events
 
 AROUND_4 = ((-1, 0), (0, -1), (0, 1), (1, 0))
 AROUND_8 = (*AROUND_4, (-1, -1), (-1, 1), (1, -1), (1, 1))

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eventdata.events import Events
-from eventdata.readers import detect_format
-from eventdata.recording import Recording
+from spikeplan.eventdata.events import Events
+from spikeplan.eventdata.readers import detect_format
+from spikeplan.eventdata.recording import Recording
 
 HOT_RATIO = 10
 PEAK_BIN_US = 1000

@@ -2,7 +2,7 @@
 
 Each function has an exact numpy twin beside its caller, and the tests hold the two to `==`. A coordinate outside the
 sensor or a stamp that goes back stops the loop with its index; the caller words the error. This module imports numba at
-its top, so it is imported only by `compiled()` in eventdata.compiled.
+its top, so it is imported only by `compiled()` in spikeplan.eventdata.compiled.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def glide(
     trail: float, decay: float, near: float,
     new_level: NDArray[Any], slope: NDArray[Any], new_gap: NDArray[Any], could: NDArray[Any],
 ) -> None:  # fmt: skip
-    """eventdata.simulator_glide, pixel by pixel; the order of operations is that of its numpy twin."""
+    """spikeplan.eventdata.simulation.glide, pixel by pixel; the order of operations is that of its numpy twin."""
     for i in range(len(level)):
         y = log_after[i]
         if low_pass:

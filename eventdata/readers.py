@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from eventdata import aedat4, es, evt, fixed, hdf5, npz, rosbag
-from eventdata.events import Events
-from eventdata.recording import Recording, check_span
-from eventdata.stream import CHUNK_EVENTS, EventStream, RawStream, blame, in_chunks, whole
-from spec.errors import UserError
+from spikeplan.core.errors import UserError
+from spikeplan.eventdata.events import Events
+from spikeplan.eventdata.formats import aedat4, es, evt, fixed, hdf5, npz, rosbag
+from spikeplan.eventdata.formats.stream import CHUNK_EVENTS, EventStream, RawStream, blame, in_chunks, whole
+from spikeplan.eventdata.recording import Recording, check_span
 
 HEAD_BYTES = 4096
 

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eventdata.events import Events, check_monotonic
-from spec.errors import UserError
+from spikeplan.core.errors import UserError
+from spikeplan.eventdata.events import Events, check_monotonic
 
 MAX_SIDE = 4096  # pixels; twice what EVT can address. A picture of counts must not take gigabytes
 MAX_STAMP_US = 1 << 62  # half of int64: differences of two stamps cannot overflow
@@ -60,7 +60,7 @@ class Recording:
                 f"recording: {len(self.exposure_us)} exposures for {len(self.frame_t_us)} frames; give one per frame"
             )
         if self.triggers.dtype != TRIGGER:
-            raise UserError(f"recording: triggers are {self.triggers.dtype}; use eventdata.recording.TRIGGER")
+            raise UserError(f"recording: triggers are {self.triggers.dtype}; use spikeplan.eventdata.recording.TRIGGER")
         check_monotonic("trigger", self.triggers["t_us"])
         seen = self.span_of_stamps()
         if self.span_us == (0, -1):

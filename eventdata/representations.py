@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eventdata.compiled import compiled
-from eventdata.events import Events
-from spec.errors import UserError
+from spikeplan.core.errors import UserError
+from spikeplan.eventdata.compiled import compiled
+from spikeplan.eventdata.events import Events
 
 NEVER = np.iinfo(np.int64).min
 # polarity -> (channel of OFF, of ON), (weight of OFF, of ON)

@@ -2,7 +2,7 @@
 
     rates           per bin of `period_us`: start_us, events, on;  at most MAX_BINS bins (the period grows to fit)
     pixel_counts    events a pixel over all pixels of the sensor; `silent` is the share without any
-    hot_pixels      see eventdata.info: the HOT_SHOWN most active, and how many there are
+    hot_pixels      see spikeplan.eventdata.info: the HOT_SHOWN most active, and how many there are
     intervals_us    between consecutive events of the whole sensor, and of one and the same pixel
 Percentiles are of the intervals, not of time.
 """
@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eventdata.events import Events
-from eventdata.info import hot_pixels
-from eventdata.recording import MAX_STAMP_US, Recording
-from spec.errors import UserError
+from spikeplan.core.errors import UserError
+from spikeplan.eventdata.events import Events
+from spikeplan.eventdata.info import hot_pixels
+from spikeplan.eventdata.recording import MAX_STAMP_US, Recording
 
 MAX_BINS = 1000
 HOT_SHOWN = 20

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eventdata.events import Events
-from eventdata.recording import MAX_STAMP_US
-from spec.errors import UserError
+from spikeplan.core.errors import UserError
+from spikeplan.eventdata.events import Events
+from spikeplan.eventdata.recording import MAX_STAMP_US
 
 COORDINATE = np.iinfo(np.uint16)
 

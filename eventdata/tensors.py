@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eventdata.events import Events
-from spec.errors import UserError
+from spikeplan.core.errors import UserError
+from spikeplan.eventdata.events import Events
 
 if TYPE_CHECKING:
     import torch

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eventdata.events import Events
-from eventdata.recording import Recording
-from eventdata.structured import from_structured
-from spec.errors import UserError
+from spikeplan.core.errors import UserError
+from spikeplan.eventdata.events import Events
+from spikeplan.eventdata.recording import Recording
+from spikeplan.eventdata.structured import from_structured
 
 DTYPE = np.dtype([("x", np.int16), ("y", np.int16), ("t", np.int64), ("p", np.int8)])
 REMEDY = "pip install 'spikeplan[events]'"
@@ -62,7 +62,9 @@ def apply(
             result = transform(to_tonic(recording.events))
     except (IndexError, ValueError, ZeroDivisionError, OverflowError) as error:
         what = "an empty slice" if not len(recording.events) else f"{len(recording.events)} events"
-        raise UserError(f"tonic {name} failed on {what} ({error}); use eventdata.representations instead") from error
+        raise UserError(
+            f"tonic {name} failed on {what} ({error}); use spikeplan.eventdata.representations instead"
+        ) from error
     if not isinstance(result, np.ndarray):
         raise UserError(f"tonic {name} returned {type(result).__name__}; apply() takes transforms that return an array")
     if result.dtype.names is None:

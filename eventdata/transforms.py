@@ -2,7 +2,8 @@
 
     Compose([Denoise(sensor_size, 10_000), VoxelGrid(sensor_size, bins=5)])
 
-sensor_size is Tonic's (width, height, polarities). Any polarity dtype that Tonic uses is read right (eventdata.structured);
+sensor_size is Tonic's (width, height, polarities). Any polarity dtype that Tonic uses is read right
+(spikeplan.eventdata.structured);
 filters return rows of the array they were given, representations a numpy array. Nothing here imports Tonic.
 Compose itself stops at the first empty array and returns it: for windows that may be empty call the transforms yourself.
 """
@@ -15,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eventdata import filters, representations
-from eventdata.info import hot_pixels
-from eventdata.structured import from_structured
-from spec.errors import UserError
+from spikeplan.core.errors import UserError
+from spikeplan.eventdata import filters, representations
+from spikeplan.eventdata.info import hot_pixels
+from spikeplan.eventdata.structured import from_structured
 
 Array = NDArray[Any]
 
@@ -96,7 +97,7 @@ class Refractory(_OnSensor):
 
 @dataclass(frozen=True)
 class DropHotPixels(_OnSensor):
-    """Finds the hot pixels of the array at hand (eventdata.info) and drops them."""
+    """Finds the hot pixels of the array at hand (spikeplan.eventdata.info) and drops them."""
 
     def __call__(self, array: Array) -> Array:
         events = from_structured(array)

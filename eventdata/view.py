@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from eventdata.events import Events
-from eventdata.representations import histogram
+from spikeplan.eventdata.events import Events
+from spikeplan.eventdata.representations import histogram
 
 FULL_AT = 3  # events per pixel at which the colour is full
 WHITE, RED, BLUE, PURPLE = (np.array(c, np.float64) for c in ((255, 255, 255), (255, 0, 0), (0, 0, 255), (128, 0, 128)))

@@ -9,10 +9,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from eventdata import es, hdf5, npz
-from eventdata.recording import Recording
-from eventdata.stream import blame
-from spec.files import new_file, write_whole
+from spikeplan.core.files import new_file, write_whole
+from spikeplan.eventdata.formats import es, hdf5, npz
+from spikeplan.eventdata.formats.stream import blame
+from spikeplan.eventdata.recording import Recording
 
 WRITERS: dict[str, Callable[[Recording, Path], None]] = {
     "npz": npz.write_npz,

@@ -24,11 +24,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_procs.neurons import NeuronParams
-from lava_procs.trace import Passes, Trace
-from spec.artifact import Artifact, Layer
-from spec.errors import UserError
-from spec.fixed_point import limit
+from spikeplan.core.errors import UserError
+from spikeplan.core.fixed_point import limit
+from spikeplan.core.ir.artifact import Artifact, Layer
+from spikeplan.core.ir.trace import Passes, Trace
+from spikeplan.lava_procs.neurons import NeuronParams
 
 PRECISIONS = {"fixed_pt": "int64", "floating_pt": "float64"}
 CHANNEL_SIZE = 4  # messages a port can hold; all processes meet after every step, so more than two never wait
@@ -96,12 +96,12 @@ def build(artifact: Artifact, passes: Passes, *, workdir: Path, precision: str =
     """Create and connect the processes; nothing is compiled or started yet. Lava must be importable (import_lava)."""
     from lava.magma.core.run_configs import Loihi2SimCfg
 
-    from lava_procs.neuron_model import probe_width
-    from lava_procs.processes.delta import Delta
-    from lava_procs.processes.recorder import Recorder
-    from lava_procs.processes.sigma import Sigma
-    from lava_procs.processes.sigma_delta import SigmaDelta
-    from lava_procs.processes.source import Source
+    from spikeplan.lava_procs.neuron_model import probe_width
+    from spikeplan.lava_procs.processes.delta import Delta
+    from spikeplan.lava_procs.processes.recorder import Recorder
+    from spikeplan.lava_procs.processes.sigma import Sigma
+    from spikeplan.lava_procs.processes.sigma_delta import SigmaDelta
+    from spikeplan.lava_procs.processes.source import Source
 
     families = {"delta": Delta, "sigma_delta": SigmaDelta, "sigma": Sigma}
     validate(artifact, passes)

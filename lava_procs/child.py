@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from spec.errors import UserError
+from spikeplan.core.errors import UserError
 
 POLL_S = 0.02
 GRACE_S = 2.0  # between SIGTERM and SIGKILL: time to remove shared memory
@@ -46,7 +46,7 @@ def scratch_directory() -> Path:
 
 def start(module: str, job: Path, log: Path, *, pass_fds: tuple[int, ...] = ()) -> Worker:
     """`python -m module job`, torch-free, one thread for BLAS; writes its process id beside the log."""
-    root = str(Path(__file__).resolve().parent.parent)
+    root = str(Path(__file__).parents[2])  # where the package `spikeplan` lies: src/ of a checkout, or site-packages
     scratch = scratch_directory()
     environment = os.environ | {
         "TMPDIR": str(scratch),

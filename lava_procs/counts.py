@@ -1,7 +1,8 @@
 """The ledger's counts of a replay, from what the Lava processes sent and did: the same as the reference books for the same run.
 
 A message costs as many synops as the next layer has neurons; every neuron updates once a pass (the interleaved rate, at which
-`spec.ledger` keeps updates); a pass that does not go on from the working state restores every neuron's. The output layer's
+`spikeplan.core.counts.ledger` keeps updates); a pass that does not go on from the working state restores every neuron's.
+The output layer's
 value is read every pass, so all its neurons send. A network that keeps no state (axis `none`) restores nothing.
 """
 
@@ -9,10 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from lava_procs.control import KEEP
-from lava_procs.trace import Passes, Trace
-from spec.artifact import Artifact
-from spec.ledger import LayerCounts
+from spikeplan.core.counts.ledger import LayerCounts
+from spikeplan.core.ir.artifact import Artifact
+from spikeplan.core.ir.contexts import KEEP
+from spikeplan.core.ir.trace import Passes, Trace
 
 
 def counts_of(artifact: Artifact, passes: Passes, trace: Trace, *, axis: str) -> list[LayerCounts]:

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_procs.chain import validate_network
-from lava_procs.neurons import NeuronParams, send_fixed, send_float
-from spec.artifact import Artifact
-from spec.errors import UserError
-from spec.fixed_point import limit, saturate, trunc_shift
+from spikeplan.core.errors import UserError
+from spikeplan.core.fixed_point import limit, saturate, trunc_shift
+from spikeplan.core.ir.artifact import Artifact
+from spikeplan.lava_procs.chain import validate_network
+from spikeplan.lava_procs.neurons import NeuronParams, send_fixed, send_float
 
 AXES = ("none", "rollout")
 EXACT = 2**53

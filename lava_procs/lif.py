@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spec.errors import UserError
-from spec.fixed_point import STATE_BITS, limit
+from spikeplan.core.errors import UserError
+from spikeplan.core.fixed_point import STATE_BITS, limit
 
 DECAY_BITS = 12
 ALIGN = 6  # activations and thresholds are aligned to the state's top by 6 bits

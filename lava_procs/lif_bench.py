@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_procs.network_run import run_network
-from spec.network import Dense, Layer, LIFNeuron, Network
+from spikeplan.core.ir.network import Dense, Layer, LIFNeuron, Network
+from spikeplan.lava_procs.network_run import run_network
 
 TIMEOUT_S = 120.0
 

@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from lava_procs.planning import lava_steps, rollout_steps
-from spec.artifact import Artifact
-from spec.errors import UserError
-from spec.plan_params import PlanParams
+from spikeplan.core.errors import UserError
+from spikeplan.core.ir.artifact import Artifact
+from spikeplan.core.planning import PlanParams
+from spikeplan.lava_procs.planning import lava_steps, rollout_steps
 
 CHANNEL_SIZE = 4
 
@@ -74,11 +74,11 @@ def build(
     """Create and connect the processes. Lava must be importable (import_lava)."""
     from lava.magma.core.run_configs import Loihi2SimCfg
 
-    from lava_procs.processes.candidates import Candidates
-    from lava_procs.processes.host_in import HostIn
-    from lava_procs.processes.host_out import HostOut
-    from lava_procs.processes.refit import Refit
-    from lava_procs.processes.selection import Selection
+    from spikeplan.lava_procs.processes.candidates import Candidates
+    from spikeplan.lava_procs.processes.host_in import HostIn
+    from spikeplan.lava_procs.processes.host_out import HostOut
+    from spikeplan.lava_procs.processes.refit import Refit
+    from spikeplan.lava_procs.processes.selection import Selection
 
     validate(artifact, plan)
     same: dict[str, Any] = {"plan": plan, "rollout_steps": rollout_steps(plan, layout)}
@@ -100,9 +100,9 @@ def build(
 
 
 def _stepwise(artifact: Artifact, axis: str, same: dict[str, Any], host: Any, candidates: Any, out: Any) -> Any:
-    from lava_procs.processes.distance import Distance
-    from lava_procs.processes.latent import Latent
-    from lava_procs.processes.predictor import Predictor
+    from spikeplan.lava_procs.processes.distance import Distance
+    from spikeplan.lava_procs.processes.latent import Latent
+    from spikeplan.lava_procs.processes.predictor import Predictor
 
     predictor, latent, distance = Predictor(artifact=artifact, axis=axis, **same), Latent(**same), Distance(**same)
     host.z_out.connect(latent.start_in)
@@ -118,7 +118,7 @@ def _stepwise(artifact: Artifact, axis: str, same: dict[str, Any], host: Any, ca
 
 
 def _fused(artifact: Artifact, axis: str, same: dict[str, Any], host: Any, candidates: Any, out: Any) -> Any:
-    from lava_procs.processes.rollout import Rollout
+    from spikeplan.lava_procs.processes.rollout import Rollout
 
     rollout = Rollout(artifact=artifact, axis=axis, **same)
     host.z_out.connect(rollout.start_in)

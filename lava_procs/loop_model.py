@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 
-from lava_procs.planning import Arithmetic, lava_steps
-from spec.plan_params import PlanParams
+from spikeplan.core.planning import PlanParams
+from spikeplan.lava_procs.planning import Arithmetic, lava_steps
 
 
 class Phase(NamedTuple):

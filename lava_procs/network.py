@@ -1,4 +1,4 @@
-"""A whole sigma-delta network (spec/network.py) in one step: what a chain of Dense, Conv and neuron processes computes.
+"""A whole sigma-delta network (core/ir/network.py) in one step: what a chain of Dense, Conv and neuron processes computes.
 
     a_l[t]  = synapses of layer l on what layer l - 1 sent at t - 1           one step of delay a layer, as in Lava
     sigma   = fit(sigma + a);   d = target - ref
@@ -23,9 +23,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from spec.errors import UserError
-from spec.fixed_point import STATE_BITS, limit, saturate, trunc_shift
-from spec.network import Conv, Dense, Layer, Network, SDNeuron, Shape
+from spikeplan.core.errors import UserError
+from spikeplan.core.fixed_point import STATE_BITS, limit, saturate, trunc_shift
+from spikeplan.core.ir.network import Conv, Dense, Layer, Network, SDNeuron, Shape
 
 RESIDUES = ("owed", "lost")
 EXACT = 2**53

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_procs.lif import LIFParams
-from spec.errors import UserError
-from spec.network import Conv, Dense, Layer, LIFNeuron, Network, SDNeuron
+from spikeplan.core.errors import UserError
+from spikeplan.core.ir.network import Conv, Dense, Layer, LIFNeuron, Network, SDNeuron
+from spikeplan.lava_procs.lif import LIFParams
 
 FORMS = ("fused", "stock", "lif")
 
@@ -70,12 +70,12 @@ class _Recording:
         self.files: dict[str, Path] = {}
 
     def port(self, port: Any, name: str) -> None:
-        from lava_procs.processes.log import Log
+        from spikeplan.lava_procs.processes.log import Log
 
         port.connect(Log(path=self._file(name), steps=self.steps, shape=port.shape, name=f"log {name}").a_in)
 
     def var(self, var: Any, name: str, dtype: str) -> None:
-        from lava_procs.processes.watch import Watch
+        from spikeplan.lava_procs.processes.watch import Watch
 
         if self.watch:
             watch = Watch(path=self._file(name), steps=self.steps, shape=var.shape, dtype=dtype, name=f"watch {name}")
@@ -87,7 +87,7 @@ class _Recording:
 
 
 def _fused(out: Any, network: Network, residue: str, recording: _Recording, *, counts: bool) -> None:
-    from lava_procs.processes.network import Network as Process
+    from spikeplan.lava_procs.processes.network import Network as Process
 
     process = Process(network=network, residue=residue)
     out.connect(process.a_in)
@@ -147,7 +147,7 @@ def _neurons(layer: Layer, *, stock: bool, fixed: bool) -> Any:
     if isinstance(neuron, LIFNeuron):
         if stock:
             return _stock_lif(neuron, shape, layer.name, fixed=fixed)
-        from lava_procs.processes.lif import LIF
+        from spikeplan.lava_procs.processes.lif import LIF
 
         params = LIFParams(du=neuron.du, dv=neuron.dv, vth=neuron.vth, bias_mant=neuron.bias, bias_exp=neuron.bias_exp)
         return LIF(shape=shape, params=params, name=layer.name)

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_procs import child
-from lava_procs.network import RESIDUES, check
-from lava_procs.network_graph import form_of
-from spec import network as description
-from spec.errors import UserError
-from spec.network import Network
+from spikeplan.core.errors import UserError
+from spikeplan.core.ir import network as description
+from spikeplan.core.ir.network import Network
+from spikeplan.lava_procs import child
+from spikeplan.lava_procs.network import RESIDUES, check
+from spikeplan.lava_procs.network_graph import form_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ def run_network(
         (folder / "job.json").write_text(json.dumps(job, indent=1))
     except OSError as error:
         raise UserError(f"{folder}: cannot write there ({error}); choose a writable directory") from error
-    child.run("lava_procs.network_worker", folder, timeout_s)
+    child.run("spikeplan.lava_procs.network_worker", folder, timeout_s)
     with np.load(folder / "record.npz") as found:
         rows = {name: found[name] for name in found.files}
     for scratch in folder.glob("rows_*.npy"):

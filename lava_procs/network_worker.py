@@ -1,6 +1,6 @@
-"""One run of a network in Lava, in a fresh, torch-free interpreter: `python -m lava_procs.network_worker JOB.json`.
+"""One run of a network in Lava, in a fresh, torch-free interpreter: `python -m spikeplan.lava_procs.network_worker JOB.json`.
 
-JOB.json: {network, inputs, form, residue, watch, counts, record, parent}: paths of the network (spec/network.py) and of
+JOB.json: {network, inputs, form, residue, watch, counts, record, parent}: paths of the network (core/ir/network.py) and of
 the inputs .npy (T, *input_shape), what to build (lava_procs/network_graph.py), the .npz to write and the process id of
 whoever waits.
 The first steps are left out of the time: Lava's processes allocate and fill their caches there.
@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from lava_procs.network_graph import build
-from lava_procs.python311 import import_lava
-from lava_procs.worker import end_all, guard
-from spec import network as description
-from spec.errors import UserError
+from spikeplan.core.errors import UserError
+from spikeplan.core.ir import network as description
+from spikeplan.lava_procs.network_graph import build
+from spikeplan.lava_procs.python311 import import_lava
+from spikeplan.lava_procs.worker import end_all, guard
 
 WARM, PARTS = 5, 5
 

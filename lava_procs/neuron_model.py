@@ -1,7 +1,7 @@
 """What the three neuron families have in common on Lava: ports, stored contexts and the pipe.
 
 A pass enters the chain at every time step and moves on by one layer per step, because Dense sends what it summed in
-the step before. The token of a pass (lava_procs/control.py) has to arrive together with its data, so a neuron group
+the step before. The token of a pass (core/ir/contexts.py) has to arrive together with its data, so a neuron group
 passes tokens on in the same way: first it sends the token it received in the step before, then it receives. Layer l
 of the chain thus works on pass t - l at step t, and no process needs to know how deep in the chain it sits.
 
@@ -21,8 +21,8 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.process.variable import Var
 from numpy.typing import NDArray
 
-from lava_procs import control
-from lava_procs.neurons import NeuronParams
+from spikeplan.core.ir import contexts as control
+from spikeplan.lava_procs.neurons import NeuronParams
 
 
 def probe_width(n: int) -> int:

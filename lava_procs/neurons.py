@@ -7,7 +7,7 @@ d is x - ref in the input coder and act(sigma' + bias) - ref in a hidden neuron.
 it the truncated bits or the part beyond the clip, stays owed: ref holds what the receiver has been told.
 The floating-point forms send d / 2^shift unrounded and know no width.
 
-Written from the definition in spec/artifact.py and not from the integer reference in snn/: the two are compared.
+Written from the definition in core/ir/artifact.py and not from the integer reference in snn/: the two are compared.
 Units: sigma, ref, bias, threshold in state LSB; s in message LSB. Shapes: all (n,).
 """
 
@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spec.artifact import Layer
-from spec.fixed_point import limit, saturate, trunc_shift
+from spikeplan.core.fixed_point import limit, saturate, trunc_shift
+from spikeplan.core.ir.artifact import Layer
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

@@ -1,6 +1,7 @@
 """Child side of a session: builds the loop once, then runs one plan for every byte that the parent sends.
 
-`python -m lava_procs.plan_worker JOB.json`, JOB: {artifact, plan, axis, precision, layout, paths, socket, parent}. Bytes on the
+`python -m spikeplan.lava_procs.plan_worker JOB.json`, JOB: {artifact, plan, axis, precision, layout, paths, socket,
+parent}. Bytes on the
 socket: b"r" ready (child), b"p" plan (parent), b"d" done (child). The end of the stream ends the child. Exit code 2: bad
 input, the last line of stderr says what.
 """
@@ -13,12 +14,12 @@ import sys
 import traceback
 from pathlib import Path
 
-from lava_procs.loop import build
-from lava_procs.python311 import import_lava
-from lava_procs.worker import end_all, guard
-from spec import artifact as artifact_format
-from spec.errors import UserError
-from spec.plan_params import PlanParams
+from spikeplan.core.errors import UserError
+from spikeplan.core.ir import artifact as artifact_format
+from spikeplan.core.planning import PlanParams
+from spikeplan.lava_procs.loop import build
+from spikeplan.lava_procs.python311 import import_lava
+from spikeplan.lava_procs.worker import end_all, guard
 
 READY, PLAN, DONE = b"r", b"p", b"d"
 

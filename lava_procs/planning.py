@@ -1,6 +1,6 @@
 """Arithmetic of the planning loop's parts, in integers (int64) and in floating point.
 
-    u     = clip(mu + trunc(w e / 2^8), -L, L)          candidate source; e from spec.noise
+    u     = clip(mu + trunc(w e / 2^8), -L, L)          candidate source; e from spikeplan.core.noise
     z     = sat24(z + value)                            latent state, once per prediction
     d     = sat24(sum_D |z - g|);  J = sat24(J + (d >> c))      goal distance
     theta = the k-th least J; elites: J < theta, then ties from the least number on      selection
@@ -9,7 +9,7 @@
 
 The floating forms round nothing and know no width; their spread is the same mean absolute deviation. FIXED and FLOAT hold
 the two, so that a process's models differ in nothing but that and the types of their ports.
-Written from the equations and not from snn/integer_cem.py: the two are compared with ==.
+Written from the equations and not from worldmodel/planning/integer_cem.py: the two are compared with ==.
 Shapes: S candidates, V variables, A action, D latent. Units: u, mu, L in plan LSB (2^action_shift action LSB); w in
 443/256 plan LSB per standard deviation; z, g, d in latent LSB; J in 2^c latent LSB.
 """
@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spec.fixed_point import STATE_BITS, saturate, trunc_shift
-from spec.plan_params import PlanParams
+from spikeplan.core.fixed_point import STATE_BITS, saturate, trunc_shift
+from spikeplan.core.planning import PlanParams
 
 LAYOUTS = ("fused", "stepwise")
 Ints = NDArray[np.int64]

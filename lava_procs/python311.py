@@ -15,7 +15,7 @@ import importlib
 import sys
 from typing import Any
 
-from spec.errors import UserError
+from spikeplan.core.errors import UserError
 
 OFFENDER = "lava.magma.compiler.var_model"
 REMEDY = "pip install --no-deps --ignore-requires-python -r requirements-nodeps.txt"

@@ -7,11 +7,11 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from lava_procs import child
-from lava_procs.chain import PRECISIONS, validate
-from lava_procs.trace import Passes, Trace
-from spec import artifact as artifact_format
-from spec.errors import UserError
+from spikeplan.core.errors import UserError
+from spikeplan.core.ir import artifact as artifact_format
+from spikeplan.core.ir.trace import Passes, Trace
+from spikeplan.lava_procs import child
+from spikeplan.lava_procs.chain import PRECISIONS, validate
 
 
 def replay(
@@ -58,7 +58,7 @@ def replay(
             on_progress(done, len(passes))
 
     child.run(
-        "lava_procs.worker", folder, timeout_s, poll=poll,
+        "spikeplan.lava_procs.worker", folder, timeout_s, poll=poll,
         where=lambda: f" at pass {_progress(folder)} of {len(passes)}",
     )  # fmt: skip
     if on_progress is not None:

@@ -24,18 +24,18 @@ from typing import IO, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_procs import child
-from lava_procs.chain import PRECISIONS
-from lava_procs.child import LavaError
-from lava_procs.fused import FusedNetwork
-from lava_procs.loop import make_files, validate
-from lava_procs.plan_worker import DONE, PLAN, READY
-from lava_procs.planning import LAYOUTS
-from spec import artifact as artifact_format
-from spec.errors import UserError
-from spec.fixed_point import STATE_BITS, limit
-from spec.noise import MASK
-from spec.plan_params import PlanParams
+from spikeplan.core.errors import UserError
+from spikeplan.core.fixed_point import STATE_BITS, limit
+from spikeplan.core.ir import artifact as artifact_format
+from spikeplan.core.noise import MASK
+from spikeplan.core.planning import PlanParams
+from spikeplan.lava_procs import child
+from spikeplan.lava_procs.chain import PRECISIONS
+from spikeplan.lava_procs.child import LavaError
+from spikeplan.lava_procs.fused import FusedNetwork
+from spikeplan.lava_procs.loop import make_files, validate
+from spikeplan.lava_procs.plan_worker import DONE, PLAN, READY
+from spikeplan.lava_procs.planning import LAYOUTS
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,9 @@ class LavaSession:
                 "layout": layout, "paths": paths, "socket": theirs.fileno(), "parent": os.getpid(),
             }  # fmt: skip
             (folder / "job.json").write_text(json.dumps(job, indent=1))
-            worker = child.start("lava_procs.plan_worker", folder / "job.json", log, pass_fds=(theirs.fileno(),))
+            worker = child.start(
+                "spikeplan.lava_procs.plan_worker", folder / "job.json", log, pass_fds=(theirs.fileno(),)
+            )
         except BaseException as error:
             ours.close()
             if lock is not None:

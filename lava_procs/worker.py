@@ -1,4 +1,4 @@
-"""One Lava run in a fresh, torch-free interpreter: `python -m lava_procs.worker JOB.json`.
+"""One Lava run in a fresh, torch-free interpreter: `python -m spikeplan.lava_procs.worker JOB.json`.
 
 Lava forks a process per Lava process and insists on the fork start method, so it must not share an interpreter with
 torch or with anybody's process pool. JOB.json: {artifact, passes, trace, workdir, precision, parent}: paths of the
@@ -24,11 +24,11 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, NoReturn
 
-from lava_procs.chain import Chain, build, collect
-from lava_procs.python311 import import_lava
-from lava_procs.trace import Passes
-from spec import artifact as artifact_format
-from spec.errors import UserError
+from spikeplan.core.errors import UserError
+from spikeplan.core.ir import artifact as artifact_format
+from spikeplan.core.ir.trace import Passes
+from spikeplan.lava_procs.chain import Chain, build, collect
+from spikeplan.lava_procs.python311 import import_lava
 
 STEPS_PER_RUN = 50  # progress is written between runs; continuing one costs 0.6 ms
 PARENT_POLL_S = 0.5

@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import hardshrink
 
-from spec.artifact import Artifact, Layer
-from spec.errors import UserError
-from spec.fixed_point import limit
-from spec.ledger import LayerCounts
+from spikeplan.core.counts.ledger import LayerCounts
+from spikeplan.core.errors import UserError
+from spikeplan.core.fixed_point import limit
+from spikeplan.core.ir.artifact import Artifact, Layer
 
 
 class DeltaState(NamedTuple):

@@ -20,11 +20,11 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from snn.delta import DeltaNetwork, DeltaState
-from spec.artifact import Artifact
-from spec.errors import UserError
-from spec.fixed_point import STATE_BITS, limit
-from spec.ledger import AXES, LayerCounts
+from spikeplan.core.counts.ledger import AXES, LayerCounts
+from spikeplan.core.errors import UserError
+from spikeplan.core.fixed_point import STATE_BITS, limit
+from spikeplan.core.ir.artifact import Artifact
+from spikeplan.snn.delta import DeltaNetwork, DeltaState
 
 STATE_KIND = {
     "none": "no state", "rollout": "spatial replica or stored context", "order": "working state handed on",

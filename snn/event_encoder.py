@@ -17,10 +17,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from snn.delta import DeltaNetwork, DeltaState
-from spec.artifact import Artifact
-from spec.errors import UserError
-from spec.ledger import LayerCounts
+from spikeplan.core.counts.ledger import LayerCounts
+from spikeplan.core.errors import UserError
+from spikeplan.core.ir.artifact import Artifact
+from spikeplan.snn.delta import DeltaNetwork, DeltaState
 
 POOL = 2  # pixels a cell on each side
 COUNT_TOP = 64  # a cell that goes from dark to bright: log(10) / 0.2 events a pixel, 4 pixels, and some noise

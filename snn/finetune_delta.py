@@ -21,8 +21,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from spec.artifact import Artifact
-from spec.errors import UserError
+from spikeplan.core.errors import UserError
+from spikeplan.core.ir.artifact import Artifact
 
 
 class Rollouts(NamedTuple):

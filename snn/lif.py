@@ -21,9 +21,9 @@ import torch
 from snntorch import surrogate
 from torch import Tensor, nn
 
-from spec.errors import UserError
-from spec.fixed_point import WEIGHT_BITS, limit
-from spec.ledger import LayerCounts
+from spikeplan.core.counts.ledger import LayerCounts
+from spikeplan.core.errors import UserError
+from spikeplan.core.fixed_point import WEIGHT_BITS, limit
 
 WEIGHT_TOP = limit(WEIGHT_BITS)
 

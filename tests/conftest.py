@@ -1,6 +1,6 @@
 """Shared by the tests of sigma-delta networks: random chains that gate, and one pass in plain int64 numpy.
 
-`plain_pass` is written from the definition in spec/artifact.py, one number after the other, and shares no code with
+`plain_pass` is written from the definition in core/ir/artifact.py, one number after the other, and shares no code with
 snn/ or lava_procs/.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from spec.artifact import Artifact, Edge, Layer
+from spikeplan.core.ir.artifact import Artifact, Edge, Layer
 
 Ints = NDArray[np.int64]
 State = dict[str, tuple[Ints, Ints]]  # layer -> (sigma, ref)
@@ -117,7 +117,7 @@ def artifact(make_chain: Callable[..., Artifact]) -> Artifact:
 def make_predictor() -> Callable[..., Any]:
     """A small random dense predictor whose output moves the latent by a tenth of its size, and its calibration data."""
     torch = pytest.importorskip("torch")
-    from worldmodel.predictor import ResidualPredictor
+    from spikeplan.worldmodel.predictor import ResidualPredictor
 
     def make(seed: int = 0, latent: int = 6, action: int = 2, hidden: tuple[int, ...] = (48, 48)) -> Any:
         generator = torch.Generator().manual_seed(seed)

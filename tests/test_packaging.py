@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-ROOMS = {package.split(".")[0] for package in PROJECT["tool"]["setuptools"]["packages"]}
+LINKS = sorted(path for path in (ROOT / "src" / "spikeplan").iterdir() if path.is_symlink())
+ROOMS = {path.name for path in LINKS}
 
 
 def pins(lines: list[str]) -> dict[str, str]:
@@ -80,11 +81,13 @@ def test_the_command_starts_at_a_function():
     assert callable(getattr(importlib.import_module(module), function))
 
 
-def test_every_package_is_listed():
-    """The list is explicit because a search would also find tests/."""
-    folders = {path.parent.relative_to(ROOT) for room in ROOMS for path in (ROOT / room).rglob("*.py")}
-    assert {".".join(folder.parts) for folder in folders} == set(PROJECT["tool"]["setuptools"]["packages"])
-    assert all((ROOT / folder / "__init__.py").is_file() for folder in folders)
+def test_every_package_has_a_link_and_every_folder_of_it_an_init():
+    """Import names are links in src/spikeplan, so a wheel holds one name."""
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
+    assert packages == ROOMS
+    assert all(path.resolve() == ROOT / path.name for path in LINKS)
+    folders = {path.parent for room in ROOMS for path in (ROOT / room).rglob("*.py")}
+    assert [folder for folder in folders if not (folder / "__init__.py").is_file()] == []
 
 
 def test_data_files_are_shipped():
@@ -92,9 +95,9 @@ def test_data_files_are_shipped():
         path
         for package, patterns in PROJECT["tool"]["setuptools"]["package-data"].items()
         for pattern in patterns
-        for path in (ROOT / package.replace(".", "/")).glob(pattern)
+        for path in (ROOT / "src" / package.replace(".", "/")).resolve().glob(pattern)
     }
     assert ROOT / "energy" / "devices.toml" in shipped
     present = {path for room in ROOMS for path in (ROOT / room).rglob("*") if path.is_file()}
     sources = {path for path in present if path.parent.name != "__pycache__"}  # numba keeps its compiled loops there
-    assert {path for path in sources if path.suffix != ".py"} == shipped
+    assert {path for path in sources if path.suffix != ".py"} == {p for p in shipped if p.name != "py.typed"}

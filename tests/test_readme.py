@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from experiments.readme import bench_table, between, marks, planners_table, rewrite, tables
+from spikeplan.experiments.report.readme import bench_table, between, marks, planners_table, rewrite, tables
 
-ROOT = Path(__file__).parent.parent
-CLIP = ROOT.parent / "shared" / "recordings" / "davis.aedat4"
+ROOT = Path(__file__).resolve().parents[1]
+CLIP = Path(os.environ.get("SPIKEPLAN_AEDAT4", "clip.aedat4"))
 
 
 def blocks() -> list[str]:
@@ -30,7 +30,7 @@ def test_the_python_blocks_run_in_order(tmp_path: Path) -> None:
     if not CLIP.exists():
         shown = shown[:-1]
     script = "\n".join(shown).replace('"clip.aedat4"', repr(str(CLIP)))
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
     )

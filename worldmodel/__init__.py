@@ -1,5 +1,5 @@
 """The dense side: tasks, the JEPA world model, its training, the planner."""
 
-from worldmodel.tasks import register
+from spikeplan.worldmodel.tasks import register
 
 register()

@@ -12,12 +12,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from spec.errors import UserError
-from spec.files import write_whole
-from worldmodel.encoder import Encoder, EncoderConfig
-from worldmodel.planner import CEMConfig
-from worldmodel.predictor import ResidualPredictor
-from worldmodel.tasks import make_world
+from spikeplan.core.errors import UserError
+from spikeplan.core.files import write_whole
+from spikeplan.worldmodel.encoder import Encoder, EncoderConfig
+from spikeplan.worldmodel.planning.cem import CEMConfig
+from spikeplan.worldmodel.predictor import ResidualPredictor
+from spikeplan.worldmodel.tasks import make_world
 
 FORMAT = "spikeplan-worldmodel"
 VERSION = 1

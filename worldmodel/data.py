@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from worldmodel.tasks.world import Array, World
+from spikeplan.worldmodel.tasks.world import Array, World
 
 
 class Clips(NamedTuple):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from worldmodel.predictor import ResidualPredictor
+from spikeplan.worldmodel.predictor import ResidualPredictor
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,10 +13,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from worldmodel.data import draw_clips
-from worldmodel.encoder import Encoder
-from worldmodel.predictor import ResidualPredictor
-from worldmodel.tasks.world import World
+from spikeplan.worldmodel.data import draw_clips
+from spikeplan.worldmodel.encoder import Encoder
+from spikeplan.worldmodel.predictor import ResidualPredictor
+from spikeplan.worldmodel.tasks.world import World
 
 
 def spearman(a: np.ndarray, b: np.ndarray) -> float:

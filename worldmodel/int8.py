@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spec.errors import UserError
-from spec.fixed_point import WEIGHT_BITS, limit
-from spec.ledger import LayerCounts
-from worldmodel.predictor import ResidualPredictor, check_axis
+from spikeplan.core.counts.ledger import LayerCounts
+from spikeplan.core.errors import UserError
+from spikeplan.core.fixed_point import WEIGHT_BITS, limit
+from spikeplan.worldmodel.predictor import ResidualPredictor, check_axis
 
 TOP = float(limit(WEIGHT_BITS))
 

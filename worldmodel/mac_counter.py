@@ -24,8 +24,8 @@ from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from spec.errors import UserError
-from spec.ledger import LayerCounts
+from spikeplan.core.counts.ledger import LayerCounts
+from spikeplan.core.errors import UserError
 
 aten = torch.ops.aten
 

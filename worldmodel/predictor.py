@@ -20,9 +20,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spec.errors import UserError
-from spec.ledger import LayerCounts
-from worldmodel.tasks.world import World
+from spikeplan.core.counts.ledger import LayerCounts
+from spikeplan.core.errors import UserError
+from spikeplan.worldmodel.tasks.world import World
 
 
 class Predictor(Protocol):

@@ -1,7 +1,8 @@
 """Unstructured magnitude pruning of a predictor: the opponent whose single weights are zero.
 
 The smallest weights of all layers together go, `share` of them; biases stay. What is left is distilled from the full network
-(`worldmodel.distil`) while zeros stay zero: a weight of zero gets no gradient, so AdamW, whose decay multiplies, leaves it.
+(`spikeplan.worldmodel.distil`) while zeros stay zero: a weight of zero gets no gradient, so AdamW, whose decay
+multiplies, leaves it.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from contextlib import contextmanager
 
 import torch
 
-from spec.errors import UserError
-from worldmodel.predictor import ResidualPredictor
+from spikeplan.core.errors import UserError
+from spikeplan.worldmodel.predictor import ResidualPredictor
 
 
 def prune(net: ResidualPredictor, share: float) -> ResidualPredictor:

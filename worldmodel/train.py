@@ -17,17 +17,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spec.errors import UserError
-from spec.files import write_whole
-from worldmodel.checkpoint import WorldModel
-from worldmodel.closed_loop import ImageLatent, run_episodes
-from worldmodel.data import draw_clips
-from worldmodel.encoder import Encoder, EncoderConfig
-from worldmodel.gates import measure_gates
-from worldmodel.losses import LossWeights, jepa_losses
-from worldmodel.planner import CEMConfig, CEMPlanner
-from worldmodel.predictor import DensePredictor, ResidualPredictor
-from worldmodel.tasks import make_world
+from spikeplan.core.errors import UserError
+from spikeplan.core.files import write_whole
+from spikeplan.worldmodel.checkpoint import WorldModel
+from spikeplan.worldmodel.data import draw_clips
+from spikeplan.worldmodel.encoder import Encoder, EncoderConfig
+from spikeplan.worldmodel.gates import measure_gates
+from spikeplan.worldmodel.losses import LossWeights, jepa_losses
+from spikeplan.worldmodel.planning.cem import CEMConfig, CEMPlanner
+from spikeplan.worldmodel.planning.closed_loop import ImageLatent, run_episodes
+from spikeplan.worldmodel.predictor import DensePredictor, ResidualPredictor
+from spikeplan.worldmodel.tasks import make_world
 
 VALIDATION_SEED = 7_000_000  # episodes and planner noise used to choose checkpoints and thresholds; never reported
 

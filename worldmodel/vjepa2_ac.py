@@ -4,7 +4,8 @@
     x <- x + proj(softmax(rope(q) rope(k)' / sqrt(64)) v);  x <- x + fc2(gelu(fc1(x)))         24 times
     prediction[t] = predictor_proj(norm(patch tokens of t))         a frame's tokens see all tokens of frames <= t
 
-What it is for: a count of its operations (`worldmodel.mac_counter`) on torch's meta device, where 305 M parameters take no
+What it is for: a count of its operations (`spikeplan.worldmodel.mac_counter`) on torch's meta device, where 305 M
+parameters take no
 memory. Names and shapes of parameters are those of the published checkpoint, so that weights can be loaded later.
 
 The MLP is a plain one with GELU at four times the width (`use_silu` is off in the robot's configuration). Of the 64 channels

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from experiments.equal_success import SPIKING_ARMS
-from experiments.report import style
-from experiments.report.figures_network import densities
-from experiments.report.results import Record, Results, finite, positive
+from spikeplan.evaluation.iso_success import SPIKING_ARMS
+from spikeplan.evaluation.results import Record, Results, finite, positive
+from spikeplan.experiments.report import style
+from spikeplan.experiments.report.figures_network import densities
 
 LEDGER_COLOURS = {"A": style.SKY, "B": style.BLUE, "C": style.BLACK}
 LEDGER_NAMES = {"A": "A  operations", "B": "B  + memory, network on chip", "C": "C  + static × time, I/O, host"}

@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from experiments.report import style
-from experiments.report.figures import label_of
-from experiments.report.results import Record, Results, finite, mapping, numbers, positive, sequence
+from spikeplan.evaluation.results import Record, Results, finite, mapping, numbers, positive, sequence
+from spikeplan.experiments.report import style
+from spikeplan.experiments.report.figures_front import label_of
 
 
 def densities(results: Results, task: str) -> dict[str, dict[str, float]]:

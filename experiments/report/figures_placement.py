@@ -8,8 +8,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from experiments.report import style
-from lava_procs.placement import CORES_PER_TILE, TILES_PER_ROW, Placement
+from spikeplan.experiments.report import style
+from spikeplan.placement.place import CORES_PER_TILE, TILES_PER_ROW, Placement
 
 
 def placement_figure(found: Placement, *, most_chips: int = 4) -> Figure:

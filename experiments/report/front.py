@@ -1,7 +1,7 @@
 """The front: success against cost, for each family of points, and which of them is ahead at equal success.
 
 A point is on its family's front when no cheaper point of the family succeeds as often. Families and the comparison at
-equal success are those of `experiments.equal_success`.
+equal success are those of `spikeplan.evaluation.iso_success`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from experiments.equal_success import Comparison, Cost, compare, decides, family_of
-from experiments.report.results import Record, Results, finite, mapping, positive, spiking
-from experiments.verdict import CHIP, DENSE_DEVICES, OPPONENTS
+from spikeplan.evaluation.iso_success import Comparison, Cost, compare, decides, family_of
+from spikeplan.evaluation.results import Record, Results, finite, mapping, positive, spiking
+from spikeplan.evaluation.verdict import CHIP, DENSE_DEVICES, OPPONENTS
 
 
 def equivalents(row: Record) -> float | None:

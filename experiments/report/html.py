@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from experiments.report import sections_cost, sections_network, sections_results
-from experiments.report.page import Gallery, Section, page
-from experiments.report.results import Results, load
-from spec.errors import UserError
-from spec.files import write_whole
+from spikeplan.core.errors import UserError
+from spikeplan.core.files import write_whole
+from spikeplan.evaluation.results import Results, load
+from spikeplan.experiments.report import sections_cost, sections_network, sections_results
+from spikeplan.experiments.report.page import Gallery, Section, page
 
 SECTIONS: tuple[Callable[[Results, Gallery], Section], ...] = (
     sections_results.verdict,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
-from experiments.report.results import finite, interval
+from spikeplan.evaluation.results import finite, interval
 
 DASH = "–"
 

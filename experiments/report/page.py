@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from matplotlib.figure import Figure
 
-from experiments.report import style
-from experiments.report.markup import Markup, join, not_run, tag, text
-from experiments.report.results import Results
-from experiments.report.words import CAPTION, SECTION
+from spikeplan.evaluation.results import Results
+from spikeplan.experiments.report import style
+from spikeplan.experiments.report.captions import CAPTION, SECTION
+from spikeplan.experiments.report.markup import Markup, join, not_run, tag, text
 
 CSS = """
 :root { --ink: #1a1a1a; --soft: #5c5c5c; --line: #d9d9d9; --bad: #9c3d00; --good: #00614a; }

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 
-from experiments.report import figures_energy as figures
-from experiments.report.film import film, grey, png
-from experiments.report.markup import Markup, energy, number, plain, table, tag, text
-from experiments.report.page import Gallery, Section, by_task
-from experiments.report.results import Record, Results, finite, mapping
-from experiments.report.words import CAVEATS
-from snn.delta_predictor import STATE_KIND
+from spikeplan.evaluation.results import Record, Results, finite, mapping
+from spikeplan.experiments.report import figures_energy as figures
+from spikeplan.experiments.report.captions import CAVEATS
+from spikeplan.experiments.report.episode_gif import film, grey, png
+from spikeplan.experiments.report.markup import Markup, energy, number, plain, table, tag, text
+from spikeplan.experiments.report.page import Gallery, Section, by_task
+from spikeplan.snn.delta_predictor import STATE_KIND
 
 
 def energies(results: Results, gallery: Gallery) -> Section:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from experiments.report import figures_network as figures
-from experiments.report.figures import label_of
-from experiments.report.figures_axes import axes_figure, factor, sweeps
-from experiments.report.markup import Markup, between, count, number, plain, points, share, table, tag
-from experiments.report.page import Gallery, Section, by_task
-from experiments.report.results import Record, Results, finite, mapping
-from experiments.report.style import AXIS
+from spikeplan.evaluation.results import Record, Results, finite, mapping
+from spikeplan.experiments.report import figures_network as figures
+from spikeplan.experiments.report.figures_front import label_of
+from spikeplan.experiments.report.figures_reference import axes_figure, factor, sweeps
+from spikeplan.experiments.report.markup import Markup, between, count, number, plain, points, share, table, tag
+from spikeplan.experiments.report.page import Gallery, Section, by_task
+from spikeplan.experiments.report.style import AXIS
 
 GATES = {
     "probe_r2": "high",

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from experiments.equal_success import MARGIN, Comparison
-from experiments.report import figures
-from experiments.report.front import (
-    comparisons,
-    describe,
-    devices,
-    equivalents,
-    families,
-    joules,
-    pareto,
+from spikeplan.evaluation.iso_success import MARGIN, Comparison
+from spikeplan.evaluation.results import Record, Results, finite, mapping, sequence
+from spikeplan.experiments.report import figures_front as figures
+from spikeplan.experiments.report.front import comparisons, describe, devices, equivalents, families, joules, pareto
+from spikeplan.experiments.report.markup import (
+    DASH,
+    Markup,
+    between,
+    count,
+    energy,
+    number,
+    plain,
+    points,
+    share,
+    table,
+    tag,
 )
-from experiments.report.markup import DASH, Markup, between, count, energy, number, plain, points, share, table, tag
-from experiments.report.page import Gallery, Section, by_task
-from experiments.report.results import Record, Results, finite, mapping, sequence
+from spikeplan.experiments.report.page import Gallery, Section, by_task
 
 
 def verdict(results: Results, gallery: Gallery) -> Section:

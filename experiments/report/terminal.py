@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from experiments.report.markup import DASH, between, number, plain, points, share
-from experiments.report.results import Record, finite, mapping, sequence
+from spikeplan.evaluation.results import Record, finite, mapping, sequence
+from spikeplan.experiments.report.markup import DASH, between, number, plain, points, share
 
 HOLDS = {True: "[green]holds[/]", False: "[red]not reached[/]", None: "[dim]not measured[/]"}
 

@@ -1,4 +1,4 @@
 """Lava processes, one family a file. Lava executes every file here, so nothing else lives here.
 
-Import only after `lava_procs.python311.import_lava()`.
+Import only after `spikeplan.lava_procs.python311.import_lava()`.
 """

@@ -21,10 +21,10 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
-from lava_procs.loop_model import LoopModel
-from lava_procs.planning import FIXED, FLOAT
-from spec.noise import candidate_noise
-from spec.plan_params import PlanParams
+from spikeplan.core.noise import candidate_noise
+from spikeplan.core.planning import PlanParams
+from spikeplan.lava_procs.loop_model import LoopModel
+from spikeplan.lava_procs.planning import FIXED, FLOAT
 
 
 class Candidates(AbstractProcess):

@@ -17,8 +17,8 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_procs.loop_model import LoopModel
-from spec.plan_params import PlanParams
+from spikeplan.core.planning import PlanParams
+from spikeplan.lava_procs.loop_model import LoopModel
 
 
 class HostOut(AbstractProcess):

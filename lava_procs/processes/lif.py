@@ -19,7 +19,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
-from lava_procs.lif import LIFParams, LIFState, lif_fixed, lif_float
+from spikeplan.lava_procs.lif import LIFParams, LIFState, lif_fixed, lif_float
 
 
 class LIF(AbstractProcess):

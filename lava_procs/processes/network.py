@@ -21,8 +21,8 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
-from lava_procs.network import SigmaDeltaNetwork, check
-from spec import network as description
+from spikeplan.core.ir import network as description
+from spikeplan.lava_procs.network import SigmaDeltaNetwork, check
 
 
 class Network(AbstractProcess):

@@ -18,10 +18,10 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_procs.fused import FusedNetwork
-from lava_procs.loop_model import LoopModel
-from spec.artifact import Artifact
-from spec.plan_params import PlanParams
+from spikeplan.core.ir.artifact import Artifact
+from spikeplan.core.planning import PlanParams
+from spikeplan.lava_procs.fused import FusedNetwork
+from spikeplan.lava_procs.loop_model import LoopModel
 
 
 class Predictor(AbstractProcess):

@@ -18,9 +18,9 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_procs.loop_model import LoopModel
-from lava_procs.planning import FIXED, FLOAT
-from spec.plan_params import PlanParams
+from spikeplan.core.planning import PlanParams
+from spikeplan.lava_procs.loop_model import LoopModel
+from spikeplan.lava_procs.planning import FIXED, FLOAT
 
 
 class Selection(AbstractProcess):

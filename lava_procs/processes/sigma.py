@@ -15,9 +15,9 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
-from lava_procs.neuron_model import FixedModel, FloatModel, NeuronGroup
-from lava_procs.neurons import integrate_fixed
-from spec.fixed_point import trunc_shift
+from spikeplan.core.fixed_point import trunc_shift
+from spikeplan.lava_procs.neuron_model import FixedModel, FloatModel, NeuronGroup
+from spikeplan.lava_procs.neurons import integrate_fixed
 
 
 class Sigma(NeuronGroup):

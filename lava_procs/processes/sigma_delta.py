@@ -18,8 +18,8 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from numpy.typing import NDArray
 
-from lava_procs.neuron_model import FixedModel, FloatModel, NeuronGroup
-from lava_procs.neurons import integrate_fixed, send_fixed, send_float
+from spikeplan.lava_procs.neuron_model import FixedModel, FloatModel, NeuronGroup
+from spikeplan.lava_procs.neurons import integrate_fixed, send_fixed, send_float
 
 
 class SigmaDelta(NeuronGroup):

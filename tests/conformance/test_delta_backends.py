@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 import torch
 
-from conversion import Calibration, SigmaDelta, convert
-from lava_procs import Passes, Trace, compare, replay
-from lava_procs.control import KEEP, RESET
-from lava_procs.fused import FusedNetwork
-from snn.delta import DeltaNetwork, DeltaState
-from spec.artifact import Artifact, Edge, Layer, save
+from spikeplan.conversion import Calibration, SigmaDelta, convert
+from spikeplan.core.ir.artifact import Artifact, Edge, Layer, save
+from spikeplan.core.ir.contexts import KEEP, RESET
+from spikeplan.lava_procs import Passes, Trace, compare, replay
+from spikeplan.lava_procs.fused import FusedNetwork
+from spikeplan.snn.delta import DeltaNetwork, DeltaState
 
 TIMEOUT_S = 120.0
 

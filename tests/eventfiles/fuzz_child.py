@@ -14,8 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from eventdata.readers import open_events, open_recording
-from spec.errors import UserError
+from spikeplan.core.errors import UserError
+from spikeplan.eventdata.readers import open_events, open_recording
 
 LIMIT_BYTES = 1 << 30
 CASE_S = 5

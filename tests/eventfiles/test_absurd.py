@@ -10,13 +10,13 @@ import h5py
 import numpy as np
 import pytest
 
-from eventdata import Events, Recording, open_recording, write_recording
-from eventdata.filters import denoise, refractory
-from eventdata.readers import open_events, open_slice
-from eventdata.representations import histogram, last_time_surface
-from eventdata.structured import from_structured
-from eventdata.tonic_bridge import apply, from_tonic, to_tonic
-from spec.errors import UserError
+from spikeplan.core.errors import UserError
+from spikeplan.eventdata import Events, Recording, open_recording, write_recording
+from spikeplan.eventdata.filters import denoise, refractory
+from spikeplan.eventdata.readers import open_events, open_slice
+from spikeplan.eventdata.representations import histogram, last_time_surface
+from spikeplan.eventdata.structured import from_structured
+from spikeplan.eventdata.tonic_bridge import apply, from_tonic, to_tonic
 
 FAR = 2**62
 

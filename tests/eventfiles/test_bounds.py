@@ -9,11 +9,12 @@ import h5py
 import numpy as np
 import pytest
 
-from eventdata import Events, Recording, fixed, hdf5, open_recording, rosbag, write_recording
-from eventdata.readers import open_slice
-from eventdata.representations import histogram, voxel_grid
-from eventdata.tensors import batch
-from spec.errors import UserError
+from spikeplan.core.errors import UserError
+from spikeplan.eventdata import Events, Recording, open_recording, write_recording
+from spikeplan.eventdata.formats import fixed, hdf5, rosbag
+from spikeplan.eventdata.readers import open_slice
+from spikeplan.eventdata.representations import histogram, voxel_grid
+from spikeplan.eventdata.tensors import batch
 
 
 def test_a_stamp_that_wraps_between_two_chunks(files, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eventdata import Events, Recording, open_recording
-from eventdata.stats import MAX_BINS, pixel_intervals, stats
-from eventdata.view import event_image, overlay
-from experiments import events_command
-from experiments.cli import main
-from experiments.events_view import picture
+from spikeplan.eventdata import Events, Recording, open_recording
+from spikeplan.eventdata.stats import MAX_BINS, pixel_intervals, stats
+from spikeplan.eventdata.view import event_image, overlay
+from spikeplan.experiments.cli import events_files as events_command
+from spikeplan.experiments.cli.events_view import picture
+from spikeplan.experiments.cli.main import main
 
-CLIP = Path(__file__).resolve().parents[3] / "shared/recordings/davis.aedat4"
-needs_clip = pytest.mark.skipif(not CLIP.is_file(), reason=f"needs {CLIP}, which is not part of the repository")
+CLIP = Path(os.environ.get("SPIKEPLAN_AEDAT4", "clip.aedat4"))
+needs_clip = pytest.mark.skipif(not CLIP.is_file(), reason="needs a DAVIS recording; name it in SPIKEPLAN_AEDAT4")
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: object) -> str:

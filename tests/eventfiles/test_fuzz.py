@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eventdata import Events, Recording, open_recording
-from eventdata.readers import FORMATS, open_events
-from eventdata.writers import write_recording
-from spec.errors import UserError
+from spikeplan.core.errors import UserError
+from spikeplan.eventdata import Events, Recording, open_recording
+from spikeplan.eventdata.readers import FORMATS, open_events
+from spikeplan.eventdata.writers import write_recording
 
 HERE = Path(__file__).resolve().parent
 CASES = {
@@ -62,7 +62,7 @@ def test_ten_thousand_cases_and_every_format() -> None:
 def test_damaged_files(files, kind: str) -> None:
     path = tiny(files, kind)
     command = [sys.executable, str(HERE / "fuzz_child.py"), str(path), str(CASES[kind]), "20"]
-    env = os.environ | {"PYTHONPATH": str(HERE.parents[1]), "OMP_NUM_THREADS": "1", "RUST_BACKTRACE": "0"}
+    env = os.environ | {"PYTHONPATH": str(HERE.parents[1] / "src"), "OMP_NUM_THREADS": "1", "RUST_BACKTRACE": "0"}
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=300, env=env)
     assert done.returncode == 0, done.stderr[-3000:]
     read, refused = (int(word) for word in done.stdout.split())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 import tracemalloc
 from pathlib import Path
@@ -10,14 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eventdata import Events, Recording, open_recording
-from eventdata.readers import detect_format, open_events, open_slice
-from eventdata.recording import TRIGGER
-from eventdata.writers import write_recording
-from spec.errors import UserError
+from spikeplan.core.errors import UserError
+from spikeplan.eventdata import Events, Recording, open_recording
+from spikeplan.eventdata.readers import detect_format, open_events, open_slice
+from spikeplan.eventdata.recording import TRIGGER
+from spikeplan.eventdata.writers import write_recording
 
-CLIP = Path(__file__).resolve().parents[3] / "shared/recordings/davis.aedat4"
-needs_clip = pytest.mark.skipif(not CLIP.is_file(), reason=f"needs {CLIP}, which is not part of the repository")
+CLIP = Path(os.environ.get("SPIKEPLAN_AEDAT4", "clip.aedat4"))
+needs_clip = pytest.mark.skipif(not CLIP.is_file(), reason="needs a DAVIS recording; name it in SPIKEPLAN_AEDAT4")
 KINDS = (
     "evt2", "evt3", "dat", "es", "nmnist", "gesture", "dsec", "rosbag", "mono_bag", "evt3_bag", "aedat4",
 )  # fmt: skip

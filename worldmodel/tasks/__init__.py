@@ -6,11 +6,11 @@ from typing import Any
 
 import gymnasium
 
-from spec.errors import UserError
-from worldmodel.tasks.envs import TaskEnv, TaskVectorEnv
-from worldmodel.tasks.planar_reach import PlanarReachWorld
-from worldmodel.tasks.two_room import TwoRoomWorld
-from worldmodel.tasks.world import Episodes, World
+from spikeplan.core.errors import UserError
+from spikeplan.worldmodel.tasks.envs import TaskEnv, TaskVectorEnv
+from spikeplan.worldmodel.tasks.planar_reach import PlanarReachWorld
+from spikeplan.worldmodel.tasks.two_room import TwoRoomWorld
+from spikeplan.worldmodel.tasks.world import Episodes, World
 
 WORLDS: dict[str, Any] = {
     "two-room": lambda: TwoRoomWorld(),

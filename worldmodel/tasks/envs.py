@@ -13,8 +13,8 @@ import numpy as np
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from spec.errors import UserError
-from worldmodel.tasks.world import Array, Episodes, Image, World
+from spikeplan.core.errors import UserError
+from spikeplan.worldmodel.tasks.world import Array, Episodes, Image, World
 
 
 def _spaces(world: World) -> tuple[gymnasium.spaces.Dict, gymnasium.spaces.Box]:

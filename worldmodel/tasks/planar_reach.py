@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spec.errors import UserError
-from worldmodel.tasks.world import Array, Episodes, Image, sample_unsolved
+from spikeplan.core.errors import UserError
+from spikeplan.worldmodel.tasks.world import Array, Episodes, Image, sample_unsolved
 
 LINKS = (0.5, 0.4)
 RADIANCE = (0.6, 1.0)

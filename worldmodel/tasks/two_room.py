@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from worldmodel.tasks.world import Array, Episodes, Image, sample_unsolved
+from spikeplan.worldmodel.tasks.world import Array, Episodes, Image, sample_unsolved
 
 WALL_X = 0.5
 HALF_THICKNESS = 0.02

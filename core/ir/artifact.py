@@ -1,0 +1,216 @@
+"""Artifact v1: a spiking network as one safetensors file with a JSON header; the source of truth between rooms.
+
+A layer is a group of neurons together with the weights that feed it. Kinds:
+
+    delta        ref, theta, shift; no weight            input coder:  d = x - ref
+    sigma_delta  sigma += (W s) << weight_exp            d = act(sigma + bias) - ref
+                 s = trunc(d / 2^shift) if |d| >= threshold_lsb else 0;  ref += s << shift
+    sigma        sigma += (W s) << weight_exp            value out: trunc((sigma + bias) / 2^shift), on a phase trigger
+
+Edges: `feed` carries messages, `residual` adds a value once per prediction. Scales are real numbers per LSB:
+latent = latent_lsb * scales["latent"]; action = action_lsb * scales["action"].
+Units: sigma, ref, bias, threshold in state LSB; s in message LSB. Shapes: weight (n_out, n_in).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from spikeplan.core.errors import UserError
+from spikeplan.core.files import write_whole
+from spikeplan.core.fixed_point import MESSAGE_BITS, STATE_BITS
+
+FORMAT = "spikeplan-artifact"
+VERSION = 1
+LEAST_SCALE = 1e-12  # of a real value a state LSB: beyond it nothing fits 24 bits
+KINDS = ("delta", "sigma_delta", "sigma")
+ACTIVATIONS = ("identity", "relu")
+ROLES = ("feed", "residual")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """One group of neurons and its incoming weights."""
+
+    name: str
+    kind: str
+    n_in: int
+    n_out: int
+    weight: NDArray[np.int8] | None = None  # (n_out, n_in); None for a delta coder
+    weight_exp: int = 0
+    bias: NDArray[np.int32] | None = None  # (n_out,)
+    act: str = "identity"
+    threshold_lsb: int = 1
+    shift: int = 0
+    message_bits: int = MESSAGE_BITS
+    message_signed: bool = True
+    state_bits: int = STATE_BITS
+    overflow: str = "saturate"
+    rounding: str = "to_zero"
+    reset: str = "none"
+    delay: int = 0
+
+    def __post_init__(self) -> None:
+        here = f"layer '{self.name}'"
+        self._check_numbers(here)
+        if self.kind not in KINDS:
+            raise UserError(f"{here}: kind {self.kind!r} is unknown; use one of {', '.join(KINDS)}")
+        if self.act not in ACTIVATIONS:
+            raise UserError(f"{here}: activation {self.act!r} is unknown; use one of {', '.join(ACTIVATIONS)}")
+        if self.shift < 0 or self.weight_exp < 0:
+            raise UserError(f"{here}: shift {self.shift} and weight_exp {self.weight_exp} must be >= 0")
+        if self.kind in ("delta", "sigma_delta") and self.threshold_lsb < 1 << self.shift:
+            raise UserError(
+                f"{here}: threshold_lsb {self.threshold_lsb} is below 2**shift = {1 << self.shift}; "
+                "raise the threshold so that an idle step sends nothing"
+            )
+        if self.kind == "delta":
+            if self.weight is not None or self.n_in != self.n_out:
+                raise UserError(f"{here}: a delta coder has no weight and n_in == n_out")
+            return
+        if self.weight is None or self.bias is None:
+            raise UserError(f"{here}: weight or bias is missing; convert the network again")
+        if self.weight.shape != (self.n_out, self.n_in) or self.weight.dtype != np.int8:
+            raise UserError(
+                f"{here}: weight is {self.weight.dtype}{self.weight.shape}, expected int8({self.n_out}, {self.n_in})"
+            )
+        if self.bias.shape != (self.n_out,) or self.bias.dtype != np.int32:
+            raise UserError(f"{here}: bias is {self.bias.dtype}{self.bias.shape}, expected int32({self.n_out},)")
+
+    def _check_numbers(self, here: str) -> None:
+        for name, low, high in (("n_in", 1, 2**31), ("n_out", 1, 2**31), ("weight_exp", 0, 62), ("shift", 0, 40),
+                                ("threshold_lsb", 1, 2**40), ("message_bits", 1, 32), ("state_bits", 2, 48),
+                                ("delay", 0, 2**31)):  # fmt: skip
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
+                raise UserError(f"{here}: {name} {str(value)[:40]} must be an integer from {low} to {high}")
+        for name, known in (("overflow", ("saturate",)), ("rounding", ("to_zero",)), ("reset", ("none", "zero"))):
+            if getattr(self, name) not in known:
+                raise UserError(f"{here}: {name} {getattr(self, name)!r} is unknown; use one of {', '.join(known)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edge:
+    src: str
+    dst: str
+    delay_steps: int = 1
+    role: str = "feed"
+
+    def __post_init__(self) -> None:
+        if self.role not in ROLES:
+            raise UserError(f"edge {self.src}->{self.dst}: role {self.role!r} is unknown; use {' or '.join(ROLES)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """A whole network. `layers` are in order of computation."""
+
+    layers: tuple[Layer, ...]
+    edges: tuple[Edge, ...]
+    scales: dict[str, float]
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        names = [layer.name for layer in self.layers]
+        if not names or len(set(names)) != len(names):
+            raise UserError(f"artifact: layer names {names} must be unique and at least one")
+        by_name = dict(zip(names, self.layers, strict=True))
+        for edge in self.edges:
+            for end in (edge.src, edge.dst):
+                if end not in by_name:
+                    raise UserError(f"edge {edge.src}->{edge.dst}: layer {end!r} does not exist")
+            if edge.role == "feed" and by_name[edge.src].n_out != by_name[edge.dst].n_in:
+                raise UserError(
+                    f"edge {edge.src}->{edge.dst}: {by_name[edge.src].n_out} outputs meet "
+                    f"{by_name[edge.dst].n_in} inputs; convert the network again"
+                )
+        if not isinstance(self.provenance, dict):
+            raise UserError(f"artifact: provenance is {type(self.provenance).__name__}, expected an object")
+        for name, scale in self.scales.items():
+            sane = isinstance(scale, float | int) and LEAST_SCALE <= scale <= 1 / LEAST_SCALE
+            if not sane:
+                raise UserError(
+                    f"artifact: scale {name!r} is {scale!r:.40}; it must be from {LEAST_SCALE} to {1 / LEAST_SCALE}"
+                )
+
+    def layer(self, name: str) -> Layer:
+        return next(layer for layer in self.layers if layer.name == name)
+
+    @property
+    def synapses(self) -> int:
+        """Weights of all layers: the dense MACs of one pass."""
+        return sum(0 if layer.weight is None else layer.weight.size for layer in self.layers)
+
+
+def save(artifact: Artifact, path: str | os.PathLike[str]) -> Path:
+    """Write atomically (temporary name, then rename)."""
+    target = Path(path)
+    tensors: dict[str, NDArray[Any]] = {}
+    layers = []
+    for layer in artifact.layers:
+        header = {f.name: getattr(layer, f.name) for f in fields(Layer) if f.name not in ("weight", "bias")}
+        layers.append(header)
+        if layer.weight is not None and layer.bias is not None:
+            tensors[f"{layer.name}.weight"] = np.ascontiguousarray(layer.weight)
+            tensors[f"{layer.name}.bias"] = np.ascontiguousarray(layer.bias)
+    meta = {
+        "format": FORMAT,
+        "version": VERSION,
+        "layers": layers,
+        "edges": [asdict(edge) for edge in artifact.edges],
+        "scales": artifact.scales,
+        "provenance": artifact.provenance,
+    }
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(target, lambda path: save_file(tensors, path, metadata={"artifact": json.dumps(meta)}))
+    except OSError as error:
+        raise UserError(f"{target}: cannot write the artifact ({error}); choose a writable directory") from error
+    return target
+
+
+def load(path: str | os.PathLike[str]) -> Artifact:
+    """Read and validate; anything amiss is a UserError that names the file."""
+    source = Path(path)
+    try:
+        there = source.is_file()
+    except OSError as error:
+        raise UserError(f"{str(source)[:80]}: not a path ({error.strerror})") from error
+    if not there:
+        raise UserError(f"{source}: no such artifact; make one with `spikeplan convert`")
+    try:
+        with safe_open(str(source), framework="numpy") as handle:
+            meta = (handle.metadata() or {}).get("artifact")
+            tensors = {name: handle.get_tensor(name) for name in handle.keys()}
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
+        raise UserError(f"{source}: truncated or not a safetensors file ({error}); convert it again") from error
+    if meta is None:
+        raise UserError(f"{source}: a safetensors file but no {FORMAT}; make one with `spikeplan convert`")
+    try:
+        return _parse(json.loads(meta), tensors)
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise UserError(f"{source}: damaged {FORMAT} header ({error!r}); convert it again") from error
+
+
+def _parse(meta: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Artifact:
+    if meta["format"] != FORMAT:
+        raise UserError(f"format {meta['format']!r} is not {FORMAT!r}")
+    if meta["version"] != VERSION:
+        raise UserError(f"artifact version {meta['version']}, this build reads {VERSION}; convert the network again")
+    layers = tuple(
+        Layer(**header, weight=tensors.get(f"{header['name']}.weight"), bias=tensors.get(f"{header['name']}.bias"))
+        for header in meta["layers"]
+    )
+    edges = tuple(Edge(**edge) for edge in meta["edges"])
+    return Artifact(layers=layers, edges=edges, scales=meta["scales"], provenance=meta["provenance"])

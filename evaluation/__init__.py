@@ -1,0 +1,1 @@
+"""What is compared, on which episodes, at equal success: methods, shards, intervals, verdicts."""

@@ -1,0 +1,190 @@
+"""The trained files of one task: dense world model, narrow and pruned predictors, sigma-delta artifact, LIF network."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from spikeplan.core.counts.ledger import AXES
+from spikeplan.core.errors import UserError
+from spikeplan.core.files import write_whole
+from spikeplan.core.ir import artifact as artifact_file
+from spikeplan.core.ir.artifact import Artifact
+from spikeplan.snn.lif import LIFConfig, LIFNetwork
+from spikeplan.worldmodel.checkpoint import WorldModel, load_model, shipped
+from spikeplan.worldmodel.predictor import ResidualPredictor
+
+NARROW_WIDTHS = (64, 96, 128)
+NARROW_ARMS = tuple(f"narrow-{width}" for width in NARROW_WIDTHS)
+# The same narrow networks as sigma-delta: what spikes save must be asked of the cheapest network, too.
+NARROW_DELTA_ARMS = tuple(f"delta-{width}" for width in NARROW_WIDTHS)
+# The full network with its smallest weights zero, in percent, distilled again; the shape is the full one's.
+PRUNED_PERCENT = (80, 90, 95)
+PRUNED_ARMS = tuple(f"pruned-{percent}" for percent in PRUNED_PERCENT)
+# Dense networks with a file of their own.
+OWN_DENSE_ARMS = (*NARROW_ARMS, *PRUNED_ARMS)
+# The full one under other planners: CEM in integers, and its control, floating CEM with the same estimate of the spread.
+PLANNER_ARMS = ("integer", "delta-mad")
+DELTA_ARMS = ("delta", *NARROW_DELTA_ARMS, *PLANNER_ARMS)
+
+LARGEST_FACTOR = 1000.0  # of thresholds; beyond it nothing is ever sent
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Files are read when first used; `stem` is the path without its last suffix."""
+
+    task: str
+    model_path: Path
+    artifact_path: Path
+
+    @property
+    def stem(self) -> Path:
+        return self.model_path.with_suffix("")
+
+    @cached_property
+    def model(self) -> WorldModel:
+        found = load_model(self.model_path)
+        if found.task != self.task:
+            raise UserError(
+                f"{self.model_path}: trained on task {found.task}, not {self.task}; use --task {found.task}"
+            )
+        return found
+
+    @cached_property
+    def artifact(self) -> Artifact:
+        found = artifact_file.load(self.artifact_path)
+        task = found.provenance.get("task", self.task)
+        if task != self.task:
+            raise UserError(f"{self.artifact_path}: converted for task {task}, not {self.task}; use --task {task}")
+        model = self.model.predictor
+        if found.layers[-1].n_out != model.latent_dim or found.layers[0].n_in != model.latent_dim + model.action_dim:
+            raise UserError(
+                f"{self.artifact_path}: made for {found.layers[0].n_in} inputs and {found.layers[-1].n_out} outputs, "
+                f"{self.model_path.name} has {model.latent_dim + model.action_dim} and {model.latent_dim}; convert it again"
+            )
+        return found
+
+    def delta(self, arm: str) -> Artifact:
+        """`arm`: delta-W for the narrow network of width W, otherwise the full one."""
+        if arm not in NARROW_DELTA_ARMS:
+            return self.artifact
+        return artifact_file.load(self.stem.with_suffix(f".{arm}.safetensors"))
+
+    @cached_property
+    def lif(self) -> LIFNetwork:
+        return load_lif(self.stem.with_suffix(".lif.safetensors"))
+
+    def narrow(self, arm: str) -> ResidualPredictor:
+        """`arm`: narrow-W or pruned-P."""
+        return load_narrow(self.stem.with_suffix(f".{arm}.safetensors"))
+
+    def digest(self, arm: str) -> str:
+        """Of the files that an arm reads: a cached result is void when one of them changes."""
+        files = [self.model_path]
+        if arm in ("delta", "lava", *PLANNER_ARMS):
+            files.append(self.artifact_path)
+        elif arm in ("lif", *OWN_DENSE_ARMS, *NARROW_DELTA_ARMS):
+            files.append(self.stem.with_suffix(f".{arm}.safetensors"))
+        sha = hashlib.sha256()
+        for path in files:
+            if not path.is_file():
+                raise UserError(f"{path}: no such file; make it with `spikeplan train TASK`")
+            sha.update(path.read_bytes())
+        return sha.hexdigest()
+
+
+def load_bundle(task: str, *, checkpoint: str | None = None, artifact: str | None = None) -> Bundle:
+    model_path = Path(checkpoint) if checkpoint else shipped(task)
+    default = model_path.with_suffix("").with_suffix(".delta.safetensors")
+    return Bundle(task, model_path, Path(artifact) if artifact else default)
+
+
+def chosen_of(
+    task: str, arm: str = "delta", *, checkpoint: str | None = None, artifact: str | None = None
+) -> tuple[str, float]:
+    """Axis and threshold factor that validation chose when the artifact of a sigma-delta arm was made; an artifact of
+    `spikeplan convert` is taken as it is, without state."""
+    provenance = load_bundle(task, checkpoint=checkpoint, artifact=artifact).delta(arm).provenance
+    if "thresholds" not in provenance:
+        return "none", 1.0
+    try:
+        chosen = provenance["thresholds"]["chosen"]
+        axis, factor = chosen["axis"], float(chosen["factor"])
+        if axis not in AXES or not 0 < factor <= LARGEST_FACTOR:
+            raise ValueError(f"axis {axis!r}, factor {factor:g}")
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise UserError(f"artifact of {task} {arm}: damaged choice of thresholds ({error}); train it again") from error
+    return axis, factor
+
+
+def _save(tensors: dict[str, torch.Tensor], meta: dict[str, object], path: Path) -> None:
+    whole = {k: v.detach().contiguous() for k, v in tensors.items()}
+    write_whole(path, lambda part: save_file(whole, part, metadata={"spikeplan": json.dumps(meta)}))
+
+
+def _load(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; make it with `spikeplan train TASK`")
+    try:
+        with safe_open(str(path), framework="pt") as handle:
+            meta = json.loads((handle.metadata() or {}).get("spikeplan", "{}"))
+            tensors = {name: handle.get_tensor(name) for name in handle.keys()}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"{path}: truncated or not a safetensors file ({error}); train it again") from error
+    if meta.get("kind") != kind:
+        raise UserError(f"{path}: a safetensors file but no {kind}; make it with `spikeplan train TASK`")
+    return tensors, meta
+
+
+def header(path: Path) -> dict[str, Any]:
+    """The header of a file made here; {} when there is none."""
+    if not path.is_file():
+        return {}
+    try:
+        with safe_open(str(path), framework="pt") as handle:
+            return json.loads((handle.metadata() or {}).get("spikeplan", "{}"))
+    except (SafetensorError, OSError, ValueError):
+        return {}
+
+
+def save_lif(net: LIFNetwork, path: Path, **provenance: object) -> None:
+    tensors = {k: v for k, v in net.state_dict().items() if k.startswith("w")}
+    sizes = [net.w1.in_features, net.w1.out_features, net.w2.out_features, net.w3.out_features]
+    _save(tensors, {"kind": "lif", "sizes": sizes, "config": asdict(net.config), **provenance}, path)
+
+
+def load_lif(path: Path) -> LIFNetwork:
+    tensors, meta = _load(path, "lif")
+    try:
+        n_in, first, second, n_out = meta["sizes"]
+        net = LIFNetwork(n_in, (first, second), n_out, LIFConfig(**meta["config"]))
+        for name in ("w1", "w2", "w3"):
+            getattr(net, name).load_state_dict({k: tensors[f"{name}.{k}"] for k in ("weight", "bias")})
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"{path}: damaged LIF file ({error!r}); train it again") from error
+    return net.eval()
+
+
+def save_narrow(net: ResidualPredictor, path: Path, **provenance: object) -> None:
+    sizes = {"latent_dim": net.latent_dim, "action_dim": net.action_dim, "hidden": list(net.hidden)}
+    _save(dict(net.state_dict()), {"kind": "narrow", "sizes": sizes, **provenance}, path)
+
+
+def load_narrow(path: Path) -> ResidualPredictor:
+    tensors, meta = _load(path, "narrow")
+    try:
+        sizes = meta["sizes"]
+        net = ResidualPredictor(sizes["latent_dim"], sizes["action_dim"], tuple(sizes["hidden"]))
+        net.load_state_dict(tensors)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"{path}: damaged predictor file ({error!r}); train it again") from error
+    return net.eval()

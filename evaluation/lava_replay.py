@@ -1,0 +1,138 @@
+"""The `lava` arm: rollouts recorded from real planning, replayed by the Lava chain and compared with the reference.
+
+A recorded plan becomes a list of passes (input integers, which stored context to load, which to save), in the order in
+which one network instance would run them on the given axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from spikeplan.core.fixed_point import STATE_BITS, limit
+from spikeplan.core.ir import artifact as artifact_file
+from spikeplan.core.ir.artifact import Artifact
+from spikeplan.core.ir.contexts import KEEP, RESET
+from spikeplan.evaluation.recorded_plans import Plans
+from spikeplan.lava_procs import Passes, Trace, compare, replay
+from spikeplan.snn.delta import DeltaNetwork, DeltaState
+from spikeplan.snn.delta_predictor import DeltaPredictor
+
+NONE = -1
+
+
+def zero_state(network: DeltaNetwork) -> list[DeltaState]:
+    """One row of zeros for every layer."""
+    state = []
+    for layer in network.layers:
+        zero = torch.zeros(1, layer.n_out, dtype=network.dtype)
+        state.append(DeltaState(None if layer.kind == "delta" else zero, None if layer.kind == "sigma" else zero))
+    return state
+
+
+class Program:
+    """Runs passes one by one on the reference and writes down what the chain must repeat."""
+
+    def __init__(self, artifact: Artifact) -> None:
+        self.network = DeltaNetwork(artifact)
+        self.rows: list[tuple[np.ndarray, int, int]] = []
+        self.slots: dict[int, list[DeltaState]] = {}
+        self.state = zero_state(self.network)
+        names = [layer.name for layer in self.network.layers]
+        self.messages: dict[str, list[np.ndarray]] = {name: [] for name in names[:-1]}
+        self.sigma: dict[str, list[np.ndarray]] = {name: [] for name in names[1:]}
+        self.ref: dict[str, list[np.ndarray]] = {name: [] for name in names[:-1]}
+        self.value: list[np.ndarray] = []
+        self.saturated = dict.fromkeys(names, 0)
+
+    def run(self, x: torch.Tensor, *, load: int = KEEP, save: int = NONE) -> torch.Tensor:
+        """One pass; x (n_in,), returns the output value (D,)."""
+        if load == RESET:
+            self.state = zero_state(self.network)
+        elif load >= 0:
+            self.state = self.slots.get(load) or zero_state(self.network)
+        done, self.state = self.network.run(x[None], self.state)
+        if save >= 0:
+            self.slots[save] = self.state
+        self.rows.append((x.numpy().astype(np.int64), load, save))
+        for i, layer in enumerate(self.network.layers):
+            sigma, ref = self.state[i]
+            if layer.kind != "sigma":
+                self.messages[layer.name].append(done.messages[i][0].numpy().astype(np.int64))
+                self.ref[layer.name].append(ref[0].numpy().astype(np.int64))  # type: ignore[index]
+            if sigma is not None:
+                self.sigma[layer.name].append(sigma[0].numpy().astype(np.int64))
+            self.saturated[layer.name] += done.sigma_saturated[i]
+        self.value.append(done.value_RD[0].numpy().astype(np.int64))
+        return done.value_RD[0]
+
+    def finish(self) -> tuple[Passes, Trace]:
+        x, load, save = zip(*self.rows, strict=True)
+        passes = Passes(x=np.stack(x), load=np.array(load, np.int64), save=np.array(save, np.int64))
+        stack = {name: np.stack(rows) for name, rows in self.messages.items()}
+        return passes, Trace(
+            messages=stack, sigma={k: np.stack(v) for k, v in self.sigma.items()},
+            ref={k: np.stack(v) for k, v in self.ref.items()}, value=np.stack(self.value), saturated=self.saturated,
+        )  # fmt: skip
+
+
+def program_of(
+    artifact: Artifact, plans: Plans, *, axis: str, plan: int = 0, iterations: int = 2
+) -> tuple[Passes, Trace]:
+    """The first CEM iterations of one recorded plan on one axis, closed over the network's own latents."""
+    predictor = DeltaPredictor(artifact)
+    program = Program(artifact)
+    start = predictor.encode(plans.latent_ND[plan])
+    top = float(limit(STATE_BITS))
+    _, recorded, samples, horizon, _ = plans.candidates_NISHA.shape
+
+    def advance(z: torch.Tensor, action: torch.Tensor, *, load: int, save: int = NONE) -> torch.Tensor:
+        value = program.run(torch.cat([z, action]), load=load, save=save)
+        return (z + value).clamp(-top, top)
+
+    for i in range(min(iterations, recorded)):
+        candidates = plans.candidates_NISHA[plan, i]
+        actions = predictor.encode_action(candidates)
+        mean = predictor.encode_action(candidates.mean(0))
+        z = [start] * samples
+        z_mean = start
+        order = candidates[:, 0, 0].argsort().tolist()
+        for t in range(horizon):
+            compare_mean = axis == "mean" or (axis == "iteration" and i == 0)
+            if compare_mean:  # slot 0 holds the mean candidate's state at this step
+                z_mean = advance(z_mean, mean[t], load=RESET if t == 0 else 0, save=0)
+            for position, s in enumerate(order if axis == "order" else range(samples)):
+                own = 1 + s * horizon + t
+                load, save = {
+                    "none": (RESET, NONE),
+                    "rollout": (RESET if t == 0 else 1 + s, 1 + s),
+                    "order": (RESET if position == 0 else KEEP, NONE),
+                    "mean": (0, NONE),
+                    "iteration": (0 if i == 0 else own, own),
+                }[axis]
+                z[s] = advance(z[s], actions[s, t], load=load, save=save)
+    return program.finish()
+
+
+def run_lava_arm(
+    artifact: Artifact, plans: Plans, *, axis: str, workdir: Path, timeout_s: float = 300.0, iterations: int = 2,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Replay in Lava and compare every message, state and value with `==`."""
+    workdir.mkdir(parents=True, exist_ok=True)
+    path = artifact_file.save(artifact, workdir / "network.safetensors")
+    passes, reference = program_of(artifact, plans, axis=axis, iterations=iterations)
+    trace = replay(path, passes, timeout_s=timeout_s, workdir=workdir, on_progress=on_progress)
+    found = compare(reference, trace)
+    return {
+        "passes": len(passes), "axis": axis,
+        "values_compared": found.values_compared, "values_different": found.values_different,
+        "nonzero_share": found.nonzero_share, "positive_crossed": found.positive_crossed,
+        "negative_crossed": found.negative_crossed, "first_difference": str(found.first_difference),
+        "saturated": reference.saturated,
+        "raster": {name: (m[: 1 + 12 * 4] != 0).astype(int).tolist() for name, m in reference.messages.items()},
+    }  # fmt: skip

@@ -1,0 +1,143 @@
+"""A placement's time and energy per action, through the energy room's models, and what dense devices take for the same plans.
+
+The ledger of the recorded plans gives the operations; the placement gives the time, the chips, the hops and the updates of
+neurons that wait: every placed neuron of every copy updates in every chip step, also while no candidate is in its layer and
+while candidates are being selected. Ledgers count an update a prediction, so this is charged on top (row `waiting`).
+Static power is a whole chip's, however few of its cores are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from spikeplan import energy
+from spikeplan.core.counts.ledger import LedgerRow, total
+from spikeplan.core.limits import ChipLimits
+from spikeplan.evaluation.traffic import Traffic
+from spikeplan.placement.groups import Network, loop_messages, loop_synops, turns_of, with_loop
+from spikeplan.placement.hops import hops_per_message, predictions_of, with_hops
+from spikeplan.placement.place import Placement, hops, place
+from spikeplan.placement.timing import SCHEDULES, ActionTime, Clock, Speed
+
+BOUNDS = ("low", "nominal", "high")
+DENSE_DEVICES = ("orin_nano", "h100", "jepa_r")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placed:
+    """One scope of a network on a chip: the predictor alone, or the whole loop but for the encoder."""
+
+    traffic: Traffic
+    scope: str
+    network: Network
+    found: Placement
+
+    @property
+    def messages(self) -> dict[str, float]:
+        t = self.traffic
+        return t.sent | (loop_messages(t.latent_dim, t.action_dim) if self.scope == "loop" else {})
+
+    @cached_property
+    def clocks(self) -> dict[str, Clock]:
+        """One for each bound of the timing figures."""
+        device = energy.default().device(self.found.chip.name)
+        barrier = "t_barrier"
+        if self.found.chips > 1 and "t_barrier_chips" in device.figures:
+            barrier = "t_barrier_chips"
+        names = {"synop_s": "t_synop", "update_s": "t_update", "link_s": "t_link", "barrier_s": barrier}
+        restored = self.traffic.contexts(self.found.replicas) > 0
+        return {
+            bound: Clock(
+                self.found, self.network, self.messages,
+                Speed(**{key: getattr(device.figure(name).band, bound) for key, name in names.items()}), restored=restored,
+            )
+            for bound in BOUNDS
+        }  # fmt: skip
+
+    @cached_property
+    def times(self) -> dict[str, dict[str, ActionTime]]:
+        """Schedule -> bound."""
+        t = self.traffic
+        return {
+            schedule: {
+                b: clock.action(t.planner, schedule, own_passes=t.own_passes) for b, clock in self.clocks.items()
+            }
+            for schedule in SCHEDULES
+        }
+
+    @property
+    def hops_per_action(self) -> float:
+        """Of the rollouts; the questions and answers of the selection are left out."""
+        return hops(self.found, self.messages) * self.traffic.planner.evaluations / self.found.replicas
+
+    def rows(self, schedule: str) -> list[LedgerRow]:
+        """The ledger's rows with this placement's hops, and the parts' own synops."""
+        t = self.traffic
+        kept = [
+            row
+            for row in t.spiking.rows(schedule)
+            if row.layer != "candidates"  # the source makes them on the chip
+        ]
+        known, predictions = hops_per_message(self.found), predictions_of(t.spiking)
+        if self.scope == "predictor":
+            kept = [row for row in kept if row.phase == "predictor"]
+            return with_hops(kept, known, {}, predictions=predictions)
+        sent = loop_messages(t.latent_dim, t.action_dim)
+        *rest, parts = with_hops(kept, known, sent, predictions=predictions)
+        return [*rest, replace(parts, synops=self.parts_synops * t.spiking.actions)]
+
+    @property
+    def parts_synops(self) -> int:
+        """Of an action, beside the ledger's: into latent, sum and cost, and mu + w e for each number that the source makes
+        (`spikeplan.core.counts.charges`; its updates are among those of the placed neurons)."""
+        t, budget = self.traffic, self.traffic.planner
+        numbers = budget.iterations * budget.samples * budget.variables * t.action_dim
+        return loop_synops(t.latent_dim, turns_of(budget, self.found.replicas)) * budget.evaluations + 2 * numbers
+
+    def waiting(self, rows: Sequence[LedgerRow], schedule: str) -> int:
+        """Updates, over all recorded actions, that no row counts yet."""
+        placed = self.found.neurons * self.times[schedule]["nominal"].steps * self.traffic.spiking.actions
+        return max(0, placed - total(rows, "updates"))
+
+    def energy(self, schedule: str) -> dict[str, Any]:
+        """J an action in ledger C; `counted`: without the neurons that wait."""
+        rows = self.rows(schedule)
+        actions = self.traffic.spiking.actions
+        idle = self.waiting(rows, schedule)
+        waiting = LedgerRow(arm=self.traffic.arm, phase="predictor", layer="waiting", axis=self.traffic.axis,
+                            schedule=schedule, updates_idle=idle)  # fmt: skip
+        times = self.times[schedule]
+        setup = energy.Setup(chips=self.found.chips, time_s=energy.Band(*(times[b].action_s for b in BOUNDS)))
+        name = self.found.chip.name
+        whole, counted, operations = (
+            energy.estimate(name, some, actions, ledger=ledger, scope=self.scope, setup=setup)
+            for some, ledger in (([*rows, waiting], "C"), (rows, "C"), ([*rows, waiting], "B"))
+        )
+        return {
+            **{b: getattr(whole, b) for b in BOUNDS}, "unit": whole.unit, "ledger": "C", "evidence": whole.evidence,
+            "latency_s": whole.latency_s, "without_static": {b: getattr(operations, b) for b in BOUNDS},
+            "counted": {b: getattr(counted, b) for b in BOUNDS}, "waiting_updates": idle / actions,
+        }  # fmt: skip
+
+
+def placed(traffic: Traffic, chip: ChipLimits, *, replicas: int, spread: int, scope: str) -> Placed:
+    network = traffic.network(replicas)
+    if scope == "loop":
+        network = with_loop(network, traffic.planner, latent_dim=traffic.latent_dim, action_dim=traffic.action_dim,
+                            replicas=replicas)  # fmt: skip
+    found = place(network.groups, chip, replicas=replicas, spread=spread)
+    return Placed(traffic=traffic, scope=scope, network=network, found=found)
+
+
+def dense_energy(traffic: Traffic, scope: str) -> dict[str, dict[str, Any]]:
+    """The same network in int8 on dense devices, the same plans: J an action in ledger C, peak rates."""
+    assert traffic.dense is not None
+    rows, actions = traffic.dense.rows("batched"), traffic.dense.actions
+    found = {}
+    for device in DENSE_DEVICES:
+        e = asdict(energy.estimate(device, rows, actions, ledger="C", scope=scope))
+        found[device] = {key: e[key] for key in (*BOUNDS, "unit", "evidence", "latency_s")}
+    return found

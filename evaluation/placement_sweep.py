@@ -1,0 +1,74 @@
+"""Copies and spread against time, chips and energy: the trade-off of a placement."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from spikeplan.core.limits import ChipLimits
+from spikeplan.evaluation.placed_energy import BOUNDS, Placed, placed
+from spikeplan.evaluation.traffic import Traffic
+from spikeplan.placement.place import TooManyCores
+from spikeplan.placement.timing import SCHEDULES
+
+SPREADS = (1, 2, 4, 8, 16)
+
+
+def replicas_of(samples: int) -> list[int]:
+    """1, 2, 4 ... and as many as there are candidates."""
+    return sorted({*(1 << i for i in range(samples.bit_length()) if 1 << i <= samples), samples})
+
+
+def grid(traffic: Traffic, chip: ChipLimits, spreads: tuple[int, ...]) -> list[Placed]:
+    """Placements that hold every limit; the whole loop where the chip takes it. Too large for any machine: left out."""
+    scope = "loop" if chip.graded_messages else "predictor"
+    found: list[Placed] = []
+    for replicas in replicas_of(traffic.planner.samples):
+        for spread in spreads:
+            try:
+                one = placed(traffic, chip, replicas=replicas, spread=spread, scope=scope)
+            except TooManyCores:
+                continue
+            found += [] if one.found.broken else [one]
+    return found
+
+
+def best_time(one: Placed) -> float:
+    return min(one.times[schedule]["nominal"].action_s for schedule in SCHEDULES)
+
+
+def cheapest(traffic: Traffic, chip: ChipLimits, *, seconds: float, chips: int) -> tuple[int, int, str | None]:
+    """(replicas, spread, None) of the fewest chips, then cores, that plan an action in time; where none does within
+    `chips`, the fastest that there is and a sentence that says so."""
+    tried = [one for one in grid(traffic, chip, SPREADS) if one.found.chips <= chips]
+    if not tried:
+        return 1, 1, f"no placement holds the limits of {chip.name} within {chips} chip(s)"
+    fitting = [one for one in tried if best_time(one) <= seconds]
+    if fitting:
+        best = min(fitting, key=lambda one: (one.found.chips, one.found.cores, best_time(one)))
+        return best.found.replicas, best.found.spread, None
+    best = min(tried, key=best_time)
+    return best.found.replicas, best.found.spread, (
+        f"no placement within {chips} chip(s) plans an action in {seconds * 1e3:g} ms; the fastest takes "
+        f"{best_time(best) * 1e3:.3g} ms; allow more chips or fewer candidates"
+    )  # fmt: skip
+
+
+def sweep_rows(traffic: Traffic, chip: ChipLimits, *, spreads: tuple[int, ...]) -> list[dict[str, Any]]:
+    """A row a placement; `front`: no other takes as few cores and less time."""
+    found = grid(traffic, chip, spreads)
+    points = [(one.found.cores, best_time(one)) for one in found]
+    rows = []
+    for one, (cores, time) in zip(found, points, strict=True):
+        beaten = any(c <= cores and t <= time and (c, t) != (cores, time) for c, t in points)
+        row: dict[str, Any] = {
+            "replicas": one.found.replicas, "spread": one.found.spread, "cores": cores, "chips": one.found.chips,
+            "chips_at_80_percent": one.found.chips_at_80, "scope": one.scope, "front": not beaten,
+        }  # fmt: skip
+        for schedule in SCHEDULES:
+            energy = one.energy(schedule)
+            row[schedule] = {
+                "action_s": {b: one.times[schedule][b].action_s for b in BOUNDS},
+                "energy": {b: energy[b] for b in BOUNDS}, "without_static": energy["without_static"],
+            }  # fmt: skip
+        rows.append(row)
+    return rows

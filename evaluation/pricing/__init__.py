@@ -1,0 +1,1 @@
+"""Joules of a run: every pair of machine and method, opponents, layers and files of other projects."""

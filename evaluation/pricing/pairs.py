@@ -1,0 +1,114 @@
+"""Who takes less energy at equal success: every spiking device against every dense one, both schedules, with probability.
+
+Each side brings its cheapest point (ledger C, whole loop, nominal) that plans within the margin of the full dense planner;
+a run without a front has the full budgets only. The probability is over the figures' bands, not over episodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from spikeplan.energy.catalogue import Catalogue
+from spikeplan.energy.uncertainty import PRIORS, Energies, draw, probability, swings
+from spikeplan.evaluation.iso_success import MARGIN, compare
+from spikeplan.evaluation.pricing.price import Pricing, gains, on_chip, told_copies
+from spikeplan.evaluation.pricing.runs import BATCHED, SCHEDULES, Arm, full_dense
+
+MAIN_CHIP = "loihi2"
+MOST_SWINGS = 6
+
+
+def drawn(catalogue: Catalogue, *, draws: int, rng: np.random.Generator) -> dict[str, Catalogue]:
+    return {prior: draw(catalogue, prior=prior, draws=draws, rng=rng) for prior in PRIORS}
+
+
+def pairs(
+    arms: Sequence[Arm], pricing: Pricing, draws: dict[str, Catalogue], *, schedules: Sequence[str] = SCHEDULES
+) -> list[dict[str, Any]]:
+    full = full_dense(arms)
+    if full is None:
+        return []
+    found = []
+    for chip in pricing.spiking:
+        for device in pricing.dense:
+            for schedule in schedules:
+                pair = best_pair(arms, pricing, chip, device, schedule, full.row["success"])
+                if pair is not None:
+                    found.append(_row(*pair, pricing, draws, chip, device, schedule))
+    return found
+
+
+def best_pair(
+    arms: Sequence[Arm], pricing: Pricing, chip: str, device: str, schedule: str, success: float
+) -> tuple[Arm, Arm] | None:
+    """The cheapest spiking and the cheapest dense point of equal success; None where one side has none."""
+    sides = [*on_chip(arms, chip), *(arm for arm in arms if not arm.spiking and arm.family in ("dense", "full"))]
+    spiking = {i: arm for i, arm in enumerate(sides) if arm.spiking}
+    dense = {i: arm for i, arm in enumerate(sides) if not arm.spiking}
+    prices = {i: pricing.maybe(arm, chip, schedule, host=device) for i, arm in spiking.items()}
+    prices |= {i: pricing.maybe(arm, device, BATCHED) for i, arm in dense.items()}
+
+    def cost(row: dict[str, Any]) -> float | None:
+        e = prices[row["index"]]
+        return None if e is None else e.nominal
+
+    rows = [{**arm.row, "index": i} for i, arm in {**spiking, **dense}.items()]
+    best = compare(rows, success, what="", unit="J", against=("dense", "full"), dense_cost=cost, spiking_cost=cost)
+    if best.spiking is None or best.dense is None:
+        return None
+    return sides[best.spiking["index"]], sides[best.dense["index"]]
+
+
+def _row(
+    spiking: Arm, dense: Arm, pricing: Pricing, draws: dict[str, Catalogue], chip: str, device: str, schedule: str
+) -> dict[str, Any]:
+    s, d = pricing.price(spiking, chip, schedule, host=device), pricing.price(dense, device, BATCHED)
+    ours, theirs = pricing.nominal(spiking, chip, schedule, host=device), pricing.nominal(dense, device, BATCHED)
+    chances = {prior: probability(ours, theirs, catalogue) for prior, catalogue in draws.items()}
+    waits = pricing.waiting(spiking, chip, schedule, host=device), pricing.waiting(dense, device, BATCHED)
+    turning = swings(ours, theirs, pricing.catalogue) if chip == MAIN_CHIP else []
+    return {
+        "chip": chip, "device": device, "schedule": schedule, "spiking_arm": spiking.name, "dense_arm": dense.name,
+        **told_copies(spiking, chip),
+        "spiking_success": spiking.row["success"], "dense_success": dense.row["success"], "margin": MARGIN,
+        "hypothetical": any(pricing.catalogue.device(name).hypothetical for name in (chip, device)),
+        "incomplete": pricing.catalogue.device(chip).kind == "event",  # no static power or time known: a lower bound
+        "spiking": _band(s), "dense": _band(d), **gains(
+            s.nominal, d.nominal, pricing.equivalents(spiking, chip, schedule), pricing.equivalents(dense, device, BATCHED)
+        ),
+        "ratio_low": s.low / d.high, "ratio_high": s.high / d.low, "probability": chances,
+        **_waiting(*waits, pricing.catalogue, draws[PRIORS[0]]),
+        "ahead": "spiking" if s.nominal < d.nominal else "dense",
+        "swings": [
+            {"figure": w.figure, "at_low": w.at_low, "at_high": w.at_high, "turns": w.turns}
+            for i, w in enumerate(turning)
+            if w.turns or i < MOST_SWINGS
+        ],
+    }  # fmt: skip
+
+
+def _waiting(
+    spiking: Energies | None, dense: Energies | None, catalogue: Catalogue, drawn: Catalogue
+) -> dict[str, Any]:
+    """Both arms with the idle power of the GPU that waits in them; None where it is not known for one of them."""
+    if spiking is None or dense is None:
+        return {"waiting": None, "probability_waiting": None}
+    return {
+        "waiting": {"spiking": float(spiking(catalogue)), "dense": float(dense(catalogue))},
+        "probability_waiting": probability(spiking, dense, drawn),
+    }
+
+
+def _band(e: Any) -> dict[str, Any]:
+    return {"low": e.low, "nominal": e.nominal, "high": e.high, "latency_s": e.latency_s, "evidence": e.evidence}
+
+
+def copied(row: dict[str, Any]) -> str:
+    """How many copies of the loop a row was priced with."""
+    copies = row["copies"]
+    if copies is None:
+        return ", not placed" if row.get("chip", row.get("device")) == MAIN_CHIP else ""
+    return f", {copies} {'copy' if copies == 1 else 'copies'} on {row['cores']} cores"

@@ -1,0 +1,156 @@
+"""What an arm costs on a device, as a function of the catalogue, so that a draw of its figures gives a draw of energies.
+
+Spiking arms have one neurocore a layer and one copy, and neurons that wait are not charged, unless the arm comes with a
+placement of several copies on one Loihi 2 (`place_copies`), which is charged in full. Their encoder runs on `host`. A pair of
+arms is priced with the opponent's device as host, so that both pay the same encoder at the same constants. On the CPU, whose
+rates are measured in fp32, the encoder is charged in fp32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from spikeplan import energy
+from spikeplan.core.counts.ledger import LedgerRow, per_action
+from spikeplan.core.errors import UserError
+from spikeplan.energy.catalogue import Catalogue
+from spikeplan.energy.loihi import split
+from spikeplan.evaluation.pricing.runs import Arm
+from spikeplan.evaluation.replicas import DEVICE, Copies
+
+HOST = "orin_nano"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pricing:
+    catalogue: Catalogue
+    cpu: energy.CpuPeak | None = None
+    refused: dict[str, str] = field(default_factory=dict)  # arm and device: why it could not be priced
+    known: dict[tuple[int, str, str, str], energy.Energy | None] = field(default_factory=dict)
+
+    @property
+    def spiking(self) -> list[str]:
+        return [name for name, device in self.catalogue.devices.items() if device.spiking]
+
+    @property
+    def dense(self) -> list[str]:
+        return [name for name, device in self.catalogue.devices.items() if not device.spiking]
+
+    def setup(
+        self, arm: Arm, device: str, schedule: str, host: str, *, scope: str, catalogue: Catalogue
+    ) -> energy.Setup:
+        """Chips of single bits are let carry graded messages, labelled: refusing would leave them out of the comparison."""
+        copies = copies_on(arm, device, scope)
+        chip = catalogue.device(device)
+        graded = arm.spiking and not self.catalogue.device(device).graded_messages
+        on_cpu = self.cpu if arm.spiking and self.catalogue.device(host).kind == "cpu" else None
+        return energy.Setup(
+            cpu=self.cpu, assume_graded=graded, cores=max(1, arm.layers), host_device=host,
+            assume_precision=None if on_cpu is None else on_cpu.precision,
+            time_s=None if copies is None else copies.time_s(chip, schedule),
+        )  # fmt: skip
+
+    def rows(self, arm: Arm, device: str, schedule: str, scope: str = "loop") -> list[LedgerRow]:
+        rows, copies = arm.rows(schedule), copies_on(arm, device, scope)
+        if copies is not None:
+            return copies.rows(rows, arm.ledger.actions, schedule)
+        return arm.on(self.catalogue.device(device).kind, rows, scope)
+
+    def price(
+        self, arm: Arm, device: str, schedule: str, *, ledger: str = "C", scope: str = "loop", host: str = HOST,
+        batch: int | None = None, catalogue: Catalogue | None = None, rows: Sequence[LedgerRow] | None = None,
+    ) -> energy.Energy:  # fmt: skip
+        """`rows`: those of this arm on this device, where the caller has them."""
+        if rows is None:
+            rows = self.rows(arm, device, schedule, scope)
+        catalogue = catalogue or self.catalogue
+        setup = self.setup(arm, device, schedule, host, scope=scope, catalogue=catalogue)
+        return energy.estimate(
+            device, rows, arm.ledger.actions, ledger=ledger, scope=scope, batch=batch, setup=setup, catalogue=catalogue
+        )
+
+    def equivalents(self, arm: Arm, device: str, schedule: str) -> float:
+        """Synop-equivalents an action of the rows that are priced there, those that a placement adds among them."""
+        return per_action(self.rows(arm, device, schedule), arm.ledger.actions)
+
+    def maybe(self, arm: Arm, device: str, schedule: str, host: str = HOST) -> energy.Energy | None:
+        """Ledger C, whole loop; None where the device cannot run this arm or lacks a figure; why is kept."""
+        key = (id(arm), device, schedule, host)
+        if key not in self.known:
+            try:
+                self.known[key] = self.price(arm, device, schedule, host=host)
+            except UserError as error:
+                self.refused[f"{arm.row['arm']} on {device}"] = str(error)
+                self.known[key] = None
+        return self.known[key]
+
+    def best_placement(self, arm: Arm, device: str, schedule: str) -> Arm:
+        """The arm in the placement that is cheapest there; as it is where the run kept none for this device."""
+        options = on_chip([arm], device) if arm.spiking else [arm]
+        return min(options, key=lambda one: self.price(one, device, schedule).nominal)
+
+    def nominal(self, arm: Arm, device: str, schedule: str, host: str = HOST) -> Callable[[Catalogue], Any]:
+        rows = self.rows(arm, device, schedule)
+
+        def of(catalogue: Catalogue) -> Any:
+            return self.price(arm, device, schedule, host=host, catalogue=catalogue, rows=rows).nominal
+
+        return of
+
+    def waiting(self, arm: Arm, device: str, schedule: str, host: str = HOST) -> Callable[[Catalogue], Any] | None:
+        """Ledger C plus the idle power of a GPU that waits, on either side of a pair: a dense arm's for its next kernel, and
+        the host's of a spiking arm for its encoder's kernels and then for the chip, whose static power runs on through the
+        former. None where the GPU's idle power or the chip's time is not known."""
+        gpu = host if arm.spiking else device
+        rows, actions = arm.rows(schedule), arm.ledger.actions
+        if arm.spiking:
+            rows = split(self.catalogue.device(device), rows)[1]
+            if not any(row.macs or row.acs for row in rows):
+                return self.nominal(arm, device, schedule, host)  # nothing is left to a host
+            if self.price(arm, device, schedule, host=host).latency_s is None:
+                return None
+        if not {"t_launch", "p_idle"} <= self.catalogue.device(gpu).figures.keys():
+            return None
+
+        def of(catalogue: Catalogue) -> Any:
+            bound = energy.launch_bound(catalogue.device(gpu), rows, actions)
+            assert bound is not None and bound.idle_j is not None
+            if not arm.spiking:
+                return bound.idle_j.nominal
+            e, wait_s = self.price(arm, device, schedule, host=host, catalogue=catalogue), bound.wait_s.nominal
+            assert e.latency_s is not None
+            chip, idle_W = catalogue.device(device), catalogue.device(gpu).figure("p_idle").band.nominal
+            chip_s = e.latency_s - (bound.latency_s.nominal - wait_s)
+            static_W = chip.figure("p_static").band.nominal if "p_static" in chip.figures else 0.0
+            chips = chip.figure("chips").band.nominal if "chips" in chip.figures else 1
+            return e.nominal + idle_W * (chip_s + wait_s) + static_W * chips * wait_s
+
+        return of
+
+
+def copies_on(arm: Arm, device: str, scope: str = "loop") -> Copies | None:
+    """The placement that this arm is priced with there; a placement holds the whole loop."""
+    return arm.copies if device == DEVICE and scope == "loop" else None
+
+
+def told_copies(arm: Arm, device: str) -> dict[str, int | None]:
+    copies = copies_on(arm, device)
+    return {"copies": None, "spread": None, "cores": None} if copies is None else {**copies.told}
+
+
+def on_chip(arms: Sequence[Arm], chip: str) -> list[Arm]:
+    """The spiking arms, each in every placement that the run kept for this chip, where it kept some."""
+    spiking = [arm for arm in arms if arm.spiking]
+    return [one for arm in spiking for one in ((chip == DEVICE and arm.placed) or (arm,))]
+
+
+def gains(spiking: float, dense: float, spiking_ops: float, dense_ops: float) -> dict[str, float]:
+    """Dense over spiking: how many fewer operations (algorithm) and how much less energy each (hardware); their product is
+    the ratio of energies. Synop-equivalents count a dense MAC as one."""
+    return {
+        "ratio": spiking / dense,
+        "algorithm_gain": dense_ops / spiking_ops,
+        "hardware_gain": (dense / dense_ops) / (spiking / spiking_ops),
+    }

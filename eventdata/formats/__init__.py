@@ -1,0 +1,1 @@
+"""Event file formats, one file each."""

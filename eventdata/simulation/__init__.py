@@ -1,0 +1,1 @@
+"""The event sensor simulator: radiance in, events out."""

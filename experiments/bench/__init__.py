@@ -1,0 +1,1 @@
+"""Side-by-side timings: rows of {name, ours, other, ratio, unit, goal, holds}."""

@@ -1,0 +1,1 @@
+"""Comparisons with other packages: netx, NeuroBench, sinabs, SANA-FE."""

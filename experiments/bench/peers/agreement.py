@@ -1,0 +1,154 @@
+"""Our operation counts and Loihi 1 energies beside those of other tools, on the same network and the same traces.
+
+    NeuroBench   SynapticOperations of the LIF predictor, of a sigma-delta chain
+    sinabs       synops of strided, padded, dilated and grouped convolutions
+    torch        FLOP of the V-JEPA 2-AC skeleton, two frames, on the meta device
+    SANA-FE      Joules of the LIF predictor on Loihi 1, in a process of its own (GPL-3.0)
+
+Each comparison gives rows {name, ours, other, explained, unit, holds, note}: `explained` is what the other tool leaves out by
+its definition, and a row holds when ours - explained equals theirs (SANA-FE: within 1 %). Two differences are definitions:
+
+    zero weights   a chip processes every stored synapse; NeuroBench's "effective" operations skip weights of zero
+    graded         NeuroBench counts a layer call as accumulates (AC) only if all of its inputs are -1, 0 or 1, else as MACs;
+                   we count a message as synops whatever it carries. The numbers are equal, their kind is not
+
+A tool that is not installed gives one row without figures that says so: `make peers` installs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from rich.console import Console
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from spikeplan.core.counts.fan_out import synops
+from spikeplan.core.ir.network import Conv
+from spikeplan.evaluation.shard import Job, make_predictor
+from spikeplan.experiments.bench.peers.neurobench import neurobench_delta, neurobench_lif
+from spikeplan.experiments.bench.peers.rows import NotInstalledError, Row, need, row
+from spikeplan.experiments.bench.peers.sanafe import sanafe_loihi1
+from spikeplan.worldmodel.mac_counter import count_macs
+from spikeplan.worldmodel.planning.cem import CEMConfig
+from spikeplan.worldmodel.vjepa2_ac import VJEPA2ACConfig, VJEPA2ACPredictor
+
+TASK = "two-room"
+ROWS, PASSES = 8, 6  # network inputs, and how many predictions in a row each makes
+CONVS = {  # name -> (channels in, out, image side, settings)
+    "plain": (2, 6, 12, {"kernel_size": 3}),
+    "strided": (3, 4, 13, {"kernel_size": 5, "stride": 2, "padding": 1}),
+    "dilated": (2, 4, 12, {"kernel_size": 3, "dilation": 2, "padding": 2}),
+    "grouped": (4, 8, 9, {"kernel_size": (3, 2), "stride": (2, 3), "padding": (1, 0), "groups": 2}),
+}
+
+
+def sinabs_conv(generator: torch.Generator) -> list[Row]:
+    (hooks,) = need("sinabs.hooks")
+    rows = []
+    for name, (n_in, n_out, side, settings) in CONVS.items():
+        layer = nn.Conv2d(n_in, n_out, bias=False, **settings)  # type: ignore[arg-type]
+        spikes = (torch.rand(10, n_in, side, side, generator=generator) < 0.2).float()
+        layer.register_forward_hook(hooks.conv_layer_synops_hook)
+        with torch.no_grad():
+            layer(spikes)
+        other = float(layer.hook_data["layer_synops_per_timestep"]) * len(spikes)  # type: ignore[index]
+        ours = synops(spikes.numpy(), conv_of(layer), (n_in, side, side))
+        rows.append(
+            row(f"sinabs_conv_{name}", ours, other, holds=abs(ours - other) < 0.5,  # theirs is a mean in fp32
+                note="binary spikes; of a graded message sinabs counts its value, we count one")
+        )  # fmt: skip
+    return rows
+
+
+def conv_of(layer: nn.Conv2d) -> Conv:
+    """Our description of a torch convolution with numeric padding."""
+    pairs = [tuple(int(v) for v in value) for value in (layer.stride, layer.padding, layer.dilation)]
+    return Conv(
+        weight=layer.weight.detach().numpy(), stride=pairs[0], padding=pairs[1], dilation=pairs[2], groups=layer.groups  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def torch_macs(generator: torch.Generator) -> list[Row]:
+    """torch's own counter, which counts matrix products as they are dispatched, too, but shares no code with ours."""
+    config = VJEPA2ACConfig()
+    with torch.device("meta"):
+        module = VJEPA2ACPredictor(config).eval()
+        latent, action = torch.zeros(1, 2, config.patches, config.encoder_width), torch.zeros(1, 2, config.action_dim)
+    ours = count_macs(module, latent, action, action).macs.total
+    with FlopCounterMode(display=False) as theirs, torch.no_grad():
+        module(latent, action, action)
+    other = theirs.get_total_flops() // 2
+    return [
+        row(
+            "torch_vjepa2_ac_macs",
+            ours,
+            other,
+            unit="MACs",
+            holds=ours == other,
+            note="2 FLOP a MAC, masked attention whole",
+        )
+    ]
+
+
+def shipped(arm: str) -> Any:
+    """The shipped network behind the Predictor contract."""
+    return make_predictor(Job(task=TASK, arm=arm, role="agreement", planner=CEMConfig(), episodes=1, count=1))
+
+
+def _lif(generator: torch.Generator) -> list[Row]:
+    predictor = shipped("lif")
+    return neurobench_lif(predictor, torch.randn(ROWS, predictor.network.w1.in_features, generator=generator))
+
+
+def _delta(generator: torch.Generator) -> list[Row]:
+    predictor = shipped("delta")
+    d = predictor.latent_dim
+    latent = torch.randn(PASSES, ROWS, d, generator=generator) * 0.2
+    action = torch.rand(PASSES, ROWS, predictor.network.layers[0].n_in - d, generator=generator) * 0.16 - 0.08
+    x = torch.cat([predictor.encode(latent.cumsum(0)), predictor.encode_action(action)], -1)
+    return neurobench_delta(predictor, x)
+
+
+TOOLS: dict[str, Callable[[torch.Generator], list[Row]]] = {
+    "neurobench_lif": _lif, "neurobench_delta": _delta, "sinabs_conv": sinabs_conv, "torch": torch_macs,
+    "sanafe": sanafe_loihi1,
+}  # fmt: skip
+
+
+def agreement(seed: int = 0) -> list[Row]:
+    """Every comparison whose tool is installed; one row that says so for each whose is not."""
+    rows: list[Row] = []
+    for name, compare in TOOLS.items():
+        try:
+            rows += compare(torch.Generator().manual_seed(seed))
+        except NotInstalledError as missing:
+            rows.append(
+                {
+                    "name": name,
+                    "ours": None,
+                    "other": None,
+                    "explained": None,
+                    "unit": "",
+                    "holds": None,
+                    "note": str(missing),
+                }
+            )
+    return rows
+
+
+def bench_energy(console: Console) -> list[dict[str, Any]]:
+    """The same as rows of `spikeplan bench`; `ours` is what is left after the explained difference."""
+    found = []
+    for r in agreement():
+        known = r["ours"] is not None
+        ours = r["ours"] - r["explained"] if known else None
+        found.append(
+            {"name": r["name"], "ours": ours, "other": r["other"], "ratio": ours / r["other"] if known and r["other"] else None,
+             "unit": r["unit"] if known else r["note"], "goal": "within 1 %" if r["unit"] == "J" else "equal",
+             "holds": r["holds"]}
+        )  # fmt: skip
+        console.print(f"{r['name']}: {r['note']}", markup=False)
+    return found

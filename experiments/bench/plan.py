@@ -1,0 +1,113 @@
+"""`spikeplan bench NAME`: side by side in one run. NAME: plan, lava (experiments/bench/lava.py), events
+(experiments/bench/events.py), energy (experiments/bench/peers/agreement.py: counts and Joules, not times).
+
+`bench plan`: candidate steps per second of every arm, as ratios to dense measured in the same run.
+
+Arms take turns, round after round, so that a slow moment of the machine hits all of them; the best round counts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Column, Table
+
+from spikeplan.core.errors import UserError
+from spikeplan.evaluation.bundle import chosen_of
+from spikeplan.evaluation.shard import Job, make_predictor, one_thread
+from spikeplan.experiments.runner.output import check_outputs, write_report
+from spikeplan.experiments.runner.pool import progress_bar
+from spikeplan.worldmodel.planning.cem import CEMConfig
+from spikeplan.worldmodel.predictor import Predictor
+
+EPISODES, HORIZON, ROUNDS = 16, 4, 5
+CANDIDATES = (64, 256)
+
+
+def rollout_seconds(predictor: Predictor, latent_BD: torch.Tensor, candidates_BSHA: torch.Tensor, axis: str) -> float:
+    began = time.perf_counter()
+    state: Any = predictor.begin(latent_BD, candidates_BSHA, axis)
+    z = latent_BD[:, None].expand(-1, candidates_BSHA.shape[1], -1)
+    for t in range(candidates_BSHA.shape[2]):
+        z, state, _ = predictor.step(z, candidates_BSHA[:, :, t], state)
+    return time.perf_counter() - began
+
+
+def bench_plan(console: Console, task: str = "two-room") -> list[dict[str, Any]]:
+    one_thread()
+    axis, factor = chosen_of(task)
+    arms = {"dense": "none", "int8": "none", "delta": axis, "lif": "none"}
+    predictors = {}
+    for arm, on in arms.items():
+        job = Job(task=task, arm=arm, role="bench", planner=CEMConfig(), episodes=1, count=1, axis=on,
+                  threshold=factor if arm == "delta" else None)  # fmt: skip
+        predictors[arm] = make_predictor(job)
+    generator = torch.Generator().manual_seed(0)
+    rows = []
+    with progress_bar(console) as bar:
+        ticks = bar.add_task("bench plan", total=len(CANDIDATES) * ROUNDS * len(arms))
+        for samples in CANDIDATES:
+            d = predictors["dense"].module.latent_dim  # type: ignore[attr-defined]
+            latent = torch.randn(EPISODES, d, generator=generator)
+            candidates = torch.rand(EPISODES, samples, HORIZON, 2, generator=generator) * 0.16 - 0.08
+            best = dict.fromkeys(arms, float("inf"))
+            for _ in range(ROUNDS):
+                for arm, on in arms.items():
+                    best[arm] = min(best[arm], rollout_seconds(predictors[arm], latent, candidates, on))
+                    bar.advance(ticks)
+            steps = EPISODES * samples * HORIZON
+            for arm in ("int8", "delta", "lif"):
+                ours, other = steps / best[arm], steps / best["dense"]
+                rows.append(
+                    {"name": f"{arm}_vs_dense_{samples}", "ours": ours, "other": other, "ratio": ours / other,
+                     "unit": "candidate steps/s", "goal": None, "holds": None}
+                )  # fmt: skip
+    return rows
+
+
+def _bench_lava(console: Console) -> list[dict[str, Any]]:
+    from spikeplan.experiments.bench.lava import bench_lava
+
+    return bench_lava(console)
+
+
+def _bench_events(console: Console) -> list[dict[str, Any]]:
+    from spikeplan.experiments.bench.events import bench_events
+
+    return bench_events(console)
+
+
+def _bench_energy(console: Console) -> list[dict[str, Any]]:
+    from spikeplan.experiments.bench.peers.agreement import bench_energy
+
+    return bench_energy(console)
+
+
+BENCHES: dict[str, Callable[[Console], list[dict[str, Any]]]] = {
+    "plan": bench_plan,
+    "lava": _bench_lava,
+    "events": _bench_events,
+    "energy": _bench_energy,
+}
+
+
+def bench_command(name: str, json_file: str | None, *, console: Console) -> None:
+    if name not in BENCHES:
+        raise UserError(f"bench {name!r} is unknown; use one of {', '.join(BENCHES)}")
+    check_outputs({"--json": json_file})
+    rows = BENCHES[name](console)
+    if json_file:
+        write_report(Path(json_file), rows)
+    table = Table(
+        Column("name", overflow="fold"), "ours", "other", "ratio", "unit", "goal", "holds", title=f"bench {name}"
+    )
+    for row in rows:
+        cells = ("-" if row[key] is None else f"{row[key]:.4g}" for key in ("ours", "other", "ratio"))
+        held = {True: "yes", False: "no", None: "-"}[row["holds"]]
+        table.add_row(row["name"], *cells, row["unit"], row["goal"] or "-", held)
+    console.print(table)

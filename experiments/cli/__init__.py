@@ -1,0 +1,1 @@
+"""The `spikeplan` command: one module a command group, no arithmetic."""

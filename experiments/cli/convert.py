@@ -1,0 +1,61 @@
+"""`spikeplan convert` and `spikeplan check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from spikeplan.conversion import SigmaDelta, check, convert
+from spikeplan.core.errors import UserError
+from spikeplan.core.ir import artifact as artifact_file
+from spikeplan.core.limits import CHIPS
+from spikeplan.evaluation.recorded_plans import RECORD_SEED, record_plans
+from spikeplan.experiments.runner.output import open_output
+from spikeplan.snn.delta import DeltaNetwork
+from spikeplan.worldmodel.checkpoint import load_model
+
+
+def convert_command(checkpoint: str, out: str, *, threshold: float, bits: int, console: Console) -> None:
+    recipe = SigmaDelta(bits=bits, thresholds=threshold)
+    model = load_model(checkpoint)
+    target = Path(out)
+    if not out or (target.exists() and not target.is_file()):
+        raise UserError(f"--out {out!r}: is no file to write; name a .safetensors file")
+    if target.exists() and target.samefile(checkpoint):
+        raise UserError(f"--out {out}: is the checkpoint itself; name another file")
+    open_output(target.parent)
+    with console.status("recording calibration rollouts"):
+        calibration = record_plans(model, episodes=8, seed=RECORD_SEED).calibration()
+    artifact, report = convert(model.predictor, calibration, recipe, task=model.task, seed=model.seed)
+    # Not chosen on validation episodes: an untuned artifact runs at its own thresholds.
+    artifact.provenance["layers"] = report.as_dict()
+    artifact_file.save(artifact, target)
+    table = Table("layer", "nmse", "density", "saturated", "threshold (LSB)", "threshold", title=escape(f"{target}"))
+    for name, row in report.layers.items():
+        table.add_row(
+            name,
+            f"{row.nmse:.4f}",
+            f"{row.density:.3f}",
+            f"{row.saturated:.2e}",
+            str(row.threshold_lsb),
+            f"{row.threshold:.4g}",
+        )
+    console.print(table)
+
+
+def check_command(artifact: str, target: str, *, console: Console) -> int:
+    if target not in CHIPS:
+        raise UserError(f"target {target!r} is unknown; use one of {', '.join(CHIPS)}")
+    loaded = artifact_file.load(artifact)
+    try:
+        DeltaNetwork(loaded)  # what cannot run cannot fit
+    except UserError as error:
+        raise UserError(f"{artifact}: {error}") from error
+    violations = check(loaded, CHIPS[target])
+    for violation in violations:
+        console.print(escape(str(violation)))
+    console.print(f"{artifact}: {'fits ' + target if not violations else f'{len(violations)} violations on {target}'}")
+    return 1 if violations else 0

@@ -1,0 +1,138 @@
+"""`spikeplan lava run`: a netx or NIR file through our Lava processes; messages a step and states, as table, JSON and picture."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from spikeplan.conversion.lif_fixed import quantise
+from spikeplan.conversion.netx import read_netx
+from spikeplan.conversion.nir_file import read_nir
+from spikeplan.core.errors import UserError
+from spikeplan.core.files import NUMPY_ERRORS
+from spikeplan.core.ir.network import LIFNeuron, Network
+from spikeplan.experiments.runner.output import check_outputs, check_seed, write_json, write_text
+from spikeplan.lava_procs.network_run import Record, run_network
+
+NETX, NIR = (".net", ".h5", ".hdf5"), (".nir",)
+SHOWN = 5  # neurons of a layer whose state is kept
+MOST_STEPS = 100_000
+MOST_STATES = 1 << 24  # values recorded: beyond it only messages are
+SPIKE_RATE, STEP, REACH = 0.3, 20, 127  # of the inputs drawn where none are given
+TIMEOUT_S = 600.0
+
+
+def network_command(
+    path: str, *, steps: int, inputs: str | None, residue: str, precision: str, dt: float | None, graded: bool, seed: int,
+    json: str | None, svg: str | None, console: Console,
+) -> None:  # fmt: skip
+    check_outputs({"--json": json, "--svg": svg}, inputs=(path, inputs))
+    check_seed(seed)
+    if not 1 <= steps <= MOST_STEPS:
+        raise UserError(f"--steps {steps} must be from 1 to {MOST_STEPS:,}")
+    network, notes = open_network(path, precision=precision, dt=dt, graded=graded)
+    data = read_inputs(inputs, steps) if inputs else draw_inputs(network, steps, seed)
+    watch = len(data) * sum(layer.n for layer in network.layers) <= MOST_STATES
+    if not watch:
+        notes.append("too many neurons and steps to record states; messages only")
+    with tempfile.TemporaryDirectory() as folder, console.status(f"{len(data)} steps in Lava"):
+        record = run_network(network, data, workdir=folder, timeout_s=TIMEOUT_S, residue=residue, watch=watch)
+    facts = facts_of(path, network, record, notes, residue)
+    show(facts, console)
+    try:
+        if json:
+            write_json(Path(json), facts, indent=1)
+        if svg:
+            from spikeplan.experiments.report import style
+            from spikeplan.experiments.report.figures_lava_run import run_figure
+
+            write_text(Path(svg), style.svg(run_figure, facts) or "")
+    except OSError as error:
+        raise UserError(f"cannot write the results ({error}); choose a writable file") from error
+
+
+def open_network(path: str, *, precision: str, dt: float | None, graded: bool = False) -> tuple[Network, list[str]]:
+    """The description, by the file's suffix, and what reading it changed."""
+    suffix = Path(path).suffix.lower()
+    if precision not in ("fixed_pt", "floating_pt"):
+        raise UserError(f"--precision {precision!r} is unknown; use fixed_pt or floating_pt")
+    if suffix in NETX:
+        if precision != "fixed_pt" or dt is not None or graded:
+            raise UserError("--precision, --dt and --graded are for NIR files; netx networks run in fixed point")
+        network, report = read_netx(path)
+        return network, list(report.notes)
+    if suffix not in NIR:
+        raise UserError(f"{path}: suffix {suffix!r} is unknown; use {', '.join(NETX)} for netx and .nir for NIR")
+    network = read_nir(path, graded_input=graded, **({} if dt is None else {"dt_s": dt}))
+    if precision == "floating_pt":
+        return network, []
+    network, reports = quantise(network)
+    return network, [
+        f"{name}: threshold {r.vth_lsb} LSB, errors: weights {r.weight_error:.1%} of the largest ({r.lost_weights} lost), "
+        f"bias {r.bias_error:.1%}, du {r.du_error:.1%}, dv {r.dv_error:.1%}"
+        for name, r in reports.items()
+    ]
+
+
+def read_inputs(path: str, steps: int) -> NDArray[Any]:
+    try:
+        with Path(path).open("rb") as handle:
+            found = np.load(handle, allow_pickle=False)
+        if not isinstance(found, np.ndarray) or found.dtype.kind not in "iufb" or found.ndim < 2:
+            raise ValueError("no array of numbers (steps, ...)")
+    except NUMPY_ERRORS as error:
+        raise UserError(f"{path}: missing or not an input .npy ({error})") from error
+    return found[:steps]
+
+
+def draw_inputs(network: Network, steps: int, seed: int) -> NDArray[np.int64]:
+    """Spikes where the first synapses take spikes, else a walk of which a third moves every step."""
+    rng, shape = np.random.default_rng(seed), (steps, *network.input_shape)
+    if not network.graded_input:
+        return (rng.random(shape) < SPIKE_RATE).astype(np.int64)
+    moves = rng.integers(-STEP, STEP + 1, shape) * (rng.random(shape) < 1 / 3)
+    return np.clip(np.cumsum(moves, 0), -REACH, REACH)
+
+
+def facts_of(path: str, network: Network, record: Record, notes: list[str], residue: str) -> dict[str, Any]:
+    layers = [
+        {"name": layer.name, "shape": list(layer.shape), "neurons": layer.n,
+         "messages": [int(n) for n in record.counts[layer.name]],
+         "threshold": float(layer.neuron.vth.mean()) if isinstance(layer.neuron, LIFNeuron) else None,
+         "states": {
+             name.removeprefix(f"{layer.name}."): _sample(rows).tolist()
+             for name, rows in record.states.items() if name.startswith(f"{layer.name}.")
+         }}
+        for layer in network.layers
+    ]  # fmt: skip
+    return {
+        "network": path, "steps": len(record.out), "delay": network.delay, "residue": residue if network.sigma_delta else None,
+        "precision": "fixed_pt" if network.fixed else "floating_pt", "step_ms": record.step_s * 1e3,
+        "overflows": record.overflows, "notes": notes, "layers": layers,
+    }  # fmt: skip
+
+
+def _sample(rows: NDArray[Any]) -> NDArray[Any]:
+    """(steps, SHOWN): neurons spread over the layer."""
+    return rows[:, np.unique(np.linspace(0, rows.shape[1] - 1, SHOWN).astype(int))]
+
+
+def show(facts: dict[str, Any], console: Console) -> None:
+    table = Table("layer", "shape", "neurons", "messages a step", "share", title=f"{facts['steps']} steps in Lava")
+    for layer in facts["layers"]:
+        mean = float(np.mean(layer["messages"]))
+        table.add_row(layer["name"], "x".join(map(str, layer["shape"])), f"{layer['neurons']:,}", f"{mean:,.1f}",
+                      f"{mean / layer['neurons']:.3f}")  # fmt: skip
+    console.print(table)
+    overflows = "" if facts["overflows"] is None else f"; {facts['overflows']:,} values overflowed"
+    console.print(
+        f"{facts['step_ms']:.2f} ms a step of simulation; an input reaches the output after {facts['delay']} steps{overflows}."
+    )
+    for note in facts["notes"]:
+        console.print(note, markup=False)

@@ -1,0 +1,134 @@
+"""`spikeplan place`: where a network lies on a chip, how long a plan takes there, and what it costs beside dense devices."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from spikeplan.core.errors import UserError
+from spikeplan.core.limits import CHIPS, ChipLimits
+from spikeplan.evaluation.placed_energy import BOUNDS, Placed, dense_energy, placed
+from spikeplan.evaluation.placement_sweep import cheapest, sweep_rows
+from spikeplan.evaluation.traffic import Traffic, traffic_of
+from spikeplan.experiments.report.terminal_placement import print_facts, print_sweep
+from spikeplan.experiments.runner.output import check_outputs, write_json, write_text
+from spikeplan.placement.place import Placement
+from spikeplan.placement.timing import SCHEDULES
+
+MOST = 4096  # copies, and times the least cores a layer
+BUDGETS_S = {"JEPA-R's control period": 10e-3, "V-JEPA 2-AC on an RTX 4090": 16.0}
+ON_HOST = ("latent, distance, selection and refit exchange values, which a chip of binary spikes cannot send: they stay on "
+           "the host, whose time and energy are not in these figures")  # fmt: skip
+ASSUMED = (
+    "axons in and out of a core (Loihi 1's)", "tiles and links (Loihi 1's)", "time on a link (Loihi 1's hop)",
+    "barrier (Loihi 1's)", "state words that a program may hold", "no idle core is gated",
+)  # fmt: skip
+
+
+def place_command(
+    path: str, *, chip: str, replicas: int, spread: int, for_latency: float | None, max_chips: int, sweep: bool,
+    json: str | None, svg: str | None, sweep_svg: str | None, console: Console,
+) -> int:  # fmt: skip
+    """Prints the tables; 1 when a limit is broken or `for_latency` (ms) cannot be met."""
+    if chip not in CHIPS:
+        raise UserError(f"chip {chip!r} is unknown; use one of {', '.join(CHIPS)}")
+    if for_latency is not None and not 0 < for_latency < float("inf"):
+        raise UserError(f"--for-latency {for_latency} must be finite and > 0 (milliseconds an action)")
+    if max_chips < 1:
+        raise UserError(f"--max-chips {max_chips} must be at least 1")
+    for name, value in (("replicas", replicas), ("spread", spread)):
+        if not 1 <= value <= MOST:
+            raise UserError(f"--{name} {value} must be from 1 to {MOST}")
+    check_outputs({"--json": json, "--svg": svg, "--sweep-svg": sweep_svg}, inputs=(path,))
+    limits = CHIPS[chip]
+    missed = None
+    with console.status("recording the traffic of an episode, placing"):
+        traffic = traffic_of(path, limits)
+        if for_latency is not None:
+            replicas, spread, missed = cheapest(traffic, limits, seconds=for_latency * 1e-3, chips=max_chips)
+        facts = facts_of(traffic, limits, replicas=replicas, spread=spread)
+        facts["missed"] = missed
+        if sweep or sweep_svg:
+            facts["sweep"] = sweep_rows(traffic, limits, spreads=tuple(sorted({1, 2, 4, 8, spread})))
+    print_facts(facts, console)
+    if "sweep" in facts:
+        print_sweep(facts, console)
+    if json:
+        write_json(Path(json), facts, indent=1)
+    if svg or sweep_svg:
+        draw(traffic, limits, facts, svg, sweep_svg)
+    return 1 if facts["broken"] or missed else 0
+
+
+def draw(traffic: Traffic, chip: ChipLimits, facts: dict[str, Any], svg: str | None, sweep_svg: str | None) -> None:
+    from spikeplan.experiments.report import style
+    from spikeplan.experiments.report.figures_placement import placement_figure, sweep_figure
+
+    if svg:
+        found = placed(
+            traffic, chip, replicas=facts["replicas"], spread=facts["spread"], scope=scopes_of(chip)[-1]
+        ).found
+        write_text(Path(svg), style.svg(placement_figure, found) or "")
+    if sweep_svg:
+        write_text(Path(sweep_svg), style.svg(sweep_figure, facts) or "")
+
+
+def scopes_of(chip: ChipLimits) -> tuple[str, ...]:
+    return ("predictor", "loop") if chip.graded_messages else ("predictor",)
+
+
+def facts_of(traffic: Traffic, chip: ChipLimits, *, replicas: int, spread: int) -> dict[str, Any]:
+    """What `--json` writes. `loop` is None where the chip cannot hold it."""
+    facts: dict[str, Any] = {
+        "artifact": traffic.path, "arm": traffic.arm, "task": traffic.task, "chip": chip.name, "replicas": replicas,
+        "spread": spread, "axis": traffic.axis, "threshold": traffic.threshold, "budget": traffic.planner.label,
+        "contexts": traffic.contexts(replicas), "messages_per_prediction": traffic.sent, "loop": None,
+        "loop_absent": None if chip.graded_messages else ON_HOST, "assumed": list(ASSUMED),
+        "budgets_s": BUDGETS_S, "simulated": "traffic of one recorded episode",
+    }  # fmt: skip
+    broken: dict[tuple[str, str], Any] = {}
+    for scope in scopes_of(chip):
+        one = placed(traffic, chip, replicas=replicas, spread=spread, scope=scope)
+        facts[scope] = scope_facts(one)
+        broken |= {(b.layer, b.limit): b for b in one.found.broken}
+    facts["broken"] = [asdict(b) | {"text": str(b)} for b in broken.values()]
+    return facts
+
+
+def scope_facts(one: Placed) -> dict[str, Any]:
+    """A placement that breaks a limit has no time and no energy: it cannot be built."""
+    found = one.found
+    facts: dict[str, Any] = {
+        "cores": found.cores, "chips": found.chips, "cores_at_80_percent": found.cores_at_80,
+        "chips_at_80_percent": found.chips_at_80, "neurons": found.neurons, "groups": group_rows(found),
+        "hops_per_action": one.hops_per_action, "time": None, "prediction": None, "energy": None, "within": None,
+        "dense": dense_energy(one.traffic, one.scope),
+    }  # fmt: skip
+    if found.broken:
+        return facts
+    facts["prediction"] = {b: asdict(one.clocks[b].prediction()) for b in BOUNDS}
+    facts["time"] = {s: {b: asdict(one.times[s][b]) for b in BOUNDS} for s in SCHEDULES}
+    facts["energy"] = {s: one.energy(s) for s in SCHEDULES}
+    facts["within"] = {
+        s: {name: one.times[s]["nominal"].action_s <= limit for name, limit in BUDGETS_S.items()} for s in SCHEDULES
+    }
+    return facts
+
+
+def group_rows(found: Placement) -> list[dict[str, Any]]:
+    """Of one copy, and of what there is once: the fullest core of each group."""
+    rows = []
+    uses = [use for use in found.uses if use.replica <= 0]
+    for layer, several in groupby(uses, key=lambda use: use.layer):
+        of_layer = list(several)
+        most = max(of_layer, key=lambda use: use.neurons)
+        rows.append(
+            {"name": layer, "cores": len(of_layer), "shares": found.group(layer).shares, "neurons": most.neurons,
+             "weight_bytes": most.weight_bytes, "state_bytes": most.state_bytes, "axons_in": most.axons_in,
+             "axons_out": most.axons_out}
+        )  # fmt: skip
+    return rows

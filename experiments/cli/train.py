@@ -1,0 +1,78 @@
+"""`spikeplan train`: progress, metrics file, spread over seeds."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from spikeplan.core.errors import UserError
+from spikeplan.experiments.main_study.seeds import measure_spread
+from spikeplan.experiments.runner.output import check_seed, open_output, versions, write_json
+from spikeplan.experiments.runner.pool import progress_bar
+from spikeplan.experiments.training.derive import DeriveConfig
+from spikeplan.experiments.training.train_task import train_task
+from spikeplan.worldmodel.train import TrainConfig, recipe
+
+SPREAD_EPISODES = 100
+
+
+def train_command(task: str, *, seed: int, seeds: int, out: str, steps: int | None, console: Console) -> None:
+    if seeds < 1:
+        raise UserError(f"train: --seeds {seeds} must be at least 1")
+    check_seed(seed)
+    if seeds > 1000 or (steps is not None and steps > 10**7):
+        raise UserError(f"train: --seeds {seeds}, --steps {steps}: at most 1000 and 10,000,000")
+    root = Path(out)
+    # The spread is of the networks that the comparison rests on; the narrow and pruned opponents are made for one seed.
+    derive = DeriveConfig() if seeds == 1 else DeriveConfig(narrow_widths=(), pruned_percent=())
+    trained, folders = [], []
+    for offset in range(seeds):
+        config = recipe(task, seed + offset)
+        if steps is not None:
+            config = replace(config, steps=steps, validate_every=min(config.validate_every, max(1, steps)))
+        folder = open_output(root / f"{task}-seed{seed + offset}" if seeds > 1 else root, command="train")
+        write_json(
+            folder / "config.json",
+            {"command": "train", "task": task, "seed": config.seed, "versions": versions()},
+            indent=1,
+        )
+        trained.append(_one(config, derive, folder, console))
+        folders.append(folder)
+    if seeds > 1:
+        spread = measure_spread(task, trained, folders, root / "parts", episodes=SPREAD_EPISODES, console=console)
+        write_json(root / f"{task}-spread.json", spread, indent=1)
+        for arm, found in spread["success"].items():
+            each = ", ".join(f"{row['arms'][arm]['success']:.2f}" for row in spread["seeds"])
+            console.print(f"{task} {arm}: {found['mean']:.3f} +- {found['std']:.3f} over training seeds ({each})")
+
+
+def _one(config: TrainConfig, derive: DeriveConfig, folder: Path, console: Console) -> dict[str, Any]:
+    began = time.monotonic()
+    with progress_bar(console) as bar, (folder / "metrics.jsonl").open("a") as log:
+        tasks: dict[str, Any] = {}
+
+        def report(stage: str, row: dict[str, Any]) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=row["total_steps"])
+            success = row.get("validation_success", row.get("success"))
+            bar.update(tasks[stage], completed=row["step"])
+            if success is not None:
+                bar.update(tasks[stage], description=f"{stage}: validation {success:.2f}")
+            if row["step"] % 50 == 0 or success is not None:
+                seconds = round(time.monotonic() - began, 1)
+                log.write(json.dumps({"stage": stage, **row, "seconds": seconds}) + "\n")
+                log.flush()
+
+        found = train_task(config, derive, folder, report=report)
+    chosen = found["delta"]["chosen"]
+    console.print(
+        f"{config.task} seed {config.seed}: validation success {found['validation_success']:.2f}; sigma-delta on axis "
+        f"{chosen['axis']}, thresholds x {chosen['factor']}: {chosen['success']:.2f} at density {chosen['density']:.2f}; "
+        f"LIF {found['lif_validation_success']:.2f}; {time.monotonic() - began:.0f} s"
+    )
+    return found

@@ -1,0 +1,1 @@
+"""The main study: the tasks planned by every method, and what each costs."""

@@ -1,0 +1,122 @@
+"""What the main job runs: arms, budgets, shards. `demo` and `results` differ in size only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spikeplan.core.counts.ledger import AXES
+from spikeplan.evaluation.bundle import NARROW_ARMS, NARROW_DELTA_ARMS, OWN_DENSE_ARMS, chosen_of, load_bundle
+from spikeplan.evaluation.shard import Job, shards
+from spikeplan.worldmodel.planning.cem import CEMConfig
+
+TASKS = ("two-room", "planar-reach")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """`episodes` and planner `seeds` of the headline arms; the front runs `front_episodes` with one seed."""
+
+    episodes: int
+    seeds: int
+    front_episodes: int
+    front: bool
+    axis_episodes: int = 100  # of the front's, for the axes of change
+    extra_tasks: tuple[str, ...] = ()
+    shard: int = 50
+
+
+DEMO = Size(episodes=100, seeds=1, front_episodes=100, front=False, shard=25)
+RESULTS = Size(episodes=300, seeds=3, front_episodes=300, front=True, extra_tasks=("two-room-random",))
+
+
+def reduced_budgets(full: CEMConfig) -> list[CEMConfig]:
+    """5 % of the full budget spent three ways; the admission test takes the best of them."""
+    budget = full.evaluations * 0.05
+    short = max(1, full.horizon // 2)
+    return [
+        full.at(samples=max(2, int(budget / (2 * full.horizon))), iterations=2),
+        full.at(samples=max(2, int(budget / full.horizon)), iterations=1),
+        full.at(samples=max(2, int(budget / (2 * short))), iterations=2, horizon=short),
+    ]
+
+
+def greedy(full: CEMConfig) -> CEMConfig:
+    return full.at(horizon=1, chunk=1)
+
+
+def dense_front(full: CEMConfig) -> list[CEMConfig]:
+    """Budgets between the admission test's 5 % and the full one: fewer samples, iterations, steps."""
+    grid = [(32, 4), (64, 2), (16, 4), (32, 2), (16, 2), (32, 1), (8, 2)]
+    points = [full.at(samples=s, iterations=i) for s, i in grid]
+    points += [full.at(horizon=max(1, round(full.horizon * share))) for share in (0.75, 0.5)]
+    return points
+
+
+def spiking_front(full: CEMConfig) -> list[CEMConfig]:
+    return [full.at(samples=s, iterations=i) for s, i in ((32, 4), (32, 2), (16, 2))]
+
+
+def jobs_of(task: str, size: Size) -> list[Job]:
+    """Every episode-running job of one task."""
+    full = load_bundle(task).model.planner
+    axis, factor = chosen_of(task)
+    jobs: list[Job] = []
+
+    def add(arm: str, role: str, planner: CEMConfig, *, episodes: int, seeds: int = 1, axis: str = "none",
+            threshold: float | None = None, first_of_them: int | None = None) -> None:  # fmt: skip
+        for seed in range(seeds):
+            for first, count in shards(first_of_them or episodes, size.shard):
+                jobs.append(
+                    Job(
+                        task=task, arm=arm, role=role, planner=planner, episodes=episodes, first=first, count=count,
+                        seed=seed, axis=axis, threshold=threshold, keep_poses=role == "headline" and seed == first == 0,
+                    )
+                )  # fmt: skip
+
+    beside = task in size.extra_tasks  # reported beside the headline tasks: no LIF arm, no front
+    for arm in ("random", "oracle", "dense", "int8") if beside else ("random", "oracle", "dense", "int8", "lif"):
+        add(arm, "headline", full, episodes=size.episodes, seeds=size.seeds)
+    add("delta", "headline", full, episodes=size.episodes, seeds=size.seeds, axis=axis, threshold=factor)
+    n = size.front_episodes
+    for planner in [*reduced_budgets(full), greedy(full)]:
+        add("dense", "admission", planner, episodes=n)
+    if beside:
+        return jobs
+    if size.front:
+        for planner in dense_front(full):
+            add("int8", "front", planner, episodes=n)
+        for arm in OWN_DENSE_ARMS:
+            for planner in [full, *spiking_front(full)]:
+                add(arm, "front", planner, episodes=n)
+        for arm in NARROW_DELTA_ARMS:
+            on, narrow_factor = chosen_of(task, arm)
+            for planner in [full, *spiking_front(full)]:
+                add(arm, "front", planner, episodes=n, axis=on, threshold=narrow_factor)
+            add(arm, "sweep", full, episodes=n, axis=on, threshold=narrow_factor * 2.0)
+        add("zero-skip", "front", full, episodes=n)
+        for planner in spiking_front(full):
+            add("delta", "front", planner, episodes=n, axis=axis, threshold=factor)
+        for other in (2.0, 4.0):
+            add("delta", "sweep", full, episodes=n, axis=axis, threshold=factor * other)
+        add("lif", "front", full.at(samples=32, iterations=2), episodes=n)
+        for on in AXES:  # what every axis of change costs and keeps, from the headline's thresholds down to a quarter
+            for finer in (0.25,) if on == "order" else (1.0, 0.5, 0.25):  # order is ten times slower to simulate
+                add(
+                    "delta",
+                    "sweep",
+                    full,
+                    episodes=n,
+                    axis=on,
+                    threshold=factor * finer,
+                    first_of_them=size.axis_episodes,
+                )
+    else:
+        for planner in (full.at(samples=32, iterations=2), full.at(samples=16, iterations=2)):
+            add("int8", "front", planner, episodes=n)
+        for arm in NARROW_ARMS:
+            add(arm, "front", full, episodes=n)
+        for arm in NARROW_DELTA_ARMS:
+            on, narrow_factor = chosen_of(task, arm)
+            add(arm, "front", full, episodes=n, axis=on, threshold=narrow_factor)
+        add("delta", "front", full.at(samples=16, iterations=2), episodes=n, axis=axis, threshold=factor)
+    return jobs

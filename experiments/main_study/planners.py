@@ -1,0 +1,108 @@
+"""`spikeplan planners`: the same spiking network under three planners, on the same episodes and planner seeds.
+
+    delta       floating-point CEM, standard deviation of the elites: what the other tables use
+    delta-mad   floating-point CEM with the spread that the integer planner estimates (mean absolute deviation): the control
+    integer     the whole plan in 24-bit words (worldmodel/planning/integer_cem.py): what the Lava loop computes, bit by bit
+
+The noise of `integer` comes from its own generator: pairs share episodes, not noise.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from spikeplan.core.errors import UserError
+from spikeplan.evaluation.aggregate import Run, arm_row, group
+from spikeplan.evaluation.bundle import chosen_of, load_bundle
+from spikeplan.evaluation.intervals import paired
+from spikeplan.evaluation.shard import EPISODE_SEED, Job, one_thread, shards
+from spikeplan.experiments.main_study.grid import TASKS
+from spikeplan.experiments.runner.output import open_output, versions, write_json, write_text
+from spikeplan.experiments.runner.pool import remove_parts, run_jobs
+
+ARMS = ("delta", "delta-mad", "integer")
+LEAST = -0.03  # lower bound of integer - floating that is asked for
+SHARD = 50
+
+
+def planners_command(out: str, *, episodes: int, seeds: int, console: Console) -> dict[str, Any]:
+    for name, value, most in (("episodes", episodes, 10_000), ("seeds", seeds, 20)):
+        if not 1 <= value <= most:
+            raise UserError(f"--{name} {value} must be at least 1 and at most {most}")
+    folder = open_output(Path(out), command="planners")
+    one_thread()
+    began = time.monotonic()
+    jobs = [job for task in TASKS for job in jobs_of(task, episodes, seeds)]
+    runs = group(run_jobs(jobs, folder / "parts", console=console), jobs)
+    rows = [row for task in TASKS for row in rows_of([run for run in runs if run.job.task == task])]
+    summary = {"episodes": episodes, "seeds": seeds, "seconds": round(time.monotonic() - began, 1),
+               "tasks": {task: [row for row in rows if row["task"] == task] for task in TASKS}}  # fmt: skip
+    config = {"command": "planners", "episodes": episodes, "seeds": seeds, "episode_seed": EPISODE_SEED,
+              "files_sha256": {task: load_bundle(task).digest("delta") for task in TASKS}, "versions": versions()}  # fmt: skip
+    write_json(folder / "config.json", config, indent=1)
+    write_text(folder / "metrics.jsonl", "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
+    write_json(folder / "summary.json", summary, indent=1)
+    remove_parts(folder / "parts")
+    console.print(table_of(rows))
+    return summary
+
+
+def jobs_of(task: str, episodes: int, seeds: int) -> list[Job]:
+    planner = load_bundle(task).model.planner
+    axis, factor = chosen_of(task)
+    return [
+        Job(
+            task=task, arm=arm, role="headline", planner=planner, episodes=episodes, first=first, count=count, seed=seed,
+            axis=axis, threshold=factor,
+        )
+        for arm in ARMS
+        for seed in range(seeds)
+        for first, count in shards(episodes, SHARD)
+    ]  # fmt: skip
+
+
+def rows_of(runs: list[Run]) -> list[dict[str, Any]]:
+    """A row a planner: success, what it costs, and the paired difference of `integer` to both others."""
+    by_arm = {run.job.arm: run for run in runs}
+    rows = []
+    for arm, run in by_arm.items():
+        row = {key: value for key, value in arm_row(run, None).items() if key != "paired_vs_dense"}
+        others = [other for other in ARMS if other != arm] if arm == "integer" else []
+        row["saturated"] = row["per_action"]["saturated"]
+        row["minus"] = {other: difference(run, by_arm[other]) for other in others}
+        rows.append(row)
+    return rows
+
+
+def difference(ours: Run, other: Run) -> dict[str, Any]:
+    mean = float(np.mean(ours.success_KN - other.success_KN))
+    interval = paired(ours.success_KN, other.success_KN)
+    return {"mean": mean, "ci95": interval, "goal": f"lower bound >= {LEAST}", "holds": interval[0] >= LEAST}
+
+
+def table_of(rows: list[dict[str, Any]]) -> Table:
+    table = Table(title="one spiking network under three planners")
+    for name in ("task", "planner", "success", "95 %", "integer - it", "95 %", "holds"):
+        table.add_column(name)
+    for task in dict.fromkeys(row["task"] for row in rows):
+        of_task = [row for row in rows if row["task"] == task]
+        minus = next(row["minus"] for row in of_task if row["arm"] == "integer")
+        for row in of_task:
+            found = minus.get(row["arm"])
+            low, high = row["ci95"]
+            cells = [task, row["arm"], f"{row['success']:.3f}", f"{low:.3f} to {high:.3f}"]
+            if found:
+                cells += [
+                    f"{found['mean']:+.3f}",
+                    "{:+.3f} to {:+.3f}".format(*found["ci95"]),
+                    "yes" if found["holds"] else "no",
+                ]
+            table.add_row(*cells)
+    return table

@@ -1,0 +1,136 @@
+"""The main job: the same tasks planned by every arm, what each costs, and the Lava replay. `demo` is its small form.
+
+Reads the shipped checkpoints, writes one result directory: config.json, metrics.jsonl, summary.json, events.npz, and the
+report. Finished shards stay in `parts/` until the run is complete, so an interrupted run goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from spikeplan import energy
+from spikeplan.evaluation.aggregate import (
+    Run,
+    arm_row,
+    copies_of_run,
+    energy_rows,
+    front_rows,
+    group,
+    ledger_row,
+    placed_rows,
+)
+from spikeplan.evaluation.bundle import load_bundle
+from spikeplan.evaluation.dense_readings import as_dense
+from spikeplan.evaluation.intervals import success_interval
+from spikeplan.evaluation.shard import EPISODE_SEED, one_thread
+from spikeplan.experiments.main_study.checks import CHECKS, run_check
+from spikeplan.experiments.main_study.event_picture import write_events
+from spikeplan.experiments.main_study.grid import TASKS, Size, jobs_of
+from spikeplan.experiments.main_study.summary import summarise
+from spikeplan.experiments.report import print_table, write_report
+from spikeplan.experiments.runner.output import open_output, versions, write_json, write_text
+from spikeplan.experiments.runner.pool import remove_parts, run_each, run_jobs
+from spikeplan.worldmodel.tasks import make_world
+
+
+def run_main(name: str, size: Size, out: Path, console: Console) -> dict[str, Any]:
+    began = time.monotonic()
+    out = open_output(out, command=name)
+    one_thread()
+    tasks = (*TASKS, *size.extra_tasks)
+    config = {"command": name, "size": asdict(size), "tasks": tasks, "versions": versions(), "episode_seed": EPISODE_SEED,
+              "cores": os.cpu_count()}  # fmt: skip
+    write_json(out / "config.json", config, indent=1)
+    jobs = [job for task in tasks for job in jobs_of(task, size)]
+    results = run_jobs(jobs, out / "parts", console=console)
+    cpu = energy.measure_peak()
+    rows: list[dict[str, Any]] = []
+    runs = group(results, jobs)
+    for task in tasks:
+        rows += arm_rows([run for run in runs if run.job.task == task], cpu)
+    arguments = [(kind, task, str(out)) for task in tasks for kind in CHECKS if kind != "gates" or task in TASKS]
+    for found in run_each(run_check, arguments, console=console, label="agreement, Lava, gates"):
+        rows += found
+    write_events(out / "events.npz")
+    write_text(out / "metrics.jsonl", "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
+    summary = summarise(rows, size, seconds=time.monotonic() - began)
+    summary["core_seconds"] = round(sum(run.seconds for run in runs), 1)  # of all episodes, resumed ones included
+    write_json(out / "summary.json", summary, indent=1)
+    write_report(out)
+    remove_parts(out / "parts")  # the run is whole: the next one measures again
+    print_table(summary, console)
+    console.print(f"{out / 'report.html'}  ({summary['seconds']:.0f} s)")
+    return summary
+
+
+def arm_rows(runs: list[Run], cpu: energy.CpuPeak) -> list[dict[str, Any]]:
+    headline = [run for run in runs if run.job.role == "headline"]
+    dense = next(run for run in headline if run.job.arm == "dense")
+    rows: list[dict[str, Any]] = []
+    front = [run for run in headline if run.job.arm in ("int8", "dense", "delta", "lif")]
+    front += [run for run in runs if run.job.role in ("front", "sweep", "admission")]
+    for run in headline:
+        rows.append(arm_row(run, dense))
+        rows += energy_rows(run, cpu)
+        rows += placed_rows(run)
+        if run.poses:
+            rows.append(episode_row(run))
+    for run in front:
+        for read in (run, *as_dense(run)):
+            copies = copies_of_run(run) if read is run else []
+            rows += front_rows(read, dense, cpu, copies)
+            rows += ledger_row(read, dense, copies)
+    rows.append(admission_row(runs, dense))
+    rows += break_even_rows(next(run for run in headline if run.job.arm == "delta"), cpu)
+    return rows
+
+
+def admission_row(runs: list[Run], dense: Run) -> dict[str, Any]:
+    """Full dense CEM against greedy and the best spending of 5 %: one arm, one planner seed, the same episodes."""
+    rows: list[dict[str, Any]] = []
+    for run in (dense, *(run for run in runs if run.job.role == "admission")):
+        name = "full" if run is dense else "greedy" if run.job.planner.horizon == 1 else "budget5"
+        first = run.success_KN[:1]
+        rows.append({"name": name, "budget": run.job.planner.label, "success": float(first.mean()),
+                     "ci95": success_interval(first)})  # fmt: skip
+    best = {name: max(r["success"] for r in rows if r["name"] == name) for name in ("full", "budget5", "greedy")}
+    holds = all(best["full"] - best[name] >= 0.2 for name in ("budget5", "greedy"))
+    return {"kind": "admission", "task": dense.job.task, "rows": rows, **best, "holds": holds}
+
+
+def episode_row(run: Run) -> dict[str, Any]:
+    world = make_world(run.job.task)
+    episode = world.sample(run.job.episodes, np.random.default_rng(EPISODE_SEED)).take(slice(0, 1))
+    return {
+        "kind": "episode", "task": run.job.task, "arm": run.job.arm, "poses": run.poses[0] if run.poses else [],
+        "start": episode.start_NP[0].tolist(), "goal": episode.goal_NP[0].tolist(),
+        "layout": episode.layout_NL[0].tolist(), "success": bool(run.success_KN[0, 0]),
+    }  # fmt: skip
+
+
+def break_even_rows(delta: Run, cpu: energy.CpuPeak) -> list[dict[str, Any]]:
+    """s* of the predictor, with the static power of the time that the chip takes for one prediction of this run."""
+    task = delta.job.task
+    predictor = load_bundle(task).model.predictor
+    chip = next(
+        row for row in energy_rows(delta, cpu, schedules=("interleaved",), ledgers=("C",), scopes=("predictor",))
+        if row["kind"] == "energy" and row["device"] == "loihi2"
+    )  # fmt: skip
+    seconds = chip["latency_s"] / delta.job.planner.evaluations
+    widths = (predictor.latent_dim + predictor.action_dim, *predictor.hidden, predictor.latent_dim)
+    rows = []
+    for device, precision in (("orin_nano", "int8"), ("h100", "int8"), ("jepa_r", "int8")):
+        b = energy.network_break_even(widths, dense_device=device, precision=precision, time_s=seconds)
+        rows.append(
+            {"kind": "break_even", "task": task, "device": device, "first_term": b.first_term, "update_term": b.update_term,
+             "static_term": b.static_term, "s_star": b.s_star}
+        )  # fmt: skip
+    return rows

@@ -1,0 +1,211 @@
+"""Figures of success and cost: arms with their intervals, the front, planning admission, cost by phase.
+
+Each function takes the results and a task and returns a Figure, or None where the run holds nothing to draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
+
+from spikeplan.evaluation.iso_success import Cost
+from spikeplan.evaluation.results import Record, Results, finite, interval, mapping, positive, sequence
+from spikeplan.experiments.report import style
+from spikeplan.experiments.report.front import devices, equivalents, families, full_success, joules, pareto, success
+
+SHOWN_DEVICES = ("loihi2", "orin_nano", "h100")  # those of the verdict; the table has all
+CLOSE = 0.2  # how far below the full dense success the right panel of a front reaches
+PHASES = ("encoder", "events", "predictor", "evaluation", "selection", "host")
+PHASE_COLOURS = (style.BLACK, style.ORANGE, style.BLUE, style.GREEN, style.SKY, style.LIGHT)
+
+
+def success_figure(results: Results, task: str) -> Figure | None:
+    """Success of every arm with its Wilson interval."""
+    rows = [(arm, row) for arm, row in results.arms(task).items() if success(row) is not None]
+    return _dots([(arm, row, style.look(style.ARM, arm)) for arm, row in rows], full_success(results, task), "dense")
+
+
+def admission_figure(results: Results, task: str) -> Figure | None:
+    """Does the task need planning? Budgets with their intervals and the line that two of them must stay below."""
+    rows = [mapping(r) for r in sequence((results.first("admission", task) or {}).get("rows"))]
+    shown = [
+        (f"{row.get('name')}  {row.get('budget') or ''}".strip(), row, (style.BLUE, "o"))
+        for row in rows
+        if success(row) is not None
+    ]
+    full = next((success(row) for row in rows if str(row.get("name")).startswith("full")), None)
+    return _dots(shown, None if full is None else full - 0.2, "full dense − 20 points")
+
+
+def _dots(rows: Sequence[tuple[str, Record, tuple[str, str]]], line: float | None, name: str) -> Figure | None:
+    if not rows:
+        return None
+    figure, [[axes]] = style.blank(height=0.65 + 0.24 * len(rows), width=5.2)
+    for place, (_, row, (colour, marker)) in enumerate(rows):
+        ends = interval(row.get("ci95"))
+        if ends is not None:
+            axes.plot(ends, (place, place), color=colour, linewidth=1.1, solid_capstyle="butt")
+        axes.plot(success(row) or 0.0, place, marker, color=colour, markersize=5)
+    if line is not None:
+        axes.axvline(line, color=style.GREY, linewidth=0.8, linestyle="--")
+        above = axes.get_xaxis_transform()
+        axes.text(line, 1.01, name, color=style.GREY, fontsize=7, ha="center", va="bottom", transform=above)
+    axes.set_yticks(range(len(rows)), [label for label, *_ in rows])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    style.success_axis(axes, horizontal=True)
+    axes.set_xlabel("success rate (Wilson 95 % interval)")
+    return figure
+
+
+def front_figure(results: Results, task: str) -> Figure | None:
+    """Success against the whole loop's synop-equivalents per action; dense and spiking, both schedules."""
+    rows = [r for r in _planned(results, task) if equivalents(r) is not None and success(r) is not None]
+    if not rows:
+        return None
+    right = max(equivalents(r) or 0.0 for r in rows) * 1.6
+    family = families(rows)
+
+    def draw(axes: Axes) -> None:
+        for kind, colour, name in (
+            ("dense", style.BLUE, "front, trained to run densely"),
+            ("full", style.BLACK, "front, sigma-delta networks run densely"),
+            ("skipping", style.SKY, "front, zeros skipped at no cost"),
+        ):
+            _stairs(axes, pareto(family[kind], equivalents), equivalents, right, colour, "-", name)
+        for schedule, dash in (("interleaved", "-"), ("sequential", ":")):
+            part = [r for r in family["spiking"] if (r.get("schedule") or "interleaved") == schedule]
+            name = f"front, spiking, {schedule}"
+            _stairs(axes, pareto(part, equivalents), equivalents, right, style.VERMILLION, dash, name)
+        seen: set[str] = set()
+        for row in rows:
+            cost, arm = equivalents(row) or 0.0, str(row.get("arm"))
+            label = f"{arm}, sequential" if row.get("schedule") == "sequential" else arm
+            _point(axes, cost, row, style.look(style.ARM, arm), None if label in seen else label)
+            seen.add(label)
+
+    label = "synop-equivalents per action, whole loop"
+    return _whole_and_close(draw, rows, lambda r: [equivalents(r)], full_success(results, task), label, "")
+
+
+def _planned(results: Results, task: str) -> list[Record]:
+    """The front's points; threshold sweeps have a figure of their own."""
+    return [row for row in results.front(task) if row.get("role", "front") == "front"]
+
+
+def joules_figure(results: Results, task: str) -> Figure | None:
+    """The same in Joules, ledger C: nominal points, and the band from low to high for the points of each front."""
+    rows = [r for r in _planned(results, task) if devices([r]) and success(r) is not None]
+    names = [name for name in devices(rows) if name in SHOWN_DEVICES] or devices(rows)
+    costs = {device: joules(device) for device in names}
+    rows = [r for r in rows if any(cost(r) is not None for cost in costs.values())]
+    if not rows:
+        return None
+    right = max(cost(r) or 0.0 for cost in costs.values() for r in rows) * 1.6
+
+    def draw(axes: Axes) -> None:
+        for place, (device, cost) in enumerate(costs.items()):
+            look = style.SPARE[place % len(style.SPARE)]
+            chosen = [r for r in rows if cost(r) is not None]
+            best = pareto(chosen, cost)
+            _stairs(axes, best, cost, right, look[0], "-", None)
+            for row in best:
+                band = mapping(mapping(row.get("joules")).get(device))
+                low, high = positive(band.get("low")), positive(band.get("high"))
+                if low is not None and high is not None:
+                    axes.plot((low, high), (success(row) or 0.0,) * 2, color=look[0], linewidth=3, alpha=0.22, zorder=1)
+            name = f"{device} (spiking)" if families(chosen)["spiking"] else f"{device} (dense)"
+            axes.plot([], [], look[1], color=look[0], label=name)
+            for row in chosen:
+                _point(axes, cost(row) or 0.0, row, look, None)
+
+    label = "energy per action, whole loop, ledger C (estimate)"
+    every = list(costs.values())
+    return _whole_and_close(draw, rows, lambda r: [c(r) for c in every], full_success(results, task), label, "J")
+
+
+def _whole_and_close(
+    draw: Callable[[Axes], None],
+    rows: Sequence[Record],
+    costs: Callable[[Record], list[float | None]],
+    full: float | None,
+    label: str,
+    unit: str,
+) -> Figure:
+    """Left: everything. Right: the same points near the dense planner's full success, where the question is decided."""
+    figure, [[whole, close]] = style.blank(1, 2, height=3.6)
+    for axes in (whole, close):
+        draw(axes)
+        if full is not None:
+            axes.axhline(full, color=style.GREY, linewidth=0.8, linestyle="--", label="dense, full budget")
+        axes.set_xscale("log")
+    style.success_axis(whole)
+    floor = (max(success(r) or 0.0 for r in rows) if full is None else full) - CLOSE
+    near = [c for r in rows if (success(r) or 0.0) >= floor for c in costs(r) if c is not None]
+    if near:
+        close.set_xlim(min(near) / 1.4, max(near) * 1.4)
+    close.set_ylim(floor, 1.01)
+    for axes, title in ((whole, "all points"), (close, "close to the dense planner's success")):
+        style.log_cost(axes, label, unit)
+        axes.set_title(title)
+    figure.legend(*whole.get_legend_handles_labels(), loc="outside lower center", ncols=4, handlelength=1.6)
+    return figure
+
+
+def _point(axes: Axes, cost: float, row: Record, look: tuple[str, str], label: str | None) -> None:
+    """One point and its interval; hollow where one candidate at a time walks through the layers."""
+    colour, marker = look
+    ends = interval(row.get("ci95"))
+    if ends is not None:
+        axes.plot((cost, cost), ends, color=colour, linewidth=0.6, alpha=0.45, solid_capstyle="butt", zorder=1)
+    face = "white" if row.get("schedule") == "sequential" else colour
+    axes.plot(cost, success(row) or 0.0, marker, color=colour, markerfacecolor=face, markeredgewidth=0.9, label=label)
+
+
+def _stairs(
+    axes: Axes, best: Sequence[Record], cost: Cost, right: float, colour: str, dash: str, label: str | None
+) -> None:
+    if not best:
+        return
+    x, y = [cost(r) or 0.0 for r in best], [success(r) or 0.0 for r in best]
+    axes.step([*x, right], [*y, y[-1]], dash, where="post", color=colour, linewidth=0.9, alpha=0.8, label=label)
+
+
+def phase_figure(results: Results, task: str) -> Figure | None:
+    """Where the operations of one action go; the floor is what neuron updates cost if no message were ever sent."""
+    rows = [r for r in results.of("arm", task) if any(positive(v) for v in mapping(r.get("by_phase")).values())]
+    if not rows:
+        return None
+    used = {phase for r in rows for phase, v in mapping(r.get("by_phase")).items() if positive(v)}
+    present = {phase: c for phase, c in zip(PHASES, PHASE_COLOURS, strict=True) if phase in used}
+    figure, [[axes]] = style.blank(height=1.05 + 0.27 * len(rows))
+    for place, row in enumerate(rows):
+        left = 0.0
+        for phase, colour in present.items():
+            share = finite(mapping(row.get("by_phase")).get(phase)) or 0.0
+            axes.barh(place, share, left=left, height=0.6, color=colour, label=phase if place == 0 else None)
+            left += share
+        floor = positive(row.get("floor"))
+        if floor is not None and row.get("arm") in ("delta", "lif"):
+            axes.plot((floor, floor), (place - 0.42, place + 0.42), color=style.VERMILLION, linewidth=1.8)
+        whole = positive(mapping(row.get("equivalents")).get("sequential"))
+        if whole is not None:
+            axes.plot(whole, place, "o", color=style.VERMILLION, markerfacecolor="white")
+    axes.plot([], [], color=style.VERMILLION, linewidth=1.8, label="update floor, interleaved")
+    axes.plot([], [], "o", color=style.VERMILLION, markerfacecolor="white", label="total, sequential")
+    axes.set_yticks(range(len(rows)), [label_of(r) for r in rows])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
+    axes.set_xlabel("synop-equivalents per action")
+    figure.legend(loc="outside right upper", handlelength=1.6)
+    return figure
+
+
+def label_of(row: Record) -> str:
+    """Arm, and axis where it says something."""
+    axis = row.get("axis")
+    return (
+        f"{row.get('arm')}, {axis}" if axis and (axis != "none" or row.get("arm") == "delta") else str(row.get("arm"))
+    )

@@ -1,0 +1,54 @@
+"""What each axis of change keeps of planning, and at what cost: the sigma-delta arm planned with on every axis."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
+
+from spikeplan.evaluation.results import Record, Results, finite, mapping, numbers
+from spikeplan.experiments.report import style
+from spikeplan.experiments.report.front import equivalents, full_success, success
+
+
+def sweeps(results: Results, task: str) -> list[Record]:
+    """Points of the headline network with scaled thresholds, on any axis; interleaved, from cheap to dear."""
+    rows = [
+        row for row in results.front(task)
+        if row.get("role") == "sweep" and row.get("arm") == "delta" and row.get("schedule") != "sequential"
+        and equivalents(row) is not None and success(row) is not None
+    ]  # fmt: skip
+    return sorted(rows, key=lambda row: equivalents(row) or 0.0)
+
+
+def factor(results: Results, task: str, row: Record) -> float | None:
+    """Thresholds of a point relative to those of the headline."""
+    chosen = finite(mapping((results.first("thresholds", task) or {}).get("chosen")).get("factor"))
+    own = finite(row.get("threshold"))
+    return None if not chosen or own is None else own / chosen
+
+
+def axes_figure(results: Results, task: str) -> Figure | None:
+    rows = sweeps(results, task)
+    if len({row.get("axis") for row in rows}) < 2:
+        return None
+    figure, [[axes]] = style.blank(height=3.2, width=5.8)
+    for axis in dict.fromkeys(str(row.get("axis")) for row in rows):
+        part = [row for row in rows if str(row.get("axis")) == axis]
+        colour, marker = style.look(style.AXIS, axis)
+        axes.plot([equivalents(r) for r in part], [success(r) for r in part], marker=marker, color=colour, label=axis)
+        for row in part:
+            place = (equivalents(row) or 0.0, success(row) or 0.0)
+            if len(ends := numbers(row.get("ci95"))) == 2:
+                axes.plot((place[0],) * 2, ends, color=colour, linewidth=0.6, alpha=0.45)
+            if (share := factor(results, task, row)) is not None:
+                axes.annotate(
+                    f"× {share:g}", place, xytext=(4, -8), textcoords="offset points", fontsize=6, color=colour
+                )
+    if (full := full_success(results, task)) is not None:
+        axes.axhline(full, color=style.GREY, linewidth=0.8, linestyle="--", label="full dense planner")
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
+    axes.set_xlabel("synop-equivalents per action, whole loop, interleaved")
+    style.success_axis(axes, horizontal=False)
+    figure.legend(loc="outside right upper")
+    return figure

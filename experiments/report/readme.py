@@ -1,0 +1,179 @@
+"""Writes the README's tables from results directories, bench rows and spreads over training seeds: no figure there is typed
+by hand.
+
+python -m spikeplan.experiments.report.readme results/full [results/planners] [results/lava-TASK ...] [bench-lava.json]
+[bench-events.json]
+                             [runs/two-room-spread.json ...] [energy.json]
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from spikeplan.experiments.report.readme_energy import energy_section
+
+BENCHES = {"plan_values_different": "bench lava", "histogram_vs_tonic": "bench events"}  # by the first row
+ARMS = ("random", "oracle", "dense", "int8", "delta", "lif")
+
+
+def number(value: Any, digits: int = 2) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {number(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return f"{value[0]:+.3f} .. {value[1]:+.3f}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.{digits}f}"
+
+
+def millions(value: float | None) -> str:
+    return "-" if value is None else f"{value / 1e6:.1f}"
+
+
+def arm_table(arms: dict[str, dict[str, Any]]) -> list[str]:
+    lines = [
+        "| arm | success | 95 % | paired vs dense | M MACs | M synops | M updates | M synop-equiv. | Spearman | top-k |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name in ARMS:
+        a = arms[name]
+        if a["success"] is None:
+            continue
+        low, high = a["ci95"]
+        cells = [
+            name, number(a["success"], 3), f"{low:.3f} .. {high:.3f}", number(a["paired_vs_dense"]),
+            millions(a["macs_per_action"]), millions(a["synops_per_action"]), millions(a["neuron_updates_per_action"]),
+            millions(a["synop_equivalents_per_action"]), number(a["spearman"]), number(a["topk_overlap"]),
+        ]  # fmt: skip
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
+
+
+def tables(summary: dict[str, Any]) -> str:
+    lines = [
+        f"{summary['episodes']} paired episodes a task and arm, {summary['seeds']} planner seed(s). Operations per action, "
+        "interleaved schedule for spiking arms, encoder and selection included.",
+    ]
+    for task, found in summary["tasks"].items():
+        lines += ["", f"### {task}", "", found["verdict"], "", *arm_table(found["arms"])]
+        density = found["arms"]["delta"]["density"] or {}
+        if density:
+            lines += ["", "Share of the dense synaptic operations per axis (sigma-delta, recorded plans): "
+                      + ", ".join(f"{axis} {share:.2f}" for axis, share in density.items()) + "."]  # fmt: skip
+        lines += ["", "| target | asked for | found | holds |", "|---|---|---|---|"]
+        lines += [
+            f"| {t['name']} | {t['goal']} | {number(t['value'], 3)} | {number(t['holds'])} |" for t in found["targets"]
+        ]
+    return "\n".join(lines)
+
+
+def spread_table(spreads: list[dict[str, Any]]) -> str:
+    lines = [
+        "| task | training seed | dense | int8 | delta (axis, thresholds, synop share) | lif |",
+        "|---|---|---|---|---|---|",
+    ]
+    for spread in spreads:
+        for row in spread["seeds"]:
+            arms = row["arms"]
+            delta = arms["delta"]
+            how = f"({delta['axis']}, x {delta['threshold']:g}, {delta['synop_share']:.2f})"
+            cells = [spread["task"], str(row["seed"]), *(number(arms[a]["success"]) for a in ("dense", "int8"))]
+            cells += [f"{number(delta['success'])} {how}", number(arms["lif"]["success"])]
+            lines.append("| " + " | ".join(cells) + " |")
+        means = [
+            f"{s['mean']:.3f} ± {s['std']:.3f}"
+            for s in (spread["success"][a] for a in ("dense", "int8", "delta", "lif"))
+        ]
+        lines.append("| " + " | ".join([spread["task"], "mean ± s.d.", *means]) + " |")
+    return "\n".join(lines)
+
+
+def planners_table(summary: dict[str, Any]) -> str:
+    lines = [
+        f"{summary['episodes']} episodes x {summary['seeds']} planner seed(s), `spikeplan planners`.",
+        "",
+        "| task | planner of the sigma-delta network | success | 95 % | integer - it | paired 95 % | >= -0.03 |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for task, rows in summary["tasks"].items():
+        minus = next(row["minus"] for row in rows if row["arm"] == "integer")
+        for row in rows:
+            low, high = row["ci95"]
+            cells = [task, row["arm"], number(row["success"], 3), f"{low:.3f} .. {high:.3f}"]
+            found = minus.get(row["arm"])
+            cells += (
+                [f"{found['mean']:+.3f}", number(found["ci95"]), number(found["holds"])] if found else ["-", "-", "-"]
+            )
+            lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def lava_table(summaries: list[dict[str, Any]]) -> str:
+    """Runs of `spikeplan plan --arm lava`."""
+    lines = [
+        "| task | episodes | success | 95 % | values compared | different | values clipped | s a plan | drift from floating | "
+        "drift from dense |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for summary in summaries:
+        for task, found in summary["tasks"].items():
+            a = found["arms"]["lava"]
+            low, high = a["ci95"]
+            drifts = [f"{a[name][0]:.2f} .. {a[name][-1]:.2f}" for name in ("drift_from_floating", "drift_from_dense")]
+            cells = [task, number(a["episodes"]), number(a["success"]), f"{low:.2f} .. {high:.2f}", number(a["values_compared"]),
+                     number(a["values_different"]), number(a["saturated"]), number(a["plan_seconds"], 3), *drifts]  # fmt: skip
+            lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def bench_table(rows: list[dict[str, Any]]) -> str:
+    lines = ["| row | ours | other | ratio | unit | asked for | holds |", "|---|---|---|---|---|---|---|"]
+    for row in rows:
+        figures = [number(row[key], 4) for key in ("ours", "other")] + [number(row["ratio"])]
+        holds = number(row["holds"]) if row["holds"] is not None else "-"
+        lines.append("| " + " | ".join([row["name"], *figures, row["unit"], row["goal"] or "-", holds]) + " |")
+    return "\n".join(lines)
+
+
+def between(text: str, section: str, new: str) -> str:
+    """`text` with what stands between a section's marks replaced."""
+    begin, end = marks(section)
+    before, rest = text.split(begin)
+    return f"{before}{begin}\n{new}\n{end}{rest.split(end)[1]}"
+
+
+def marks(section: str) -> tuple[str, str]:
+    return f"<!-- {section}: written by experiments/report/readme.py -->", f"<!-- end of {section} -->"
+
+
+def rewrite(readme: Path, paths: list[Path]) -> None:
+    """A directory holds results, planners or episodes in Lava; a file a spread, bench rows or an energy report. Spreads, and
+    episodes in Lava, make one table each."""
+    text = readme.read_text()
+    spreads, episodes = [], []
+    for path in paths:
+        if path.is_dir():
+            summary = json.loads((path / "summary.json").read_text())
+            command = json.loads((path / "config.json").read_text())["command"]
+            if command == "plan":
+                episodes.append(summary)
+                continue
+            section, table = ("planners", planners_table) if command == "planners" else ("results", tables)
+            text = between(text, section, table(summary))
+        elif isinstance(found := json.loads(path.read_text()), list):
+            text = between(text, BENCHES[found[0]["name"]], bench_table(found))
+        elif found.get("report") == "energy":
+            text = between(text, "energy", energy_section(found))
+        else:
+            spreads.append(found)
+    text = between(text, "lava episodes", lava_table(episodes)) if episodes else text
+    readme.write_text(between(text, "spread", spread_table(spreads)) if spreads else text)
+
+
+if __name__ == "__main__":
+    rewrite(Path("README.md"), [Path(name) for name in sys.argv[1:]])

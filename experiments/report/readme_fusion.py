@@ -1,0 +1,149 @@
+"""Writes the tables of docs/fusion.md and README.md from a results directory of `spikeplan fuse`: no figure there is typed by
+hand. A page gets the tables whose marks it has.
+
+python -m spikeplan.experiments.report.readme_fusion results/fuse [docs/fusion.md README.md]
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from spikeplan.experiments.fusion_study.summary import HEADLINE
+from spikeplan.fusion.estimators import ARMS
+
+Summary = dict[str, Any]
+
+
+def line(*cells: str) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def head(*cells: str) -> list[str]:
+    return [line(*cells), "|" + "---|" * len(cells)]
+
+
+def band(found: list[float], digits: int = 4) -> str:
+    mean, low, high = found
+    return f"{mean:+.{digits}f} ({low:+.{digits}f} .. {high:+.{digits}f})"
+
+
+def plain(found: list[float]) -> str:
+    mean, low, high = found
+    return f"{mean:.4f} ± {(high - low) / 2:.4f}"
+
+
+def by_arm(summary: Summary, cell: Callable[[dict[str, Any]], str]) -> str:
+    lines = head("condition", *ARMS)
+    for name, rows in summary["conditions"].items():
+        arms = {row["arm"]: row for row in rows}
+        lines.append(line(name, *(cell(arms[arm]) for arm in ARMS)))
+    return "\n".join(lines)
+
+
+def success_table(summary: Summary) -> str:
+    return by_arm(summary, lambda row: f"{row['success']:.2f} ({row['ci95'][0]:.2f} .. {row['ci95'][1]:.2f})")
+
+
+def distance_table(summary: Summary) -> str:
+    return by_arm(summary, lambda row: plain(row["distance"]))
+
+
+def state_table(summary: Summary) -> str:
+    return by_arm(summary, lambda row: plain(row["state_error"]))
+
+
+def gain_table(summary: Summary) -> str:
+    lines = head(
+        "condition", "best frame-only", "gain in distance", "gain in success", "gain in state error (its best)"
+    )
+    for name, rows in summary["conditions"].items():
+        gain = next(row["gain"] for row in rows if row["arm"] == HEADLINE)
+        state = f"{band(gain['state_error'])} ({gain['best_frame_only_state']})"
+        lines.append(line(name, gain["best_frame_only"], band(gain["distance"]), band(gain["success"], 2), state))
+    return "\n".join(lines)
+
+
+def claim_table(summary: Summary) -> str:
+    def word(holds: bool) -> str:
+        return "holds" if holds else "**fails**"
+
+    lines = head("target", "condition", "against", "distance", "success", "state error")
+    for row in summary["claims"]:
+        cells = (word(row[f"holds_{what}"]) for what in ("distance", "success", "state"))
+        lines.append(line(row["claim"], row["condition"], row["best_frame_only"], *cells))
+    said = [f"- {text}" for text in summary["where_events_do_not_help"]] or ["- in no condition of this run"]
+    return "\n".join([*lines, "", "Where events do not help:", "", *said])
+
+
+def age_table(summary: Summary, condition: str = "drop 75 %") -> str:
+    rows = summary["conditions"].get(condition) or next(iter(summary["conditions"].values()))
+    bins = [(b["from_s"], b["to_s"]) for b in rows[0]["by_age"]]
+    lines = head("ms since the newest known exposure", *(row["arm"] for row in rows), "samples")
+    for i, (low, high) in enumerate(bins):
+        upper = f"{1e3 * high:.0f}" if high < 1 else "more"
+        cells = [f"{row['by_age'][i]['error']:.4f}" for row in rows]
+        lines.append(line(f"{1e3 * low:.0f} to {upper}", *cells, str(rows[0]["by_age"][i]["samples"])))
+    return "\n".join(lines)
+
+
+def latency_table(summary: Summary) -> str:
+    names = list(dict.fromkeys(row["condition"] for row in summary["latency"]))
+    lines = head("arm", *names)
+    for arm in ARMS:
+        found = {row["condition"]: row["ms"] for row in summary["latency"] if row["arm"] == arm}
+        lines.append(line(arm, *(f"{found[n][0]:.0f} ({found[n][1]:.0f} .. {found[n][2]:.0f})" for n in names)))
+    return "\n".join(lines)
+
+
+def cost_table(summary: Summary) -> str:
+    lines = head(
+        "condition", "front end", "events/s", "frames/s", "M MACs/s", "M synops/s", "M updates/s",
+        "W, ledger A: nominal (low .. high)", "W, ledger C: nominal (low .. high)", "of 90 mW",
+    )  # fmt: skip
+    for row in summary["front_end"]:
+        if row["condition"] not in ("nominal", "speed x1", "speed x8", "light 1/64"):
+            continue
+        if row["condition"] != "nominal" and row["front_end"] not in ("events", "fused"):
+            continue
+        watt = [f"{b[1]:.4g} ({b[0]:.3g} .. {b[2]:.3g})" for b in (row["watt_A"], row["watt_C"])]
+        millions = [f"{row[key] / 1e6:.2f}" for key in ("macs_per_s", "synops_per_s", "updates_per_s")]
+        rates = (f"{row['events_per_s']:.0f}", f"{row['frames_per_s']:.1f}")
+        lines.append(line(row["condition"], row["front_end"], *rates, *millions, *watt, f"{row['of_90_mw']:.2f} x"))
+    lava = summary["lava"]
+    if lava:
+        lines += ["", f"In Lava: {lava['passes']} windows, {lava['values_compared']:,} messages, states and values compared "
+                  f"with `==`, {lava['values_different']} different."]  # fmt: skip
+    return "\n".join(lines)
+
+
+TABLES: dict[str, Callable[[Summary], str]] = {
+    "targets": claim_table, "gain": gain_table, "success": success_table, "distance": distance_table, "state": state_table,
+    "age": age_table, "latency": latency_table, "cost": cost_table,
+}  # fmt: skip
+
+
+def marks(name: str) -> tuple[str, str]:
+    return f"<!-- {name}: written by experiments/report/readme_fusion.py -->", f"<!-- end of {name} -->"
+
+
+def rewrite(page: Path, summary: Summary) -> None:
+    text = page.read_text()
+    for name, table in TABLES.items():
+        begin, end = marks(name)
+        if begin not in text:
+            continue
+        before, rest = text.split(begin)
+        after = rest.split(end)[1]
+        size = f"{summary['episodes']} paired episodes a condition and arm, {summary['seeds']} seed(s)."
+        text = f"{before}{begin}\n{size}\n\n{table(summary)}\n{end}{after}"
+    page.write_text(text)
+
+
+if __name__ == "__main__":
+    found = json.loads((Path(sys.argv[1]) / "summary.json").read_text())
+    for name in sys.argv[2:] or ("docs/fusion.md", "README.md"):
+        rewrite(Path(name), found)

@@ -1,0 +1,1 @@
+"""Running shards on all cores, result directories, resuming."""

@@ -1,0 +1,87 @@
+"""Result directories: writable or refused in one line, files written whole or not at all, versions recorded."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from spikeplan.core.errors import UserError
+from spikeplan.core.files import write_whole
+
+PACKAGES = ("torch", "numpy", "snntorch", "norse", "lava-nc", "tonic", "gymnasium", "safetensors")
+
+
+def versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def open_output(out: Path, *, command: str | None = None) -> Path:
+    """A writable result directory, or one line why not. `command`: results of another command are not written over."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        probe = out / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"{out}: cannot write results there ({error}); choose another --out") from error
+    for name in ("config.json", "summary.json", "metrics.jsonl"):
+        if (out / name).exists() and not (out / name).is_file():
+            raise UserError(f"{out / name}: is there and is no file; choose another --out")
+    other = _command_of(out / "config.json")
+    if command is not None and other not in (None, command):
+        raise UserError(f"{out}: holds the results of `{other}`; choose another --out")
+    return out
+
+
+def check_outputs(targets: Mapping[str, str | None], *, inputs: Sequence[str | None] = ()) -> None:
+    """Files to be written, by flag: refused before any work when they cannot be, or would write over an input or each other."""
+    taken = {Path(name).resolve(): "an input" for name in inputs if name}
+    for flag, name in targets.items():
+        if name is None:
+            continue
+        path = Path(name).resolve()
+        if not name or (path.exists() and not path.is_file()) or not os.access(path.parent, os.W_OK | os.X_OK):
+            raise UserError(f"{flag} {name!r}: no file that can be written; name one in a directory that exists")
+        if path in taken:
+            raise UserError(f"{flag} {name}: would write over {taken[path]}; choose another file")
+        taken[path] = flag
+
+
+def _command_of(config: Path) -> str | None:
+    try:
+        found = json.loads(config.read_text())
+    except (OSError, ValueError):
+        return None
+    return str(found["command"]) if isinstance(found, dict) and "command" in found else None
+
+
+def check_seed(seed: int) -> None:
+    if not 0 <= seed < 2**63:
+        raise UserError(f"--seed {seed} must be from 0 to 2^63 - 1")
+
+
+def write_json(path: Path, value: Any, *, indent: int | None = None) -> None:
+    write_text(path, json.dumps(value, indent=indent, allow_nan=False))
+
+
+def write_report(path: Path, value: Any) -> None:
+    """The file a `--json FILE` names, or one line why not."""
+    try:
+        write_json(path, value, indent=1)
+    except OSError as error:
+        raise UserError(f"{path}: cannot write ({error}); choose a writable file") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))

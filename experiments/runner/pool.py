@@ -1,0 +1,156 @@
+"""Run jobs on all cores, one thread each, with a progress bar; finished shards are kept and reused (resume)."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from spikeplan.core.errors import UserError
+from spikeplan.evaluation.bundle import load_bundle
+from spikeplan.evaluation.shard import KEY_LENGTH, Job, one_thread, run_job
+from spikeplan.experiments.runner.output import write_json
+
+_reports: Any = None  # in a worker: where its stage reports to
+
+
+def progress_bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description:<34}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn(),
+        TimeRemainingColumn(), console=console,
+    )  # fmt: skip
+
+
+def start_worker(queue: Any = None) -> None:
+    """One thread, and gone when the parent is: a killed run leaves nothing behind that eats the cores. Ctrl-C is the
+    parent's to answer. `queue`: where `run_reporting` listens."""
+    global _reports
+    _reports = queue
+    one_thread()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def worker_pool(workers: int | None = None, queue: Any = None) -> Iterator[ProcessPoolExecutor]:
+    """Spawned workers, one a core. A failed job or Ctrl-C ends the waiting and the running ones at once."""
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(
+        workers or os.cpu_count() or 1, mp_context=context, initializer=start_worker, initargs=(queue,)
+    )
+    try:
+        yield pool
+    except BaseException:
+        for child in multiprocessing.active_children():
+            child.terminate()
+        pool.shutdown(cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
+def run_jobs(jobs: Sequence[Job], parts: Path, *, console: Console, workers: int | None = None) -> list[dict[str, Any]]:
+    """Results in the order of `jobs`. Heavy jobs start first, so that no core waits at the end."""
+    try:
+        parts.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{parts}: cannot keep results there ({error}); choose another --out") from error
+    digests: dict[tuple[str | None, ...], str] = {}
+    paths = []
+    for job in jobs:
+        key = (job.task, job.arm, job.checkpoint, job.artifact)
+        if key not in digests:
+            digests[key] = load_bundle(job.task, checkpoint=job.checkpoint, artifact=job.artifact).digest(job.arm)
+        paths.append(parts / f"{job.key(digests[key])}.json")
+    waiting = sorted((i for i in range(len(jobs)) if _finished(paths[i]) is None), key=lambda i: -jobs[i].weight)
+    with progress_bar(console) as bar:
+        task = bar.add_task("planning episodes", total=sum(jobs[i].weight for i in waiting) or 1.0)
+        with worker_pool(workers) as pool:
+            running = {pool.submit(run_job, jobs[i]): i for i in waiting}
+            while running:
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    i = running.pop(future)
+                    write_json(paths[i], future.result())
+                    bar.update(task, advance=jobs[i].weight, description=f"{jobs[i].task} {jobs[i].arm} {jobs[i].role}")
+        bar.update(task, completed=bar.tasks[0].total)
+    return [json.loads(path.read_text()) for path in paths]
+
+
+def remove_parts(parts: Path) -> None:
+    """The shards of a whole run; whatever else lies there stays."""
+    if not parts.is_dir():
+        return
+    for shard in parts.glob("*.json"):
+        if len(shard.stem) == KEY_LENGTH:
+            shard.unlink()
+    if not any(parts.iterdir()):
+        parts.rmdir()
+
+
+def _finished(path: Path) -> dict[str, Any] | None:
+    """A shard's result, or None where it has to be run: there is none, or it is damaged."""
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    whole = isinstance(found, dict) and {"job", "success", "ledger", "seconds"} <= found.keys()
+    return found if whole else None
+
+
+def run_each(
+    function: Callable[..., Any], arguments: Sequence[tuple[Any, ...]], *, console: Console, label: str
+) -> list[Any]:
+    """`function(*args)` for each args in processes of their own, one thread each; results in order."""
+    with progress_bar(console) as bar:
+        task = bar.add_task(label, total=len(arguments))
+        with worker_pool() as pool:
+            futures = [pool.submit(function, *args) for args in arguments]
+            for future in futures:
+                future.add_done_callback(lambda _: bar.advance(task))
+            return [future.result() for future in futures]
+
+
+def run_reporting(
+    function: Callable[..., None],
+    arguments: Sequence[tuple[Any, ...]],
+    report: Callable[[str, dict[str, Any]], None],
+    *,
+    workers: int | None = None,
+) -> None:
+    """`function(*args, report)` for each args in processes of their own; what they report (stage, row) arrives here.
+    Of a stage's steps only every 50th and those with a success travel."""
+    queue = multiprocessing.get_context("spawn").Queue()
+    with worker_pool(workers, queue) as pool:
+        running = {pool.submit(_reporting, function, args) for args in arguments}
+        while running:
+            done, running = wait(running, timeout=0.2)
+            while not queue.empty():
+                report(*queue.get())
+            for future in done:
+                future.result()
+
+
+def _reporting(function: Callable[..., None], args: tuple[Any, ...]) -> None:
+    def report(stage: str, row: dict[str, Any]) -> None:
+        if row["step"] % 50 == 0 or "success" in row:
+            _reports.put((stage, row))
+
+    function(*args, report)

@@ -1,0 +1,1 @@
+"""Training of one task and of everything derived from it."""

@@ -1,0 +1,108 @@
+"""What is derived from a world model: sigma-delta artifact, LIF network, narrow and pruned predictors. One function each."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from spikeplan.conversion import SigmaDelta, convert
+from spikeplan.conversion.calibration import chain_of, measure_ranges
+from spikeplan.core.ir.artifact import Artifact
+from spikeplan.evaluation.bundle import NARROW_WIDTHS, PRUNED_PERCENT
+from spikeplan.evaluation.recorded_plans import Plans
+from spikeplan.evaluation.threshold_search import Choice
+from spikeplan.snn.finetune_delta import DeltaChain, DeltaTraining, finetune_delta
+from spikeplan.snn.lif import LIFConfig, LIFNetwork, LIFTraining, finetune_lif
+from spikeplan.worldmodel.checkpoint import WorldModel
+from spikeplan.worldmodel.distil import Distillation, distil
+from spikeplan.worldmodel.predictor import ResidualPredictor
+from spikeplan.worldmodel.prune import prune, zeros_kept
+
+Report = Callable[[str, dict[str, Any]], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeriveConfig:
+    """How the derived networks are made and how many validation episodes LIF and narrow networks are measured on."""
+
+    record_episodes: int = 32
+    start_threshold: float = 0.05
+    delta: DeltaTraining = field(default_factory=lambda: DeltaTraining(steps=2500, rate_weight=1.5))
+    lif: LIFConfig = field(default_factory=LIFConfig)
+    lif_training: LIFTraining = field(default_factory=LIFTraining)
+    narrow_widths: tuple[int, ...] = NARROW_WIDTHS
+    pruned_percent: tuple[int, ...] = PRUNED_PERCENT
+    distillation: Distillation = field(default_factory=Distillation)
+    pruning: Distillation = field(default_factory=Distillation)
+    choice: Choice = field(default_factory=Choice)
+    validation_episodes: int = 100
+
+
+def make_delta(
+    model: WorldModel, source: ResidualPredictor, plans: Plans, config: DeriveConfig, report: Report, *, name: str
+) -> tuple[Artifact, dict[str, Any]]:
+    """Fine-tune `source` on the dense teacher's plans, convert with the learned thresholds, measure the layers."""
+    calibration = plans.calibration()
+    draft, _ = convert(source, calibration, SigmaDelta(thresholds=config.start_threshold))
+    student = copy.deepcopy(source)
+    chain = DeltaChain(chain_of(student), draft)
+    finetune_delta(
+        chain, plans.rollouts(), config.delta, generator=torch.Generator().manual_seed(model.seed),
+        report=lambda row: report(name, {**row, "total_steps": config.delta.steps}),
+    )  # fmt: skip
+    artifact, layers = convert(
+        student, calibration, SigmaDelta(thresholds=chain.thresholds(), absolute=True), task=model.task,
+        seed=model.seed, trained_on_axis=config.delta.axis, training=f"{config.delta}",
+    )  # fmt: skip
+    return artifact, layers.as_dict()
+
+
+def make_lif(model: WorldModel, plans: Plans, config: DeriveConfig, report: Report) -> LIFNetwork:
+    """Initialised from the dense weights, fine-tuned with surrogate gradients on the dense teacher's paths."""
+    _, _, outputs = measure_ranges(chain_of(model.predictor), plans.calibration())
+    net = LIFNetwork.from_dense(model.predictor.linears(), [r.top for r in outputs[:-1]], config.lif)
+    latents, actions = teacher_paths(plans)
+    finetune_lif(
+        net, latents, actions, config.lif_training, generator=torch.Generator().manual_seed(model.seed),
+        report=lambda row: report("lif", {**row, "total_steps": config.lif_training.steps}),
+    )  # fmt: skip
+    return net
+
+
+def teacher_paths(plans: Plans, samples: int = 16) -> tuple[Tensor, Tensor]:
+    """Recorded rollouts as paths: latents (N, H+1, D) with the start in front, actions (N, H, A)."""
+    latents = plans.latents_NISHD[:, :, :samples].flatten(0, 2)
+    actions = plans.candidates_NISHA[:, :, :samples].flatten(0, 2)
+    start = plans.latent_ND.repeat_interleave(len(latents) // len(plans.latent_ND), 0)
+    return torch.cat([start[:, None], latents], 1), actions
+
+
+def make_narrow(model: WorldModel, plans: Plans, width: int, config: DeriveConfig, report: Report) -> ResidualPredictor:
+    """The teacher distilled into two hidden layers of `width`."""
+    torch.manual_seed(model.seed)
+    total = config.distillation.short_steps + config.distillation.steps
+    net = ResidualPredictor(model.predictor.latent_dim, model.predictor.action_dim, (width, width))
+    distil(
+        net, *plans.rollouts(), config.distillation, generator=torch.Generator().manual_seed(model.seed),
+        report=lambda row: report(f"narrow-{width}", {**row, "total_steps": total}),
+    )  # fmt: skip
+    return net
+
+
+def make_pruned(
+    model: WorldModel, plans: Plans, percent: int, config: DeriveConfig, report: Report
+) -> ResidualPredictor:
+    """`percent` of the predictor's weights zero, the rest distilled from the whole network."""
+    total = config.pruning.short_steps + config.pruning.steps
+    net = prune(model.predictor, percent / 100)
+    with zeros_kept(net):
+        distil(
+            net, *plans.rollouts(), config.pruning, generator=torch.Generator().manual_seed(model.seed),
+            report=lambda row: report(f"pruned-{percent}", {**row, "total_steps": total}),
+        )  # fmt: skip
+    return net

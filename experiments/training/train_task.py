@@ -1,0 +1,187 @@
+"""`spikeplan train TASK`: world model, then everything that is derived from it, into one directory.
+
+TASK.safetensors         encoder + predictor (checkpoint chosen by planning on validation episodes)
+TASK.delta.safetensors   sigma-delta artifact, event-rate fine-tuned, thresholds learned, factor chosen on validation
+TASK.lif.safetensors     LIF network, fine-tuned with surrogate gradients
+TASK.narrow-W.safetensors  dense predictor of width W, distilled: the opponent that spends fewer MACs honestly
+TASK.delta-W.safetensors   the sigma-delta form of that one
+TASK.pruned-P.safetensors  dense predictor of which P % of the weights are zero, distilled again
+
+The derived networks need only the world model, so each is made in a process of its own. A stage whose file is there, was
+derived from the same source and with the same settings is not run again.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikeplan.core.files import file_digest
+from spikeplan.core.ir import artifact as artifact_file
+from spikeplan.core.ir.artifact import Artifact
+from spikeplan.evaluation.bundle import header, load_narrow, save_lif, save_narrow
+from spikeplan.evaluation.recorded_plans import RECORD_SEED, Plans, record_plans
+from spikeplan.evaluation.threshold_search import choose_thresholds, validation_success
+from spikeplan.experiments.runner.pool import run_reporting
+from spikeplan.experiments.training.derive import DeriveConfig, Report, make_delta, make_lif, make_narrow, make_pruned
+from spikeplan.snn.lif import LIFPredictor
+from spikeplan.worldmodel.checkpoint import WorldModel, load_model, save_model
+from spikeplan.worldmodel.predictor import DensePredictor, Predictor, ResidualPredictor
+from spikeplan.worldmodel.tasks import make_world
+from spikeplan.worldmodel.train import TrainConfig, train
+
+
+@dataclass(frozen=True)
+class Stage:
+    """`name`: delta, lif, pruned-P, or narrow-W (which brings delta-W). `dense`: validation success of the dense predictor."""
+
+    name: str
+    checkpoint: Path
+    config: DeriveConfig
+    dense: tuple[float, ...]
+
+    @property
+    def model(self) -> WorldModel:
+        return load_model(self.checkpoint)
+
+    def file(self, name: str) -> Path:
+        return self.checkpoint.with_suffix(f".{name}.safetensors")
+
+    def made_with(self, source: str = "") -> dict[str, Any]:
+        """`source`: name of the file that the network was derived from; "" is the world model."""
+        digest = file_digest(self.file(source) if source else self.checkpoint)
+        return {"task": self.model.task, "seed": self.model.seed, "derive": f"{self.config}", "source_sha256": digest}
+
+    def stands(self, made: dict[str, Any], source: str = "") -> bool:
+        """Whether a file with this header was derived from the source as it is now."""
+        return made.get("source_sha256") == self.made_with(source)["source_sha256"]
+
+    def success(self, predictor: Predictor, episodes: int) -> NDArray[np.float64]:
+        """Of the first `episodes` validation episodes."""
+        total = self.config.choice.episodes
+        return validation_success(self.model, predictor, axis="none", part=slice(0, episodes), episodes=total)
+
+
+@lru_cache(maxsize=1)
+def plans_of(checkpoint: Path, episodes: int) -> Plans:
+    return record_plans(load_model(checkpoint), episodes=episodes, seed=RECORD_SEED)
+
+
+def run_stage(stage: Stage, report: Report) -> None:
+    """Makes the files of one stage; the form that travels to a worker process."""
+    plans = plans_of(stage.checkpoint, stage.config.record_episodes)
+    if stage.name == "delta":
+        delta_stage(stage, stage.model.predictor, "delta", plans, report)
+    elif stage.name == "lif":
+        lif_stage(stage, plans, report)
+    elif stage.name.startswith("pruned"):
+        narrow_stage(stage, plans, report)
+    else:
+        narrow_stage(stage, plans, report)
+        narrow, name = load_narrow(stage.file(stage.name)), stage.name.replace("narrow", "delta")
+        delta_stage(stage, narrow, name, plans, report, of=stage.name)
+
+
+def delta_stage(
+    stage: Stage, source: ResidualPredictor, name: str, plans: Plans, report: Report, *, of: str = ""
+) -> None:
+    """`of`: name of the file that holds `source`; "" is the world model."""
+    file, config = stage.file(name), stage.config
+    artifact: Artifact | None = artifact_file.load(file) if file.exists() else None
+    known = artifact.provenance if artifact is not None else {}
+    if artifact is None or known.get("training") != f"{config.delta}" or not stage.stands(known, of):
+        artifact, layers = make_delta(stage.model, source, plans, config, report, name=name)
+        artifact = replace(artifact, provenance={**artifact.provenance, **stage.made_with(of), "layers": layers})
+        artifact_file.save(artifact, file)
+    if artifact.provenance.get("thresholds", {}).get("settings") == f"{config.choice}":
+        return
+    if name == "delta":
+        source_success = np.array(stage.dense)
+    else:
+        source_success = stage.success(DensePredictor(source), config.choice.episodes)
+    choice = choose_thresholds(
+        stage.model, artifact, plans.thin(8), source_success, config.choice,
+        lambda row: report(f"{name} thresholds", row),
+    )  # fmt: skip
+    artifact_file.save(replace(artifact, provenance={**artifact.provenance, "thresholds": choice}), file)
+
+
+def lif_stage(stage: Stage, plans: Plans, report: Report) -> None:
+    config = stage.config
+    known = header(stage.file("lif"))
+    if f"lif={config.lif}, lif_training={config.lif_training}" in known.get("derive", "") and stage.stands(known):
+        return
+    lif = make_lif(stage.model, plans, config, report)
+    success = float(stage.success(LIFPredictor(lif), config.validation_episodes).mean())
+    save_lif(lif, stage.file("lif"), **stage.made_with(), validation_success=success)
+
+
+def narrow_stage(stage: Stage, plans: Plans, report: Report) -> None:
+    """narrow-W or pruned-P."""
+    kind, _, size = stage.name.partition("-")
+    make, recipe = (
+        (make_pruned, f"{stage.config.pruning}") if kind == "pruned" else (make_narrow, f"{stage.config.distillation}")
+    )
+    file = stage.file(stage.name)
+    known = header(file)
+    if known.get("distillation") == recipe and stage.stands(known):
+        return
+    narrow = make(stage.model, plans, int(size), stage.config, report)
+    success = float(stage.success(DensePredictor(narrow), stage.config.validation_episodes).mean())
+    save_narrow(narrow, file, **stage.made_with(), distillation=recipe, validation_success=success)
+
+
+def train_task(
+    config: TrainConfig, derive: DeriveConfig, out: Path, *, report: Report, workers: int | None = None
+) -> dict[str, Any]:
+    """The whole pipeline into `out`; returns the metrics that the headers carry."""
+    out.mkdir(parents=True, exist_ok=True)
+    checkpoint = out / f"{config.task}.safetensors"
+    model = _known_model(checkpoint, config)
+    if model is None:
+        model = train(config, out, report=lambda row: report("world model", {**row, "total_steps": config.steps}))
+        save_model(model, checkpoint)
+    dense = tuple(dense_success(model, derive, report).tolist())
+    names = ["lif", "delta", *(f"narrow-{width}" for width in sorted(derive.narrow_widths, reverse=True))]
+    names += [f"pruned-{percent}" for percent in derive.pruned_percent]
+    stages = [Stage(name, checkpoint, derive, dense) for name in names]
+    run_reporting(run_stage, [(stage,) for stage in stages], report, workers=workers)
+    first = stages[0]
+    return {
+        "task": config.task, "seed": config.seed, **model.metrics,
+        "delta": artifact_file.load(first.file("delta")).provenance["thresholds"],
+        "lif_validation_success": header(first.file("lif"))["validation_success"],
+        "narrow_validation_success": {
+            width: header(first.file(f"narrow-{width}"))["validation_success"] for width in derive.narrow_widths
+        },
+        "pruned_validation_success": {
+            percent: header(first.file(f"pruned-{percent}"))["validation_success"] for percent in derive.pruned_percent
+        },
+    }  # fmt: skip
+
+
+def dense_success(model: WorldModel, derive: DeriveConfig, report: Report) -> NDArray[np.float64]:
+    """Dense planning on all validation episodes: what every derived network is paired with."""
+    total, planned = derive.choice.episodes, 0
+
+    def progress(episodes: int) -> None:
+        nonlocal planned
+        planned += episodes
+        report("dense validation", {"step": planned, "total_steps": total * steps})
+
+    steps = make_world(model.task).max_steps
+    predictor = DensePredictor(model.predictor)
+    return validation_success(model, predictor, axis="none", part=slice(0, total), episodes=total, progress=progress)
+
+
+def _known_model(path: Path, config: TrainConfig) -> WorldModel | None:
+    if not path.exists():
+        return None
+    model = load_model(path)
+    return model if model.config == json.loads(json.dumps(asdict(config))) else None

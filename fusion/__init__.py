@@ -1,0 +1,1 @@
+"""Frames, events and proprioception fused into one latent."""

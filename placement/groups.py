@@ -1,0 +1,164 @@
+"""What is placed: the predictor's groups, and those of the rest of the planning loop.
+
+Predictor: one group a layer (`spikeplan.core.fit.groups_of`); a LIF network as groups of its own. On a chip of binary spikes the
+LIF network's graded input is coded bit by bit: `INPUT_BITS` neurons an input, each bit an axon with weights 2^b as large.
+
+The loop, from the definition of the integer CEM (`worldmodel/planning/integer_cem.py`, charges in
+`core/counts/charges.py`); V variables of A
+actions, D latent, S candidates of which a copy has `turns`:
+
+    group       neurons   state words a neuron                     fed by            how
+    source      V A       mu, w, noise word + u of each candidate  refit             one synapse a message
+    latent      D         z0 + z of each candidate                 out               one synapse: z += value
+    distance    D         goal                                     latent            one synapse: |z - g|
+    sum         1         -                                        distance          D synapses: d
+    cost        turns     J, number (one candidate a neuron)       sum, theta        one synapse each: J += d in its own turn
+    theta       1         T, bit, count                            cost              S synapses         once, for all copies
+    refit       2 V A     sum, mean (or spread)                    source            one synapse each   once, for all copies
+
+Parts of one copy share cores; so do theta and refit. Candidates of one copy take turns, so u and z are stored contexts;
+the noise is drawn again from its seed in every iteration. Assumed, not published: that a program may hold that many words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from spikeplan.core.errors import UserError
+from spikeplan.core.fit import Group, groups_of
+from spikeplan.core.fixed_point import MESSAGE_BITS, STATE_BITS
+from spikeplan.core.ir.artifact import Artifact
+from spikeplan.core.limits import ChipLimits
+
+INPUT_BITS = MESSAGE_BITS
+BITS_SET = 0.5  # of a coded input: assumed
+PARTS = ("source", "latent", "distance", "sum", "cost", "theta", "refit")
+RETURN_STEPS = 2  # a question to every candidate and its answer
+
+
+class Budget(Protocol):
+    """What is read of a planner's settings."""
+
+    @property
+    def samples(self) -> int: ...
+    @property
+    def iterations(self) -> int: ...
+    @property
+    def elites(self) -> int: ...
+    @property
+    def horizon(self) -> int: ...
+    @property
+    def variables(self) -> int: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """Groups of one copy. `path`: the groups that a prediction crosses until the next may begin, in order; `tail`: those
+    after it. `time_steps`: chip steps that a layer works on one prediction (sigma-delta 1, LIF T)."""
+
+    groups: tuple[Group, ...]
+    path: tuple[str, ...]
+    tail: tuple[str, ...] = ()
+    time_steps: int = 1
+
+    @property
+    def whole_loop(self) -> bool:
+        return bool(self.tail)
+
+    @property
+    def depth(self) -> int:
+        """Chip steps from input to output of one prediction."""
+        return len(self.path) + self.time_steps - 1
+
+
+def turns_of(budget: Budget, replicas: int) -> int:
+    """Candidates that one copy computes one after the other."""
+    if replicas < 1:
+        raise UserError(f"place: replicas {replicas} must be >= 1")
+    if replicas > budget.samples:
+        raise UserError(
+            f"place: {replicas} replicas for {budget.samples} candidates; use at most {budget.samples}: more stand idle"
+        )
+    return -(-budget.samples // replicas)
+
+
+def contexts_of(axis: str, budget: Budget, replicas: int) -> int:
+    """Stored contexts a copy keeps beside its working state."""
+    turns = turns_of(budget, replicas)
+    return {"none": 0, "order": 0, "rollout": turns if turns > 1 else 0, "mean": budget.horizon,
+            "iteration": turns * budget.horizon}[axis]  # fmt: skip
+
+
+def network_of(artifact: Artifact, *, contexts: int = 0) -> Network:
+    groups = groups_of(artifact, contexts=contexts)
+    return Network(groups=groups, path=tuple(group.name for group in groups))
+
+
+def lif_network(sizes: tuple[int, ...], time_steps: int, chip: ChipLimits) -> Network:
+    """`sizes`: inputs, hidden layers, outputs. u and v in every neuron."""
+    bits = 1 if chip.graded_messages else INPUT_BITS
+    names = ["code", *(f"h{i}" for i in range(1, len(sizes) - 1)), "out"]
+    groups = [Group(name="code", neurons=bits * sizes[0], axons_in=bits * sizes[0], synapses=0, words=1,
+                    message_bits=INPUT_BITS // bits, receivers=(names[1],))]  # fmt: skip
+    for i, name in enumerate(names[1:], 1):
+        before = groups[-1].neurons
+        after = names[i + 1 : i + 2]
+        groups.append(Group(name=name, neurons=sizes[i], axons_in=before, synapses=before, words=2,
+                            message_bits=1 if after else 0, receivers=tuple(after)))  # fmt: skip
+    return Network(groups=tuple(groups), path=tuple(names), time_steps=time_steps)
+
+
+def with_loop(network: Network, budget: Budget, *, latent_dim: int, action_dim: int, replicas: int) -> Network:
+    """The network with the loop's other parts around it."""
+    turns = turns_of(budget, replicas)
+    code, out = network.groups[0], network.groups[-1]
+    if out.neurons != latent_dim:
+        raise UserError(
+            f"place: layer '{out.name}' has {out.neurons} neurons, the latent {latent_dim}; convert it again"
+        )
+    inner = [replace(g, receivers=("latent",), message_bits=STATE_BITS) if g is out else g for g in network.groups]
+    variables = budget.variables * action_dim
+    wide = STATE_BITS
+    parts = (
+        Group(name="source", neurons=variables, axons_in=2 * variables, synapses=2, words=3 + turns, message_bits=wide,
+              receivers=(code.name, "refit"), shares=True),
+        Group(name="latent", neurons=latent_dim, axons_in=latent_dim, synapses=1, words=1 + turns, message_bits=wide,
+              receivers=(code.name, "distance"), shares=True),
+        Group(name="distance", neurons=latent_dim, axons_in=latent_dim, synapses=1, words=1, message_bits=wide,
+              receivers=("sum",), shares=True),
+        Group(name="sum", neurons=1, axons_in=latent_dim, synapses=latent_dim, words=1, message_bits=wide,
+              receivers=("cost",), shares=True),
+        Group(name="cost", neurons=turns, axons_in=2, synapses=2, words=2, message_bits=1,
+              receivers=("theta", "source"), shares=True),
+        Group(name="theta", neurons=1, axons_in=turns * replicas, synapses=turns * replicas, words=3, message_bits=wide,
+              receivers=("cost",), once=True, shares=True),
+        Group(name="refit", neurons=2 * variables, axons_in=variables * replicas, synapses=1, words=2, message_bits=wide,
+              receivers=("source",), once=True, shares=True),
+    )  # fmt: skip
+    return replace(network, groups=(*inner, *parts), path=(*network.path, "latent"), tail=("distance", "sum", "cost"))
+
+
+def loop_messages(latent_dim: int, action_dim: int) -> dict[str, float]:
+    """Messages of the loop's parts for one prediction: values, sent whether they changed or not."""
+    return {"out": latent_dim, "latent": latent_dim, "distance": latent_dim, "sum": 1, "source": action_dim}
+
+
+def loop_synops(latent_dim: int, turns: int) -> int:
+    """Synops of the parts' own connections in one prediction that core/counts/charges.py leaves out: into latent, sum, cost."""
+    return 2 * latent_dim + turns
+
+
+def selection_steps(budget: Budget, replicas: int) -> int:
+    """Chip steps between two iterations, none of which the predictor works in:
+
+    1                               the first candidates leave the source
+    2 (24 + ceil log2 S)            threshold search: a question and its answer for each bit of the cost, then for each bit
+                                    of the candidates' numbers, which settles ties
+    e + e + 3                       elite mask; u of the copy's elites one by one; mean; |u - mean| one by one; spread
+
+    e = min(k, turns): the elites may all lie in one copy.
+    """
+    numbers = (budget.samples - 1).bit_length()
+    elites = min(budget.elites, turns_of(budget, replicas))
+    return 1 + RETURN_STEPS * (STATE_BITS + numbers) + 2 * elites + 3

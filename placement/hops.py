@@ -1,0 +1,99 @@
+"""Hops of a ledger's messages, from the placement of the network that sent them.
+
+    hops of a row   its messages x the hops that one message of its group makes
+    row `parts`     values that the loop's parts send each other and a ledger does not count, and their hops
+
+The questions and answers of the selection are left out. Scope `predictor` places the network alone, `loop` the parts too.
+One copy on as few cores as hold it: what the energy of a run assumes. A placement is taken as if the chip carried graded
+messages, which is assumed there too; one that breaks any other limit gives no hops.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from spikeplan.core.counts.ledger import Ledger, LedgerRow, total
+from spikeplan.core.fixed_point import STATE_BITS
+from spikeplan.core.limits import CHIPS, ChipLimits
+from spikeplan.placement.groups import Budget, Network, loop_messages, with_loop
+from spikeplan.placement.place import Placement, hops, place
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ways:
+    """What a run keeps of its network's placements. `sent`: messages of a prediction by the loop's parts;
+    `hops`: chip -> scope -> group -> hops of one message."""
+
+    sent: dict[str, float]
+    hops: dict[str, dict[str, dict[str, float]]]
+
+    @classmethod
+    def load(cls, dumped: dict[str, Any]) -> Ways:
+        found = cls(sent=dict(dumped["sent"]), hops={chip: dict(scopes) for chip, scopes in dumped["hops"].items()})
+        several = [found.sent, *(groups for scopes in found.hops.values() for groups in scopes.values())]
+        if wrong := [value for groups in several for value in groups.values() if not 0 <= value < math.inf]:
+            raise ValueError(f"{wrong[0]!r} hops or messages")
+        return found
+
+    def rows(self, rows: Sequence[LedgerRow], chip: str, scope: str, *, predictions: int) -> list[LedgerRow]:
+        """`rows` as placed on `chip`; as they are, hops unknown, where it has no placement."""
+        known = self.hops.get(chip, {}).get(scope)
+        if known is None:
+            return list(rows)
+        return with_hops(rows, known, self.sent if scope == "loop" else {}, predictions=predictions)
+
+
+def ways_of(
+    network: Callable[[ChipLimits], Network], planner: Budget, *, latent_dim: int, action_dim: int
+) -> dict[str, Any]:
+    """JSON form of `Ways`."""
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for name, chip in CHIPS.items():
+        alone = network(chip)
+        whole = with_loop(alone, planner, latent_dim=latent_dim, action_dim=action_dim, replicas=1)
+        for scope, groups in (("predictor", alone.groups), ("loop", whole.groups)):
+            placement = place(groups, chip)
+            if all(violation.limit == "message_bits" for violation in placement.broken):
+                found.setdefault(name, {})[scope] = hops_per_message(placement)
+    return {"sent": loop_messages(latent_dim, action_dim), "hops": found}
+
+
+def hops_per_message(placement: Placement) -> dict[str, float]:
+    """Of each group that every copy has, mean over its cores."""
+    return {
+        group.name: hops(placement, {group.name: 1.0}) / placement.replicas
+        for group in placement.groups
+        if not group.once
+    }
+
+
+def with_hops(
+    rows: Sequence[LedgerRow], per_message: dict[str, float], sent: dict[str, float], *, predictions: int
+) -> list[LedgerRow]:
+    """`rows`: of one arm and schedule. `sent`: messages of a prediction by the loop's parts; what the rows hold of them
+    already is not added again."""
+    found = [replace(row, hops=round(row.messages * per_message.get(row.layer, 0.0))) for row in rows]
+    if not sent or not rows:
+        return found
+    more = {
+        name: max(0, round(count * predictions) - total([row for row in rows if row.layer == name], "messages"))
+        for name, count in sent.items()
+    }
+    messages = sum(more.values())
+    return [
+        *found,
+        LedgerRow(
+            arm=rows[0].arm, phase="evaluation", layer="parts", axis=rows[0].axis, schedule=rows[0].schedule,
+            messages=messages, message_bits=STATE_BITS * messages, precision=rows[0].precision,
+            hops=round(sum(count * per_message.get(name, 0.0) for name, count in more.items())),
+        ),
+    ]  # fmt: skip
+
+
+def predictions_of(ledger: Ledger) -> int:
+    """Of all recorded actions, own passes of a mean included."""
+    counts = ledger.counts("predictor")
+    return sum(c.calls for (_, layer, _, _), c in counts if layer == counts[0][0][1])

@@ -1,0 +1,271 @@
+"""How long a placed network takes: a prediction and an action. The constants are the caller's.
+
+    t_step = max( max over cores (synop_s x synops, update_s x updates),  max over links link_s x messages )  + barrier_s
+
+Chip steps are not throttled: a step is over when its slowest core is. Two readings of one prediction:
+
+    pipelined     a new input every step (LIF: every T steps), out after `depth` steps, each as slow as the busiest layer
+    fall-through  the next input after the last has left: `depth` steps, in each of which the layer that the message front
+                  has reached computes synops and all layers update
+
+Neither sends a message through several layers within one step: a neurocore's message arrives in the next one.
+A plan is a recurrence, so the schedule decides which reading applies:
+
+    sequential    one candidate of a copy at a time: every prediction falls through
+    interleaved   a copy's candidates follow each other through the pipe; the next rollout step of a candidate waits for its
+                  own prediction, so a copy with fewer candidates than layers leaves the pipe partly empty
+
+Every step of a rollout is timed with the layers that are busy in it. A neuron whose state is swapped with a stored context
+updates twice. The whole loop adds `selection_steps` an iteration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikeplan.core.errors import UserError
+from spikeplan.placement.groups import Budget, Network, selection_steps, turns_of
+from spikeplan.placement.place import CENTRE, Placement, link_loads
+
+SCHEDULES = ("sequential", "interleaved")
+Reals = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed:
+    """Seconds of one synaptic operation and one update of a core, one message on a link, one barrier."""
+
+    synop_s: float
+    update_s: float
+    link_s: float
+    barrier_s: float
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if not 0 <= getattr(self, field.name) < float("inf"):
+                raise ValueError(f"speed: {field.name} {getattr(self, field.name)} must be finite and >= 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictionTime:
+    """Seconds. `every_s`: between predictions of a full pipe. `slowest`: the group, `updates` or `links` that sets the
+    longest step of a full pipe."""
+
+    every_s: float
+    pipelined_latency_s: float
+    fall_through_s: float
+    slowest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActionTime:
+    """`steps` chip steps an action, of which `selection` between iterations; `step_s` the slowest of a rollout."""
+
+    schedule: str
+    steps: int
+    selection: int
+    step_s: float
+    action_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """The chip steps of an action by what they do, without the constants: so many steps of J kinds; in a step of each, synops of
+    the busiest core and messages of the busiest link, and how many of these come of the predictor's own messages; in every
+    step the fullest core updates `updates` neurons. `fixed_J`: synops of the busiest core if the predictor sent nothing."""
+
+    steps_J: Reals
+    synops_J: Reals
+    synops_sent_J: Reals
+    fixed_J: Reals
+    messages_J: Reals
+    messages_sent_J: Reals
+    updates: int
+
+    def __post_init__(self) -> None:
+        columns = (self.steps_J, self.synops_J, self.synops_sent_J, self.fixed_J, self.messages_J, self.messages_sent_J)
+        if len({column.shape for column in columns}) != 1 or self.steps_J.ndim != 1:
+            raise ValueError("load: the columns are not flat and of one length")
+        if not all(np.isfinite(column).all() and (column >= 0).all() for column in columns) or self.updates < 0:
+            raise ValueError("load: counts must be finite and >= 0")
+        if not self.steps_J.sum() > 0:
+            raise ValueError("load: no chip steps")
+
+    def seconds(self, synop_s: Any, update_s: Any, link_s: Any, barrier_s: Any) -> Any:
+        """An action's time. The figures may be arrays of draws (N,): then so is the time."""
+        synops, links = np.multiply.outer(synop_s, self.synops_J), np.multiply.outer(link_s, self.messages_J)
+        updates = np.asarray(update_s)[..., None] * self.updates
+        return (np.maximum(np.maximum(synops, links), updates) + np.asarray(barrier_s)[..., None]) @ self.steps_J
+
+    def scaled(self, factor: float) -> Load:
+        """As if the predictor sent `factor` times as much. Exact as long as the same core and link stay the busiest or another
+        one is busy with other parts' messages, else a lower bound."""
+        more = factor - 1.0
+        return replace(
+            self, synops_J=np.maximum(self.synops_J + more * self.synops_sent_J, self.fixed_J),
+            synops_sent_J=factor * self.synops_sent_J, messages_J=self.messages_J + more * self.messages_sent_J,
+            messages_sent_J=factor * self.messages_sent_J,
+        )  # fmt: skip
+
+
+class Clock:
+    """Times one placement. `messages`: sent by each group of one copy in one prediction."""
+
+    def __init__(
+        self, placement: Placement, network: Network, messages: Mapping[str, float], speed: Speed, *,
+        restored: bool = False,
+    ) -> None:  # fmt: skip
+        self.placement, self.network, self.speed = placement, network, speed
+        self.names = [group.name for group in placement.groups]
+        self.on_core = self._synops_a_message()
+        loads = link_loads(placement)
+        self.on_link = np.array(
+            [[by.get(name, 0.0) for name in self.names] for by in loads.values()] or [[0.0] * self._n]
+        )
+        self.width = {name: network.time_steps if 0 < i < self._layers else 1 for i, name in enumerate(network.path)}
+        self.per_step = np.array([messages.get(n, 0.0) / self.width.get(n, 1) for n in self.names])
+        self.feeds = np.array(
+            [[float(name in g.receivers) for name in self.names] for g in placement.groups]
+        )  # [from, to]
+        crowd: dict[tuple[int, int], int] = {}
+        for use in placement.uses:
+            twice = restored and use.layer in network.path[: self._layers]
+            crowd[use.chip, use.core] = crowd.get((use.chip, use.core), 0) + use.neurons * (2 if twice else 1)
+        self.most_updates = max(crowd.values())
+        self.updating_s = speed.update_s * self.most_updates
+
+    @property
+    def _n(self) -> int:
+        return len(self.names)
+
+    @property
+    def _layers(self) -> int:
+        """Layers of the predictor on the path; the loop's latent, where there is one, works a single step."""
+        return len(self.network.path) - self.network.whole_loop
+
+    def _synops_a_message(self) -> Reals:
+        """(cores of one copy, groups): synops on the core for a message that arrives at the group."""
+        rows: dict[tuple[int, int], Reals] = {}
+        for use in self.placement.uses:
+            if use.replica in (0, CENTRE):
+                group = self.placement.group(use.layer)
+                row = rows.setdefault((use.chip, use.core), np.zeros(self._n))
+                row[self.names.index(use.layer)] += use.neurons * group.synapses / max(1, group.axons_in)
+        return np.array(list(rows.values()))
+
+    def _busiest(self, sending_GP: Reals) -> tuple[Reals, Reals]:
+        """Synops of a core and messages of a link, the most, in P steps before which the groups marked 1 have sent."""
+        sent = sending_GP * self.per_step[:, None]
+        return (self.on_core @ (self.feeds.T @ sent)).max(0), (self.on_link @ sent).max(0)
+
+    def _busy(self, sending_GP: Reals) -> Reals:
+        """Seconds of each of those steps."""
+        synops, messages = self._busiest(sending_GP)
+        busy = np.maximum(synops * self.speed.synop_s, messages * self.speed.link_s)
+        return np.asarray(np.maximum(busy, self.updating_s) + self.speed.barrier_s)
+
+    def prediction(self) -> PredictionTime:
+        each, depth = self.network.time_steps, self.network.depth
+        full = self._timeline(np.arange(2 * depth + 4) * each)
+        begin = -(-(depth + len(self.network.tail)) // each) * each  # by then every stage is busy
+        every = float(full[begin : begin + each].sum())
+        alone = self._timeline(np.zeros(1, int), tail=False)
+        sent = (
+            np.array([n in self.network.path or n in (*self.network.tail, "source") for n in self.names])
+            * self.per_step
+        )
+        synops = (self.on_core * (sent @ self.feeds)[None]).max(0)
+        costs = dict(zip(self.names, synops * self.speed.synop_s, strict=True))
+        costs["updates"] = self.updating_s
+        costs["links"] = float((self.on_link @ sent).max()) * self.speed.link_s
+        return PredictionTime(
+            every_s=every, pipelined_latency_s=depth * every / each, fall_through_s=float(alone.sum()),
+            slowest=max(costs, key=lambda name: costs[name]),
+        )  # fmt: skip
+
+    def _timeline(self, entries: NDArray[np.int64], *, tail: bool = True) -> Reals:
+        """Seconds of each chip step when predictions enter at the steps `entries`."""
+        patterns, where = self._patterns(entries, tail=tail)
+        return np.asarray(self._busy(patterns)[where])
+
+    def _patterns(self, entries: NDArray[np.int64], *, tail: bool = True) -> tuple[Reals, NDArray[np.intp]]:
+        """The kinds of steps (groups, P), by who has sent before them, and which kind each step is."""
+        late = self.network.time_steps - 1
+        stages = (*self.network.path, *(self.network.tail if tail else ()))
+        steps = int(entries.max()) + len(stages) + late
+        active = np.zeros((self._n, steps + 1), bool)  # in the step before: what is active at t arrives at t + 1
+        for i, name in enumerate(stages):
+            begin = i + (late if i >= self._layers else 0)
+            for k in range(self.width.get(name, 1)):
+                active[self.names.index(name), entries + begin + k + 1] = True
+        if self.network.whole_loop:  # the source sends the action while the latent sends z: both feed the first layer
+            active[self.names.index("source"), entries] = True
+            active[self.names.index("latent"), entries] = True
+        patterns, where = np.unique(active[:, :steps], axis=1, return_inverse=True)
+        return patterns.astype(float), where.reshape(-1)
+
+    def _entries(self, budget: Budget, schedule: str, own_passes: int) -> NDArray[np.int64]:
+        """Chip steps of one iteration at which predictions enter."""
+        turns = turns_of(budget, self.placement.replicas) + own_passes
+        depth, each = self.network.depth, self.network.time_steps
+        step, candidate = np.divmod(np.arange(budget.horizon * turns), turns)
+        if schedule == "sequential":
+            return (step * turns + candidate) * depth
+        if schedule == "interleaved":
+            return step * max(turns * each, depth) + candidate * each
+        raise UserError(f"place: schedule {schedule!r} is unknown; use {' or '.join(SCHEDULES)}")
+
+    def load(self, budget: Budget, schedule: str, *, own_passes: int = 0) -> Load:
+        """What `action` times, before the constants come in."""
+        patterns, where = self._patterns(self._entries(budget, schedule, own_passes))
+        steps = np.bincount(where, minlength=patterns.shape[1]).astype(np.float64)
+        columns = self._columns(patterns)
+        if self.network.whole_loop:
+            steps = np.append(steps, selection_steps(budget, self.placement.replicas))
+            asked = float(self._asked)
+            columns = [np.append(c, x) for c, x in zip(columns, (asked, 0.0, asked, asked, 0.0), strict=True)]
+        synops, synops_sent, fixed, messages, messages_sent = columns
+        return Load(
+            steps_J=float(budget.iterations) * steps, synops_J=synops, synops_sent_J=synops_sent, fixed_J=fixed,
+            messages_J=messages, messages_sent_J=messages_sent, updates=self.most_updates,
+        )  # fmt: skip
+
+    def _columns(self, patterns: Reals) -> list[Reals]:
+        """Of each kind of step: synops, those of the predictor's messages, those of the others alone; messages, likewise."""
+        sent = patterns * self.per_step[:, None]
+        own = self.network.path[: self._layers - 1] if self.network.whole_loop else self.network.path
+        of_predictor = sent * np.array([[name in own] for name in self.names])  # the loop takes the last layer's values
+        on_core = self.on_core @ self.feeds.T
+        synops, links = on_core @ sent, self.on_link @ sent
+        kinds = np.arange(patterns.shape[1])
+        core, link = synops.argmax(0), links.argmax(0)
+        return [
+            synops.max(0), (on_core @ of_predictor)[core, kinds], (on_core @ (sent - of_predictor)).max(0),
+            links.max(0), (self.on_link @ of_predictor)[link, kinds],
+        ]  # fmt: skip
+
+    def action(self, budget: Budget, schedule: str, *, own_passes: int = 0) -> ActionTime:
+        """`own_passes`: predictions a copy makes beside its candidates' (the mean's, on the axes that look at it)."""
+        times = self._timeline(self._entries(budget, schedule, own_passes))
+        selection = selection_steps(budget, self.placement.replicas) if self.network.whole_loop else 0
+        return ActionTime(
+            schedule=schedule, steps=budget.iterations * (len(times) + selection), selection=budget.iterations * selection,
+            step_s=float(times.max()), action_s=budget.iterations * float(times.sum() + selection * self._selecting()),
+        )  # fmt: skip
+
+    def _selecting(self) -> float:
+        """Seconds of a selection step: every candidate answers at once, or every copy sends a candidate's variables."""
+        if not self.network.whole_loop:
+            return 0.0
+        busy = max(self._asked * self.speed.synop_s, self._asked * self.speed.link_s)
+        return max(busy, self.updating_s) + self.speed.barrier_s
+
+    @property
+    def _asked(self) -> int:
+        """Synops of the busiest core, and messages of its link, in a step of the selection."""
+        return max(self.placement.group(name).axons_in for name in ("theta", "refit"))

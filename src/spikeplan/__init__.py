@@ -1,0 +1,1 @@
+"""spikeplan: neuromorphic planning with JEPA world models."""

@@ -1,0 +1,184 @@
+"""The catalogue: every figure has a source, an evidence code and an order; a damaged file is refused by name."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from spikeplan.core.errors import UserError
+from spikeplan.core.limits import CHIPS
+from spikeplan.energy import default, load
+from spikeplan.energy.catalogue import EVIDENCE, PATH
+
+TEXT = PATH.read_text(encoding="utf-8")
+STATIC = 'p_static = { value = 0.104, unit = "W", source = "Frady 2020 (arXiv 2004.12691), table 1", evidence = "Q"'
+
+
+def changed(tmp_path: Path, old: str, new: str) -> Path:
+    assert old in TEXT
+    path = tmp_path / "devices.toml"
+    path.write_text(TEXT.replace(old, new, 1), encoding="utf-8")
+    return path
+
+
+def test_every_figure_is_sourced_and_ordered():
+    catalogue = default()
+    figures = [figure for device in catalogue.devices.values() for figure in device.figures.values()]
+    figures += [*catalogue.reference.values(), *(f for table in catalogue.limits.values() for f in table.values())]
+    assert len(figures) > 60
+    for figure in figures:
+        assert figure.source and figure.evidence in EVIDENCE, figure.name
+        assert 0 < figure.band.low <= figure.band.nominal <= figure.band.high, figure.name
+    chips = "loihi2 loihi1 loihi1_sanafe hala_point spinnaker spinnaker_seneca spinnaker2 spinnaker2_seneca seneca speck akida"
+    dense = "orin_nano agx_orin thor h100 rtx4090 cpu jepa_r digital45"
+    assert set(catalogue.devices) == {*chips.split(), *dense.split()}
+    for device in catalogue.devices.values():
+        assert all(figure.node for figure in device.figures.values()), device.name
+        assert device.spiking == (device.name in chips.split())
+
+
+def test_conflicting_sources_stand_side_by_side():
+    # SENECA's table 3: 45 and 10 pJ; arXiv 1903.08941: 13.3 nJ and 450 pJ
+    pairs = {"spinnaker": 13.3e-9 / 45e-12, "spinnaker2": 450 / 10}
+    for name, ratio in pairs.items():
+        high, low = (default().device(n).figure("e_synop") for n in (name, f"{name}_seneca"))
+        assert high.band.nominal / low.band.nominal == pytest.approx(ratio) and high.source != low.source
+
+
+def test_hala_point_is_1152_loihi2():
+    one, all_of_it = default().device("loihi2"), default().device("hala_point")
+    for name in ("e_eq", "p_static", "t_synop", "t_update", "io_rate"):
+        assert one.figure(name).band == all_of_it.figure(name).band
+        assert one.figure(name).shared == all_of_it.figure(name).shared  # Monte-Carlo draws them once
+    assert all_of_it.figure("chips").band.nominal == 1152
+
+
+OWN = """
+[devices.speck.figures]
+e_synop = { value = 2, unit = "pJ", source = "my bench", evidence = "R", node = "65 nm" }
+[devices.mine]
+kind = "asic"
+node = "3 nm"
+title = "my chip"
+[devices.mine.figures]
+mac_int8 = { value = 0.05, unit = "pJ", source = "my bench", evidence = "R" }
+e_sram = { value = 1, unit = "pJ/B", source = "my bench", evidence = "R" }
+e_dram = { value = 100, unit = "pJ/B", source = "my bench", evidence = "R", node = "memory" }
+"""
+
+
+def test_a_users_file_adds_devices_and_figures(tmp_path: Path):
+    path = tmp_path / "own.toml"
+    path.write_text(OWN)
+    catalogue = load(own=path)
+    assert set(catalogue.devices) == {*default().devices, "mine"}
+    speck = catalogue.device("speck")
+    assert speck.figure("e_synop").band.nominal == 2e-12 and speck.figure("p_static").band.nominal == 0.42e-3
+    assert "e_synop" not in speck.unavailable
+    mine = catalogue.stated()["devices"]["mine"]["figures"]
+    assert (mine["mac_int8"]["node"], mine["e_dram"]["node"]) == ("3 nm", "memory")
+    assert set(mine["mac_int8"]) == {"value", "unit", "low", "high", "node", "source", "evidence", "note"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [('source = "my bench", evidence = "R", node = "65 nm"', 'evidence = "R"', "devices.speck.e_synop: source is missing"),
+     (', node = "65 nm"', ', node = "65 nm", by = "me"', "unknown keys by"),
+     ('unit = "pJ/B", source = "my bench", evidence = "R", node', 'unit = "eV", source = "x", evidence = "R", node', "'eV'"),
+     ('node = "3 nm"\n', "", "devices.mine: no node for mac_int8, e_sram"),
+     ('evidence = "R", node = "65 nm"', 'evidence = "M", node = "65 nm"', "evidence 'M' is not one of"),
+     ('value = 2, unit = "pJ"', 'value = 2, unit = "W"', "devices.speck.e_synop: unit 'W' does not fit; state it in pJ or nJ"),
+     ('value = 2, unit = "pJ"', 'value = 2, unit = ["pJ"]', "is unknown; use one of"),
+     ("e_synop", "e_sinop", "devices.speck.e_sinop: no model of kind 'event' reads it; figures are e_synop"),
+     ("mac_int8 = { value = 0.05", "eta = { value = 0.05", "devices.mine.eta: no model of kind 'asic' reads it"),
+     ("value = 2,", "value = 1e308,", "must be finite numbers > 0"), ("value = 2,", f"value = {10**400},", "must be finite"),
+     ('kind = "asic"', 'kind = ["asic"]', "kind .'asic'. is unknown"),
+     ('title = "my chip"', 'hypothetical = "no"', "devices.mine: hypothetical is 'no'; write true or false"),
+     ('node = "memory"', "node = 'm', shared = 3", "shared 3 is no text"),
+     ("value = 2,", "value = nan,", "must be finite numbers > 0"), ('kind = "asic"\n', "", "kind None is unknown"),
+     ("[devices.mine]", "[limits]\n[devices.mine]", "unknown tables limits"), ("[devices", "[device", "unknown tables device;")],
+)  # fmt: skip
+def test_a_users_file_is_held_to_the_same_rules(tmp_path: Path, old: str, new: str, message: str):
+    assert old in OWN
+    path = tmp_path / "own.toml"
+    path.write_text(OWN.replace(old, new))
+    with pytest.raises(UserError, match=message) as caught:
+        load(own=path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("device", "figure", "message"),
+    [("h100", 'eta = { value = 2, unit = "1"', "eta: 2 is a share of the peak"),
+     ("h100", 'cache = { low = 1, nominal = 2, high = 3, unit = "B"', "cache: give one value"),
+     ("loihi2", 'update_weight = { value = 5, unit = "1"', "update_weight: 5 is not the 10 that ledgers count with")],
+)  # fmt: skip
+def test_figures_that_the_models_do_not_take_as_stated_are_refused(
+    tmp_path: Path, device: str, figure: str, message: str
+):
+    path = tmp_path / "own.toml"
+    path.write_text(f'[devices.{device}.figures]\n{figure}, source = "me", evidence = "R" }}\n')
+    with pytest.raises(UserError, match=message):
+        load(own=path)
+
+
+@pytest.mark.parametrize("chip", CHIPS.values(), ids=lambda chip: chip.name)
+def test_limits_agree_with_the_spec(chip):
+    table = default().limits[chip.name]
+    numbers = [f.name for f in fields(chip) if type(getattr(chip, f.name)) is int]
+    assert set(table) == set(numbers)
+    assert {name: table[name].band.nominal for name in numbers} == {name: getattr(chip, name) for name in numbers}
+    assert {name for name in numbers if table[name].note == "assumed"} == set(chip.assumed)
+
+
+def test_units_are_si():
+    chip, gpu = default().device("loihi2"), default().device("orin_nano")
+    assert chip.figure("e_eq").band.nominal == pytest.approx(17.7e-12)
+    assert chip.figure("t_barrier").band.high == pytest.approx(13e-6)
+    assert gpu.figure("peak_int8").band.nominal == 33.5e12
+
+
+def test_derived_figures_by_hand():
+    chip, digital = default().device("loihi2"), default().device("digital45")
+    assert chip.figure("e_eq").band.low == pytest.approx(2600 / (380e12 + 10 * 240e12), rel=6e-3)  # Hala Point
+    assert chip.figure("t_synop").band.low == pytest.approx(140_544 / 380e12, rel=6e-3)
+    assert chip.figure("t_update").band.low == pytest.approx(140_544 / 240e12, rel=1e-2)
+    assert chip.figure("t_synop").band.nominal == pytest.approx((0.37e-9 * 2.4e-9) ** 0.5, rel=6e-3)
+    assert chip.figure("p_static").band.nominal == pytest.approx(0.679 - 0.447)  # PilotNet: total - dynamic
+    assert digital.figure("e_sram").band.high == pytest.approx(100e-12 / 8)
+    assert digital.figure("e_dram").band.low == pytest.approx(1300e-12 / 8)
+    assert default().reference["rtx4090_planner_mac"].band.nominal == pytest.approx(16 * 450 / 8000 / 81.9e9, rel=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [(', source = "Frady 2020 (arXiv 2004.12691), table 1"', "", r"devices.loihi1.p_static: source is missing"),
+     ('"Frady 2020 (arXiv 2004.12691), table 1"', '"  "', r"devices.loihi1.p_static: source is missing"),
+     (STATIC, STATIC.replace('"Q"', '"M"'), r"p_static: evidence 'M' is not one of R, Q, S, V, D, assumed"),
+     (STATIC, STATIC.replace('"W"', '"kW"'), r"p_static: unit 'kW' is unknown"),
+     (STATIC, STATIC.replace("0.104", "-1"), r"p_static: .* must be finite numbers > 0"),
+     (STATIC, STATIC.replace("0.104", "0.104, low = 1"), r"p_static: give either value or low"),
+     (STATIC, STATIC.replace("value", "valu"), r"p_static: unknown keys valu"),
+     ("low = 0.94, nominal = 17.7", "low = 18.0, nominal = 17.7", r"e_eq: low 1.8e-11 <= nominal .* does not hold"),
+     ("low = 0.94, nominal", "nominal", r"e_eq: .*None.* must be finite numbers"),
+     ("t_synop = {", "t_sinop = {", r"devices.loihi2.t_sinop: no model of kind 'loihi2' reads it"),
+     ("t_synop = {", "t_barrier_chips = {", r"devices.loihi2: .* needs t_synop"),
+     ('kind = "gpu"', 'kind = "tpu"', r"devices.orin_nano: kind 'tpu' is unknown"),
+     ("hypothetical = true", "imagined = true", r"devices.jepa_r: unknown keys imagined"),
+     ("[reference]", "[references]", r"table \[reference\] is missing"),
+     ("[limits.loihi1]", "[limits.loihi1", r"not a TOML file")],
+)  # fmt: skip
+def test_a_damaged_catalogue_is_refused(tmp_path: Path, old: str, new: str, message: str):
+    path = changed(tmp_path, old, new)
+    with pytest.raises(UserError, match=message) as caught:
+        load(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_catalogue_and_a_missing_figure_are_refused(tmp_path: Path):
+    with pytest.raises(UserError, match="cannot read"):
+        load(tmp_path / "none.toml")
+    with pytest.raises(UserError, match=r"'jepa_r': p_static is not available .a chip that does not exist"):
+        default().device("jepa_r").figure("p_static")

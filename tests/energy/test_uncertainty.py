@@ -1,0 +1,104 @@
+"""Draws against their closed forms; what both arms share cancels; which figure turns a verdict."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from spikeplan.core.counts.ledger import LedgerRow
+from spikeplan.core.errors import UserError
+from spikeplan.energy import Band, default, estimate
+from spikeplan.energy.catalogue import Catalogue
+from spikeplan.energy.uncertainty import PRIORS, draw, probability, swings
+
+DENSE = LedgerRow(arm="d", phase="predictor", layer="h", axis="none", schedule="batched", precision="int8", macs=10**8)
+SPIKES = LedgerRow(
+    arm="s", phase="predictor", layer="h", axis="none", schedule="interleaved", precision="int8", synops=10**7,
+    updates_idle=10**5, chip_steps=100,
+)  # fmt: skip
+
+
+def joules(device: str, row: LedgerRow, ledger: str = "C"):
+    return lambda catalogue: estimate(device, [row], 1, ledger=ledger, scope="loop", catalogue=catalogue).nominal
+
+
+def drawn(prior: str, seed: int = 0, draws: int = 40_000) -> Catalogue:
+    return draw(default(), prior=prior, draws=draws, rng=np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("prior", PRIORS)
+def test_draws_stay_in_their_band_and_have_the_priors_mean(prior: str):
+    # In logarithms: a triangle's mean is (a + c + b) / 3, a uniform's (a + b) / 2
+    band = default().device("loihi2").figure("e_eq").band
+    found = np.log(drawn(prior).device("loihi2").figure("e_eq").band.nominal)
+    a, c, b = np.log(band.bounds())
+    mode = {"mode-low": (a + c) / 2, "mode-high": (b + c) / 2}.get(prior, c)
+    mean = (a + b) / 2 if prior == "log-uniform" else (a + mode + b) / 3
+    assert found.min() >= a and found.max() <= b
+    assert found.mean() == pytest.approx(mean, abs=4 * (b - a) / np.sqrt(24 * len(found)))
+
+
+def test_the_same_seed_draws_the_same_and_another_does_not():
+    first, again, other = (drawn("log-uniform", seed).device("h100").figure("eta").band.nominal for seed in (3, 3, 4))
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
+
+
+def test_shared_figures_are_drawn_once():
+    catalogue = drawn("log-triangular", draws=100)
+    assert np.array_equal(
+        catalogue.device("h100").figure("eta").band.nominal, catalogue.device("orin_nano").figure("eta").band.nominal
+    )
+    one, machine = (catalogue.device(name).figure("e_eq").band.nominal for name in ("loihi2", "hala_point"))
+    assert np.array_equal(one, machine)
+    assert not np.array_equal(one / one.mean(), catalogue.device("loihi2").figure("p_static").band.nominal)
+
+
+def test_what_both_arms_pay_on_the_same_device_cancels():
+    # The spiking arm is the dense one plus a hair: drawn jointly it never wins, drawn apart it would in half the draws.
+    more = replace(DENSE, macs=DENSE.macs + 1000)
+    assert probability(joules("orin_nano", more), joules("orin_nano", DENSE), drawn("log-uniform")) == 0.0
+    assert probability(joules("orin_nano", DENSE), joules("orin_nano", more), drawn("log-uniform")) == 1.0
+
+
+def test_probability_against_a_closed_form():
+    # Ledger A: e_eq x 1.1e7 against a fixed 1e8 MACs on h100: spikes win where e_eq < x. Under log-uniform
+    # P = ln(x / low) / ln(high / low).
+    fixed = estimate("h100", [DENSE], 1, ledger="A", scope="loop").nominal
+    x, band = fixed / 1.1e7, default().device("loihi2").figure("e_eq").band
+    expected = np.log(x / band.low) / np.log(band.high / band.low)
+    found = probability(joules("loihi2", SPIKES, "A"), joules("h100", DENSE, "A"), drawn("log-uniform"))
+    assert 0.2 < expected < 0.9 and found == pytest.approx(expected, abs=0.01)
+
+
+def test_the_chips_static_power_can_only_hurt_spikes():
+    pair = joules("loihi2", SPIKES), joules("h100", DENSE)
+    assert probability(*pair, drawn("static-inside")) > probability(*pair, drawn("log-triangular"))
+
+
+def test_swings_name_the_figure_that_turns_the_verdict():
+    # Ledger A, e_eq alone has a band: 1.1e7 x (0.94 .. 26) pJ against 1e8 x 0.7075 pJ = 70.75 uJ
+    found = swings(joules("loihi2", SPIKES, "A"), joules("h100", DENSE, "A"), default())
+    assert [swing.figure for swing in found] == ["loihi2 e_eq"]
+    assert (found[0].at_low, found[0].at_high) == pytest.approx((10.34 / 70.75, 286 / 70.75), rel=1e-3)
+    assert found[0].turns and found[0].span == pytest.approx(np.log(26 / 0.94))
+    wide = swings(joules("loihi2", SPIKES), joules("h100", DENSE), default())
+    assert {"loihi2 e_eq", "loihi2.t_barrier", "loihi2 p_static", "eta"} <= {swing.figure for swing in wide}
+    assert [s.span for s in wide] == sorted((s.span for s in wide), reverse=True)
+
+
+def test_a_chip_without_a_static_power_is_drawn_all_the_same():
+    chip = default().device("loihi2")
+    bare = replace(chip, figures={k: f for k, f in chip.figures.items() if k != "p_static"})
+    catalogue = replace(default(), devices={"loihi2": bare})
+    found = draw(catalogue, prior="static-inside", draws=2, rng=np.random.default_rng(0))
+    assert "p_static" not in found.device("loihi2").figures
+
+
+def test_nonsense_is_refused():
+    with pytest.raises(UserError, match="prior 'flat' is unknown"):
+        drawn("flat")
+    with pytest.raises(UserError, match="0 draws"):
+        drawn("log-uniform", draws=0)
+    assert Band(1.0, 2.0, 3.0).bounds() == (1.0, 2.0, 3.0)

@@ -1,0 +1,296 @@
+"""`spikeplan place` from the command line: figures that fit each other, refusals, exit codes, pictures."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from spikeplan import energy
+from spikeplan.core.counts.ledger import total
+from spikeplan.core.errors import UserError
+from spikeplan.core.ir import artifact as artifact_file
+from spikeplan.core.limits import CHIPS, LOIHI1, LOIHI2
+from spikeplan.evaluation.aggregate import Run, energy_rows, ledger_row, placed_rows, ways_of_job
+from spikeplan.evaluation.placed_energy import placed
+from spikeplan.evaluation.pricing.price import Pricing
+from spikeplan.evaluation.pricing.runs import read_run
+from spikeplan.evaluation.shard import Job
+from spikeplan.evaluation.traffic import Traffic, traffic_of
+from spikeplan.experiments.cli.main import main
+from spikeplan.placement.groups import network_of
+from spikeplan.placement.hops import Ways, predictions_of, ways_of
+from spikeplan.worldmodel.checkpoint import shipped
+
+DELTA = str(shipped("two-room").with_suffix("").with_suffix(".delta.safetensors"))
+LIF = str(shipped("two-room").with_suffix("").with_suffix(".lif.safetensors"))
+SCOPE_KEYS = {"cores", "chips", "cores_at_80_percent", "chips_at_80_percent", "neurons", "groups", "hops_per_action", "time",
+              "prediction", "energy", "within", "dense"}  # fmt: skip
+
+
+def run(args: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    with pytest.raises(SystemExit) as stop:
+        main(["place", *args])
+    found = capsys.readouterr()
+    assert isinstance(stop.value.code, int)
+    return stop.value.code, found.err if stop.value.code == 2 else found.out
+
+
+@pytest.fixture(scope="module")
+def delta() -> Traffic:
+    return traffic_of(DELTA, LOIHI2)
+
+
+def test_json_pictures_and_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [tmp_path / name for name in ("p.json", "cores.svg", "sweep.svg")]
+    args = [DELTA, "--replicas", "8", "--json", str(files[0]), "--svg", str(files[1]), "--sweep-svg", str(files[2])]
+    code, text = run(args, capsys)
+    assert code == 0 and "Spikes lose against" in text and "at 80 %" in text
+    facts = json.loads(files[0].read_text())
+    assert (facts["chip"], facts["replicas"], facts["spread"], facts["broken"], facts["axis"]) == (
+        "loihi2", 8, 1, [], "none",
+    )  # fmt: skip
+    assert set(facts["predictor"]) == set(facts["loop"]) == SCOPE_KEYS
+    one, loop = facts["predictor"], facts["loop"]
+    assert (one["cores"], one["cores_at_80_percent"], loop["cores"], loop["cores_at_80_percent"]) == (32, 40, 41, 52)
+    assert [g["name"] for g in loop["groups"]][:4] == ["code", "h1", "h2", "out"] and len(loop["groups"]) == 11
+    for scope in (one, loop):
+        for schedule in ("sequential", "interleaved"):
+            times, e = scope["time"][schedule], scope["energy"][schedule]
+            assert times["low"]["action_s"] < times["nominal"]["action_s"] < times["high"]["action_s"]
+            assert e["low"] < e["without_static"]["nominal"] < e["nominal"] < e["high"]
+            static = 0.232 * scope["chips"] * e["latency_s"]
+            assert e["nominal"] - e["without_static"]["nominal"] >= 0.99 * static
+    # 64 candidates in 8 copies: 8 turns, 12 steps, 4 iterations.
+    assert one["time"]["sequential"]["nominal"]["steps"] == 4 * 12 * 8 * 4
+    assert one["time"]["interleaved"]["nominal"]["steps"] == 4 * (12 * 8 + 3)
+    assert loop["within"]["interleaved"] == {"JEPA-R's control period": True, "V-JEPA 2-AC on an RTX 4090": True}
+    assert not loop["within"]["sequential"]["JEPA-R's control period"]
+    assert {(row["replicas"], row["spread"]) for row in facts["sweep"]} == {
+        (r, s) for r in (1, 2, 4, 8, 16, 32, 64) for s in (1, 2, 4, 8)
+    }
+    cores = files[1].read_text()
+    assert len(re.findall(r'id="core-0-\d+"', cores)) == 41 and "chip 1 of 1" in cores
+    assert all(name in cores for name in ("code", "h1", "h2", "out", "parts of the loop"))
+    sweep = files[2].read_text()
+    assert all(name in sweep for name in ("64 (3)", "orin_nano", "h100", "jepa_r", "control period", "interleaved"))
+
+
+def test_the_front_and_the_search_agree(delta: Traffic, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "p.json"
+    code, _ = run([DELTA, "--for-latency", "10", "--max-chips", "2", "--sweep", "--json", str(target)], capsys)
+    facts = json.loads(target.read_text())
+    rows = {(row["replicas"], row["spread"]): row for row in facts["sweep"]}
+    chosen = rows[facts["replicas"], facts["spread"]]
+
+    def time(row: dict[str, Any]) -> float:
+        return min(row[s]["action_s"]["nominal"] for s in ("sequential", "interleaved"))
+
+    assert code == 0 and facts["missed"] is None and time(chosen) <= 10e-3 and chosen["chips"] <= 2
+    for row in rows.values():
+        assert time(row) > 10e-3 or (row["chips"], row["cores"]) >= (chosen["chips"], chosen["cores"])
+        dominated = any(o["cores"] < row["cores"] and time(o) < time(row) for o in rows.values())
+        assert not (row["front"] and dominated)
+    code, text = run([DELTA, "--for-latency", "0.01", "--max-chips", "1"], capsys)
+    assert code == 1 and "no placement within 1 chip(s) plans an action in 0.01 ms; the fastest takes" in text
+
+
+def test_copies_cut_time_and_burn_more_chips(delta: Traffic) -> None:
+    """What copies cost: a chip's static power each, and updates of neurons that wait."""
+    one, many = (placed(delta, LOIHI2, replicas=r, spread=1, scope="loop") for r in (1, 64))
+    a, b = (p.energy("interleaved") for p in (one, many))
+    assert (one.found.chips, many.found.chips) == (1, 3)
+    assert many.times["interleaved"]["nominal"].action_s < one.times["interleaved"]["nominal"].action_s / 5
+    assert b["waiting_updates"] > 10 * a["waiting_updates"] > 0
+    assert b["nominal"] > b["counted"]["nominal"] and b["without_static"]["nominal"] > a["without_static"]["nominal"]
+    busy = many.times["interleaved"]["nominal"].action_s
+    encoder_s = b["latency_s"] - busy  # the chips stay on while the host computes and sends
+    assert 0 < encoder_s < 1e-5
+    assert b["nominal"] - b["without_static"]["nominal"] == pytest.approx(3 * 0.232 * (busy + encoder_s), rel=1e-2)
+    # One copy, sequential, predictor alone: all its updates are in the ledger, nothing waits.
+    alone = placed(delta, LOIHI2, replicas=1, spread=1, scope="predictor").energy("sequential")
+    assert alone["waiting_updates"] == 0 and alone["counted"]["nominal"] == alone["nominal"]
+
+
+def test_hops_enter_the_ledger_and_barriers_grow_with_chips() -> None:
+    lif = traffic_of(LIF, LOIHI1)
+    wide = placed(lif, LOIHI1, replicas=8, spread=4, scope="predictor")
+    rows = wide.rows("sequential")
+    per_action = sum(row.hops or 0 for row in rows) / lif.spiking.actions
+    assert per_action == pytest.approx(wide.hops_per_action, rel=1e-3) and per_action > 0
+    one, many = (placed(lif, LOIHI1, replicas=r, spread=1, scope="predictor") for r in (32, 64))
+    assert (one.found.chips, many.found.chips) == (1, 2)
+    assert one.clocks["nominal"].speed.barrier_s == pytest.approx(465e-9)
+    assert many.clocks["nominal"].speed.barrier_s == pytest.approx(5.8e-6)
+
+
+def test_a_lif_network_fits_loihi_1_and_a_graded_one_does_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "p.json"
+    code, text = run([LIF, "--chip", "loihi1", "--json", str(target)], capsys)
+    facts = json.loads(target.read_text())
+    assert code == 0 and facts["loop"] is None and "stay on the host" in " ".join(text.split())
+    assert facts["predictor"]["groups"][0]["neurons"] == 8 * 34, "inputs are coded bit by bit"
+    assert facts["messages_per_prediction"]["code"] == 4 * 34
+    assert "hypothetical" not in facts["predictor"]["energy"]["sequential"]["evidence"]
+    code, text = run([DELTA, "--chip", "loihi1", "--json", str(target)], capsys)
+    facts = json.loads(target.read_text())
+    assert code == 1 and "layer 'h1': message_bits 8 exceeds 1; loihi1 sends binary spikes; use the LIF arm" in text
+    assert {(b["layer"], b["limit"], b["allowed"]) for b in facts["broken"]} == {
+        (layer, "message_bits", 1) for layer in ("code", "h1", "h2", "out")
+    }
+    assert facts["predictor"]["time"] is None and facts["predictor"]["energy"] is None, (
+        "what cannot be built has neither"
+    )
+    code, _ = run([LIF, "--chip", "loihi2", "--json", str(target)], capsys)
+    assert code == 0 and json.loads(target.read_text())["loop"]["chips"] == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        ([DELTA, "--chip", "truenorth"], "chip 'truenorth' is unknown; use one of loihi2, loihi1"),
+        ([DELTA, "--replicas", "0"], "--replicas 0 must be from 1"),
+        ([DELTA, "--replicas", "65"], "65 replicas for 64 candidates; use at most 64"),
+        ([DELTA, "--spread", "0"], "--spread 0 must be from 1"),
+        ([DELTA, "--for-latency", "-1"], "--for-latency -1.0 must be finite and > 0"),
+        ([DELTA, "--max-chips", "0"], "--max-chips 0"),
+        ([DELTA, "--svg", "nowhere/at/all.svg"], "no file that can be written"),
+        (["missing.safetensors"], "missing.safetensors: no such artifact"),
+        ([str(shipped("two-room"))], "make one with `spikeplan convert`"),
+    ],
+)
+def test_bad_input_is_one_line(args: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, line = run(args, capsys)
+    assert code == 2 and expected in line
+    assert line.startswith("spikeplan: ") and line.count("\n") == 1
+
+
+def test_an_artifact_without_a_task_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = artifact_file.save(replace(artifact_file.load(DELTA), provenance={}), tmp_path / "a.safetensors")
+    code, line = run([str(path)], capsys)
+    assert code == 2 and "a.safetensors: its header names task None" in line
+
+
+def test_a_placement_sets_the_time_that_static_power_runs(delta: Traffic) -> None:
+    rows, actions = delta.spiking.rows("interleaved"), delta.spiking.actions
+    rows = [row for row in rows if row.phase == "predictor"]
+    band = energy.Band(1e-3, 2e-3, 4e-3)
+
+    def joules(ledger: str, **settings: Any) -> energy.Energy:
+        setup = energy.Setup(**settings)
+        return energy.estimate("loihi2", rows, actions, ledger=ledger, scope="predictor", setup=setup)
+
+    whole, operations = joules("C", time_s=band, chips=3), joules("B")
+    assert whole.latency_s == 2e-3
+    assert whole.nominal - operations.nominal == pytest.approx(3 * 0.232 * 2e-3)
+    assert whole.high - operations.high == pytest.approx(3 * 0.38 * 4e-3) and whole.low == operations.low
+    with pytest.raises(UserError, match="exclude each other"):
+        energy.Setup(time_s=band, step_s=1e-6)
+    with pytest.raises(UserError, match="time_s is 0"):
+        energy.Setup(time_s=energy.Band(0.0, 1.0, 1.0))
+
+
+def test_a_finished_run_is_placed_without_changing_its_figures(delta: Traffic) -> None:
+    """The rows of a run's own ledger agree with `place` on the same traffic; energy_rows keep their one copy."""
+    job = Job(task="two-room", arm="delta", role="headline", planner=delta.planner, episodes=1, count=1, threshold=1.4)
+    run_ = Run(job, np.ones((1, 1)), delta.spiking, 0.0, None)
+    before = energy_rows(run_, None, ledgers=("C",), scopes=("loop",))
+    rows = placed_rows(run_)
+    assert before == energy_rows(run_, None, ledgers=("C",), scopes=("loop",))
+    assert [(r["replicas"], r["schedule"]) for r in rows] == [
+        (n, s) for n in (1, 8, 64) for s in ("sequential", "interleaved")
+    ]
+    assert {r["kind"] for r in rows} == {"energy_placed"} and [r["chips"] for r in rows] == [1, 1, 1, 1, 3, 3]
+    for row in rows:
+        own = placed(delta, LOIHI2, replicas=row["replicas"], spread=1, scope="loop").energy(row["schedule"])
+        assert (row["nominal"], row["latency_s"]) == (own["nominal"], own["latency_s"])
+    assert placed_rows(replace(run_, job=replace(job, arm="lif"))) == []
+
+
+def run_of(traffic: Traffic) -> Run:
+    job = Job(
+        task="two-room", arm="delta", role="headline", planner=traffic.planner, episodes=1, count=1, threshold=1.4
+    )
+    return Run(job, np.ones((1, 1)), traffic.spiking, 0.0, None)
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+@pytest.mark.parametrize("schedule", ["sequential", "interleaved"])
+def test_a_run_has_the_hops_that_place_says(delta: Traffic, chip: str, schedule: str) -> None:
+    ways = Ways.load(json.loads(json.dumps(ways_of_job(run_of(delta).job))))
+    counted = delta.spiking.rows(schedule)
+    for scope in ("predictor", "loop"):
+        said = placed(delta, CHIPS[chip], replicas=1, spread=1, scope=scope)
+        rows = ways.rows(counted, chip, scope, predictions=predictions_of(delta.spiking))
+        assert total(rows, "hops") == round(said.hops_per_action * delta.spiking.actions)
+        assert total(said.rows(schedule), "hops") == total(rows, "hops")
+    # code, h1, h2 and out share tile 0, the parts lie on core 4, in tile 1: 32 + 32 values and 2 actions go one hop each.
+    assert said.hops_per_action == delta.planner.evaluations * (32 + 32 + 2)
+    assert total(counted, "synop_equivalents") == total(rows, "synop_equivalents"), (
+        "hops are messages' way, no operation"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arm", "axis"),
+    [("delta", "mean"), ("delta", "iteration"), ("delta-64", "rollout"), ("integer", "none"), ("lif", "none")],
+)
+def test_every_spiking_arm_has_ways_on_both_chips(delta: Traffic, arm: str, axis: str) -> None:
+    ways = ways_of_job(replace(run_of(delta).job, arm=arm, axis=axis))
+    assert ways is not None and set(ways["hops"]) == set(CHIPS)
+    for scopes in ways["hops"].values():
+        assert sum(scopes["loop"].values()) > sum(scopes["predictor"].values()) >= 0
+    assert ways_of_job(replace(run_of(delta).job, arm="int8")) is None
+
+
+def test_wide_layers_have_hops_of_their_own(delta: Traffic) -> None:
+    """A chip of small cores, as in `place --spread`: h1 and h2 take several cores and tiles."""
+    small = replace(LOIHI2, core_memory_bytes=16_000)
+    said = placed(delta, small, replicas=1, spread=1, scope="predictor")
+    assert not said.found.broken and said.hops_per_action > 0
+    artifact = artifact_file.load(DELTA)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(CHIPS, "loihi2", small)
+        found = ways_of(lambda _: network_of(artifact), delta.planner, latent_dim=32, action_dim=2)
+    rows = Ways.load(found).rows(delta.spiking.rows("interleaved"), "loihi2", "predictor", predictions=0)
+    hops = sum(row.hops or 0 for row in rows if row.phase == "predictor")
+    assert hops / delta.spiking.actions == pytest.approx(said.hops_per_action, rel=1e-4)
+
+
+def test_loihi_1_is_charged_for_its_network_and_loihi_2_not_twice(delta: Traffic, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({"command": "toy"}))
+    (row,) = ledger_row(run_of(delta), None)
+    (tmp_path / "metrics.jsonl").write_text(json.dumps(row) + "\n" + json.dumps({**row, "ways": None}) + "\n")
+    known, unknown = read_run(tmp_path).arms["two-room"]
+    pricing = Pricing(catalogue=energy.default())
+    for chip in ("loihi1", "loihi1_sanafe"):
+        found, before = (pricing.price(arm, chip, "interleaved", ledger="B") for arm in (known, unknown))
+        assert "hops unknown" not in found.evidence and "hops unknown" in before.evidence
+        device = pricing.catalogue.device(chip)
+        per_prediction = device.figure("e_hop").band.nominal * 66 + device.figure("e_message").band.nominal * (
+            32 + 2 + 1
+        )
+        assert found.nominal - before.nominal == pytest.approx(per_prediction * delta.planner.evaluations)
+    for chip in ("loihi2", "hala_point"):
+        assert pricing.price(known, chip, "interleaved").nominal == pricing.price(unknown, chip, "interleaved").nominal
+    at_run = next(r for r in energy_rows(run_of(delta), None, schedules=("interleaved",), ledgers=("B",), scopes=("loop",))
+                  if r["device"] == "loihi1")  # fmt: skip
+    assert at_run["nominal"] == pytest.approx(pricing.price(known, "loihi1", "interleaved", ledger="B").nominal)
+
+
+@pytest.mark.parametrize(
+    "damage", [{"sent": {}}, {"sent": {"out": -1.0}, "hops": {}}, [], {"sent": {}, "hops": {"loihi1": 3}}]
+)
+def test_damaged_ways_are_refused(delta: Traffic, tmp_path: Path, damage: Any) -> None:
+    (row,) = ledger_row(run_of(delta), None)
+    (tmp_path / "config.json").write_text(json.dumps({"command": "toy"}))
+    (tmp_path / "metrics.jsonl").write_text(json.dumps({**row, "ways": damage}) + "\n")
+    with pytest.raises(UserError, match="damaged ledger of arm 'delta'"):
+        read_run(tmp_path)

@@ -1,0 +1,91 @@
+"""`spikeplan train`: every stage for real in its own process, at a size of seconds; resumed stage by stage."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from spikeplan.evaluation.bundle import chosen_of, load_bundle, load_narrow
+from spikeplan.evaluation.threshold_search import Choice
+from spikeplan.experiments.cli import train as command
+from spikeplan.experiments.training.derive import DeriveConfig
+from spikeplan.experiments.training.train_task import train_task
+from spikeplan.snn.finetune_delta import DeltaTraining
+from spikeplan.snn.lif import LIFTraining
+from spikeplan.worldmodel.distil import Distillation
+from spikeplan.worldmodel.planning.cem import CEMConfig
+from spikeplan.worldmodel.prune import zero_share
+from spikeplan.worldmodel.train import TrainConfig
+
+TINY = TrainConfig(
+    task="planar-reach", seed=3, steps=4, schedule_steps=4, batch=8, latent_dim=8, hidden=(16, 16), validate_every=2,
+    validation_episodes=2, planner=CEMConfig(samples=8, iterations=2, elites=2, horizon=6),
+)  # fmt: skip
+DERIVE = DeriveConfig(
+    record_episodes=2, delta=DeltaTraining(steps=2, records=2, candidates=4), lif_training=LIFTraining(steps=2),
+    narrow_widths=(8,), distillation=Distillation(steps=2, short_steps=2),
+    pruned_percent=(50,), pruning=Distillation(steps=2, short_steps=2),
+    choice=Choice(factors=(1.0,), axes=("none",), episodes=4, block=2), validation_episodes=2,
+)  # fmt: skip
+FILES = ["", ".delta", ".delta-8", ".lif", ".narrow-8", ".pruned-50"]
+
+
+def times(out: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in out.glob("*.safetensors")}
+
+
+def test_every_stage_leaves_a_file_that_loads_and_is_made_once(tmp_path: Path) -> None:
+    reported: list[tuple[str, dict[str, Any]]] = []
+    found = train_task(TINY, DERIVE, tmp_path, report=lambda stage, row: reported.append((stage, row)), workers=2)
+    made = times(tmp_path)
+    assert sorted(made) == sorted(f"planar-reach{kind}.safetensors" for kind in FILES)
+    checkpoint = str(tmp_path / "planar-reach.safetensors")
+    bundle = load_bundle("planar-reach", checkpoint=checkpoint)
+    assert bundle.artifact.layers[-1].n_out == 8 and bundle.lif.w1.in_features == 10
+    assert load_narrow(tmp_path / "planar-reach.narrow-8.safetensors").hidden == (8, 8)
+    pruned = load_narrow(tmp_path / "planar-reach.pruned-50.safetensors")
+    assert pruned.hidden == (16, 16) and zero_share(pruned) == pytest.approx(0.5, abs=0.01)
+    assert chosen_of("planar-reach", checkpoint=checkpoint) == ("none", 1.0)
+    assert found["delta"]["chosen"]["episodes"] in (2, 4) and set(found["narrow_validation_success"]) == {8}
+    assert set(found["pruned_validation_success"]) == {50}
+    stages = {stage for stage, _ in reported}
+    assert {"world model", "dense validation", "delta thresholds", "delta-8 thresholds"} <= stages
+
+    again = train_task(TINY, DERIVE, tmp_path, report=lambda stage, row: None, workers=2)
+    assert again == found and times(tmp_path) == made
+
+    other = replace(DERIVE, choice=replace(DERIVE.choice, factors=(0.5,)))
+    train_task(TINY, other, tmp_path, report=lambda stage, row: None, workers=2)
+    changed = {name for name, when in times(tmp_path).items() if when != made[name]}
+    assert changed == {"planar-reach.delta.safetensors", "planar-reach.delta-8.safetensors"}
+    assert chosen_of("planar-reach", checkpoint=checkpoint) == ("none", 0.5)
+
+    before = times(tmp_path)
+    train_task(replace(TINY, seed=4), other, tmp_path, report=lambda stage, row: None, workers=2)
+    assert all(when != before[name] for name, when in times(tmp_path).items()), "nothing of another seed is kept"
+
+
+def test_a_stage_that_fails_in_its_process_is_not_swallowed(tmp_path: Path) -> None:
+    impossible = replace(DERIVE, lif_training=LIFTraining(steps=2, rollout=50))
+    with pytest.raises(RuntimeError, match="random_"):
+        train_task(TINY, impossible, tmp_path, report=lambda stage, row: None, workers=1)
+
+
+def test_the_spread_plans_reported_episodes_with_each_seeds_own_networks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "recipe", lambda task, seed: replace(TINY, seed=seed))
+    monkeypatch.setattr(command, "DeriveConfig", lambda **changes: replace(DERIVE, **changes))
+    monkeypatch.setattr(command, "SPREAD_EPISODES", 3)
+    console = Console(quiet=True)
+    command.train_command("planar-reach", seed=5, seeds=2, out=str(tmp_path), steps=None, console=console)
+    spread = json.loads((tmp_path / "planar-reach-spread.json").read_text())
+    assert [row["seed"] for row in spread["seeds"]] == [5, 6]
+    for row in spread["seeds"]:
+        assert set(row["arms"]) == {"dense", "int8", "delta", "lif"} and row["arms"]["delta"]["synop_share"] > 0
+    assert not list(tmp_path.glob("*/*.narrow-*")) and not list(tmp_path.glob("*/*.pruned-*"))

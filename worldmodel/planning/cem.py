@@ -1,0 +1,206 @@
+"""Cross-entropy method over imagined latent futures.
+
+    a[s] = clip(mu + sigma * eps[s]),  s = 1..S;  a[0] = mu            candidates
+    z[t+1] = predictor(z[t], a[s, t]),  t = 0..H-1                      rollout, one call a step for all B x S
+    J[s] = sum_t |z[t] - z_goal|   (or the last step; or squared)       energy
+    mu, sigma = mean, std of the k candidates with the least J          refit, I times
+                (spread "mad": sqrt(pi/2) mean |a - mu|, which needs no root: what the integer planner takes)
+
+Noise is an argument: eps is drawn once per control step and reused over iterations (common random numbers), the same
+for every arm. Actions may be chunked: one variable holds for `chunk` steps, so a horizon of H has V = ceil(H / chunk).
+Source: Rubinstein 1999; the V-JEPA 2-AC planner (arXiv 2506.09985) sums |delta| over features in the same way.
+Shapes: B episodes, S candidates, H steps, V variables, A action, D latent.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from spikeplan.core.counts.charges import book_iteration
+from spikeplan.core.counts.ledger import Ledger
+from spikeplan.core.errors import UserError
+from spikeplan.worldmodel.predictor import Predictor
+
+LARGEST = 100_000  # of any setting that multiplies the work
+MOST_PREDICTIONS = 10_000_000  # an action
+
+
+@dataclass(frozen=True, kw_only=True)
+class CEMConfig:
+    samples: int = 64
+    iterations: int = 4
+    elites: int = 8
+    horizon: int = 12
+    chunk: int = 1
+    sigma: float = 0.7  # initial spread in units of the action limit
+    sigma_floor: float = 0.05
+    energy: str = "l1"
+    reduce: str = "sum"
+
+    def __post_init__(self) -> None:
+        for name in ("samples", "iterations", "elites", "horizon", "chunk"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LARGEST:
+                raise UserError(f"CEM: {name} {value} must be at least 1 and at most {LARGEST}; change --{name}")
+        for name in ("sigma", "sigma_floor"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 < value <= 1e3:
+                raise UserError(f"CEM: {name} {value!r} must be > 0 and at most 1000")
+        if self.evaluations > MOST_PREDICTIONS:
+            raise UserError(
+                f"CEM: {self.samples} samples x {self.iterations} iterations x {self.horizon} steps are {self.evaluations:,} "
+                f"predictions an action, at most {MOST_PREDICTIONS:,}; lower --samples or --horizon"
+            )
+        if self.elites > self.samples:
+            raise UserError(
+                f"CEM: elites {self.elites} exceed samples {self.samples}; lower --elites or raise --samples"
+            )
+        if self.energy not in ("l1", "mse") or self.reduce not in ("sum", "last"):
+            raise UserError(f"CEM: energy {self.energy!r} / reduce {self.reduce!r}; use l1 or mse, sum or last")
+
+    @property
+    def variables(self) -> int:
+        return -(-self.horizon // self.chunk)
+
+    @property
+    def evaluations(self) -> int:
+        """Predictor calls per action."""
+        return self.samples * self.iterations * self.horizon
+
+    @property
+    def label(self) -> str:
+        return f"{self.samples}x{self.iterations} H{self.horizon}"
+
+    def at(self, **changes: Any) -> CEMConfig:
+        """Another budget; elites keep their share of the samples unless given."""
+        samples = changes.get("samples", self.samples)
+        share = max(1, round(samples * self.elites / self.samples))
+        return replace(self, **{"elites": min(share, samples), **changes})
+
+
+class PlanTrace(NamedTuple):
+    """One control step of planning, per iteration I. `candidates` and `latents` only when recorded."""
+
+    cost_IBS: Tensor
+    mean_IBVA: Tensor
+    spread_IBVA: Tensor
+    candidates_IBSHA: Tensor | None
+    latents_IBSHD: Tensor | None
+
+
+@dataclass(frozen=True)
+class LatentDistance:
+    """Evaluator: cost(latent_BSHD, goal_BD) -> cost_BS."""
+
+    energy: str = "l1"
+    reduce: str = "sum"
+
+    def cost(self, latent_BSHD: Tensor, goal_BD: Tensor) -> Tensor:
+        gap = latent_BSHD - goal_BD[:, None, None]
+        gap = gap.abs() if self.energy == "l1" else gap.square()
+        return gap.sum((-1, -2)) if self.reduce == "sum" else gap[:, :, -1].sum(-1)
+
+
+class CEMPlanner:
+    """plan(latent, goal, noise, warm) -> action, mean (the next warm start), PlanTrace."""
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        config: CEMConfig,
+        *,
+        action_dim: int,
+        action_limit: float,
+        axis: str = "none",
+        ledger: Ledger | None = None,
+        evaluator: LatentDistance | None = None,
+        spread: str = "std",
+    ) -> None:
+        if spread not in ("std", "mad"):
+            raise UserError(f"CEM: spread {spread!r} is unknown; use std or mad")
+        self.spread = spread
+        self.predictor, self.config, self.axis, self.ledger = predictor, config, axis, ledger
+        self.action_dim, self.action_limit = action_dim, action_limit
+        self.evaluator = evaluator or LatentDistance(config.energy, config.reduce)
+
+    def noise(self, episodes: int, generator: torch.Generator) -> Tensor:
+        """(B, S, V, A); candidate 0 is the mean itself."""
+        eps = torch.randn(episodes, self.config.samples, self.config.variables, self.action_dim, generator=generator)
+        eps[:, 0] = 0.0
+        return eps
+
+    def expand(self, variables: Tensor) -> Tensor:
+        """(..., V, A) -> (..., H, A)"""
+        return variables.repeat_interleave(self.config.chunk, -2)[..., : self.config.horizon, :]
+
+    def shift(self, mean_BVA: Tensor) -> Tensor:
+        """Warm start: the plan one control step later (the last action is repeated), averaged back into chunks."""
+        plan = self.expand(mean_BVA)
+        plan = torch.cat([plan[:, 1:], plan[:, -1:]], 1)
+        missing = self.config.variables * self.config.chunk - plan.shape[1]
+        plan = torch.cat([plan, plan[:, -1:].expand(-1, missing, -1)], 1)
+        return plan.unflatten(1, (self.config.variables, self.config.chunk)).mean(2)
+
+    @torch.no_grad()
+    def plan(
+        self,
+        latent_BD: Tensor,
+        goal_BD: Tensor,
+        noise_BSVA: Tensor,
+        warm: Tensor | None = None,
+        *,
+        record: bool = False,
+    ) -> tuple[Tensor, Tensor, PlanTrace]:
+        if not (torch.isfinite(latent_BD).all() and torch.isfinite(goal_BD).all()):
+            raise UserError("planner: a latent is not finite; check the encoder's checkpoint and its input images")
+        c, limit = self.config, self.action_limit
+        batch = latent_BD.shape[0]
+        mean = torch.zeros(batch, c.variables, self.action_dim) if warm is None else warm
+        spread = torch.full_like(mean, c.sigma * limit)
+        state: Any = None
+        costs, means, spreads, recorded = [], [], [], []
+        for iteration in range(c.iterations):
+            variables = (mean[:, None] + spread[:, None] * noise_BSVA).clamp(-limit, limit)
+            candidates = self.expand(variables)
+            state = self.predictor.begin(latent_BD, candidates, self.axis, state)
+            z = latent_BD[:, None].expand(-1, c.samples, -1)
+            path = []
+            for step in range(c.horizon):
+                z, state, counts = self.predictor.step(z, candidates[:, :, step], state)
+                path.append(z)
+                if self.ledger is not None:
+                    for layer in counts:
+                        self.ledger.add("predictor", layer, iteration=iteration, step=step)
+            latents = torch.stack(path, 2)
+            cost = self.evaluator.cost(latents, goal_BD)
+            if not torch.isfinite(cost).all():
+                raise UserError("planner: a cost is not finite; the predictor diverged (check its checkpoint)")
+            best = cost.topk(c.elites, dim=1, largest=False).indices
+            elite = variables.gather(1, best[..., None, None].expand(-1, -1, *variables.shape[2:]))
+            mean = elite.mean(1)
+            if self.spread == "std":
+                spread = elite.std(1, correction=0)
+            else:
+                spread = (elite - mean[:, None]).abs().mean(1) * math.sqrt(math.pi / 2)
+            spread = spread.clamp_min(c.sigma_floor * limit)
+            costs.append(cost)
+            means.append(mean)
+            spreads.append(spread)
+            if record:
+                recorded.append((candidates, latents))
+            if self.ledger is not None:
+                book_iteration(
+                    self.ledger, c, spiking=self.predictor.spiking, batch=batch, latent_dim=latent_BD.shape[1],
+                    action_dim=self.action_dim, iteration=iteration, steps=c.horizon if c.reduce == "sum" else 1,
+                )  # fmt: skip
+        trace = PlanTrace(
+            torch.stack(costs), torch.stack(means), torch.stack(spreads),
+            torch.stack([r[0] for r in recorded]) if record else None,
+            torch.stack([r[1] for r in recorded]) if record else None,
+        )  # fmt: skip
+        return mean[:, 0], mean, trace

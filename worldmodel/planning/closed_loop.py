@@ -1,0 +1,153 @@
+"""Run paired episodes: image -> latent -> CEM -> action -> world, many episodes in one call.
+
+Pairing: the noise of control step t depends only on (seed, t) and on the episode's number, never on the arm or on how
+episodes are split into blocks. Blocks keep a block's activations inside the cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from spikeplan.core.counts.ledger import LayerCounts, Ledger
+from spikeplan.core.errors import UserError
+from spikeplan.worldmodel.encoder import Encoder
+from spikeplan.worldmodel.planning.cem import CEMConfig
+from spikeplan.worldmodel.tasks.world import Array, Episodes, World
+
+Progress = Callable[[int], None]
+
+
+class Predicting(Protocol):
+    @property
+    def spiking(self) -> bool: ...
+
+
+class Planner(Protocol):
+    """`noise` of `episodes` plans, a row each; `plan` returns the action (B, A), the mean that `shift` makes the next warm
+    start of, and a trace. CEMPlanner here, IntegerCEM in snn, LavaPlanner in experiments."""
+
+    config: CEMConfig
+    ledger: Ledger | None
+
+    @property
+    def predictor(self) -> Predicting: ...
+    def noise(self, episodes: int, generator: torch.Generator) -> Tensor: ...
+    def shift(self, mean_BVA: Tensor) -> Tensor: ...
+    def plan(
+        self, latent_BD: Tensor, goal_BD: Tensor, noise: Tensor, warm: Tensor | None = None, /, *, record: bool = False
+    ) -> tuple[Tensor, Tensor, Any]: ...
+
+
+class Outcome(NamedTuple):
+    """N episodes: distance to the goal after the last step, success, and the poses along the way."""
+
+    distance_N: Array
+    success_N: NDArray[np.bool_]
+    poses_NTP: Array
+    actions_NTA: Array
+
+
+class ImageLatent:
+    """Latents from rendered images through the dense encoder."""
+
+    def __init__(self, world: World, encoder: Encoder) -> None:
+        self.world, self.encoder = world, encoder.eval()
+
+    @torch.no_grad()
+    def __call__(self, pose_NP: Array, layout_NL: Array) -> Tensor:
+        return self.encoder(torch.from_numpy(self.world.render(pose_NP, layout_NL)))
+
+    def counts(self, images: int) -> LayerCounts:
+        return LayerCounts(layer="encoder", macs=self.encoder.macs() * images)
+
+
+class TrueLatent:
+    """Oracle: the latent is [pose, layout]."""
+
+    def __call__(self, pose_NP: Array, layout_NL: Array) -> Tensor:
+        return torch.from_numpy(np.concatenate([pose_NP, layout_NL], 1)).float()
+
+    def counts(self, images: int) -> LayerCounts:
+        return LayerCounts(layer="encoder")
+
+
+def step_generator(seed: int, step: int) -> torch.Generator:
+    return torch.Generator().manual_seed(int(np.random.SeedSequence([seed, step]).generate_state(1)[0]))
+
+
+def block_of(planner: Planner) -> int:
+    """Episodes planned in one call: as many rows as run fastest when every core is busy (measured; a spiking network
+    keeps several arrays a layer, so its best block is smaller)."""
+    rows = 512 if planner.predictor.spiking else 1024
+    return max(1, rows // planner.config.samples)
+
+
+def run_episodes(
+    world: World,
+    latent_of: ImageLatent | TrueLatent,
+    planner: Planner,
+    episodes: Episodes,
+    *,
+    seed: int,
+    block: int | None = None,
+    noise_rows: tuple[int, int] | None = None,
+    progress: Progress | None = None,
+    record: Callable[[int, slice, Tensor, Tensor, Any], None] | None = None,
+) -> Outcome:
+    """`record(step, episodes, latent, goal, trace)` sees every plan (with candidates and latents) when given.
+    `noise_rows` = (first row, total rows) when these episodes are a shard of a larger set."""
+    n = len(episodes.start_NP)
+    block = block or block_of(planner)
+    if n < 1:
+        raise UserError(f"{n} episodes: at least one is needed")
+    offset, total = noise_rows or (0, n)
+    rows = slice(offset, offset + n)
+    noise_TNSVA = [planner.noise(total, step_generator(seed, t))[rows].clone() for t in range(world.max_steps)]
+    poses = np.zeros((n, world.max_steps + 1, world.pose_dim))
+    actions = np.zeros((n, world.max_steps, world.action_dim))
+    for first in range(0, n, block):
+        part = slice(first, min(first + block, n))
+        start, goal, layout = episodes.take(part)
+        pose, warm = start.copy(), None
+        poses[part, 0] = pose
+        goal_z = latent_of(goal, layout)
+        if planner.ledger is not None:
+            planner.ledger.add("encoder", latent_of.counts(len(goal)))
+        for step in range(world.max_steps):
+            z = latent_of(pose, layout)
+            action, mean, trace = planner.plan(z, goal_z, noise_TNSVA[step][part], warm, record=record is not None)
+            warm = planner.shift(mean)
+            if record is not None:
+                record(step, part, z, goal_z, trace)
+            pose = world.move(pose, action.numpy().astype(np.float64), layout)
+            poses[part, step + 1], actions[part, step] = pose, action.numpy()
+            if planner.ledger is not None:
+                planner.ledger.actions += len(pose)
+                planner.ledger.add("encoder", latent_of.counts(len(pose)))
+                planner.ledger.add_host_words("latents", 2 * z.numel())
+            if progress is not None:
+                progress(len(pose))
+    distance = world.distance(poses[:, -1], episodes.goal_NP)
+    return Outcome(distance, distance <= world.tolerance, poses, actions)
+
+
+def random_policy(
+    world: World, episodes: Episodes, *, rng: np.random.Generator, noise_rows: tuple[int, int] | None = None
+) -> Outcome:
+    """The floor: uniform random actions. `noise_rows` as in `run_episodes`."""
+    pose = episodes.start_NP
+    offset, total = noise_rows or (0, len(pose))
+    shape = (total, world.max_steps, world.action_dim)
+    actions = rng.uniform(-world.action_limit, world.action_limit, shape)[offset : offset + len(pose)]
+    poses = [pose]
+    for step in range(world.max_steps):
+        pose = world.move(pose, actions[:, step], episodes.layout_NL)
+        poses.append(pose)
+    distance = world.distance(pose, episodes.goal_NP)
+    return Outcome(distance, distance <= world.tolerance, np.stack(poses, 1), actions)
