@@ -75,9 +75,12 @@ def measure(artifact: Artifact, linears: list[nn.Linear], data: Calibration) -> 
         error = (approx - dense).square().mean() / dense.var().clamp_min(1e-12)
         sent = done.messages[i]
         rows[layer.name] = LayerReport(
-            nmse=float(error), density=float((sent != 0).double().mean()), saturated=done.saturated[i] / sent.numel(),
-            threshold_lsb=layer.threshold_lsb, threshold=layer.threshold_lsb * lsb,
-        )  # fmt: skip
+            nmse=float(error),
+            density=float((sent != 0).double().mean()),
+            saturated=done.saturated[i] / sent.numel(),
+            threshold_lsb=layer.threshold_lsb,
+            threshold=layer.threshold_lsb * lsb,
+        )
     return Report(rows, artifact.synapses)
 
 

@@ -74,11 +74,13 @@ def _layer(layer: Layer, *, spikes: bool) -> tuple[Layer, LIFLayerReport]:
     mant, exp = _mantissa(bias * scale * (1 << ALIGN), layer.name)
     unit = max(top, float(np.abs(bias).max())) or 1.0
     report = LIFLayerReport(
-        vth_lsb=scale, weight_error=float(np.abs(weight / scale - relative).max()) / unit,
+        vth_lsb=scale,
+        weight_error=float(np.abs(weight / scale - relative).max()) / unit,
         lost_weights=int(np.count_nonzero((weight == 0) & (relative != 0))),
         bias_error=float(np.abs((mant * 2.0**exp) / (scale << ALIGN) - bias).max()) / unit,
-        du_error=du_error, dv_error=dv_error,
-    )  # fmt: skip
+        du_error=du_error,
+        dv_error=dv_error,
+    )
     fixed = LIFNeuron(du=du, dv=dv, vth=np.full(layer.n, scale), bias=mant, bias_exp=exp)
     return replace(layer, neuron=fixed, synapse=Dense(weight=weight)), report
 

@@ -197,9 +197,12 @@ def _conv(group: Any, shape: Shape) -> Conv:
     if np.abs(weight).max() > 256:
         raise UserError(f"weights up to {np.abs(weight).max()}; expected 8 bits and a sign")
     return Conv(
-        weight=weight, stride=_pair(group, "stride"), padding=_pair(group, "padding"), dilation=_pair(group, "dilation"),
+        weight=weight,
+        stride=_pair(group, "stride"),
+        padding=_pair(group, "padding"),
+        dilation=_pair(group, "dilation"),
         groups=_scalar(group, "groups"),
-    )  # fmt: skip
+    )
 
 
 def _bias(bias: NDArray[np.int64], shape: Shape) -> NDArray[np.int64]:

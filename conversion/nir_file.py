@@ -110,8 +110,11 @@ def _network(nir: Any, chain: list[tuple[str, Any]], dt_s: float, graded_input: 
     weight, bias, inputs = np.zeros((0, 0)), np.zeros(0), 0
     for number, (name, node) in enumerate(chain):
         here = f"node '{name}' ({type(node).__name__})"
-        wanted, kinds = ((nir.Affine, nir.Linear), "Affine or Linear") if number % 2 == 0 else (
-            (nir.LIF, nir.CubaLIF), "LIF or CubaLIF")  # fmt: skip
+        wanted, kinds = (
+            ((nir.Affine, nir.Linear), "Affine or Linear")
+            if number % 2 == 0
+            else ((nir.LIF, nir.CubaLIF), "LIF or CubaLIF")
+        )
         if not isinstance(node, wanted):
             raise UserError(f"{here} cannot stand here; expected {kinds}, in turn")
         if number % 2 == 0:

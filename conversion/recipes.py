@@ -86,10 +86,15 @@ class SigmaDelta:
         real = thresholds if self.absolute else tuple(t * s for t, s in zip(thresholds, spread, strict=True))
         layers = [
             Layer(
-                name="code", kind="delta", n_in=n_in, n_out=n_in, shift=shifts[0], message_bits=self.bits,
+                name="code",
+                kind="delta",
+                n_in=n_in,
+                n_out=n_in,
+                shift=shifts[0],
+                message_bits=self.bits,
                 threshold_lsb=max(1 << shifts[0], round(real[0] / latent_lsb)),
             )
-        ]  # fmt: skip
+        ]
         for i, (linear, w) in enumerate(zip(linears, weights, strict=True)):
             lsb = unit[i] * message[i]
             out = i == len(linears) - 1
@@ -97,13 +102,18 @@ class SigmaDelta:
             bias = (linear.bias.detach().double() / lsb).round().numpy().astype(np.int32)
             layers.append(
                 Layer(
-                    name="out" if out else f"h{i + 1}", kind="sigma" if out else "sigma_delta", n_in=w.shape[1],
-                    n_out=w.shape[0], weight=np.ascontiguousarray(integer), bias=bias,
-                    act="identity" if out else "relu", shift=0 if out else shifts[i + 1],
+                    name="out" if out else f"h{i + 1}",
+                    kind="sigma" if out else "sigma_delta",
+                    n_in=w.shape[1],
+                    n_out=w.shape[0],
+                    weight=np.ascontiguousarray(integer),
+                    bias=bias,
+                    act="identity" if out else "relu",
+                    shift=0 if out else shifts[i + 1],
                     threshold_lsb=1 if out else max(1 << shifts[i + 1], round(real[i + 1] / lsb)),
                     message_bits=24 if out else self.bits,
                 )
-            )  # fmt: skip
+            )
         names = [layer.name for layer in layers]
         edges = tuple(Edge(src=a, dst=b) for a, b in pairwise(names))
         scales = {"latent": latent_lsb, "action": latent_lsb / stretch if stretch > 0 else latent_lsb}

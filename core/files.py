@@ -15,8 +15,21 @@ from zipfile import BadZipFile
 from spikeplan.core.errors import UserError
 
 # Found by damaging files: headers, archives, compressed members, sizes that no memory holds.
-NUMPY_ERRORS = (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, SyntaxError, TokenError, MemoryError,
-                RuntimeError, NotImplementedError, BadZipFile, zlib.error)  # fmt: skip
+NUMPY_ERRORS = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    SyntaxError,
+    TokenError,
+    MemoryError,
+    RuntimeError,
+    NotImplementedError,
+    BadZipFile,
+    zlib.error,
+)
 
 
 def new_file(name: str | os.PathLike[str], suffixes: Sequence[str], *, replace: bool = False) -> Path:

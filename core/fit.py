@@ -78,13 +78,17 @@ def groups_of(artifact: Artifact, *, contexts: int = 0) -> tuple[Group, ...]:
     feeds = [edge for edge in artifact.edges if edge.role == "feed"]
     return tuple(
         Group(
-            name=layer.name, neurons=layer.n_out, axons_in=layer.n_in,
-            synapses=0 if layer.weight is None else layer.n_in, words=STATE_WORDS[layer.kind] * (1 + contexts),
-            message_bits=layer.message_bits, state_bits=layer.state_bits,
+            name=layer.name,
+            neurons=layer.n_out,
+            axons_in=layer.n_in,
+            synapses=0 if layer.weight is None else layer.n_in,
+            words=STATE_WORDS[layer.kind] * (1 + contexts),
+            message_bits=layer.message_bits,
+            state_bits=layer.state_bits,
             receivers=tuple(edge.dst for edge in feeds if edge.src == layer.name),
         )
         for layer in artifact.layers
-    )  # fmt: skip
+    )
 
 
 def receiving(group: Group, groups: Sequence[Group], cores: dict[str, int], copies: int) -> int:
@@ -128,14 +132,22 @@ def violations(
     binary = not chip.graded_messages
     for g in groups:
         for limit, value, allowed, remedy in (
-            ("message_bits", g.message_bits, 1 if binary else chip.message_bits,
-             f"{chip.name} sends binary spikes; use the LIF arm" if binary else "lower the recipe's bits"),
+            (
+                "message_bits",
+                g.message_bits,
+                1 if binary else chip.message_bits,
+                f"{chip.name} sends binary spikes; use the LIF method" if binary else "lower the recipe's bits",
+            ),
             ("state_bits", g.state_bits, chip.state_bits, "rescale the layer"),
-            ("core_memory_bytes", g.bytes_of(1, chip), chip.core_memory_bytes,
-             "keep fewer contexts (more replicas) or split the layer's inputs over two stages"),
+            (
+                "core_memory_bytes",
+                g.bytes_of(1, chip),
+                chip.core_memory_bytes,
+                "keep fewer contexts (more replicas) or split the layer's inputs over two stages",
+            ),
             ("fan_in", g.axons_in, chip.fan_in, "split the layer's inputs over two stages"),
             ("fan_out", receiving(g, groups, cores, copies), chip.fan_out, "place what it sends to on fewer cores"),
-        ):  # fmt: skip
+        ):
             if value > allowed:
                 found.append(Violation(g.name, limit, value, allowed, remedy, limit in chip.assumed))
     return tuple(found)

@@ -27,11 +27,28 @@ class ChipLimits:
 
 
 LOIHI2 = ChipLimits(
-    name="loihi2", cores=120, neurons_per_core=8192, core_memory_bytes=192_000, weight_bits=8, message_bits=32,
-    state_bits=24, fan_in=4096, fan_out=4096, graded_messages=True, assumed=("fan_in", "fan_out"),
-)  # fmt: skip
+    name="loihi2",
+    cores=120,
+    neurons_per_core=8192,
+    core_memory_bytes=192_000,
+    weight_bits=8,
+    message_bits=32,
+    state_bits=24,
+    fan_in=4096,
+    fan_out=4096,
+    graded_messages=True,
+    assumed=("fan_in", "fan_out"),
+)
 LOIHI1 = ChipLimits(
-    name="loihi1", cores=128, neurons_per_core=1024, core_memory_bytes=128_000, weight_bits=8, message_bits=1,
-    state_bits=24, fan_in=4096, fan_out=4096, graded_messages=False,
-)  # fmt: skip
+    name="loihi1",
+    cores=128,
+    neurons_per_core=1024,
+    core_memory_bytes=128_000,
+    weight_bits=8,
+    message_bits=1,
+    state_bits=24,
+    fan_in=4096,
+    fan_out=4096,
+    graded_messages=False,
+)
 CHIPS = {chip.name: chip for chip in (LOIHI2, LOIHI1)}

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from spikeplan.core.counts.ledger import UPDATE_WEIGHT
+from spikeplan.core.counts.operations import UPDATE_WEIGHT
 from spikeplan.core.errors import UserError
 from spikeplan.energy import dense
 from spikeplan.energy.catalogue import Catalogue, Device, default

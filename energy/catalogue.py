@@ -39,8 +39,11 @@ class Catalogue:
         return {
             "devices": {
                 name: {
-                    "kind": device.kind, "title": device.title, "node": device.node,
-                    "hypothetical": device.hypothetical, "graded_messages": device.graded_messages,
+                    "kind": device.kind,
+                    "title": device.title,
+                    "node": device.node,
+                    "hypothetical": device.hypothetical,
+                    "graded_messages": device.graded_messages,
                     "figures": {key: figure.stated() for key, figure in device.figures.items()},
                     "unavailable": dict(device.unavailable),
                 }
@@ -50,7 +53,7 @@ class Catalogue:
             "limits": {
                 chip: {key: figure.stated() for key, figure in table.items()} for chip, table in self.limits.items()
             },
-        }  # fmt: skip
+        }
 
 
 def load(path: Path = PATH, *, own: Path | None = None) -> Catalogue:

@@ -1,4 +1,4 @@
-"""What a device model is asked (`Setup`) and what it answers (`Charge`): three terms, one for each step of the ledgers.
+"""What a device model is asked (`Setup`) and what it answers (`Charge`): three terms, one for each step of the counts_files.
 
     A = operations        B = A + memory and network on chip        C = B + static power x time, input and output, host
 
@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from spikeplan.core.counts.ledger import BYTES, LedgerRow
+from spikeplan.core.counts.operations import BYTES, CountRow
 from spikeplan.core.errors import UserError
 from spikeplan.energy.catalogue import ZERO, Band, Device, Figure
 
-# Phases of the loop that a spiking arm may leave on a dense host; the predictor is what the arm claims to have ported.
+# Phases of the loop that a spiking method may leave on a dense host; the predictor is what the method claims to have ported.
 HOST_PHASES = ("encoder", "events", "evaluation", "selection", "host")
 
 
@@ -38,13 +38,13 @@ class CpuPeak:
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """How the arm is run. The defaults are one chip, one core, all CEM samples in one batch, catalogue timings."""
+    """How the method is run. The defaults are one chip, one core, all CEM samples in one batch, catalogue timings."""
 
     chips: int = 1
     cores: int = 1  # neurocores that share the work evenly; 1 is the slowest placement
     step_s: float | None = None  # a throttled Loihi time step; None takes barrier and work from the catalogue
     time_s: Band | None = None  # seconds an action keeps the chips busy, where a placement knows them
-    host_device: str = "orin_nano"  # runs the dense phases (the encoder) of a spiking arm
+    host_device: str = "orin_nano"  # runs the dense phases (the encoder) of a spiking method
     cpu: CpuPeak | None = None
     eta: float | None = None  # share of the peak that a GPU reaches on this network, where it was measured
     assume_precision: str | None = None  # charges dense rows as if quantised to it: hypothetical, and labelled so
@@ -103,13 +103,13 @@ class Charge:
         )
 
 
-def refuse_graded(device: Device, rows: Sequence[LedgerRow], setup: Setup) -> tuple[str, ...]:
+def refuse_graded(device: Device, rows: Sequence[CountRow], setup: Setup) -> tuple[str, ...]:
     """A chip of single bits refuses graded messages unless assumed; then it takes one spike for each, and says so."""
     graded = [row for row in rows if row.message_bits > row.messages and not device.graded_messages]
     if graded and not setup.assume_graded:
         row = graded[0]
         raise UserError(
-            f"arm '{row.arm}', layer '{row.layer}': {row.message_bits} bits in {row.messages} messages, but "
+            f"method '{row.method}', layer '{row.layer}': {row.message_bits} bits in {row.messages} messages, but "
             f"'{device.name}' sends single bits; use loihi2, a binary network, or Setup(assume_graded=True)"
         )
     return ("graded messages on a binary chip, one spike each: hypothetical",) if graded else ()

@@ -1,6 +1,6 @@
 """Dense devices: GPU, CPU (a roofline) and ASIC (a sum of operations).
 
-    GPU, CPU    t = max(2 MAC / (eta F), bytes / BW) for each ledger row;   E = P t
+    GPU, CPU    t = max(2 MAC / (eta F), bytes / BW) for each operation counts row;   E = P t
         A  P 2 MAC / F                      the peak: a lower bound on what the device can do
         B  P max(2 MAC / F, bytes / BW)     where the weights do not arrive in time, power is drawn all the same
         C  P max(2 MAC / (eta F), bytes / BW)
@@ -24,30 +24,30 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from spikeplan.core.counts.ledger import BYTES, LedgerRow
+from spikeplan.core.counts.operations import BYTES, CountRow
 from spikeplan.core.errors import UserError
 from spikeplan.energy.catalogue import Band, Device, Figure
 from spikeplan.energy.charge import Charge, CpuPeak, Setup, Term
 
 
-def charge(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setup, batch: int | None) -> Charge:
+def charge(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup, batch: int | None) -> Charge:
     """Energy and time of dense rows, per action."""
     for row in rows:
         if row.synops or row.updates or row.state_restores:
             raise UserError(
-                f"arm '{row.arm}', layer '{row.layer}': spiking operations cannot run on '{device.name}', which skips "
-                "nothing; use loihi2 or loihi1, or give the rows of the dense arm"
+                f"method '{row.method}', layer '{row.layer}': spiking operations cannot run on '{device.name}', which skips "
+                "nothing; use loihi2 or loihi1, or give the rows of the dense method"
             )
     result = _asic if device.kind == "asic" else _roofline
     return result(device, _cached(device, rows) if batch is None else rows, actions, setup, batch)
 
 
-def _cached(device: Device, rows: Sequence[LedgerRow]) -> list[LedgerRow]:
+def _cached(device: Device, rows: Sequence[CountRow]) -> list[CountRow]:
     """Rows whose weights are charged to the first row of each layer only, where all layers fit the cache."""
     layers = {(row.phase, row.layer): row.weight_bytes for row in rows if row.macs}
     if "cache" not in device.figures or sum(layers.values()) > device.figure("cache").band.nominal:
         return list(rows)
-    kept: list[LedgerRow] = []
+    kept: list[CountRow] = []
     for row in rows:
         first = row.macs > 0 and layers.pop((row.phase, row.layer), None) is not None
         kept.append(row if first else replace(row, weight_bytes=0))
@@ -64,7 +64,7 @@ def e_mac(device: Device, precision: str) -> Band:
     raise UserError(f"device '{device.name}' has no energy per MAC in the catalogue; use a GPU or an ASIC")
 
 
-def _roofline(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setup, batch: int | None) -> Charge:
+def _roofline(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup, batch: int | None) -> Charge:
     power, codes = _power(device, setup)
     eta = _eta(device, setup)
     once = "one weight read for all CEM samples" if batch is None else f"batch {batch}"
@@ -99,7 +99,7 @@ def _roofline(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Se
     )
 
 
-def _asic(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setup, batch: int | None) -> Charge:
+def _asic(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup, batch: int | None) -> Charge:
     operations, memory = Term(), Term()
     for row in rows:
         precision, extra = _precision(row, setup)
@@ -124,7 +124,7 @@ def _asic(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setup,
 @dataclass(frozen=True, kw_only=True)
 class LaunchBound:
     """What a GPU takes for an action where kernels depend on each other. `idle_j`: idle power while it waits for the next
-    kernel, on top of ledger C; `full_j`: full power throughout. J and s an action."""
+    kernel, on top of scope system; `full_j`: full power throughout. J and s an action."""
 
     kernels: float
     wait_s: Band  # of latency_s
@@ -134,7 +134,7 @@ class LaunchBound:
 
 
 def launch_bound(
-    device: Device, rows: Sequence[LedgerRow], actions: int, *, setup: Setup | None = None
+    device: Device, rows: Sequence[CountRow], actions: int, *, setup: Setup | None = None
 ) -> LaunchBound | None:
     """None for a device that launches nothing. One kernel a row of MACs and control step; activations, normalisation, softmax,
     sampling and sorting ride along for nothing, so the number of kernels is a lower bound."""
@@ -149,12 +149,15 @@ def launch_bound(
     busy = Band(*(band / watt for band, watt in zip(whole.band.bounds(), power.bounds(), strict=True)))
     idle = device.figure("p_idle").band * wait if "p_idle" in device.figures else None
     return LaunchBound(
-        kernels=kernels, wait_s=wait, latency_s=busy + wait, idle_j=None if idle is None else whole.band + idle,
+        kernels=kernels,
+        wait_s=wait,
+        latency_s=busy + wait,
+        idle_j=None if idle is None else whole.band + idle,
         full_j=power * (busy + wait),
-    )  # fmt: skip
+    )
 
 
-def _weight_traffic(row: LedgerRow, precision: str, actions: int, batch: int | None) -> float:
+def _weight_traffic(row: CountRow, precision: str, actions: int, batch: int | None) -> float:
     """Weight bytes of a row over all its actions. An encoder reuses weights over tokens, so it ignores batch."""
     if not (row.macs and row.weight_bytes):
         return 0.0
@@ -165,11 +168,11 @@ def _weight_traffic(row: LedgerRow, precision: str, actions: int, batch: int | N
     return reads * row.weight_bytes * BYTES[precision] / width
 
 
-def _precision(row: LedgerRow, setup: Setup) -> tuple[str, list[str]]:
+def _precision(row: CountRow, setup: Setup) -> tuple[str, list[str]]:
     precision = setup.assume_precision or row.precision
     if precision not in BYTES and (row.macs or row.acs):
         raise UserError(
-            f"arm '{row.arm}', layer '{row.layer}': precision {precision!r} is not one of {', '.join(BYTES)}"
+            f"method '{row.method}', layer '{row.layer}': precision {precision!r} is not one of {', '.join(BYTES)}"
         )
     assumed = precision != row.precision and (row.macs or row.acs)
     return precision, [f"{row.precision} charged as {precision}: hypothetical"] if assumed else []

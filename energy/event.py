@@ -11,19 +11,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from spikeplan.core.counts.ledger import LedgerRow, total
+from spikeplan.core.counts.operations import CountRow, total
 from spikeplan.core.errors import UserError
 from spikeplan.energy.catalogue import ZERO, Band, Device
 from spikeplan.energy.charge import Charge, Setup, Term, refuse_graded
 
 
-def charge(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setup, *, wait_s: float = 0.0) -> Charge:
-    """Energy and time of a spiking arm's chip rows, per action. `wait_s`: the chip stays on while the host computes."""
+def charge(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup, *, wait_s: float = 0.0) -> Charge:
+    """Energy and time of a spiking method's chip rows, per action. `wait_s`: the chip stays on while the host computes."""
     if device.kind == "event":
-        device.figure("e_synop")  # what nobody published is refused before what this arm sends
+        device.figure("e_synop")  # what nobody published is refused before what this method sends
     notes = refuse_graded(device, rows, setup)
     if total(rows, "dram_bytes"):
-        raise UserError(f"arm '{rows[0].arm}': '{device.name}' has no figure for DRAM; place the network on more chips")
+        raise UserError(
+            f"method '{rows[0].method}': '{device.name}' has no figure for DRAM; place the network on more chips"
+        )
     if device.kind == "datasheet":
         return _datasheet(device, setup, notes, wait_s)
     synops = (total(rows, "synops") + total(rows, "acs")) / actions
@@ -53,7 +55,7 @@ def _datasheet(device: Device, setup: Setup, notes: tuple[str, ...], wait_s: flo
     return Charge(operations=Term(notes=more), memory=Term(), standing=standing, latency_s=time.nominal)
 
 
-def _time(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setup) -> Band | None:
+def _time(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup) -> Band | None:
     if setup.time_s is not None:
         return setup.time_s
     steps = total(rows, "chip_steps") / actions

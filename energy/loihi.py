@@ -20,46 +20,58 @@ from dataclasses import replace
 
 import numpy as np
 
-from spikeplan.core.counts.ledger import LedgerRow, total
+from spikeplan.core.counts.operations import CountRow, total
 from spikeplan.core.errors import UserError
 from spikeplan.energy.catalogue import Band, Device
 from spikeplan.energy.charge import HOST_PHASES, Charge, Setup, Term, refuse_graded
 
 
-def split(device: Device, rows: Sequence[LedgerRow]) -> tuple[list[LedgerRow], list[LedgerRow]]:
-    """Rows of a spiking arm -> (what the chip runs, what its dense host runs)."""
+def split(device: Device, rows: Sequence[CountRow]) -> tuple[list[CountRow], list[CountRow]]:
+    """Rows of a spiking method -> (what the chip runs, what its dense host runs)."""
     chip, host = [], []
     for row in rows:
         dense = row.phase == "encoder" or row.macs > 0
         if row.phase == "predictor" and (dense or row.schedule == "batched"):
             raise UserError(
-                f"arm '{row.arm}', layer '{row.layer}': a dense predictor ({row.macs} MACs) does not run on "
+                f"method '{row.method}', layer '{row.layer}': a dense predictor ({row.macs} MACs) does not run on "
                 f"'{device.name}'; convert it, or choose a GPU, CPU or ASIC"
             )
         if not dense:
             chip.append(row)
             continue
         if row.phase not in HOST_PHASES:
-            raise UserError(f"arm '{row.arm}', layer '{row.layer}': phase {row.phase!r} cannot be left on the host")
+            raise UserError(
+                f"method '{row.method}', layer '{row.layer}': phase {row.phase!r} cannot be left on the host"
+            )
         host.append(
             replace(
-                row, synops=0, updates_active=0, updates_idle=0, state_restores=0, messages=0, message_bits=0,
-                hops=None, chip_steps=0, host_words=0,
+                row,
+                synops=0,
+                updates_active=0,
+                updates_idle=0,
+                state_restores=0,
+                messages=0,
+                message_bits=0,
+                hops=None,
+                chip_steps=0,
+                host_words=0,
             )
-        )  # fmt: skip
+        )
         chip.append(replace(row, macs=0, acs=0, weight_bytes=0, dram_bytes=0))
     if rows and not any(row.synops or row.updates for row in chip):
-        raise UserError(f"arm '{rows[0].arm}': no spiking operations, nothing to run on '{device.name}'")
+        raise UserError(f"method '{rows[0].method}': no spiking operations, nothing to run on '{device.name}'")
     return chip, host
 
 
-def charge(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setup, *, wait_s: float = 0.0) -> Charge:
-    """Energy and time of a spiking arm's chip rows, per action. `wait_s`: the chip stays on while the host computes."""
+def charge(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup, *, wait_s: float = 0.0) -> Charge:
+    """Energy and time of a spiking method's chip rows, per action. `wait_s`: the chip stays on while the host computes."""
     if total(rows, "dram_bytes"):
-        raise UserError(f"arm '{rows[0].arm}': '{device.name}' has no figure for DRAM; place the network on more chips")
+        raise UserError(
+            f"method '{rows[0].method}': '{device.name}' has no figure for DRAM; place the network on more chips"
+        )
     operations, memory = (_loihi2 if device.kind == "loihi2" else _loihi1)(device, rows, actions, setup)
     if not total(rows, "chip_steps"):
-        operations += Term(notes=("no chip steps in the ledger: time is a lower bound",))
+        operations += Term(notes=("no chip steps in the scope: time is a lower bound",))
     time = _time(device, rows, actions, setup)
     on = time + Band(wait_s, wait_s, wait_s)
     chips = (
@@ -76,11 +88,11 @@ def charge(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setup
     return Charge(operations=operations, memory=memory, standing=standing, latency_s=time.nominal)
 
 
-def _loihi2(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setup) -> tuple[Term, Term]:
+def _loihi2(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup) -> tuple[Term, Term]:
     return Term.of(device.figure("e_eq"), total(rows, "synop_equivalents") / actions), Term()
 
 
-def _loihi1(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setup) -> tuple[Term, Term]:
+def _loihi1(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup) -> tuple[Term, Term]:
     notes = refuse_graded(device, rows, setup)
     operations = (
         Term.of(device.figure("e_synop"), (total(rows, "synops") + total(rows, "acs")) / actions)
@@ -97,7 +109,7 @@ def _loihi1(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setu
     return operations, memory
 
 
-def _time(device: Device, rows: Sequence[LedgerRow], actions: int, setup: Setup) -> Band:
+def _time(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup) -> Band:
     """Seconds an action that the chip computes and talks to its host."""
     steps = total(rows, "chip_steps") / actions
     words = total(rows, "host_words") / actions

@@ -121,9 +121,14 @@ class Measured:
 
 
 def measure(
-    meter: Meter, work: Callable[[], object], *, least_s: float = 2.0, idle_s: float = 2.0,
-    clock: Callable[[], float] = time.perf_counter, pause: Callable[[float], object] = time.sleep,
-) -> Measured:  # fmt: skip
+    meter: Meter,
+    work: Callable[[], object],
+    *,
+    least_s: float = 2.0,
+    idle_s: float = 2.0,
+    clock: Callable[[], float] = time.perf_counter,
+    pause: Callable[[float], object] = time.sleep,
+) -> Measured:
     """Runs `work` until `least_s` have passed, between two pauses of `idle_s`. `work` must have finished when it returns: a
     GPU's queue is waited for inside it. Counters tick in milliseconds (RAPL) or tens of them (NVML): seconds are needed."""
     if not (least_s > 0 and idle_s > 0):
@@ -138,9 +143,12 @@ def measure(
     seconds = clock() - start
     idle = sorted((before, _idle(meter, idle_s, clock, pause)))
     return Measured(
-        meter=meter.name, runs=runs, seconds=seconds / runs, gross_J=(after - joules) / runs,
+        meter=meter.name,
+        runs=runs,
+        seconds=seconds / runs,
+        gross_J=(after - joules) / runs,
         idle_W=Band(idle[0], sum(idle) / 2, idle[1]),
-    )  # fmt: skip
+    )
 
 
 def _idle(meter: Meter, idle_s: float, clock: Callable[[], float], pause: Callable[[float], object]) -> float:

@@ -15,14 +15,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from spikeplan.core.counts.ledger import UPDATE_WEIGHT
+from spikeplan.core.counts.operations import UPDATE_WEIGHT
 from spikeplan.core.errors import UserError
 
 EVIDENCE = ("R", "Q", "S", "V", "D", "assumed")
 TO_SI = {
-    "pJ": 1e-12, "nJ": 1e-9, "pJ/B": 1e-12, "W": 1.0, "mW": 1e-3, "ns": 1e-9, "us": 1e-6, "s": 1.0, "op/s": 1.0,
-    "B/s": 1.0, "word/s": 1.0, "1": 1.0, "count": 1.0, "bit": 1.0, "B": 1.0,
-}  # fmt: skip
+    "pJ": 1e-12,
+    "nJ": 1e-9,
+    "pJ/B": 1e-12,
+    "W": 1.0,
+    "mW": 1e-3,
+    "ns": 1e-9,
+    "us": 1e-6,
+    "s": 1.0,
+    "op/s": 1.0,
+    "B/s": 1.0,
+    "word/s": 1.0,
+    "1": 1.0,
+    "count": 1.0,
+    "bit": 1.0,
+    "B": 1.0,
+}
 _LOIHI1 = "e_synop e_update_active e_update_idle e_message e_hop p_static t_barrier t_synop t_update"
 REQUIRED = {  # a figure of these, or its name under `unavailable` with the reason
     "loihi2": ("e_eq", "update_weight", "p_static", "t_barrier", "t_synop", "t_update", "io_rate"),
@@ -34,14 +47,28 @@ REQUIRED = {  # a figure of these, or its name under `unavailable` with the reas
     "asic": ("e_sram", "e_dram"),
 }
 OPTIONAL = {  # beside REQUIRED, what the models of a kind read; a trailing _ stands for a precision
-    "loihi2": ("chips", "t_link", "t_barrier_chips"), "loihi1": ("chips", "io_rate", "t_link", "t_barrier_chips"),
-    "gpu": ("peak_", "cache"), "asic": ("mac_", "ac_", "p_static"),
-}  # fmt: skip
+    "loihi2": ("chips", "t_link", "t_barrier_chips"),
+    "loihi1": ("chips", "io_rate", "t_link", "t_barrier_chips"),
+    "gpu": ("peak_", "cache"),
+    "asic": ("mac_", "ac_", "p_static"),
+}
 UNITS = {  # of a device's figure, by the beginning of its name: a watt where Joules belong would be a wrong sum
-    "e_sram": ("pJ/B",), "e_dram": ("pJ/B",), "e_": ("pJ", "nJ"), "mac_": ("pJ", "nJ"), "ac_": ("pJ", "nJ"), "p_": ("W", "mW"),
-    "power": ("W", "mW"), "t_": ("ns", "us", "s"), "peak_": ("op/s",), "bandwidth": ("B/s",), "io_rate": ("word/s",),
-    "cache": ("B",), "eta": ("1",), "update_weight": ("1",), "chips": ("count",),
-}  # fmt: skip
+    "e_sram": ("pJ/B",),
+    "e_dram": ("pJ/B",),
+    "e_": ("pJ", "nJ"),
+    "mac_": ("pJ", "nJ"),
+    "ac_": ("pJ", "nJ"),
+    "p_": ("W", "mW"),
+    "power": ("W", "mW"),
+    "t_": ("ns", "us", "s"),
+    "peak_": ("op/s",),
+    "bandwidth": ("B/s",),
+    "io_rate": ("word/s",),
+    "cache": ("B",),
+    "eta": ("1",),
+    "update_weight": ("1",),
+    "chips": ("count",),
+}
 PLAIN = ("cache", "update_weight")  # a value: these decide or are pinned, and are not drawn
 FURTHEST = 1e30  # a number outside 1 / FURTHEST .. FURTHEST is a slip, and its sums would overflow
 DEVICE_KEYS = {"kind", "title", "node", "hypothetical", "graded_messages", "figures", "unavailable"}
@@ -90,9 +117,15 @@ class Figure:
         """As the file has it, in its own unit."""
         low, value, high = (float(f"{bound / TO_SI[self.unit]:.12g}") for bound in self.band.bounds())
         return {
-            "value": value, "unit": self.unit, "low": low, "high": high, "node": self.node, "source": self.source,
-            "evidence": self.evidence, "note": self.note,
-        }  # fmt: skip
+            "value": value,
+            "unit": self.unit,
+            "low": low,
+            "high": high,
+            "node": self.node,
+            "source": self.source,
+            "evidence": self.evidence,
+            "note": self.note,
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,10 +177,15 @@ def device_of(name: str, table: object) -> Device:
     if missing:
         raise UserError(f"devices.{name}: a device of kind {kind!r} needs {', '.join(missing)}; add them with a source")
     return Device(
-        name=name, kind=kind, title=str(table.get("title", name)), node=node,
-        hypothetical=table.get("hypothetical") is True, graded_messages=table.get("graded_messages") is True,
-        figures=figures, unavailable={key: why for key, why in unavailable.items() if key not in figures},
-    )  # fmt: skip
+        name=name,
+        kind=kind,
+        title=str(table.get("title", name)),
+        node=node,
+        hypothetical=table.get("hypothetical") is True,
+        graded_messages=table.get("graded_messages") is True,
+        figures=figures,
+        unavailable={key: why for key, why in unavailable.items() if key not in figures},
+    )
 
 
 def _fits(where: str, kind: str, figure: Figure) -> None:
@@ -164,7 +202,9 @@ def _fits(where: str, kind: str, figure: Figure) -> None:
     if figure.name == "eta" and high > 1:
         raise UserError(f"{where}: {high:g} is a share of the peak; give numbers in (0, 1]")
     if figure.name == "update_weight" and nominal != UPDATE_WEIGHT:
-        raise UserError(f"{where}: {nominal:g} is not the {UPDATE_WEIGHT} that ledgers count with; scale e_eq instead")
+        raise UserError(
+            f"{where}: {nominal:g} is not the {UPDATE_WEIGHT} that counts_files count with; scale e_eq instead"
+        )
 
 
 def figures_of(where: str, table: object, *, node: str = "") -> dict[str, Figure]:
@@ -194,9 +234,15 @@ def _figure(where: str, name: str, entry: object, node: str) -> Figure:
     if not low <= nominal <= high:
         raise UserError(f"{where}: low {low:g} <= nominal {nominal:g} <= high {high:g} does not hold; order them")
     return Figure(
-        name=name, band=Band(low, nominal, high), unit=unit, source=source, evidence=evidence, node=own,
-        note=entry.get("note", ""), shared=entry.get("shared", ""),
-    )  # fmt: skip
+        name=name,
+        band=Band(low, nominal, high),
+        unit=unit,
+        source=source,
+        evidence=evidence,
+        node=own,
+        note=entry.get("note", ""),
+        shared=entry.get("shared", ""),
+    )
 
 
 def _numbers(where: str, entry: Mapping[str, Any]) -> list[float]:

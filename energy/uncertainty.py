@@ -1,9 +1,9 @@
-"""How sure is a comparison of energies? The figures' bands are drawn, both arms are charged with the same draw.
+"""How sure is a comparison of energies? The figures' bands are drawn, both methods are charged with the same draw.
 
     draw          every figure that has a band, once for all devices that share it: ln x is triangular on
-                  [ln low, ln mode, ln high]. A constant that both arms use (the encoder's host) cancels as it should.
-    probability   share of the draws in which the spiking arm takes less energy
-    swings        one figure at a time to its low and its high end, the others nominal: which one turns the verdict?
+                  [ln low, ln mode, ln high]. A constant that both methods use (the encoder's host) cancels as it should.
+    probability   share of the draws in which the spiking method takes less energy
+    sensitivity        one figure at a time to its low and its high end, the others nominal: which one turns the verdict?
 
 Priors: the bands say where a figure may lie, not how likely each place is, so the probability is given under five of them.
     log-triangular   mode at the nominal figure
@@ -51,7 +51,7 @@ def draw(catalogue: Catalogue, *, prior: str, draws: int, rng: np.random.Generat
 
 
 def probability(spiking: Energies, dense: Energies, drawn: Catalogue) -> float:
-    """That the spiking arm takes less energy."""
+    """That the spiking method takes less energy."""
     return float(np.mean(np.asarray(spiking(drawn)) < np.asarray(dense(drawn))))
 
 
@@ -69,7 +69,7 @@ class Swing:
         return abs(float(np.log(self.at_high / self.at_low)))
 
 
-def swings(spiking: Energies, dense: Energies, catalogue: Catalogue) -> list[Swing]:
+def sensitivity(spiking: Energies, dense: Energies, catalogue: Catalogue) -> list[Swing]:
     """Widest first; figures that change nothing are left out. A shared figure moves in all its devices."""
     point = _each(catalogue, lambda _, figure: _fixed(figure, figure.band.nominal))
     nominal = _ratio(spiking, dense, point)

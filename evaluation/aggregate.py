@@ -1,4 +1,4 @@
-"""From shard results to figures per arm: success with intervals, operations per action, energy."""
+"""From shard results to figures per method: success with intervals, operations per action, energy."""
 
 from __future__ import annotations
 
@@ -12,39 +12,50 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikeplan import energy
-from spikeplan.core.counts.ledger import Ledger, LedgerRow, per_action
+from spikeplan.core.counts.operations import CountRow, OperationCounts, per_action
 from spikeplan.core.errors import UserError
 from spikeplan.core.limits import LOIHI2
-from spikeplan.evaluation.bundle import DELTA_ARMS, OWN_DENSE_ARMS, load_bundle
+from spikeplan.evaluation.bundle import DELTA_METHODS, OWN_DENSE_METHODS, load_bundle
 from spikeplan.evaluation.intervals import paired, success_interval
 from spikeplan.evaluation.iso_success import family_of
 from spikeplan.evaluation.placed_energy import placed
 from spikeplan.evaluation.replicas import DEVICE, Copies, copies_of
-from spikeplan.evaluation.shard import Job, make_ledger, make_predictor, scale_thresholds
+from spikeplan.evaluation.shard import Job, make_op_counts, make_predictor, scale_thresholds
 from spikeplan.evaluation.traffic import Traffic, network_on, traffic_of_run
 from spikeplan.placement.groups import contexts_of
 from spikeplan.placement.hops import Ways, predictions_of, ways_of
 from spikeplan.worldmodel.planning.cem import CEMConfig
 
-FIELDS = ("macs", "acs", "synops", "updates", "updates_active", "state_restores", "messages", "message_bits", "host_words",
-          "chip_steps", "saturated")  # fmt: skip
+FIELDS = (
+    "macs",
+    "acs",
+    "synops",
+    "updates",
+    "updates_active",
+    "state_restores",
+    "messages",
+    "message_bits",
+    "host_words",
+    "chip_steps",
+    "saturated",
+)
 SPIKING_DEVICES = ("loihi2", "loihi1", "loihi1_sanafe")
 DENSE_DEVICES = ("orin_nano", "h100", "cpu", "jepa_r")
 
 
 @dataclass
 class Run:
-    """All shards of one arm at one budget: success (seeds, episodes) and the merged ledger."""
+    """All shards of one method at one budget: success (seeds, episodes) and the merged op_counts."""
 
     job: Job
     success_KN: NDArray[np.float64]
-    ledger: Ledger | None
+    op_counts: OperationCounts | None
     seconds: float
     poses: list[Any] | None
 
     @property
     def spiking(self) -> bool:
-        return self.ledger is not None and self.ledger.spiking
+        return self.op_counts is not None and self.op_counts.spiking
 
     @property
     def schedules(self) -> tuple[str, ...]:
@@ -52,54 +63,54 @@ class Run:
 
 
 def group(results: Iterable[dict[str, Any]], jobs: Iterable[Job]) -> list[Run]:
-    """Merge the shards of each (task, arm, role, budget, axis, threshold)."""
+    """Merge the shards of each (task, method, role, budget, reference, threshold)."""
     groups: dict[tuple[Any, ...], list[tuple[Job, dict[str, Any]]]] = defaultdict(list)
     for job, result in zip(jobs, results, strict=True):
-        groups[(job.task, job.arm, job.role, job.planner, job.axis, job.threshold)].append((job, result))
+        groups[(job.task, job.method, job.role, job.planner, job.reference, job.threshold)].append((job, result))
     runs = []
     for members in groups.values():
         first = members[0][0]
         seeds = sorted({job.seed for job, _ in members})
         success = np.zeros((len(seeds), max(job.first + job.count for job, _ in members)))
-        ledger: Ledger | None = None
+        op_counts: OperationCounts | None = None
         poses = None
         for job, result in members:
             success[seeds.index(job.seed), job.first : job.first + job.count] = result["success"]
             poses = poses or result["poses"]
-            if result["ledger"] is not None:
-                if ledger is None:
-                    ledger = make_ledger(first, make_predictor(first))
-                    set_memory(ledger, first)
-                ledger.merge(result["ledger"])
-        runs.append(Run(first, success, ledger, sum(r["seconds"] for _, r in members), poses))
+            if result["op_counts"] is not None:
+                if op_counts is None:
+                    op_counts = make_op_counts(first, make_predictor(first))
+                    set_memory(op_counts, first)
+                op_counts.merge(result["op_counts"])
+        runs.append(Run(first, success, op_counts, sum(r["seconds"] for _, r in members), poses))
     return runs
 
 
-def set_memory(ledger: Ledger, job: Job) -> None:
-    """Bytes of weights and state per layer: int8 weights, fp32 for the floating arms, 24-bit states. The encoder runs in
-    fp32 here but is charged in the arm's own precision on every arm but `dense`, MACs and bytes alike."""
+def set_memory(op_counts: OperationCounts, job: Job) -> None:
+    """Bytes of weights and state per layer: int8 weights, fp32 for the floating methods, 24-bit states. The encoder runs in
+    fp32 here but is charged in the method's own precision on every method but `dense`, MACs and bytes alike."""
     bundle = load_bundle(job.task, checkpoint=job.checkpoint, artifact=job.artifact)
-    size = 4 if job.arm == "dense" else 1
+    size = 4 if job.method == "dense" else 1
     parameters = sum(p.numel() for p in bundle.model.encoder.parameters())
-    ledger.set_memory("encoder", weight_bytes=size * parameters, state_bytes=0)
-    if job.arm in DELTA_ARMS:
-        for layer in bundle.delta(job.arm).layers:
+    op_counts.set_memory("encoder", weight_bytes=size * parameters, state_bytes=0)
+    if job.method in DELTA_METHODS:
+        for layer in bundle.delta(job.method).layers:
             weights = 0 if layer.weight is None else layer.weight.size
             states = layer.n_out * 3 * (2 if layer.kind == "sigma_delta" else 1)
-            ledger.set_memory(layer.name, weight_bytes=weights, state_bytes=states)
+            op_counts.set_memory(layer.name, weight_bytes=weights, state_bytes=states)
         return
-    module = bundle.narrow(job.arm) if job.arm in OWN_DENSE_ARMS else bundle.model.predictor
-    names = ("h1", "h2", "out") if job.arm == "lif" else ("h1", "h2", "h3")
+    module = bundle.narrow(job.method) if job.method in OWN_DENSE_METHODS else bundle.model.predictor
+    names = ("h1", "h2", "out") if job.method == "lif" else ("h1", "h2", "h3")
     for name, linear in zip(names, module.linears(), strict=True):
-        ledger.set_memory(name, weight_bytes=linear.weight.numel() * size, state_bytes=3 * linear.out_features)
+        op_counts.set_memory(name, weight_bytes=linear.weight.numel() * size, state_bytes=3 * linear.out_features)
 
 
 def operations(run: Run) -> dict[str, Any]:
-    """Per action: raw operations (interleaved counts for spiking arms) and synop-equivalents by schedule and phase."""
-    if run.ledger is None:
+    """Per action: raw operations (interleaved counts for spiking methods) and synop-equivalents by schedule and phase."""
+    if run.op_counts is None:
         return {"per_action": None, "equivalents": None, "equivalents_predictor": None, "floor": None, "by_phase": None}
-    actions = run.ledger.actions
-    rows = {schedule: run.ledger.rows(schedule) for schedule in run.schedules}
+    actions = run.op_counts.actions
+    rows = {schedule: run.op_counts.rows(schedule) for schedule in run.schedules}
     last = rows[run.schedules[-1]]
     phases = sorted({row.phase for row in last})
     return {
@@ -116,35 +127,45 @@ def operations(run: Run) -> dict[str, Any]:
 
 def synop_share(run: Run) -> float | None:
     """Everything counted: all synops of the loop (coding, mean's own pass, distance, selection) over the dense MACs."""
-    if run.ledger is None or not run.spiking:
+    if run.op_counts is None or not run.spiking:
         return None
-    rows = run.ledger.rows("interleaved")
-    dense = sum(c.dense_macs for _, c in run.ledger.counts("predictor"))
+    rows = run.op_counts.rows("interleaved")
+    dense = sum(c.dense_macs for _, c in run.op_counts.counts("predictor"))
     return sum(row.synops for row in rows) / dense
 
 
-def arm_row(run: Run, dense: Run | None) -> dict[str, Any]:
+def method_row(run: Run, dense: Run | None) -> dict[str, Any]:
     return {
-        "kind": "arm", "task": run.job.task, "arm": run.job.arm, "axis": run.job.axis, "threshold": run.job.threshold,
-        "episodes": run.success_KN.shape[1], "seeds": run.success_KN.shape[0], "success": float(run.success_KN.mean()),
+        "kind": "method",
+        "task": run.job.task,
+        "method": run.job.method,
+        "reference": run.job.reference,
+        "threshold": run.job.threshold,
+        "episodes": run.success_KN.shape[1],
+        "seeds": run.success_KN.shape[0],
+        "success": float(run.success_KN.mean()),
         "ci95": success_interval(run.success_KN),
         "paired_vs_dense": paired(run.success_KN, dense.success_KN) if dense is not None and dense is not run else None,
-        "synop_share": synop_share(run), "seconds": run.seconds, **operations(run),
-    }  # fmt: skip
+        "synop_share": synop_share(run),
+        "seconds": run.seconds,
+        **operations(run),
+    }
 
 
 def front_rows(run: Run, dense: Run, cpu: energy.CpuPeak | None, copies: Sequence[Copies] = ()) -> list[dict[str, Any]]:
-    """One row per schedule, with Joules of ledger C. Every point of a front stands on the first planner seed's episodes,
+    """One row per schedule, with Joules of scope system. Every point of a front stands on the first planner seed's episodes,
     however many seeds the headline has. No device of the catalogue skips unstructured zeros: such points have no Joules.
     On loihi2 the cheapest of `copies`, where there are some; a sweep has no Joules there."""
     ops = operations(run)
     first = run.success_KN[:1]
-    same = dense.success_KN[:1, : first.shape[1]]  # an axis sweep covers the first of the front's episodes
+    same = dense.success_KN[:1, : first.shape[1]]  # an reference sweep covers the first of the front's episodes
     rows = []
     for schedule in run.schedules:
-        found = [] if family_of({"arm": run.job.arm}) == "skipping" else energy_rows(
-            run, cpu, schedules=(schedule,), ledgers=("C",), scopes=("loop",)
-        )  # fmt: skip
+        found = (
+            []
+            if family_of({"method": run.job.method}) == "skipping"
+            else energy_rows(run, cpu, schedules=(schedule,), scopes=("system",), extents=("loop",))
+        )
         joules = {
             row["device"]: {key: row[key] for key in ("low", "nominal", "high")}
             for row in found
@@ -156,141 +177,193 @@ def front_rows(run: Run, dense: Run, cpu: energy.CpuPeak | None, copies: Sequenc
             joules.pop(DEVICE, None)  # not placed: beside placed points its Joules would mislead
         rows.append(
             {
-                "kind": "front", "task": run.job.task, "arm": run.job.arm, "budget": run.job.planner.label,
-                "axis": run.job.axis, "threshold": run.job.threshold, "success": float(first.mean()),
-                "role": "sweep" if run.job.role == "sweep" else "front", "ci95": success_interval(first),
-                "paired_vs_dense": paired(first, same), "episodes": first.size, "schedule": schedule,
-                "synop_equivalents": ops["equivalents"][schedule], "joules": joules,
+                "kind": "front",
+                "task": run.job.task,
+                "method": run.job.method,
+                "budget": run.job.planner.label,
+                "reference": run.job.reference,
+                "threshold": run.job.threshold,
+                "success": float(first.mean()),
+                "role": "sweep" if run.job.role == "sweep" else "front",
+                "ci95": success_interval(first),
+                "paired_vs_dense": paired(first, same),
+                "episodes": first.size,
+                "schedule": schedule,
+                "synop_equivalents": ops["equivalents"][schedule],
+                "joules": joules,
             }
-        )  # fmt: skip
+        )
     return rows
 
 
-def ledger_row(run: Run, dense: Run | None, copies: Sequence[Copies] = ()) -> list[dict[str, Any]]:
+def op_counts_row(run: Run, dense: Run | None, copies: Sequence[Copies] = ()) -> list[dict[str, Any]]:
     """The operations themselves, so that energy can be asked of a run that is done, on devices that it did not know."""
-    if run.ledger is None:
+    if run.op_counts is None:
         return []
     first = run.success_KN[:1]
     return [
         {
-            "kind": "ledger", "task": run.job.task, "arm": run.job.arm, "budget": run.job.planner.label,
-            "axis": run.job.axis, "threshold": run.job.threshold, "role": run.job.role, "success": float(first.mean()),
-            "episodes": first.size, "ci95": success_interval(first),
+            "kind": "op_counts",
+            "task": run.job.task,
+            "method": run.job.method,
+            "budget": run.job.planner.label,
+            "reference": run.job.reference,
+            "threshold": run.job.threshold,
+            "role": run.job.role,
+            "success": float(first.mean()),
+            "episodes": first.size,
+            "ci95": success_interval(first),
             "paired_vs_dense": None if dense is None else paired(first, dense.success_KN[:1, : first.shape[1]]),
-            "evaluations": run.job.planner.evaluations, "samples": run.job.planner.samples, "ledger": run.ledger.dump(),
-            "ways": ways_of_job(run.job) if run.spiking else None, "copies": [one.dump() for one in copies],
+            "evaluations": run.job.planner.evaluations,
+            "samples": run.job.planner.samples,
+            "op_counts": run.op_counts.dump(),
+            "ways": ways_of_job(run.job) if run.spiking else None,
+            "copies": [one.dump() for one in copies],
         }
-    ]  # fmt: skip
+    ]
 
 
 def ways_of_job(job: Job) -> dict[str, Any] | None:
-    """Hops of a spiking arm's messages where its network is placed (`place_hops.Ways`)."""
-    return _ways(job.task, job.arm, job.planner, job.axis, job.checkpoint, job.artifact)
+    """Hops of a spiking method's messages where its network is placed (`place_hops.Ways`)."""
+    return _ways(job.task, job.method, job.planner, job.reference, job.checkpoint, job.artifact)
 
 
 @lru_cache(maxsize=64)
 def _ways(
-    task: str, arm: str, planner: CEMConfig, axis: str, checkpoint: str | None, artifact: str | None
+    task: str, method: str, planner: CEMConfig, reference: str, checkpoint: str | None, artifact: str | None
 ) -> dict[str, Any] | None:
     bundle = load_bundle(task, checkpoint=checkpoint, artifact=artifact)
     model = bundle.model.predictor
-    if arm not in (*DELTA_ARMS, "lif"):
+    if method not in (*DELTA_METHODS, "lif"):
         return None
-    net = bundle.lif if arm == "lif" else bundle.delta(arm)
-    network = partial(network_on, net, contexts=contexts_of(axis, planner, 1))
+    net = bundle.lif if method == "lif" else bundle.delta(method)
+    network = partial(network_on, net, contexts=contexts_of(reference, planner, 1))
     return ways_of(network, planner, latent_dim=model.latent_dim, action_dim=model.action_dim)
 
 
 def placed_rows(run: Run, *, replicas: tuple[int, ...] = (1, 8)) -> list[dict[str, Any]]:
-    """A sigma-delta arm's whole loop placed on loihi2 with spatial copies, and with one a candidate: time from the
+    """A sigma-delta method's whole loop placed on loihi2 with spatial copies, and with one a candidate: time from the
     placement, static power of the chips it takes, updates of neurons that wait. Beside `energy_rows`, which assume one copy
     with one neurocore a layer and charge no neuron that waits."""
-    if run.ledger is None or run.job.arm not in DELTA_ARMS:
+    if run.op_counts is None or run.job.method not in DELTA_METHODS:
         return []
     job = run.job
     traffic = _traffic(run)
     found: list[dict[str, Any]] = []
     for copies in sorted({min(n, job.planner.samples) for n in (*replicas, job.planner.samples)}):
-        one = placed(traffic, LOIHI2, replicas=copies, spread=1, scope="loop")
+        one = placed(traffic, LOIHI2, replicas=copies, spread=1, extent="loop")
         if one.found.broken:
             continue
         for schedule in run.schedules:
             e = one.energy(schedule)
             found.append(
                 {
-                    "kind": "energy_placed", "task": job.task, "device": "loihi2", "arm": job.arm, "budget": job.planner.label,
-                    "scope": "loop", "schedule": schedule, "replicas": copies, "cores": one.found.cores,
-                    "chips": one.found.chips, **{k: e[k] for k in ("ledger", "low", "nominal", "high", "unit", "evidence")},
+                    "kind": "energy_placed",
+                    "task": job.task,
+                    "device": "loihi2",
+                    "method": job.method,
+                    "budget": job.planner.label,
+                    "extent": "loop",
+                    "schedule": schedule,
+                    "replicas": copies,
+                    "cores": one.found.cores,
+                    "chips": one.found.chips,
+                    **{k: e[k] for k in ("scope", "low", "nominal", "high", "unit", "evidence")},
                     "latency_s": e["latency_s"],
                 }
-            )  # fmt: skip
+            )
     return found
 
 
 def _traffic(run: Run) -> Traffic:
-    """Of a spiking arm, from its ledger."""
+    """Of a spiking method, from its op_counts."""
     job = run.job
-    assert run.ledger is not None
+    assert run.op_counts is not None
     bundle = load_bundle(job.task, checkpoint=job.checkpoint, artifact=job.artifact)
     factor = 1.0 if job.threshold is None else job.threshold
-    network = bundle.lif if job.arm == "lif" else scale_thresholds(bundle.delta(job.arm), factor)
-    return traffic_of_run(run.ledger, network, job.planner, task=job.task, threshold=factor)
+    network = bundle.lif if job.method == "lif" else scale_thresholds(bundle.delta(job.method), factor)
+    return traffic_of_run(run.op_counts, network, job.planner, task=job.task, threshold=factor)
 
 
 def copies_of_run(run: Run) -> list[Copies]:
-    """Placements of a spiking arm's loop on one chip; none of a sweep over axes or thresholds, which is no candidate."""
-    if run.ledger is None or run.job.arm not in (*DELTA_ARMS, "lif") or run.job.role not in ("headline", "front"):
+    """Placements of a spiking method's loop on one chip; none of a sweep over references or thresholds, which is no candidate."""
+    if (
+        run.op_counts is None
+        or run.job.method not in (*DELTA_METHODS, "lif")
+        or run.job.role not in ("headline", "front")
+    ):
         return []
     return copies_of(_traffic(run))
 
 
 def cheapest_copies(run: Run, copies: Sequence[Copies], schedule: str) -> dict[str, Any]:
-    """Ledger C, whole loop, of the placement that takes least."""
-    assert run.ledger is not None
-    device, actions, counted = energy.default().device(DEVICE), run.ledger.actions, run.ledger.rows(schedule)
+    """Scope system, whole loop, of the placement that takes least."""
+    assert run.op_counts is not None
+    device, actions, counted = energy.default().device(DEVICE), run.op_counts.actions, run.op_counts.rows(schedule)
     found = []
     for one in copies:
         setup = energy.Setup(time_s=one.time_s(device, schedule))
         rows = one.rows(counted, actions, schedule)
-        e = energy.estimate(device, rows, actions, ledger="C", scope="loop", setup=setup)
+        e = energy.estimate(device, rows, actions, scope="system", extent="loop", setup=setup)
         found.append({"low": e.low, "nominal": e.nominal, "high": e.high, **one.told})
     return min(found, key=lambda row: row["nominal"])
 
 
 def energy_rows(
-    run: Run, cpu: energy.CpuPeak | None, *, schedules: tuple[str, ...] | None = None,
-    ledgers: tuple[str, ...] = ("A", "B", "C"), scopes: tuple[str, ...] = ("predictor", "loop"),
-) -> list[dict[str, Any]]:  # fmt: skip
-    """Every device that can run this arm; where the catalogue refuses (no sourced figure), a row says why. A spiking network
+    run: Run,
+    cpu: energy.CpuPeak | None,
+    *,
+    schedules: tuple[str, ...] | None = None,
+    scopes: tuple[str, ...] = ("compute", "chip", "system"),
+    extents: tuple[str, ...] = ("predictor", "loop"),
+) -> list[dict[str, Any]]:
+    """Every device that can run this method; where the catalogue refuses (no sourced figure), a row says why. A spiking network
     has one neurocore a layer, the least that interleaving takes; a real placement may use more."""
-    if run.ledger is None:
+    if run.op_counts is None:
         return []
     found: list[dict[str, Any]] = []
-    layers = {name for (_, name, _, _), c in run.ledger.counts("predictor") if c.updates}
+    layers = {name for (_, name, _, _), c in run.op_counts.counts("predictor") if c.updates}
     found_ways = ways_of_job(run.job) if run.spiking else None
     ways = None if found_ways is None else Ways.load(found_ways)
     for device in SPIKING_DEVICES if run.spiking else DENSE_DEVICES:
         setup = energy.Setup(cpu=cpu, assume_graded=device.startswith("loihi1"), cores=max(1, len(layers)))
         for schedule in schedules or run.schedules:
-            counted: list[LedgerRow] = run.ledger.rows(schedule)
-            for ledger in ledgers:
-                for scope in scopes:
+            counted: list[CountRow] = run.op_counts.rows(schedule)
+            for scope in scopes:
+                for extent in extents:
                     rows = counted
                     if ways is not None:
                         kind = energy.default().device(device).kind
-                        rows = ways.rows(counted, kind, scope, predictions=predictions_of(run.ledger))
+                        rows = ways.rows(counted, kind, extent, predictions=predictions_of(run.op_counts))
                     try:
-                        e = energy.estimate(device, rows, run.ledger.actions, ledger=ledger, scope=scope, setup=setup)
+                        e = energy.estimate(
+                            device, rows, run.op_counts.actions, scope=scope, extent=extent, setup=setup
+                        )
                     except UserError as error:
-                        refused = {"kind": "energy_refused", "task": run.job.task, "device": device, "arm": run.job.arm,
-                                   "reason": str(error)}  # fmt: skip
+                        refused = {
+                            "kind": "energy_refused",
+                            "task": run.job.task,
+                            "device": device,
+                            "method": run.job.method,
+                            "reason": str(error),
+                        }
                         found += [] if refused in found else [refused]
                         continue
                     found.append(
                         {
-                            "kind": "energy", "task": run.job.task, "device": device, "arm": run.job.arm, "ledger": ledger,
-                            "scope": scope, "schedule": schedule, "low": e.low, "nominal": e.nominal, "high": e.high,
-                            "unit": e.unit, "evidence": e.evidence, "latency_s": e.latency_s,
+                            "kind": "energy",
+                            "task": run.job.task,
+                            "device": device,
+                            "method": run.job.method,
+                            "scope": scope,
+                            "extent": extent,
+                            "schedule": schedule,
+                            "low": e.low,
+                            "nominal": e.nominal,
+                            "high": e.high,
+                            "unit": e.unit,
+                            "evidence": e.evidence,
+                            "latency_s": e.latency_s,
                         }
-                    )  # fmt: skip
+                    )
     return found

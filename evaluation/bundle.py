@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from spikeplan.core.counts.ledger import AXES
+from spikeplan.core.counts.operations import REFERENCES
 from spikeplan.core.errors import UserError
 from spikeplan.core.files import write_whole
 from spikeplan.core.ir import artifact as artifact_file
@@ -23,17 +23,17 @@ from spikeplan.worldmodel.checkpoint import WorldModel, load_model, shipped
 from spikeplan.worldmodel.predictor import ResidualPredictor
 
 NARROW_WIDTHS = (64, 96, 128)
-NARROW_ARMS = tuple(f"narrow-{width}" for width in NARROW_WIDTHS)
+NARROW_METHODS = tuple(f"narrow-{width}" for width in NARROW_WIDTHS)
 # The same narrow networks as sigma-delta: what spikes save must be asked of the cheapest network, too.
-NARROW_DELTA_ARMS = tuple(f"delta-{width}" for width in NARROW_WIDTHS)
+NARROW_DELTA_METHODS = tuple(f"delta-{width}" for width in NARROW_WIDTHS)
 # The full network with its smallest weights zero, in percent, distilled again; the shape is the full one's.
 PRUNED_PERCENT = (80, 90, 95)
-PRUNED_ARMS = tuple(f"pruned-{percent}" for percent in PRUNED_PERCENT)
+PRUNED_METHODS = tuple(f"pruned-{percent}" for percent in PRUNED_PERCENT)
 # Dense networks with a file of their own.
-OWN_DENSE_ARMS = (*NARROW_ARMS, *PRUNED_ARMS)
+OWN_DENSE_METHODS = (*NARROW_METHODS, *PRUNED_METHODS)
 # The full one under other planners: CEM in integers, and its control, floating CEM with the same estimate of the spread.
-PLANNER_ARMS = ("integer", "delta-mad")
-DELTA_ARMS = ("delta", *NARROW_DELTA_ARMS, *PLANNER_ARMS)
+PLANNER_METHODS = ("integer", "delta-mad")
+DELTA_METHODS = ("delta", *NARROW_DELTA_METHODS, *PLANNER_METHODS)
 
 LARGEST_FACTOR = 1000.0  # of thresholds; beyond it nothing is ever sent
 
@@ -73,27 +73,27 @@ class Bundle:
             )
         return found
 
-    def delta(self, arm: str) -> Artifact:
-        """`arm`: delta-W for the narrow network of width W, otherwise the full one."""
-        if arm not in NARROW_DELTA_ARMS:
+    def delta(self, method: str) -> Artifact:
+        """`method`: delta-W for the narrow network of width W, otherwise the full one."""
+        if method not in NARROW_DELTA_METHODS:
             return self.artifact
-        return artifact_file.load(self.stem.with_suffix(f".{arm}.safetensors"))
+        return artifact_file.load(self.stem.with_suffix(f".{method}.safetensors"))
 
     @cached_property
     def lif(self) -> LIFNetwork:
         return load_lif(self.stem.with_suffix(".lif.safetensors"))
 
-    def narrow(self, arm: str) -> ResidualPredictor:
-        """`arm`: narrow-W or pruned-P."""
-        return load_narrow(self.stem.with_suffix(f".{arm}.safetensors"))
+    def narrow(self, method: str) -> ResidualPredictor:
+        """`method`: narrow-W or pruned-P."""
+        return load_narrow(self.stem.with_suffix(f".{method}.safetensors"))
 
-    def digest(self, arm: str) -> str:
-        """Of the files that an arm reads: a cached result is void when one of them changes."""
+    def digest(self, method: str) -> str:
+        """Of the files that a method reads: a cached result is void when one of them changes."""
         files = [self.model_path]
-        if arm in ("delta", "lava", *PLANNER_ARMS):
+        if method in ("delta", "lava", *PLANNER_METHODS):
             files.append(self.artifact_path)
-        elif arm in ("lif", *OWN_DENSE_ARMS, *NARROW_DELTA_ARMS):
-            files.append(self.stem.with_suffix(f".{arm}.safetensors"))
+        elif method in ("lif", *OWN_DENSE_METHODS, *NARROW_DELTA_METHODS):
+            files.append(self.stem.with_suffix(f".{method}.safetensors"))
         sha = hashlib.sha256()
         for path in files:
             if not path.is_file():
@@ -109,21 +109,23 @@ def load_bundle(task: str, *, checkpoint: str | None = None, artifact: str | Non
 
 
 def chosen_of(
-    task: str, arm: str = "delta", *, checkpoint: str | None = None, artifact: str | None = None
+    task: str, method: str = "delta", *, checkpoint: str | None = None, artifact: str | None = None
 ) -> tuple[str, float]:
-    """Axis and threshold factor that validation chose when the artifact of a sigma-delta arm was made; an artifact of
+    """Axis and threshold factor that validation chose when the artifact of a sigma-delta method was made; an artifact of
     `spikeplan convert` is taken as it is, without state."""
-    provenance = load_bundle(task, checkpoint=checkpoint, artifact=artifact).delta(arm).provenance
+    provenance = load_bundle(task, checkpoint=checkpoint, artifact=artifact).delta(method).provenance
     if "thresholds" not in provenance:
-        return "none", 1.0
+        return "zero", 1.0
     try:
         chosen = provenance["thresholds"]["chosen"]
-        axis, factor = chosen["axis"], float(chosen["factor"])
-        if axis not in AXES or not 0 < factor <= LARGEST_FACTOR:
-            raise ValueError(f"axis {axis!r}, factor {factor:g}")
+        reference, factor = chosen["reference"], float(chosen["factor"])
+        if reference not in REFERENCES or not 0 < factor <= LARGEST_FACTOR:
+            raise ValueError(f"reference {reference!r}, factor {factor:g}")
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise UserError(f"artifact of {task} {arm}: damaged choice of thresholds ({error}); train it again") from error
-    return axis, factor
+        raise UserError(
+            f"artifact of {task} {method}: damaged choice of thresholds ({error}); train it again"
+        ) from error
+    return reference, factor
 
 
 def _save(tensors: dict[str, torch.Tensor], meta: dict[str, object], path: Path) -> None:

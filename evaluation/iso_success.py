@@ -16,22 +16,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spikeplan.evaluation.bundle import DELTA_ARMS
+from spikeplan.evaluation.bundle import DELTA_METHODS
 
 MARGIN = 0.03  # how far below the full dense planner a point may lie and still count as equal
-SPIKING_ARMS = (*DELTA_ARMS, "lif", "lava")
+SPIKING_METHODS = (*DELTA_METHODS, "lif", "lava")
 
 Row = dict[str, Any]
 Cost = Callable[[Row], float | None]
 
 
 def family_of(row: Row) -> str:
-    arm = str(row.get("arm"))
-    if arm in SPIKING_ARMS:
+    method = str(row.get("method"))
+    if method in SPIKING_METHODS:
         return "spiking"
-    if arm.endswith("/full"):
+    if method.endswith("/full"):
         return "full"
-    return "skipping" if arm == "zero-skip" or arm.endswith("/skip") else "dense"
+    return "skipping" if method == "zero-skip" or method.endswith("/skip") else "dense"
 
 
 def decides(row: Row) -> bool:
@@ -68,9 +68,16 @@ class Comparison:
 
 
 def compare(
-    front: Sequence[Row], full_success: float, *, what: str, unit: str, against: Sequence[str], dense_cost: Cost,
-    spiking_cost: Cost, strict: bool = False,
-) -> Comparison:  # fmt: skip
+    front: Sequence[Row],
+    full_success: float,
+    *,
+    what: str,
+    unit: str,
+    against: Sequence[str],
+    dense_cost: Cost,
+    spiking_cost: Cost,
+    strict: bool = False,
+) -> Comparison:
     """`against`: the opponents' families. `strict`: the lower bound of a point's paired interval must lie within the margin,
     not only its success."""
     level = full_success - MARGIN

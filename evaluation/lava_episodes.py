@@ -1,4 +1,4 @@
-"""The `lava` arm: whole episodes planned by the Lava loop, every plan compared with the integer reference.
+"""The `lava` method: whole episodes planned by the Lava loop, every plan compared with the integer reference.
 
 Beside success it logs what the latent does over a rollout: z takes the predictor's change once per prediction, so rounding
 and lost messages add up. Drift at step t, of the first iteration's candidates of every plan:
@@ -38,8 +38,10 @@ class CheckedPlanner:
 
     def __init__(self, planner: LavaPlanner, dense: torch.nn.Module) -> None:
         self.planner, self.dense = planner, dense
-        self.config, self.ledger, self.predictor = planner.config, planner.ledger, planner.predictor
-        self.floating = FusedNetwork(planner.artifact, samples=self.config.samples, axis=planner.axis, fixed=False)
+        self.config, self.op_counts, self.predictor = planner.config, planner.op_counts, planner.predictor
+        self.floating = FusedNetwork(
+            planner.artifact, samples=self.config.samples, reference=planner.reference, fixed=False
+        )
         self.compared = self.different = 0
         self.seconds: list[float] = []
         self.messages: list[np.ndarray] = []
@@ -68,7 +70,7 @@ class CheckedPlanner:
 
     def _drift(self, z_D: np.ndarray, variables_SVA: np.ndarray, path_HSD: np.ndarray) -> None:
         """Squared errors and squared ways, (2, H), summed over candidates and latent."""
-        r, predictor = self.planner.reference.params, self.predictor
+        r, predictor = self.planner.golden.params, self.predictor
         actions_SHA = (variables_SVA << r.action_shift).repeat(r.chunk, 1)[:, : r.horizon]
         z = {"floating": np.tile(z_D, (r.samples, 1)), "dense": np.tile(z_D, (r.samples, 1))}
         sums: dict[str, list[tuple[float, float]]] = {name: [] for name in z}
@@ -76,8 +78,10 @@ class CheckedPlanner:
         for t in range(r.horizon):
             action = actions_SHA[:, t]
             z["floating"] = z["floating"] + self.floating.run(np.concatenate([z["floating"], action], 1))
-            real = (torch.from_numpy(a * s).float()[None] for a, s in ((z["dense"], predictor.latent_scale),
-                                                                      (action, predictor.action_scale)))  # fmt: skip
+            real = (
+                torch.from_numpy(a * s).float()[None]
+                for a, s in ((z["dense"], predictor.latent_scale), (action, predictor.action_scale))
+            )
             with torch.no_grad():
                 z["dense"] = self.dense(*real)[0].double().numpy() / predictor.latent_scale
             for name, other in z.items():
@@ -91,17 +95,29 @@ class CheckedPlanner:
 
 
 def lava_episodes(
-    bundle: Bundle, config: CEMConfig, *, axis: str, threshold: float, episodes: int, seed: int, folder: Path,
+    bundle: Bundle,
+    config: CEMConfig,
+    *,
+    reference: str,
+    threshold: float,
+    episodes: int,
+    seed: int,
+    folder: Path,
     progress: Callable[[int], None] | None = None,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """One row: success with interval, values compared and different, seconds and messages a plan, drift by step."""
     world = make_world(bundle.task)
     drawn = world.sample(episodes, np.random.default_rng(EPISODE_SEED))
     artifact: Artifact = scale_thresholds(bundle.artifact, threshold)
     with LavaPlanner(
-        artifact, config, action_dim=world.action_dim, action_limit=world.action_limit, axis=axis, workdir=folder,
+        artifact,
+        config,
+        action_dim=world.action_dim,
+        action_limit=world.action_limit,
+        reference=reference,
+        workdir=folder,
         timeout_s=TIMEOUT_S,
-    ) as planner:  # fmt: skip
+    ) as planner:
         checked = CheckedPlanner(planner, load_bundle(bundle.task, checkpoint=str(bundle.model_path)).model.predictor)
         outcome = run_episodes(
             world, ImageLatent(world, bundle.model.encoder), checked, drawn, seed=seed, block=1, progress=progress
@@ -109,10 +125,22 @@ def lava_episodes(
     success = outcome.success_N.astype(float)[None]
     messages = np.mean(checked.messages, 0) / config.evaluations
     return {
-        "kind": "lava_loop", "task": bundle.task, "axis": axis, "threshold": threshold, "episodes": episodes, "seeds": 1,
-        "success": float(success.mean()), "ci95": success_interval(success), "plans": len(checked.seconds),
-        "values_compared": checked.compared, "values_different": checked.different,
-        "plan_seconds": float(np.median(checked.seconds)), "saturated": checked.saturated,
-        "messages_per_pass": {layer.name: round(float(m), 3) for layer, m in zip(artifact.layers, messages, strict=True)},
-        "drift_from_floating": checked.drift("floating"), "drift_from_dense": checked.drift("dense"),
-    }  # fmt: skip
+        "kind": "lava_loop",
+        "task": bundle.task,
+        "reference": reference,
+        "threshold": threshold,
+        "episodes": episodes,
+        "seeds": 1,
+        "success": float(success.mean()),
+        "ci95": success_interval(success),
+        "plans": len(checked.seconds),
+        "values_compared": checked.compared,
+        "values_different": checked.different,
+        "plan_seconds": float(np.median(checked.seconds)),
+        "saturated": checked.saturated,
+        "messages_per_pass": {
+            layer.name: round(float(m), 3) for layer, m in zip(artifact.layers, messages, strict=True)
+        },
+        "drift_from_floating": checked.drift("floating"),
+        "drift_from_dense": checked.drift("dense"),
+    }

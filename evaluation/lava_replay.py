@@ -1,7 +1,7 @@
-"""The `lava` arm: rollouts recorded from real planning, replayed by the Lava chain and compared with the reference.
+"""The `lava` method: rollouts recorded from real planning, replayed by the Lava chain and compared with the reference.
 
 A recorded plan becomes a list of passes (input integers, which stored context to load, which to save), in the order in
-which one network instance would run them on the given axis.
+which one network instance would run them on the given reference.
 """
 
 from __future__ import annotations
@@ -75,15 +75,18 @@ class Program:
         passes = Passes(x=np.stack(x), load=np.array(load, np.int64), save=np.array(save, np.int64))
         stack = {name: np.stack(rows) for name, rows in self.messages.items()}
         return passes, Trace(
-            messages=stack, sigma={k: np.stack(v) for k, v in self.sigma.items()},
-            ref={k: np.stack(v) for k, v in self.ref.items()}, value=np.stack(self.value), saturated=self.saturated,
-        )  # fmt: skip
+            messages=stack,
+            sigma={k: np.stack(v) for k, v in self.sigma.items()},
+            ref={k: np.stack(v) for k, v in self.ref.items()},
+            value=np.stack(self.value),
+            saturated=self.saturated,
+        )
 
 
 def program_of(
-    artifact: Artifact, plans: Plans, *, axis: str, plan: int = 0, iterations: int = 2
+    artifact: Artifact, plans: Plans, *, reference: str, plan: int = 0, iterations: int = 2
 ) -> tuple[Passes, Trace]:
-    """The first CEM iterations of one recorded plan on one axis, closed over the network's own latents."""
+    """The first CEM iterations of one recorded plan on one reference, closed over the network's own latents."""
     predictor = DeltaPredictor(artifact)
     program = Program(artifact)
     start = predictor.encode(plans.latent_ND[plan])
@@ -102,37 +105,47 @@ def program_of(
         z_mean = start
         order = candidates[:, 0, 0].argsort().tolist()
         for t in range(horizon):
-            compare_mean = axis == "mean" or (axis == "iteration" and i == 0)
+            compare_mean = reference == "mean_candidate" or (reference == "previous_iteration" and i == 0)
             if compare_mean:  # slot 0 holds the mean candidate's state at this step
                 z_mean = advance(z_mean, mean[t], load=RESET if t == 0 else 0, save=0)
-            for position, s in enumerate(order if axis == "order" else range(samples)):
+            for position, s in enumerate(order if reference == "previous_candidate" else range(samples)):
                 own = 1 + s * horizon + t
                 load, save = {
-                    "none": (RESET, NONE),
-                    "rollout": (RESET if t == 0 else 1 + s, 1 + s),
-                    "order": (RESET if position == 0 else KEEP, NONE),
-                    "mean": (0, NONE),
-                    "iteration": (0 if i == 0 else own, own),
-                }[axis]
+                    "zero": (RESET, NONE),
+                    "previous_step": (RESET if t == 0 else 1 + s, 1 + s),
+                    "previous_candidate": (RESET if position == 0 else KEEP, NONE),
+                    "mean_candidate": (0, NONE),
+                    "previous_iteration": (0 if i == 0 else own, own),
+                }[reference]
                 z[s] = advance(z[s], actions[s, t], load=load, save=save)
     return program.finish()
 
 
-def run_lava_arm(
-    artifact: Artifact, plans: Plans, *, axis: str, workdir: Path, timeout_s: float = 300.0, iterations: int = 2,
+def run_lava_method(
+    artifact: Artifact,
+    plans: Plans,
+    *,
+    reference: str,
+    workdir: Path,
+    timeout_s: float = 300.0,
+    iterations: int = 2,
     on_progress: Callable[[int, int], None] | None = None,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Replay in Lava and compare every message, state and value with `==`."""
     workdir.mkdir(parents=True, exist_ok=True)
     path = artifact_file.save(artifact, workdir / "network.safetensors")
-    passes, reference = program_of(artifact, plans, axis=axis, iterations=iterations)
+    passes, golden = program_of(artifact, plans, reference=reference, iterations=iterations)
     trace = replay(path, passes, timeout_s=timeout_s, workdir=workdir, on_progress=on_progress)
-    found = compare(reference, trace)
+    found = compare(golden, trace)
     return {
-        "passes": len(passes), "axis": axis,
-        "values_compared": found.values_compared, "values_different": found.values_different,
-        "nonzero_share": found.nonzero_share, "positive_crossed": found.positive_crossed,
-        "negative_crossed": found.negative_crossed, "first_difference": str(found.first_difference),
-        "saturated": reference.saturated,
-        "raster": {name: (m[: 1 + 12 * 4] != 0).astype(int).tolist() for name, m in reference.messages.items()},
-    }  # fmt: skip
+        "passes": len(passes),
+        "reference": reference,
+        "values_compared": found.values_compared,
+        "values_different": found.values_different,
+        "nonzero_share": found.nonzero_share,
+        "positive_crossed": found.positive_crossed,
+        "negative_crossed": found.negative_crossed,
+        "first_difference": str(found.first_difference),
+        "saturated": golden.saturated,
+        "raster": {name: (m[: 1 + 12 * 4] != 0).astype(int).tolist() for name, m in golden.messages.items()},
+    }

@@ -1,6 +1,7 @@
 """A placement's time and energy per action, through the energy room's models, and what dense devices take for the same plans.
 
-The ledger of the recorded plans gives the operations; the placement gives the time, the chips, the hops and the updates of
+The operation counts of the recorded plans gives the operations; the placement gives the time, the chips, the hops and
+the updates of
 neurons that wait: every placed neuron of every copy updates in every chip step, also while no candidate is in its layer and
 while candidates are being selected. Ledgers count an update a prediction, so this is charged on top (row `waiting`).
 Static power is a whole chip's, however few of its cores are used.
@@ -14,7 +15,7 @@ from functools import cached_property
 from typing import Any
 
 from spikeplan import energy
-from spikeplan.core.counts.ledger import LedgerRow, total
+from spikeplan.core.counts.operations import CountRow, total
 from spikeplan.core.limits import ChipLimits
 from spikeplan.evaluation.traffic import Traffic
 from spikeplan.placement.groups import Network, loop_messages, loop_synops, turns_of, with_loop
@@ -28,17 +29,17 @@ DENSE_DEVICES = ("orin_nano", "h100", "jepa_r")
 
 @dataclass(frozen=True, kw_only=True)
 class Placed:
-    """One scope of a network on a chip: the predictor alone, or the whole loop but for the encoder."""
+    """One extent of a network on a chip: the predictor alone, or the whole loop but for the encoder."""
 
     traffic: Traffic
-    scope: str
+    extent: str
     network: Network
     found: Placement
 
     @property
     def messages(self) -> dict[str, float]:
         t = self.traffic
-        return t.sent | (loop_messages(t.latent_dim, t.action_dim) if self.scope == "loop" else {})
+        return t.sent | (loop_messages(t.latent_dim, t.action_dim) if self.extent == "loop" else {})
 
     @cached_property
     def clocks(self) -> dict[str, Clock]:
@@ -51,11 +52,14 @@ class Placed:
         restored = self.traffic.contexts(self.found.replicas) > 0
         return {
             bound: Clock(
-                self.found, self.network, self.messages,
-                Speed(**{key: getattr(device.figure(name).band, bound) for key, name in names.items()}), restored=restored,
+                self.found,
+                self.network,
+                self.messages,
+                Speed(**{key: getattr(device.figure(name).band, bound) for key, name in names.items()}),
+                restored=restored,
             )
             for bound in BOUNDS
-        }  # fmt: skip
+        }
 
     @cached_property
     def times(self) -> dict[str, dict[str, ActionTime]]:
@@ -73,8 +77,8 @@ class Placed:
         """Of the rollouts; the questions and answers of the selection are left out."""
         return hops(self.found, self.messages) * self.traffic.planner.evaluations / self.found.replicas
 
-    def rows(self, schedule: str) -> list[LedgerRow]:
-        """The ledger's rows with this placement's hops, and the parts' own synops."""
+    def rows(self, schedule: str) -> list[CountRow]:
+        """The operation counts rows with this placement's hops, and the parts' own synops."""
         t = self.traffic
         kept = [
             row
@@ -82,7 +86,7 @@ class Placed:
             if row.layer != "candidates"  # the source makes them on the chip
         ]
         known, predictions = hops_per_message(self.found), predictions_of(t.spiking)
-        if self.scope == "predictor":
+        if self.extent == "predictor":
             kept = [row for row in kept if row.phase == "predictor"]
             return with_hops(kept, known, {}, predictions=predictions)
         sent = loop_messages(t.latent_dim, t.action_dim)
@@ -91,53 +95,66 @@ class Placed:
 
     @property
     def parts_synops(self) -> int:
-        """Of an action, beside the ledger's: into latent, sum and cost, and mu + w e for each number that the source makes
+        """Of an action, beside the operation counts: into latent, sum and cost, and mu + w e for each number that the
+        source makes
         (`spikeplan.core.counts.charges`; its updates are among those of the placed neurons)."""
         t, budget = self.traffic, self.traffic.planner
         numbers = budget.iterations * budget.samples * budget.variables * t.action_dim
         return loop_synops(t.latent_dim, turns_of(budget, self.found.replicas)) * budget.evaluations + 2 * numbers
 
-    def waiting(self, rows: Sequence[LedgerRow], schedule: str) -> int:
+    def waiting(self, rows: Sequence[CountRow], schedule: str) -> int:
         """Updates, over all recorded actions, that no row counts yet."""
         placed = self.found.neurons * self.times[schedule]["nominal"].steps * self.traffic.spiking.actions
         return max(0, placed - total(rows, "updates"))
 
     def energy(self, schedule: str) -> dict[str, Any]:
-        """J an action in ledger C; `counted`: without the neurons that wait."""
+        """J an action in scope system; `counted`: without the neurons that wait."""
         rows = self.rows(schedule)
         actions = self.traffic.spiking.actions
         idle = self.waiting(rows, schedule)
-        waiting = LedgerRow(arm=self.traffic.arm, phase="predictor", layer="waiting", axis=self.traffic.axis,
-                            schedule=schedule, updates_idle=idle)  # fmt: skip
+        waiting = CountRow(
+            method=self.traffic.method,
+            phase="predictor",
+            layer="waiting",
+            reference=self.traffic.reference,
+            schedule=schedule,
+            updates_idle=idle,
+        )
         times = self.times[schedule]
         setup = energy.Setup(chips=self.found.chips, time_s=energy.Band(*(times[b].action_s for b in BOUNDS)))
         name = self.found.chip.name
         whole, counted, operations = (
-            energy.estimate(name, some, actions, ledger=ledger, scope=self.scope, setup=setup)
-            for some, ledger in (([*rows, waiting], "C"), (rows, "C"), ([*rows, waiting], "B"))
+            energy.estimate(name, some, actions, scope=scope, extent=self.extent, setup=setup)
+            for some, scope in (([*rows, waiting], "system"), (rows, "system"), ([*rows, waiting], "chip"))
         )
         return {
-            **{b: getattr(whole, b) for b in BOUNDS}, "unit": whole.unit, "ledger": "C", "evidence": whole.evidence,
-            "latency_s": whole.latency_s, "without_static": {b: getattr(operations, b) for b in BOUNDS},
-            "counted": {b: getattr(counted, b) for b in BOUNDS}, "waiting_updates": idle / actions,
-        }  # fmt: skip
+            **{b: getattr(whole, b) for b in BOUNDS},
+            "unit": whole.unit,
+            "scope": "system",
+            "evidence": whole.evidence,
+            "latency_s": whole.latency_s,
+            "without_static": {b: getattr(operations, b) for b in BOUNDS},
+            "counted": {b: getattr(counted, b) for b in BOUNDS},
+            "waiting_updates": idle / actions,
+        }
 
 
-def placed(traffic: Traffic, chip: ChipLimits, *, replicas: int, spread: int, scope: str) -> Placed:
+def placed(traffic: Traffic, chip: ChipLimits, *, replicas: int, spread: int, extent: str) -> Placed:
     network = traffic.network(replicas)
-    if scope == "loop":
-        network = with_loop(network, traffic.planner, latent_dim=traffic.latent_dim, action_dim=traffic.action_dim,
-                            replicas=replicas)  # fmt: skip
+    if extent == "loop":
+        network = with_loop(
+            network, traffic.planner, latent_dim=traffic.latent_dim, action_dim=traffic.action_dim, replicas=replicas
+        )
     found = place(network.groups, chip, replicas=replicas, spread=spread)
-    return Placed(traffic=traffic, scope=scope, network=network, found=found)
+    return Placed(traffic=traffic, extent=extent, network=network, found=found)
 
 
-def dense_energy(traffic: Traffic, scope: str) -> dict[str, dict[str, Any]]:
-    """The same network in int8 on dense devices, the same plans: J an action in ledger C, peak rates."""
+def dense_energy(traffic: Traffic, extent: str) -> dict[str, dict[str, Any]]:
+    """The same network in int8 on dense devices, the same plans: J an action in scope system, peak rates."""
     assert traffic.dense is not None
     rows, actions = traffic.dense.rows("batched"), traffic.dense.actions
     found = {}
     for device in DENSE_DEVICES:
-        e = asdict(energy.estimate(device, rows, actions, ledger="C", scope=scope))
+        e = asdict(energy.estimate(device, rows, actions, scope="system", extent=extent))
         found[device] = {key: e[key] for key in (*BOUNDS, "unit", "evidence", "latency_s")}
     return found

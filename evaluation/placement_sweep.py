@@ -20,12 +20,12 @@ def replicas_of(samples: int) -> list[int]:
 
 def grid(traffic: Traffic, chip: ChipLimits, spreads: tuple[int, ...]) -> list[Placed]:
     """Placements that hold every limit; the whole loop where the chip takes it. Too large for any machine: left out."""
-    scope = "loop" if chip.graded_messages else "predictor"
+    extent = "loop" if chip.graded_messages else "predictor"
     found: list[Placed] = []
     for replicas in replicas_of(traffic.planner.samples):
         for spread in spreads:
             try:
-                one = placed(traffic, chip, replicas=replicas, spread=spread, scope=scope)
+                one = placed(traffic, chip, replicas=replicas, spread=spread, extent=extent)
             except TooManyCores:
                 continue
             found += [] if one.found.broken else [one]
@@ -47,10 +47,14 @@ def cheapest(traffic: Traffic, chip: ChipLimits, *, seconds: float, chips: int) 
         best = min(fitting, key=lambda one: (one.found.chips, one.found.cores, best_time(one)))
         return best.found.replicas, best.found.spread, None
     best = min(tried, key=best_time)
-    return best.found.replicas, best.found.spread, (
-        f"no placement within {chips} chip(s) plans an action in {seconds * 1e3:g} ms; the fastest takes "
-        f"{best_time(best) * 1e3:.3g} ms; allow more chips or fewer candidates"
-    )  # fmt: skip
+    return (
+        best.found.replicas,
+        best.found.spread,
+        (
+            f"no placement within {chips} chip(s) plans an action in {seconds * 1e3:g} ms; the fastest takes "
+            f"{best_time(best) * 1e3:.3g} ms; allow more chips or fewer candidates"
+        ),
+    )
 
 
 def sweep_rows(traffic: Traffic, chip: ChipLimits, *, spreads: tuple[int, ...]) -> list[dict[str, Any]]:
@@ -61,14 +65,20 @@ def sweep_rows(traffic: Traffic, chip: ChipLimits, *, spreads: tuple[int, ...]) 
     for one, (cores, time) in zip(found, points, strict=True):
         beaten = any(c <= cores and t <= time and (c, t) != (cores, time) for c, t in points)
         row: dict[str, Any] = {
-            "replicas": one.found.replicas, "spread": one.found.spread, "cores": cores, "chips": one.found.chips,
-            "chips_at_80_percent": one.found.chips_at_80, "scope": one.scope, "front": not beaten,
-        }  # fmt: skip
+            "replicas": one.found.replicas,
+            "spread": one.found.spread,
+            "cores": cores,
+            "chips": one.found.chips,
+            "chips_at_80_percent": one.found.chips_at_80,
+            "extent": one.extent,
+            "front": not beaten,
+        }
         for schedule in SCHEDULES:
             energy = one.energy(schedule)
             row[schedule] = {
                 "action_s": {b: one.times[schedule][b].action_s for b in BOUNDS},
-                "energy": {b: energy[b] for b in BOUNDS}, "without_static": energy["without_static"],
-            }  # fmt: skip
+                "energy": {b: energy[b] for b in BOUNDS},
+                "without_static": energy["without_static"],
+            }
         rows.append(row)
     return rows

@@ -1,9 +1,9 @@
-"""How an arm ranks the same candidates as the dense planner, and where its messages are spent, on recorded plans.
+"""How a method ranks the same candidates as the dense planner, and where its messages are spent, on recorded plans.
 
-spearman      rank correlation of costs with the dense arm's, mean over plans and iterations
-topk_overlap  share of the dense arm's k elites among the arm's own
-latent_nmse   |z_arm - z_dense|^2 / |z_dense - z_start|^2, all steps
-density       synops / dense MACs, the mean's own pass included, per axis; also per iteration and rollout step
+spearman      rank correlation of costs with the dense method's, mean over plans and iterations
+topk_overlap  share of the dense method's k elites among the method's own
+latent_nmse   |z_method - z_dense|^2 / |z_dense - z_start|^2, all steps
+density       synops / dense MACs, the mean's own pass included, per reference; also per iteration and rollout step
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spikeplan.core.counts.ledger import Ledger
+from spikeplan.core.counts.operations import OperationCounts
 from spikeplan.evaluation.recorded_plans import Plans
 from spikeplan.worldmodel.gates import spearman
 from spikeplan.worldmodel.planning.cem import LatentDistance
@@ -22,8 +22,8 @@ from spikeplan.worldmodel.predictor import Predictor
 
 
 @torch.no_grad()
-def rerun(predictor: Predictor, plans: Plans, axis: str, ledger: Ledger, *, block: int = 16) -> Tensor:
-    """The arm's latents (N, I, S, H, D) for the recorded candidates."""
+def rerun(predictor: Predictor, plans: Plans, reference: str, op_counts: OperationCounts, *, block: int = 16) -> Tensor:
+    """The method's latents (N, I, S, H, D) for the recorded candidates."""
     n, iterations, _, horizon, _ = plans.candidates_NISHA.shape
     latents = torch.empty_like(plans.latents_NISHD)
     for first in range(0, n, block):
@@ -31,20 +31,20 @@ def rerun(predictor: Predictor, plans: Plans, axis: str, ledger: Ledger, *, bloc
         state: Any = None
         for i in range(iterations):
             candidates = plans.candidates_NISHA[part, i]
-            state = predictor.begin(plans.latent_ND[part], candidates, axis, state)
+            state = predictor.begin(plans.latent_ND[part], candidates, reference, state)
             z = plans.latent_ND[part][:, None].expand(-1, candidates.shape[1], -1)
             for t in range(horizon):
                 z, state, counts = predictor.step(z, candidates[:, :, t], state)
                 latents[part, i, :, t] = z
                 for layer in counts:
-                    ledger.add("predictor", layer, iteration=i, step=t)
-        ledger.actions += len(plans.latent_ND[part])
+                    op_counts.add("predictor", layer, iteration=i, step=t)
+        op_counts.actions += len(plans.latent_ND[part])
     return latents
 
 
-def density_of(ledger: Ledger) -> dict[str, Any]:
+def density_of(op_counts: OperationCounts) -> dict[str, Any]:
     """Share of the dense synaptic operations, in total, by iteration x rollout step, and by layer."""
-    counts = ledger.counts("predictor")
+    counts = op_counts.counts("predictor")
     iterations = 1 + max(key[2] or 0 for key, _ in counts)
     steps = 1 + max(key[3] or 0 for key, _ in counts)
     synops, dense = np.zeros((iterations, steps)), np.zeros((iterations, steps))
@@ -66,8 +66,10 @@ def density_of(ledger: Ledger) -> dict[str, Any]:
     }
 
 
-def agreement(predictor: Predictor, plans: Plans, axis: str, ledger: Ledger, *, elites: int) -> dict[str, Any]:
-    latents = rerun(predictor, plans, axis, ledger)
+def agreement(
+    predictor: Predictor, plans: Plans, reference: str, op_counts: OperationCounts, *, elites: int
+) -> dict[str, Any]:
+    latents = rerun(predictor, plans, reference, op_counts)
     cost = torch.stack(
         [LatentDistance().cost(latents[:, i], plans.goal_ND) for i in range(latents.shape[1])], 1
     ).double()
@@ -85,5 +87,5 @@ def agreement(predictor: Predictor, plans: Plans, axis: str, ledger: Ledger, *, 
         "topk_overlap": float(np.mean(overlaps)),
         "latent_nmse": float(error.mean() / moved),
         "nmse_by_step": (error.mean((0, 1, 2, 4)) / moved).tolist(),
-        "density": density_of(ledger) if predictor.spiking else None,
+        "density": density_of(op_counts) if predictor.spiking else None,
     }

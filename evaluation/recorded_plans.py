@@ -33,16 +33,21 @@ class Plans:
         """Every iteration as a record of its own."""
         i = self.candidates_NISHA.shape[1]
         return Rollouts(
-            self.latent_ND.repeat_interleave(i, 0), self.goal_ND.repeat_interleave(i, 0),
-            self.candidates_NISHA.flatten(0, 1), self.latents_NISHD.flatten(0, 1),
-        )  # fmt: skip
+            self.latent_ND.repeat_interleave(i, 0),
+            self.goal_ND.repeat_interleave(i, 0),
+            self.candidates_NISHA.flatten(0, 1),
+            self.latents_NISHD.flatten(0, 1),
+        )
 
     def thin(self, stride: int) -> Plans:
         """Every `stride`-th plan."""
         return Plans(
-            self.latent_ND[::stride], self.goal_ND[::stride], self.candidates_NISHA[::stride],
-            self.latents_NISHD[::stride], self.cost_NIS[::stride],
-        )  # fmt: skip
+            self.latent_ND[::stride],
+            self.goal_ND[::stride],
+            self.candidates_NISHA[::stride],
+            self.latents_NISHD[::stride],
+            self.cost_NIS[::stride],
+        )
 
     def calibration(self, limit: int = 40_000) -> Calibration:
         """Pairs (latent, action) that the predictor saw, thinned evenly."""

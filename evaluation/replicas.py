@@ -1,11 +1,11 @@
-"""Copies of an arm's whole loop on one Loihi 2, kept by a run as counts, so that time and energy follow any catalogue.
+"""Copies of a method's whole loop on one Loihi 2, kept by a run as counts, so that time and energy follow any catalogue.
 
 A chip has room for many copies of so small a network, and its static power is drawn whether they work or not: time is what
 copies save. What they cost is charged: every placed neuron updates in every chip step, while no candidate is in its layer and
 while candidates are selected (row `waiting`), and the loop's own parts do synops (row `parts`). Left out: that copies work in
 lock step on unlike candidates, so that the busiest of them sets a step (traffic is a mean), and sending latent and goal to each.
 More chips than one are no options: their static power outweighs the time (`spikeplan place --sweep` has them). Axes that look at
-the mean candidate are none either: every copy would pass it, which no ledger counts.
+the mean candidate are none either: every copy would pass it, which no operation counts counts.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from spikeplan.core.counts.ledger import LedgerRow
+from spikeplan.core.counts.operations import CountRow
 from spikeplan.core.limits import LOIHI2
 from spikeplan.energy.catalogue import Band, Device
 from spikeplan.evaluation.placed_energy import placed
@@ -33,7 +33,7 @@ FIGURES = ("t_synop", "t_update", "t_link", "t_barrier")
 
 @dataclass(frozen=True, kw_only=True)
 class Copies:
-    """One placement. `synops` and, by schedule, `waiting` updates are an action's, beside those of the ledger."""
+    """One placement. `synops` and, by schedule, `waiting` updates are an action's, beside those of the op_counts."""
 
     replicas: int
     spread: int
@@ -42,13 +42,17 @@ class Copies:
     waiting: dict[str, float]
     load: dict[str, Load]
 
-    def rows(self, rows: Sequence[LedgerRow], actions: int, schedule: str) -> list[LedgerRow]:
-        """The arm's rows with what the placement adds; the source makes the candidates on the chip."""
+    def rows(self, rows: Sequence[CountRow], actions: int, schedule: str) -> list[CountRow]:
+        """The method's rows with what the placement adds; the source makes the candidates on the chip."""
         kept = [row for row in rows if row.layer != "candidates"]
-        blank = LedgerRow(
-            arm=rows[0].arm, phase="predictor", layer="waiting", axis=rows[0].axis, schedule=schedule,
+        blank = CountRow(
+            method=rows[0].method,
+            phase="predictor",
+            layer="waiting",
+            reference=rows[0].reference,
+            schedule=schedule,
             precision=rows[0].precision,
-        )  # fmt: skip
+        )
         return [
             *kept,
             replace(blank, phase="evaluation", layer="parts", synops=round(self.synops * actions)),
@@ -68,12 +72,16 @@ class Copies:
 
     def dump(self) -> dict[str, Any]:
         return {
-            "replicas": self.replicas, "spread": self.spread, "cores": self.cores, "synops": self.synops,
-            "waiting": self.waiting, "load": {
+            "replicas": self.replicas,
+            "spread": self.spread,
+            "cores": self.cores,
+            "synops": self.synops,
+            "waiting": self.waiting,
+            "load": {
                 schedule: {**{name: getattr(load, f"{name}_J").tolist() for name in COLUMNS}, "updates": load.updates}
                 for schedule, load in self.load.items()
             },
-        }  # fmt: skip
+        }
 
     @classmethod
     def read(cls, dumped: dict[str, Any]) -> Copies:
@@ -84,7 +92,7 @@ class Copies:
                 updates=_whole(dumped["load"][schedule]["updates"]),
             )
             for schedule in SCHEDULES
-        }  # fmt: skip
+        }
         counts = {name: _whole(dumped[name]) for name in ("replicas", "spread", "cores")}
         waiting = {schedule: _count(dumped["waiting"][schedule]) for schedule in SCHEDULES}
         return cls(**counts, synops=_count(dumped["synops"]), waiting=waiting, load=load)
@@ -110,16 +118,18 @@ def copies_of(traffic: Traffic) -> list[Copies]:
         return found
     for replicas in sorted({min(n, planner.samples) for n in REPLICAS}):
         for spread in SPREADS:
-            one = placed(traffic, LOIHI2, replicas=replicas, spread=spread, scope="loop")
+            one = placed(traffic, LOIHI2, replicas=replicas, spread=spread, extent="loop")
             if one.found.broken or one.found.chips > 1:
                 continue
             clock = one.clocks["nominal"]
             found.append(
                 Copies(
-                    replicas=replicas, spread=spread, cores=one.found.cores,
+                    replicas=replicas,
+                    spread=spread,
+                    cores=one.found.cores,
                     synops=one.parts_synops,
                     waiting={s: one.waiting(one.rows(s), s) / traffic.spiking.actions for s in SCHEDULES},
                     load={s: clock.load(planner, s) for s in SCHEDULES},
                 )
-            )  # fmt: skip
+            )
     return found

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikeplan.core.errors import UserError
-from spikeplan.evaluation.iso_success import SPIKING_ARMS
+from spikeplan.evaluation.iso_success import SPIKING_METHODS
 
 Record = dict[str, Any]
 
@@ -54,8 +54,8 @@ class Results:
     def task(self, task: str) -> Record:
         return mapping(mapping(self.summary.get("tasks")).get(task))
 
-    def arms(self, task: str) -> dict[str, Record]:
-        return {str(arm): mapping(row) for arm, row in mapping(self.task(task).get("arms")).items()}
+    def methods(self, task: str) -> dict[str, Record]:
+        return {str(method): mapping(row) for method, row in mapping(self.task(task).get("methods")).items()}
 
     def front(self, task: str) -> list[Record]:
         """The points of the front; the summary's short form where the metrics hold none."""
@@ -79,7 +79,7 @@ def finite(value: Any) -> float | None:
 
 
 def positive(value: Any) -> float | None:
-    """A number that a logarithmic axis can show, else None."""
+    """A number that a logarithmic reference can show, else None."""
     number = finite(value)
     return number if number is not None and number > 0 else None
 
@@ -96,7 +96,7 @@ def numbers(value: Any) -> list[float]:
 
 
 def spiking(row: Record) -> bool:
-    return row.get("arm") in SPIKING_ARMS
+    return row.get("method") in SPIKING_METHODS
 
 
 def load(out: Path) -> Results:

@@ -1,7 +1,7 @@
-"""One shard of one arm: the unit of work that runs in a process of its own and can be resumed.
+"""One shard of one method: the unit of work that runs in a process of its own and can be resumed.
 
 A job is data; `run_job` turns it into a JSON-able result. Episodes and noise depend only on (task, episode seed, planner
-seed), so shards of different arms pair up exactly.
+seed), so shards of different methods pair up exactly.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import numpy as np
 import torch
 
 from spikeplan.conversion import Calibration
-from spikeplan.core.counts.ledger import Ledger
+from spikeplan.core.counts.operations import OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.ir.artifact import Artifact
-from spikeplan.evaluation.bundle import DELTA_ARMS, OWN_DENSE_ARMS, PRUNED_ARMS, Bundle, load_bundle
+from spikeplan.evaluation.bundle import DELTA_METHODS, OWN_DENSE_METHODS, PRUNED_METHODS, Bundle, load_bundle
 from spikeplan.evaluation.recorded_plans import RECORD_SEED, record_plans
 from spikeplan.snn.delta_predictor import DeltaPredictor
 from spikeplan.snn.lif import LIFPredictor
@@ -33,13 +33,13 @@ from spikeplan.worldmodel.predictor import DensePredictor, Predictor, TrueStateP
 from spikeplan.worldmodel.tasks import make_world
 from spikeplan.worldmodel.tasks.world import World
 
-ARMS = ("random", "oracle", "dense", "int8", "delta", "lif", "lava")
+METHODS = ("random", "oracle", "dense", "int8", "delta", "lif", "lava")
 KEY_LENGTH = 24
 COST = {
     "dense": 1.0,
     "int8": 1.05,
     "zero-skip": 1.1,
-    **dict.fromkeys(PRUNED_ARMS, 1.05),
+    **dict.fromkeys(PRUNED_METHODS, 1.05),
     "delta": 1.6,
     "delta-mad": 1.6,
     "integer": 1.8,
@@ -64,14 +64,14 @@ class Job:
     """`role` says what the result is for: headline, front or admission. `first`/`count`: the shard of `episodes`."""
 
     task: str
-    arm: str
+    method: str
     role: str
     planner: CEMConfig
     episodes: int
     first: int = 0
     count: int
     seed: int = 0
-    axis: str = "none"
+    reference: str = "zero"
     threshold: float | None = None
     checkpoint: str | None = None
     artifact: str | None = None
@@ -84,7 +84,7 @@ class Job:
     @property
     def weight(self) -> float:
         """Rough cost for the progress bar and for scheduling, in dense predictor passes."""
-        return COST.get(self.arm, 0.6) * self.planner.evaluations * self.count + 1.0
+        return COST.get(self.method, 0.6) * self.planner.evaluations * self.count + 1.0
 
 
 def shards(size: int, shard: int) -> list[tuple[int, int]]:
@@ -114,43 +114,54 @@ def calibration_of(task: str, checkpoint: str | None) -> Calibration:
 
 
 def make_predictor(job: Job) -> Predictor:
-    if job.arm == "oracle":
+    if job.method == "oracle":
         return TrueStatePredictor(make_world(job.task))
     bundle = bundle_of(job.task, job.checkpoint, job.artifact)
-    if job.arm == "dense":
+    if job.method == "dense":
         return DensePredictor(bundle.model.predictor)
-    if job.arm in ("int8", "zero-skip", *OWN_DENSE_ARMS):
+    if job.method in ("int8", "zero-skip", *OWN_DENSE_METHODS):
         data = calibration_of(job.task, job.checkpoint)
-        module = bundle.narrow(job.arm) if job.arm in OWN_DENSE_ARMS else bundle.model.predictor
-        return Int8Predictor(module, data.latent_ND, data.action_NA, zero_skip=job.arm == "zero-skip")
-    if job.arm in DELTA_ARMS:
-        return DeltaPredictor(scale_thresholds(bundle.delta(job.arm), 1.0 if job.threshold is None else job.threshold))
-    if job.arm == "lif":
+        module = bundle.narrow(job.method) if job.method in OWN_DENSE_METHODS else bundle.model.predictor
+        return Int8Predictor(module, data.latent_ND, data.action_NA, zero_skip=job.method == "zero-skip")
+    if job.method in DELTA_METHODS:
+        return DeltaPredictor(
+            scale_thresholds(bundle.delta(job.method), 1.0 if job.threshold is None else job.threshold)
+        )
+    if job.method == "lif":
         return LIFPredictor(bundle.lif)
-    raise UserError(f"arm {job.arm!r} cannot plan; use one of {', '.join(a for a in ARMS if a != 'lava')}")
+    raise UserError(f"method {job.method!r} cannot plan; use one of {', '.join(a for a in METHODS if a != 'lava')}")
 
 
-def make_ledger(job: Job, predictor: Predictor) -> Ledger:
+def make_op_counts(job: Job, predictor: Predictor) -> OperationCounts:
     steps = (1, 1)
     if isinstance(predictor, DeltaPredictor):
         steps = (len(predictor.network.layers), 1)
     if isinstance(predictor, LIFPredictor):
         t = predictor.network.config.time_steps
         steps = (t + 3, t)
-    return Ledger(
-        arm=job.arm, axis=job.axis if predictor.spiking else "none", precision=predictor.precision,
-        spiking=predictor.spiking, sequential_steps=steps[0], interleaved_steps=steps[1],
-    )  # fmt: skip
+    return OperationCounts(
+        method=job.method,
+        reference=job.reference if predictor.spiking else "zero",
+        precision=predictor.precision,
+        spiking=predictor.spiking,
+        sequential_steps=steps[0],
+        interleaved_steps=steps[1],
+    )
 
 
-def make_planner(job: Job, predictor: Predictor, world: World, ledger: Ledger | None) -> CEMPlanner | IntegerCEM:
+def make_planner(
+    job: Job, predictor: Predictor, world: World, op_counts: OperationCounts | None
+) -> CEMPlanner | IntegerCEM:
     settings: dict[str, Any] = {
-        "action_dim": world.action_dim, "action_limit": world.action_limit, "axis": job.axis, "ledger": ledger,
-    }  # fmt: skip
-    if job.arm == "integer":
+        "action_dim": world.action_dim,
+        "action_limit": world.action_limit,
+        "reference": job.reference,
+        "op_counts": op_counts,
+    }
+    if job.method == "integer":
         assert isinstance(predictor, DeltaPredictor)
         return IntegerCEM(predictor, job.planner, **settings)
-    return CEMPlanner(predictor, job.planner, spread="mad" if job.arm == "delta-mad" else "std", **settings)
+    return CEMPlanner(predictor, job.planner, spread="mad" if job.method == "delta-mad" else "std", **settings)
 
 
 def run_job(job: Job, progress: Progress | None = None) -> dict[str, Any]:
@@ -160,28 +171,28 @@ def run_job(job: Job, progress: Progress | None = None) -> dict[str, Any]:
     episodes = world.sample(job.episodes, np.random.default_rng(EPISODE_SEED)).take(part)
     began = time.perf_counter()
     dump: dict[str, Any] | None = None
-    if job.arm == "random":
+    if job.method == "random":
         rng = np.random.default_rng([EPISODE_SEED, job.seed])
         outcome = random_policy(world, episodes, rng=rng, noise_rows=(job.first, job.episodes))
     else:
         predictor = make_predictor(job)
-        ledger = make_ledger(job, predictor)
-        planner = make_planner(job, predictor, world, None if job.arm == "oracle" else ledger)
+        op_counts = make_op_counts(job, predictor)
+        planner = make_planner(job, predictor, world, None if job.method == "oracle" else op_counts)
         latent_of = (
             TrueLatent()
-            if job.arm == "oracle"
+            if job.method == "oracle"
             else ImageLatent(world, bundle_of(job.task, job.checkpoint, job.artifact).model.encoder)
         )
         outcome = run_episodes(
             world, latent_of, planner, episodes, seed=job.seed, noise_rows=(job.first, job.episodes), progress=progress
         )
-        dump = None if job.arm == "oracle" else ledger.dump()
+        dump = None if job.method == "oracle" else op_counts.dump()
     return {
         "job": asdict(job),
         "success": outcome.success_N.astype(int).tolist(),
         "distance": [round(float(d), 5) for d in outcome.distance_N],
         "poses": outcome.poses_NTP[:1].tolist() if job.keep_poses else None,
-        "ledger": dump,
+        "op_counts": dump,
         "seconds": time.perf_counter() - began,
     }
 

@@ -1,6 +1,6 @@
 """What a network sends while a real episode is planned: the traffic that a placement is timed and charged with.
 
-One reported episode of the network's task is planned by the dense arm; the network then predicts the same candidates.
+One reported episode of the network's task is planned by the dense method; the network then predicts the same candidates.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from spikeplan.core.counts.charges import book_iteration
-from spikeplan.core.counts.ledger import LayerCounts, Ledger
+from spikeplan.core.counts.operations import LayerCounts, OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.core.ir.artifact import Artifact
@@ -36,25 +36,26 @@ class Traffic:
     network, None where none were recorded."""
 
     path: str
-    arm: str
+    method: str
     task: str
-    axis: str
+    reference: str
     threshold: float
     planner: CEMConfig
     latent_dim: int
     action_dim: int
     sent: dict[str, float]
     network: Callable[[int], Network]
-    spiking: Ledger
-    dense: Ledger | None
+    spiking: OperationCounts
+    dense: OperationCounts | None
 
     def contexts(self, replicas: int) -> int:
-        return contexts_of(self.axis, self.planner, replicas)
+        return contexts_of(self.reference, self.planner, replicas)
 
     @property
     def own_passes(self) -> int:
-        """The mean's, which every copy makes (on the axis `iteration` in the first iteration only: counted in all)."""
-        return int(self.axis in ("mean", "iteration"))
+        """The mean's, which every copy makes (on the reference previous_iteration in the first iteration only: counted
+        in all)."""
+        return int(self.reference in ("mean_candidate", "previous_iteration"))
 
 
 def traffic_of(path: str, chip: ChipLimits) -> Traffic:
@@ -63,14 +64,16 @@ def traffic_of(path: str, chip: ChipLimits) -> Traffic:
         return _lif(path, chip)
     task = _task(path, artifact_file.load(path).provenance.get("task"))
     bundle = load_bundle(task, artifact=path)
-    axis, factor = chosen_of(task, artifact=path)
+    reference, factor = chosen_of(task, artifact=path)
     scaled, planner = scale_thresholds(bundle.artifact, factor), bundle.model.planner
-    ledger = Ledger(arm="delta", axis=axis, precision="int8", spiking=True, sequential_steps=len(scaled.layers))
+    op_counts = OperationCounts(
+        method="delta", reference=reference, precision="int8", spiking=True, sequential_steps=len(scaled.layers)
+    )
 
     def network(replicas: int) -> Network:
-        return network_on(scaled, chip, contexts=contexts_of(axis, planner, replicas))
+        return network_on(scaled, chip, contexts=contexts_of(reference, planner, replicas))
 
-    return _record(path, bundle.model, DeltaPredictor(scaled), ledger, axis, factor, network, 1.0)
+    return _record(path, bundle.model, DeltaPredictor(scaled), op_counts, reference, factor, network, 1.0)
 
 
 def _lif(path: str, chip: ChipLimits) -> Traffic:
@@ -78,13 +81,15 @@ def _lif(path: str, chip: ChipLimits) -> Traffic:
     task = _task(path, header(Path(path)).get("task"))
     model = load_bundle(task).model
     t = net.config.time_steps
-    ledger = Ledger(arm="lif", axis="none", precision="int8", spiking=True, sequential_steps=t + 3, interleaved_steps=t)
+    op_counts = OperationCounts(
+        method="lif", reference="zero", precision="int8", spiking=True, sequential_steps=t + 3, interleaved_steps=t
+    )
     sizes = sizes_of(net)
     dims = (model.predictor.latent_dim + model.predictor.action_dim, model.predictor.latent_dim)
     if (sizes[0], sizes[-1]) != dims:
         raise UserError(f"{path}: {sizes[0]} inputs and {sizes[-1]} outputs, task {task} has {dims[0]} and {dims[1]}")
     coded = 1.0 if chip.graded_messages else INPUT_BITS * BITS_SET
-    return _record(path, model, LIFPredictor(net), ledger, "none", 1.0, lambda _: network_on(net, chip), coded)
+    return _record(path, model, LIFPredictor(net), op_counts, "zero", 1.0, lambda _: network_on(net, chip), coded)
 
 
 def sizes_of(net: LIFNetwork) -> tuple[int, ...]:
@@ -106,72 +111,110 @@ def _task(path: str, task: Any) -> str:
 
 
 def _record(
-    path: str, model: WorldModel, predictor: Predictor, ledger: Ledger, axis: str, factor: float,
-    network: Callable[[int], Network], coded: float,
-) -> Traffic:  # fmt: skip
+    path: str,
+    model: WorldModel,
+    predictor: Predictor,
+    op_counts: OperationCounts,
+    reference: str,
+    factor: float,
+    network: Callable[[int], Network],
+    coded: float,
+) -> Traffic:
     """`coded`: messages that one graded input becomes."""
     plans = record_plans(model, episodes=1, seed=EPISODE_SEED, every=model.planner.horizon)
-    rerun(predictor, plans, axis, ledger)
+    rerun(predictor, plans, reference, op_counts)
     if coded != 1.0:
-        ledger = _bit_by_bit(ledger, coded)
-    dense = Ledger(arm="int8", axis="none", precision="int8", spiking=False)
-    rerun(DensePredictor(model.predictor), plans, "none", dense)
+        op_counts = _bit_by_bit(op_counts, coded)
+    dense = OperationCounts(method="int8", reference="zero", precision="int8", spiking=False)
+    rerun(DensePredictor(model.predictor), plans, "zero", dense)
     for name, linear in zip(("h1", "h2", "h3"), model.predictor.linears(), strict=False):
         dense.set_memory(name, weight_bytes=linear.weight.numel(), state_bytes=0)
-    for book in (ledger, dense):
+    for book in (op_counts, dense):
         _rest_of_the_loop(book, model, plans)
     return Traffic(
-        path=path, arm=ledger.arm, task=model.task, axis=axis, threshold=factor, planner=model.planner, spiking=ledger,
-        dense=dense, latent_dim=model.predictor.latent_dim, action_dim=model.predictor.action_dim,
-        sent=sent_of(ledger), network=network,
-    )  # fmt: skip
+        path=path,
+        method=op_counts.method,
+        task=model.task,
+        reference=reference,
+        threshold=factor,
+        planner=model.planner,
+        spiking=op_counts,
+        dense=dense,
+        latent_dim=model.predictor.latent_dim,
+        action_dim=model.predictor.action_dim,
+        sent=sent_of(op_counts),
+        network=network,
+    )
 
 
-def sent_of(ledger: Ledger) -> dict[str, float]:
+def sent_of(op_counts: OperationCounts) -> dict[str, float]:
     """Messages of one prediction by layer."""
     sent: dict[str, float] = {}
     calls: dict[str, int] = {}
-    for (_, layer, _, _), counts in ledger.counts("predictor"):
+    for (_, layer, _, _), counts in op_counts.counts("predictor"):
         sent[layer] = sent.get(layer, 0) + counts.messages
         calls[layer] = calls.get(layer, 0) + counts.calls
     return {layer: sent[layer] / calls[layer] for layer in sent if sent[layer]}
 
 
 def traffic_of_run(
-    ledger: Ledger, net: Artifact | LIFNetwork, planner: CEMConfig, *, task: str, threshold: float
+    op_counts: OperationCounts, net: Artifact | LIFNetwork, planner: CEMConfig, *, task: str, threshold: float
 ) -> Traffic:
-    """From the ledger of a run that is done, for a chip of graded messages. `net`: as it planned, thresholds scaled."""
+    """From the operation counts of a run that is done, for a chip of graded messages. `net`: as it planned, thresholds scaled."""
     if isinstance(net, LIFNetwork):
         inputs, *_, outputs = sizes_of(net)
     else:
         inputs, outputs = net.layers[0].n_in, net.layers[-1].n_out
 
     def network(replicas: int) -> Network:
-        return network_on(net, LOIHI2, contexts=contexts_of(ledger.axis, planner, replicas))
+        return network_on(net, LOIHI2, contexts=contexts_of(op_counts.reference, planner, replicas))
 
     return Traffic(
-        path="", arm=ledger.arm, task=task, axis=ledger.axis, threshold=threshold, planner=planner, latent_dim=outputs,
-        action_dim=inputs - outputs, sent=sent_of(ledger), network=network, spiking=ledger, dense=None,
-    )  # fmt: skip
+        path="",
+        method=op_counts.method,
+        task=task,
+        reference=op_counts.reference,
+        threshold=threshold,
+        planner=planner,
+        latent_dim=outputs,
+        action_dim=inputs - outputs,
+        sent=sent_of(op_counts),
+        network=network,
+        spiking=op_counts,
+        dense=None,
+    )
 
 
-def _rest_of_the_loop(ledger: Ledger, model: WorldModel, plans: Plans) -> None:
+def _rest_of_the_loop(op_counts: OperationCounts, model: WorldModel, plans: Plans) -> None:
     """Encoder, distance, selection and refit of the recorded plans, as every run is charged; latents come from the host."""
     number, planner = len(plans.latent_ND), model.planner
     for iteration in range(planner.iterations):
-        book_iteration(ledger, planner, spiking=ledger.spiking, batch=number, latent_dim=model.predictor.latent_dim,
-                       action_dim=model.predictor.action_dim, iteration=iteration,
-                       steps=planner.horizon if planner.reduce == "sum" else 1)  # fmt: skip
-    ledger.add("encoder", LayerCounts(layer="encoder", macs=model.encoder.macs() * number))
-    ledger.set_memory("encoder", weight_bytes=sum(p.numel() for p in model.encoder.parameters()), state_bytes=0)
-    ledger.add_host_words("latents", 2 * plans.latent_ND.numel())
+        book_iteration(
+            op_counts,
+            planner,
+            spiking=op_counts.spiking,
+            batch=number,
+            latent_dim=model.predictor.latent_dim,
+            action_dim=model.predictor.action_dim,
+            iteration=iteration,
+            steps=planner.horizon if planner.reduce == "sum" else 1,
+        )
+    op_counts.add("encoder", LayerCounts(layer="encoder", macs=model.encoder.macs() * number))
+    op_counts.set_memory("encoder", weight_bytes=sum(p.numel() for p in model.encoder.parameters()), state_bytes=0)
+    op_counts.add_host_words("latents", 2 * plans.latent_ND.numel())
 
 
-def _bit_by_bit(ledger: Ledger, coded: float) -> Ledger:
+def _bit_by_bit(op_counts: OperationCounts, coded: float) -> OperationCounts:
     """The graded input of a LIF network as bits: so many messages and synops more; as many neurons as bits."""
-    found = Ledger(arm=ledger.arm, axis=ledger.axis, precision=ledger.precision, spiking=True,
-                   sequential_steps=ledger.sequential_steps, interleaved_steps=ledger.interleaved_steps)  # fmt: skip
-    dumped = json.loads(json.dumps(ledger.dump()))
+    found = OperationCounts(
+        method=op_counts.method,
+        reference=op_counts.reference,
+        precision=op_counts.precision,
+        spiking=True,
+        sequential_steps=op_counts.sequential_steps,
+        interleaved_steps=op_counts.interleaved_steps,
+    )
+    dumped = json.loads(json.dumps(op_counts.dump()))
     for _, layer, _, _, counts in dumped["counts"]:
         if layer == "code":
             counts["messages"] = counts["message_bits"] = round(counts["messages"] * coded)

@@ -1,4 +1,4 @@
-"""Who is ahead at equal success, in words. Read from ledger C (static power x time, encoder and host included), with the
+"""Who is ahead at equal success, in words. Read from scope system (static power x time, encoder and host included), with the
 unit-free counts beside it, by point estimates and by the lower bounds of the paired intervals."""
 
 from __future__ import annotations
@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from spikeplan import energy
-from spikeplan.evaluation.bundle import NARROW_ARMS
+from spikeplan.evaluation.bundle import NARROW_METHODS
 from spikeplan.evaluation.iso_success import MARGIN, Comparison, Cost, Row, compare
 
 DENSE_DEVICES, CHIP = ("orin_nano", "h100"), "loihi2"
@@ -21,7 +21,7 @@ def verdict(front: list[Row], full_success: float | None, placed: Sequence[Row] 
     """`front`: rows of kind front of one task; `placed`: of kind energy_placed, told beside them."""
     if full_success is None:
         return "not run"
-    if not any(row["arm"] in NARROW_ARMS for row in front):
+    if not any(row["method"] in NARROW_METHODS for row in front):
         return "Not compared at equal cost: no front was run."
     sentences = [_joules_sentence(front, full_success)]
     for families, name in OPPONENTS:
@@ -40,7 +40,7 @@ def _placed_sentence(placed: Sequence[Row]) -> list[str]:
         f"{row['latency_s'] * 1e3:.3g} ms, {row['nominal'] * 1e3:.3g} [{row['low'] * 1e3:.3g} .. {row['high'] * 1e3:.3g}] mJ"
         for row in rows
     ]
-    name = f"{rows[0]['arm']} {rows[0]['budget']} on {rows[0]['device']}"
+    name = f"{rows[0]['method']} {rows[0]['budget']} on {rows[0]['device']}"
     return [f"Placed with its loop, neurons that wait charged ({name}, interleaved): {'; '.join(said)}."]
 
 
@@ -60,8 +60,16 @@ def _best(row: Row) -> tuple[float | None, str]:
 
 def _counts_sentence(front: list[Row], full_success: float, families: tuple[str, ...], what: str) -> str:
     def found(strict: bool) -> Comparison:
-        return compare(front, full_success, what=what, unit="M", against=families, dense_cost=operations,
-                       spiking_cost=operations, strict=strict)  # fmt: skip
+        return compare(
+            front,
+            full_success,
+            what=what,
+            unit="M",
+            against=families,
+            dense_cost=operations,
+            spiking_cost=operations,
+            strict=strict,
+        )
 
     return _sentence(found(False), found(True), front)
 
@@ -69,10 +77,15 @@ def _counts_sentence(front: list[Row], full_success: float, families: tuple[str,
 def _joules_sentence(front: list[Row], full_success: float) -> str:
     def found(strict: bool) -> Comparison:
         return compare(
-            front, full_success, what=f"Ledger C, nominal, {CHIP} against {' or '.join(DENSE_DEVICES)} at peak rates",
-            unit="mJ", against=("dense", "full"), dense_cost=lambda row: _best(row)[0],
-            spiking_cost=lambda row: _joules(row, CHIP).get("nominal"), strict=strict,
-        )  # fmt: skip
+            front,
+            full_success,
+            what=f"Scope system, nominal, {CHIP} against {' or '.join(DENSE_DEVICES)} at peak rates",
+            unit="mJ",
+            against=("dense", "full"),
+            dense_cost=lambda row: _best(row)[0],
+            spiking_cost=lambda row: _joules(row, CHIP).get("nominal"),
+            strict=strict,
+        )
 
     loose = found(False)
     said = _sentence(loose, found(True), front)
@@ -105,7 +118,7 @@ def _sentence(c: Comparison, strict: Comparison, front: list[Row]) -> str:
 
 def _sequential(row: Row, front: list[Row], cost: Cost) -> float | None:
     """Cost of the same point when candidates run one after the other."""
-    same = ("arm", "budget", "axis", "threshold", "role")
+    same = ("method", "budget", "reference", "threshold", "role")
     for other in front:
         if other["schedule"] == "sequential" and all(other.get(key) == row.get(key) for key in same):
             return cost(other)
@@ -120,6 +133,4 @@ def _name(row: Row, cost: float, unit: str, device: str) -> str:
     bounds = f" [{band['low'] * scale:.3g} .. {band['high'] * scale:.3g}]" if {"low", "high"} <= band.keys() else ""
     copies = f", {band['copies']:.0f} x its loop on {band['cores']:.0f} cores" if "copies" in band else ""
     where = f" on {device}{copies}" if unit == "mJ" else ""
-    return (
-        f"{row['arm']} {row['budget']}{where}, success {row['success']:.2f}{paired}, {cost * scale:.3g}{bounds} {unit}"
-    )
+    return f"{row['method']} {row['budget']}{where}, success {row['success']:.2f}{paired}, {cost * scale:.3g}{bounds} {unit}"

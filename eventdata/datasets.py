@@ -31,9 +31,19 @@ from spikeplan.eventdata.recording import Recording
 from spikeplan.eventdata.tonic_bridge import to_tonic
 
 DSEC_TEST = {
-    "thun_01_a", "thun_01_b", "interlaken_00_a", "interlaken_00_b", "interlaken_01_a", "zurich_city_12_a",
-    "zurich_city_13_a", "zurich_city_13_b", "zurich_city_14_a", "zurich_city_14_b", "zurich_city_14_c", "zurich_city_15_a",
-}  # fmt: skip
+    "thun_01_a",
+    "thun_01_b",
+    "interlaken_00_a",
+    "interlaken_00_b",
+    "interlaken_01_a",
+    "zurich_city_12_a",
+    "zurich_city_13_a",
+    "zurich_city_13_b",
+    "zurich_city_14_a",
+    "zurich_city_14_b",
+    "zurich_city_14_c",
+    "zurich_city_15_a",
+}
 CAMERAS = ("left", "right")
 
 
@@ -60,25 +70,30 @@ def _whole(split: str) -> Callable[[re.Match[str]], tuple[str, int | None]]:
 
 LAYOUTS = {
     "NMNIST": Layout(
-        r"(?P<split>Train|Test)/(?P<label>\d)/[^/]+\.bin", {"train": 60_000, "test": 10_000},
+        r"(?P<split>Train|Test)/(?P<label>\d)/[^/]+\.bin",
+        {"train": 60_000, "test": 10_000},
         lambda found: (found["split"].lower(), int(found["label"])),
     ),
     "DVSGesture": Layout(
-        r"ibmGesture(?P<split>Train|Test)/user\d+_[^/]+/(?P<label>\d+)\.npy", {"train": 1077, "test": 264},
+        r"ibmGesture(?P<split>Train|Test)/user\d+_[^/]+/(?P<label>\d+)\.npy",
+        {"train": 1077, "test": 264},
         lambda found: (found["split"].lower(), int(found["label"])),
     ),
     "DAVISDATA": Layout(r"[^/]+\.bag", {"all": 25}, _whole("all")),
     "DSEC": Layout(
         r"(?:(?:train|test)/)?(?P<name>[^/]+)/(?:events_|events/)(?P<camera>left|right)/events\.h5",
-        {"train": 41, "test": 12}, lambda found: ("test" if found["name"] in DSEC_TEST else "train", None), stereo=True,
+        {"train": 41, "test": 12},
+        lambda found: ("test" if found["name"] in DSEC_TEST else "train", None),
+        stereo=True,
     ),
     "MVSEC": Layout(
         r"(?P<split>outdoor_night|outdoor_day|indoor_flying|motorcycle)/[^/]+_data\.bag",
         {"outdoor_night": 3, "outdoor_day": 2, "indoor_flying": 4, "motorcycle": 1},
-        lambda found: (found["split"], None), stereo=True,
+        lambda found: (found["split"], None),
+        stereo=True,
     ),
     "VPR": Layout(r"[^/]+\.bag", {"all": 6}, _whole("all")),
-}  # fmt: skip
+}
 
 
 class EventDataset(Sequence[tuple[Recording, int | None]]):

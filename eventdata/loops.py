@@ -26,9 +26,17 @@ def _compile(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @_compile
 def scatter(
-    x: NDArray[Any], y: NDArray[Any], t: NDArray[Any], p: NDArray[Any], edges: NDArray[Any], height: int, width: int,
-    channel: NDArray[Any], weight: NDArray[Any], out: NDArray[Any],
-) -> int:  # fmt: skip
+    x: NDArray[Any],
+    y: NDArray[Any],
+    t: NDArray[Any],
+    p: NDArray[Any],
+    edges: NDArray[Any],
+    height: int,
+    width: int,
+    channel: NDArray[Any],
+    weight: NDArray[Any],
+    out: NDArray[Any],
+) -> int:
     """out[bin, channel[p], y, x] += weight[p]. Event times lie in [edges[0], edges[-1]), edges rise: no division."""
     flat = out.reshape(-1)
     area = height * width
@@ -49,9 +57,20 @@ def scatter(
 
 @_compile
 def scatter_linear(
-    x: NDArray[Any], y: NDArray[Any], t: NDArray[Any], p: NDArray[Any], edges: NDArray[Any], start: int, span: int,
-    height: int, width: int, channel: NDArray[Any], weight: NDArray[Any], pair: NDArray[Any], out: NDArray[Any],
-) -> int:  # fmt: skip
+    x: NDArray[Any],
+    y: NDArray[Any],
+    t: NDArray[Any],
+    p: NDArray[Any],
+    edges: NDArray[Any],
+    start: int,
+    span: int,
+    height: int,
+    width: int,
+    channel: NDArray[Any],
+    weight: NDArray[Any],
+    pair: NDArray[Any],
+    out: NDArray[Any],
+) -> int:
     """Share each event between two bins: span - r to the left one, r to the right, in integers; out = sums / span.
 
     Only the open bin and its right neighbour are at work, side by side in `pair` (cells, 2): half the cache misses.
@@ -87,9 +106,14 @@ def scatter_linear(
 
 @_compile
 def supported(
-    x: NDArray[Any], y: NDArray[Any], t: NDArray[Any], window: int, diagonal: bool, last: NDArray[Any],
+    x: NDArray[Any],
+    y: NDArray[Any],
+    t: NDArray[Any],
+    window: int,
+    diagonal: bool,
+    last: NDArray[Any],
     keep: NDArray[Any],
-) -> int:  # fmt: skip
+) -> int:
     """keep[i]: a neighbour's last event is younger than `window`. `last` has a border of one, filled with "long ago"."""
     height, width = last.shape[0] - 2, last.shape[1] - 2
     previous = t[0] if len(t) else 0
@@ -128,11 +152,25 @@ def rested(x: NDArray[Any], y: NDArray[Any], t: NDArray[Any], dead: int, last: N
 
 @_compile
 def glide(
-    log_before: NDArray[Any], log_after: NDArray[Any], level: NDArray[Any], gap: NDArray[Any], release: NDArray[Any],
-    theta_on: NDArray[Any], theta_off: NDArray[Any], leak_hz: NDArray[Any], start: int, span: int, low_pass: bool,
-    trail: float, decay: float, near: float,
-    new_level: NDArray[Any], slope: NDArray[Any], new_gap: NDArray[Any], could: NDArray[Any],
-) -> None:  # fmt: skip
+    log_before: NDArray[Any],
+    log_after: NDArray[Any],
+    level: NDArray[Any],
+    gap: NDArray[Any],
+    release: NDArray[Any],
+    theta_on: NDArray[Any],
+    theta_off: NDArray[Any],
+    leak_hz: NDArray[Any],
+    start: int,
+    span: int,
+    low_pass: bool,
+    trail: float,
+    decay: float,
+    near: float,
+    new_level: NDArray[Any],
+    slope: NDArray[Any],
+    new_gap: NDArray[Any],
+    could: NDArray[Any],
+) -> None:
     """spikeplan.eventdata.simulation.glide, pixel by pixel; the order of operations is that of its numpy twin."""
     for i in range(len(level)):
         y = log_after[i]

@@ -144,8 +144,9 @@ def _span(name: str, events: Events, shape: tuple[int, int], span_us: tuple[int,
     start_us, stop_us = (first_us, last_us + 1) if span_us is None else span_us
     if not start_us <= first_us <= last_us < stop_us:
         events.check(shape[1], shape[0])  # stamps out of order are the better reason
-        raise UserError(f"{name}: events from {first_us} to {last_us} us leave the span "
-                        f"[{start_us}, {stop_us}); slice first")  # fmt: skip
+        raise UserError(
+            f"{name}: events from {first_us} to {last_us} us leave the span [{start_us}, {stop_us}); slice first"
+        )
     return start_us, stop_us
 
 

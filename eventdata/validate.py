@@ -22,8 +22,14 @@ Row = dict[str, Any]
 
 
 def row(check: str, measured: float, expected: float, tolerance: float, unit: str) -> Row:
-    return {"check": check, "measured": measured, "expected": expected, "tolerance": tolerance, "unit": unit,
-            "holds": bool(abs(measured - expected) <= tolerance)}  # fmt: skip
+    return {
+        "check": check,
+        "measured": measured,
+        "expected": expected,
+        "tolerance": tolerance,
+        "unit": unit,
+        "holds": bool(abs(measured - expected) <= tolerance),
+    }
 
 
 def run(log_TBHW: NDArray[np.float64], t_us: NDArray[np.int64], params: DvsParams, seed: int = 0) -> list[BatchEvents]:

@@ -122,10 +122,11 @@ class FusedLatent(nn.Module):
             return state
         state = self._hold(state, dt_s)
         return state._replace(
-            age_B=state.age_B + dt_s, past_BKD=_pushed(state.past_BKD, state.latent_BD),
+            age_B=state.age_B + dt_s,
+            past_BKD=_pushed(state.past_BKD, state.latent_BD),
             sum_BKE=_pushed(state.sum_BKE, state.sum_BKE[:, 0]),
             age_K=torch.cat([state.age_K.new_zeros(1), state.age_K[:-1] + dt_s]),
-        )  # fmt: skip
+        )
 
     def on_events(self, state: FusedState, update: EventUpdate) -> FusedState:
         """Takes the place of `advance` over the window."""
@@ -150,11 +151,13 @@ class FusedLatent(nn.Module):
         shown = state.age_K[None] <= age[:, None]  # instants since the exposure: they were off by as much
         heard = state.heard_B * (age / state.age_B.clamp_min(1e-9)).clamp_max(1)
         return state._replace(
-            anchor_BD=anchor, age_B=torch.where(update.there_B, age, state.age_B),
+            anchor_BD=anchor,
+            age_B=torch.where(update.there_B, age, state.age_B),
             heard_B=torch.where(update.there_B, heard, state.heard_B),
             anchor_sum_BE=torch.where(there, stored(state.sum_BKE, state.age_K, age), state.anchor_sum_BE),
-            memory_BH=memory, past_BKD=state.past_BKD + step[:, None] * shown[..., None],
-        )  # fmt: skip
+            memory_BH=memory,
+            past_BKD=state.past_BKD + step[:, None] * shown[..., None],
+        )
 
     def on_body(self, state: FusedState, update: BodyUpdate) -> FusedState:
         none = torch.zeros_like(state.age_B)
@@ -184,10 +187,12 @@ class FusedLatent(nn.Module):
         side = torch.stack([torch.zeros_like(state.age_B), torch.zeros_like(state.age_B), state.age_B / HOLD_S], -1)
         memory = self.anchor_memory(torch.cat([torch.zeros_like(a), rate, side], -1), state.memory_BH)
         return state._replace(
-            anchor_BD=torch.where(row, state.latent_BD, a), age_B=torch.where(old, 0.0, state.age_B),
-            heard_B=torch.where(old, 0.0, state.heard_B), memory_BH=torch.where(row, memory, state.memory_BH),
+            anchor_BD=torch.where(row, state.latent_BD, a),
+            age_B=torch.where(old, 0.0, state.age_B),
+            heard_B=torch.where(old, 0.0, state.heard_B),
+            memory_BH=torch.where(row, memory, state.memory_BH),
             anchor_sum_BE=torch.where(row, state.sum_BKE[:, 0], state.anchor_sum_BE),
-        )  # fmt: skip
+        )
 
 
 def _pushed(kept_BKV: Tensor, newest_BV: Tensor) -> Tensor:

@@ -16,9 +16,12 @@ class Denoiser(nn.Module):
     def __init__(self, width: int = 16) -> None:
         super().__init__()
         self.net = nn.Sequential(
-            nn.Conv2d(2, width, 3, 1, 1), nn.ReLU(), nn.Conv2d(width, width, 3, 1, 1), nn.ReLU(),
+            nn.Conv2d(2, width, 3, 1, 1),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, 1, 1),
+            nn.ReLU(),
             nn.Conv2d(width, 1, 3, 1, 1),
-        )  # fmt: skip
+        )
         last = self.net[-1]
         assert isinstance(last, nn.Conv2d)
         nn.init.zeros_(last.weight)  # starts as: the frame as it is

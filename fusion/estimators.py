@@ -1,4 +1,4 @@
-"""The arms: what each makes of a leader's streams.
+"""The methods: what each makes of a leader's streams.
 
     frames        the newest frame that has arrived, held
     cv-latent     the same, moved on at constant velocity in the latent: z + gain * slope * min(age, cap)
@@ -32,7 +32,7 @@ from spikeplan.snn.event_encoder import SpikingEventEncoder
 from spikeplan.worldmodel.tasks.world import World
 
 FRAME_ONLY = ("frames", "cv-latent", "cv-pose", "no-events")
-ARMS = (*FRAME_ONLY, "events", "fused", "fused-spiking", "1 kHz frames", "oracle")
+METHODS = (*FRAME_ONLY, "events", "fused", "fused-spiking", "1 kHz frames", "oracle")
 Floats = NDArray[np.float64]
 
 
@@ -109,27 +109,27 @@ class Estimators:
         self.fused, self.twin, self.spiking = bundle.fused, bundle.twin, SpikingEventEncoder(bundle.artifact)
 
     def estimate(
-        self, arm: str, stream: Stream, pose_NKP: Floats, how: Extrapolation, goals_J: NDArray[np.int64]
+        self, method: str, stream: Stream, pose_NKP: Floats, how: Extrapolation, goals_J: NDArray[np.int64]
     ) -> Estimate:
-        if arm == "oracle":
+        if method == "oracle":
             return Estimate(stream.truth_NKD[:, goals_J], pose_NKP)
-        if arm == "1 kHz frames":
+        if method == "1 kHz frames":
             return self._seen(self._stale(pose_NKP), goals_J)
-        if arm == "cv-pose":
+        if method == "cv-pose":
             pose = self.decoder.pose(stream.frame_NFD)
             start = self.decoder.pose(stream.truth_NKD[:, 0])
             found = newest(stream, max(2, how.frames))
             return self._seen(extrapolate(pose, start, stream, how, angles=True, found=found), goals_J)
-        if arm in ("frames", "cv-latent"):
-            how = how if arm == "cv-latent" else Extrapolation(0.0)
+        if method in ("frames", "cv-latent"):
+            how = how if method == "cv-latent" else Extrapolation(0.0)
             value, start = stream.frame_NFD.double().numpy(), stream.truth_NKD[:, 0].double().numpy()
             found = newest(stream, max(2, how.frames))
             latent = torch.from_numpy(extrapolate(value, start, stream, how, angles=False, found=found)).float()
             return Estimate(latent[:, goals_J], self.decoder.pose(latent))
-        if arm == "events":
+        if method == "events":
             stream = stream._replace(arrives_NF=torch.full_like(stream.arrives_NF, -1))
-        fuser = self.twin if arm == "no-events" else self.fused
-        latent = self._recurrent(fuser, stream, spiking=arm == "fused-spiking")
+        fuser = self.twin if method == "no-events" else self.fused
+        latent = self._recurrent(fuser, stream, spiking=method == "fused-spiking")
         return Estimate(latent[:, goals_J], self.decoder.pose(latent))
 
     def _seen(self, pose_NKP: Floats, goals_J: NDArray[np.int64]) -> Estimate:
@@ -155,10 +155,10 @@ class Estimators:
             latents.append(state.latent_BD)
         return torch.stack(latents, 1)
 
-    def tune(self, arm: str, stream: Stream, pose_NKP: Floats, from_tick: int) -> tuple[Extrapolation, float]:
+    def tune(self, method: str, stream: Stream, pose_NKP: Floats, from_tick: int) -> tuple[Extrapolation, float]:
         """The extrapolation with the least fingertip error on these (validation) episodes, and that error."""
         found = newest(stream, 3)
-        angles = arm == "cv-pose"
+        angles = method == "cv-pose"
         value = self.decoder.pose(stream.frame_NFD) if angles else stream.frame_NFD.double().numpy()
         first = stream.truth_NKD[:, 0]
         start = self.decoder.pose(first) if angles else first.double().numpy()

@@ -1,11 +1,11 @@
 """The closed loop: a robot that follows the leader through the frozen world model, whatever the estimate it is given.
 
-    z_robot = body(joints)   z_goal = an arm's latent of the leader at t_j   CEM on the frozen predictor   t_j = 0.1 s apart
+    z_robot = body(joints)   z_goal = a method's latent of the leader at t_j   CEM on the frozen predictor   t_j = 0.1 s apart
 
 At t_j the robot plans towards where the leader is said to be, and is there at t_(j+1): the measured distance is that of
 the robot at t_(j+1) to the leader at t_j, so that a perfect estimate followed perfectly gives zero. The distance to the
 leader at t_(j+1), which holds the robot's own lag of one control step, is written down beside it.
-Planner, start, noise and the body's latent are the same for every arm.
+Planner, start, noise and the body's latent are the same for every method.
 """
 
 from __future__ import annotations
@@ -43,9 +43,17 @@ def control_ticks() -> NDArray[np.int64]:
 
 @torch.no_grad()
 def follow(
-    world: World, predictor: ResidualPredictor, body: nn.Module, goal_NJD: Tensor, leader_NKP: Floats, start_NP: Floats, *,
-    seed: list[int], planner: CEMConfig = PLANNER, block: int = 25,
-) -> Followed:  # fmt: skip
+    world: World,
+    predictor: ResidualPredictor,
+    body: nn.Module,
+    goal_NJD: Tensor,
+    leader_NKP: Floats,
+    start_NP: Floats,
+    *,
+    seed: list[int],
+    planner: CEMConfig = PLANNER,
+    block: int = 25,
+) -> Followed:
     cem = CEMPlanner(DensePredictor(predictor), planner, action_dim=world.action_dim, action_limit=world.action_limit)
     n, ticks = len(start_NP), control_ticks()
     key = int(np.random.SeedSequence(seed).generate_state(1)[0])

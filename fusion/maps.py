@@ -1,4 +1,4 @@
-"""Small networks around the frozen encoder, for every arm alike: latent -> joints (to measure with), joints -> latent (the
+"""Small networks around the frozen encoder, for every method alike: latent -> joints (to measure with), joints -> latent (the
 body's own), and the denoiser of frames.
 
 The decoder gives cos and sin of the joints; it reads errors off a latent and serves the baseline that extrapolates a pose.
@@ -66,7 +66,7 @@ def fit_maps(world: World, encoder: Encoder, body: nn.Module, *, poses: int, ste
 
 
 def fit_denoiser(world: World, encoder: Encoder, *, steps: int, seed: int, batch: int = 48) -> Denoiser:
-    """Noisy, blurred frames of a moving arm at all light levels; the target is the clean view at the exposure's middle."""
+    """Noisy, blurred frames of a moving method at all light levels; the target is the clean view at the exposure's middle."""
     rng = np.random.default_rng([seed, 14])
     torch.manual_seed(seed)
     denoiser = Denoiser()

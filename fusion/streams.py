@@ -1,4 +1,4 @@
-"""What is seen of a moving leader: a second planar arm that does not react to the robot, filmed once for all arms.
+"""What is seen of a moving leader: a second planar arm that does not react to the robot, filmed once for all methods.
 
     scene(t)  = light * (AMBIENT + (1 - AMBIENT) * render(pose(t)))           rendered at 1 kHz
     frame     = mean of scene over the exposure; photon noise and READ_NOISE on FULL_ELECTRONS * exposure / 10 ms; then

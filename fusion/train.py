@@ -3,7 +3,7 @@
     L = mean over ticks of |z - encoder(clean view at that tick)|        (the frozen encoder's latent is the target)
 
 The event encoder is trained on pairs of instants first (`fit_change`), then with the rest. Many short films of different
-arms matter more than long ones: on 1,000 arms it learned them by heart and was off by twice as much on others.
+methods matter more than long ones: on 1,000 arms it learned them by heart and was off by twice as much on others.
 
 Each sequence draws its own speed (x1 to x8), light, exposure, frame latency, error of the frames' stamps (time shift),
 share of dropped frames (all of them in some: events alone) and, for the fused network, sometimes no events.
@@ -28,7 +28,7 @@ from spikeplan.worldmodel.encoder import Encoder
 from spikeplan.worldmodel.tasks.world import World
 
 TICK_S = TICK_MS * 1e-3
-FILM_BLOCK = 8  # arms whose pixels stay in the cache: halves the time of 25 at once
+FILM_BLOCK = 8  # methods whose pixels stay in the cache: halves the time of 25 at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,9 +91,14 @@ def shoot(world: World, encoder: Encoder, denoiser: Denoiser, config: FuseTraini
     electrons = Condition(name="training", light=light, exposure_ms=exposure).electrons
     noisy = sensor_noise(made.exposed[exposure], electrons, rng)
     return Reel(
-        light, exposure, electrons, made.begin_NF, encode(encoder, noisy, denoiser=denoiser, electrons=electrons),
-        torch.from_numpy(made.counts_NKHW), encode(encoder, views(world, made.pose_NKP)),
-    )  # fmt: skip
+        light,
+        exposure,
+        electrons,
+        made.begin_NF,
+        encode(encoder, noisy, denoiser=denoiser, electrons=electrons),
+        torch.from_numpy(made.counts_NKHW),
+        encode(encoder, views(world, made.pose_NKP)),
+    )
 
 
 def draw_batch(reels: list[Reel], config: FuseTraining, rng: np.random.Generator) -> tuple[Stream, Tensor, int]:
@@ -113,10 +118,14 @@ def draw_batch(reels: list[Reel], config: FuseTraining, rng: np.random.Generator
         middle = (begin + reel.exposure_ms / 2 + rng.normal(0, config.stamp_error_ms, (per, 1))) * 1e-3
         parts.append(
             Stream(
-                reel.frame_NFD[row, :frames], torch.from_numpy(middle).float(), torch.from_numpy(arrive),
-                torch.full((per,), float(np.log(reel.electrons))), reel.counts_NKHW[row].flatten(2).float(), reel.truth_NKD[row],
+                reel.frame_NFD[row, :frames],
+                torch.from_numpy(middle).float(),
+                torch.from_numpy(arrive),
+                torch.full((per,), float(np.log(reel.electrons))),
+                reel.counts_NKHW[row].flatten(2).float(),
+                reel.truth_NKD[row],
             )
-        )  # fmt: skip
+        )
         seen.append(torch.from_numpy(rng.random(per) >= config.events_withheld))
     stream = Stream(*(torch.cat(field) for field in zip(*parts, strict=True)))
     return stream, torch.cat(seen), int(rng.integers(6, ticks - config.ticks))

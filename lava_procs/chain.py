@@ -122,9 +122,12 @@ def build(artifact: Artifact, passes: Passes, *, workdir: Path, precision: str =
         control_out.connect(group.control_in)
         rows[layer.name] = workdir / f"rows_{index}.npy"
         recorder = Recorder(
-            path=str(rows[layer.name]), rows=len(passes), width=probe_width(layer.n_out),
-            dtype=PRECISIONS[precision], name=f"{layer.name}_recorder",
-        )  # fmt: skip
+            path=str(rows[layer.name]),
+            rows=len(passes),
+            width=probe_width(layer.n_out),
+            dtype=PRECISIONS[precision],
+            name=f"{layer.name}_recorder",
+        )
         group.probe_out.connect(recorder.probe_in)
         control_out, messages_out, message_bits = group.control_out, group.s_out, layer.message_bits
     return Chain(
@@ -147,9 +150,12 @@ def _dense(layer: Layer, message_bits: int, precision: str) -> tuple[Any, int]:
         return Dense(weights=weight, num_message_bits=message_bits, name=name), 0
     in_dense, in_neuron = split_exp(layer, message_bits)
     dense = Dense(
-        weights=2 * layer.weight.astype(np.int32), weight_exp=in_dense - 1, sign_mode=SignMode.MIXED,
-        num_message_bits=message_bits, name=name,
-    )  # fmt: skip
+        weights=2 * layer.weight.astype(np.int32),
+        weight_exp=in_dense - 1,
+        sign_mode=SignMode.MIXED,
+        num_message_bits=message_bits,
+        name=name,
+    )
     return dense, in_neuron
 
 

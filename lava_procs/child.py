@@ -51,16 +51,22 @@ def start(module: str, job: Path, log: Path, *, pass_fds: tuple[int, ...] = ()) 
     environment = os.environ | {
         "TMPDIR": str(scratch),
         "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")])),
-        "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
-    }  # fmt: skip
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+    }
     # -P: the directory we happen to be in must not shadow modules
     command = [sys.executable, "-P", "-m", module, str(job)]
     try:
         with log.open("wb") as output:
             worker = Worker(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment,
-                start_new_session=True, pass_fds=pass_fds,
-            )  # fmt: skip
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                start_new_session=True,
+                pass_fds=pass_fds,
+            )
     except OSError:
         scratch.rmdir()
         raise

@@ -6,7 +6,7 @@
 
 msg is `send_fixed` of lava_procs/neurons.py, row by row. Products run in float64, which is exact while every partial sum
 stays below 2^53 (checked), with weights transposed, contiguous and shifted once. State is kept over rollout steps
-(axis rollout) or zero before every pass (axis none).
+(reference previous_step) or zero before every pass (reference zero).
 Shapes: S candidates, n neurons of a layer.
 """
 
@@ -24,13 +24,13 @@ from spikeplan.core.ir.artifact import Artifact
 from spikeplan.lava_procs.chain import validate_network
 from spikeplan.lava_procs.neurons import NeuronParams, send_fixed, send_float
 
-AXES = ("none", "rollout")
+REFERENCES = ("zero", "previous_step")
 EXACT = 2**53
 
 
-def check_axis(axis: str) -> None:
-    if axis not in AXES:
-        raise UserError(f"axis {axis!r} does not run in the Lava loop; use one of {', '.join(AXES)}")
+def check_reference(reference: str) -> None:
+    if reference not in REFERENCES:
+        raise UserError(f"reference {reference!r} does not run in the Lava loop; use one of {', '.join(REFERENCES)}")
 
 
 def clipped_messages(s: NDArray[Any], owed: NDArray[Any], layer: NeuronParams) -> int:
@@ -46,11 +46,11 @@ class FusedNetwork:
     sigma of every layer but the first, (S, n) each. `sent` holds the last pass's messages of every layer but the last,
     `saturated` how many neurons of each layer hit their width since `count_anew`, `clipped` how many messages theirs."""
 
-    def __init__(self, artifact: Artifact, *, samples: int, axis: str, fixed: bool) -> None:
-        check_axis(axis)
+    def __init__(self, artifact: Artifact, *, samples: int, reference: str, fixed: bool) -> None:
+        check_reference(reference)
         validate_network(artifact)
         self.layers = [NeuronParams.of(layer) for layer in artifact.layers]
-        self.samples, self.keep, self.fixed = samples, axis == "rollout", fixed
+        self.samples, self.keep, self.fixed = samples, reference == "previous_step", fixed
         self.weight: list[NDArray[np.float64]] = []
         for before, layer in pairwise(artifact.layers):
             assert layer.weight is not None

@@ -33,9 +33,13 @@ def record_shapes(plan: PlanParams, layers: int) -> dict[str, tuple[int, ...]]:
     """Files that a plan fills, a row an iteration."""
     i, s = plan.iterations, plan.samples
     return {
-        "cost": (i, s), "elite": (i, s), "fit": (i, 2, plan.variables, plan.action_dim),
-        "path": (i, plan.horizon, s, plan.latent_dim), "counts": (i, layers + 1), "done": (1,),
-    }  # fmt: skip
+        "cost": (i, s),
+        "elite": (i, s),
+        "fit": (i, 2, plan.variables, plan.action_dim),
+        "path": (i, plan.horizon, s, plan.latent_dim),
+        "counts": (i, layers + 1),
+        "done": (1,),
+    }
 
 
 def make_files(plan: PlanParams, layers: int, folder: Path, *, fixed: bool) -> dict[str, str]:
@@ -69,7 +73,7 @@ class Loop:
 
 
 def build(
-    artifact: Artifact, plan: PlanParams, paths: dict[str, str], *, axis: str, precision: str, layout: str
+    artifact: Artifact, plan: PlanParams, paths: dict[str, str], *, reference: str, precision: str, layout: str
 ) -> Loop:
     """Create and connect the processes. Lava must be importable (import_lava)."""
     from lava.magma.core.run_configs import Loihi2SimCfg
@@ -89,22 +93,28 @@ def build(
     host.start_out.connect(candidates.start_in)
     candidates.variables_out.connect(refit.variables_in)
     rollouts = _stepwise if layout == "stepwise" else _fused
-    cost_out = rollouts(artifact, axis, same, host, candidates, out)
+    cost_out = rollouts(artifact, reference, same, host, candidates, out)
     cost_out.connect([selection.cost_in, out.cost_in])
     selection.elite_out.connect([refit.elite_in, out.elite_in])
     refit.fit_out.connect([candidates.fit_in, out.fit_in])
     return Loop(
-        any_process=candidates, config=Loihi2SimCfg(select_tag=precision),
-        compile_config={"pypy_channel_size": CHANNEL_SIZE}, steps=lava_steps(plan, same["rollout_steps"]),
-    )  # fmt: skip
+        any_process=candidates,
+        config=Loihi2SimCfg(select_tag=precision),
+        compile_config={"pypy_channel_size": CHANNEL_SIZE},
+        steps=lava_steps(plan, same["rollout_steps"]),
+    )
 
 
-def _stepwise(artifact: Artifact, axis: str, same: dict[str, Any], host: Any, candidates: Any, out: Any) -> Any:
+def _stepwise(artifact: Artifact, reference: str, same: dict[str, Any], host: Any, candidates: Any, out: Any) -> Any:
     from spikeplan.lava_procs.processes.distance import Distance
     from spikeplan.lava_procs.processes.latent import Latent
     from spikeplan.lava_procs.processes.predictor import Predictor
 
-    predictor, latent, distance = Predictor(artifact=artifact, axis=axis, **same), Latent(**same), Distance(**same)
+    predictor, latent, distance = (
+        Predictor(artifact=artifact, reference=reference, **same),
+        Latent(**same),
+        Distance(**same),
+    )
     host.z_out.connect(latent.start_in)
     host.goal_out.connect(distance.goal_in)
     candidates.action_out.connect(predictor.action_in)
@@ -117,10 +127,10 @@ def _stepwise(artifact: Artifact, axis: str, same: dict[str, Any], host: Any, ca
     return distance.cost_out
 
 
-def _fused(artifact: Artifact, axis: str, same: dict[str, Any], host: Any, candidates: Any, out: Any) -> Any:
+def _fused(artifact: Artifact, reference: str, same: dict[str, Any], host: Any, candidates: Any, out: Any) -> Any:
     from spikeplan.lava_procs.processes.rollout import Rollout
 
-    rollout = Rollout(artifact=artifact, axis=axis, **same)
+    rollout = Rollout(artifact=artifact, reference=reference, **same)
     host.z_out.connect(rollout.start_in)
     host.goal_out.connect(rollout.goal_in)
     candidates.variables_out.connect(rollout.variables_in)

@@ -128,18 +128,26 @@ def _synapse(layer: Layer, before: tuple[int, ...], bits: int) -> Any:
         weight = layer.synapse.weight
         mixed = weight.min() < 0 < weight.max()
         return Stock(  # 8 bits and a sign: Lava then truncates nothing, which is the readers' business
-            weights=weight, weight_exp=layer.synapse.weight_exp, num_weight_bits=8 + int(mixed), num_message_bits=bits,
+            weights=weight,
+            weight_exp=layer.synapse.weight_exp,
+            num_weight_bits=8 + int(mixed),
+            num_message_bits=bits,
             name=f"{layer.name} synapses",
-        )  # fmt: skip
+        )
     from lava.proc.conv.process import Conv as StockConv
 
     assert isinstance(layer.synapse, Conv)
     flipped = layer.synapse.weight[:, :, ::-1, ::-1].transpose(0, 3, 2, 1)  # Lava convolves, in (W, H)
     return StockConv(
-        weight=np.ascontiguousarray(flipped), input_shape=before[::-1], padding=layer.synapse.padding[::-1],
-        stride=layer.synapse.stride[::-1], dilation=layer.synapse.dilation[::-1], groups=layer.synapse.groups,
-        num_message_bits=bits, name=f"{layer.name} synapses",
-    )  # fmt: skip
+        weight=np.ascontiguousarray(flipped),
+        input_shape=before[::-1],
+        padding=layer.synapse.padding[::-1],
+        stride=layer.synapse.stride[::-1],
+        dilation=layer.synapse.dilation[::-1],
+        groups=layer.synapse.groups,
+        num_message_bits=bits,
+        name=f"{layer.name} synapses",
+    )
 
 
 def _neurons(layer: Layer, *, stock: bool, fixed: bool) -> Any:

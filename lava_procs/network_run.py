@@ -66,9 +66,16 @@ def run_network(
         folder.mkdir(parents=True, exist_ok=True)
         description.save(network, folder / "network.npz")
         np.save(folder / "inputs.npy", inputs)
-        job = {"network": str(folder / "network.npz"), "inputs": str(folder / "inputs.npy"), "form": form,
-               "residue": residue, "watch": watch, "counts": counts,
-               "record": str(folder / "record.npz"), "parent": os.getpid()}  # fmt: skip
+        job = {
+            "network": str(folder / "network.npz"),
+            "inputs": str(folder / "inputs.npy"),
+            "form": form,
+            "residue": residue,
+            "watch": watch,
+            "counts": counts,
+            "record": str(folder / "record.npz"),
+            "parent": os.getpid(),
+        }
         (folder / "job.json").write_text(json.dumps(job, indent=1))
     except OSError as error:
         raise UserError(f"{folder}: cannot write there ({error}); choose a writable directory") from error

@@ -43,9 +43,15 @@ class NeuronParams:
     def of(cls, layer: Layer, *, input_exp: int = 0) -> NeuronParams:
         bias = np.zeros(layer.n_out, np.int64) if layer.bias is None else layer.bias.astype(np.int64)
         return cls(
-            n=layer.n_out, bias=bias, relu=layer.act == "relu", threshold_lsb=layer.threshold_lsb, shift=layer.shift,
-            message_bits=layer.message_bits, state_bits=layer.state_bits, input_exp=input_exp,
-        )  # fmt: skip
+            n=layer.n_out,
+            bias=bias,
+            relu=layer.act == "relu",
+            threshold_lsb=layer.threshold_lsb,
+            shift=layer.shift,
+            message_bits=layer.message_bits,
+            state_bits=layer.state_bits,
+            input_exp=input_exp,
+        )
 
     def activate(self, sigma: NDArray[Any]) -> NDArray[Any]:
         biased = sigma + self.bias

@@ -1,6 +1,6 @@
 """Child side of a session: builds the loop once, then runs one plan for every byte that the parent sends.
 
-`python -m spikeplan.lava_procs.plan_worker JOB.json`, JOB: {artifact, plan, axis, precision, layout, paths, socket,
+`python -m spikeplan.lava_procs.plan_worker JOB.json`, JOB: {artifact, plan, reference, precision, layout, paths, socket,
 parent}. Bytes on the
 socket: b"r" ready (child), b"p" plan (parent), b"d" done (child). The end of the stream ends the child. Exit code 2: bad
 input, the last line of stderr says what.
@@ -30,7 +30,9 @@ def main(job_path: str) -> int:
         artifact = artifact_format.load(job["artifact"])
         plan = PlanParams.of(job["plan"])
         import_lava()
-        loop = build(artifact, plan, job["paths"], axis=job["axis"], precision=job["precision"], layout=job["layout"])
+        loop = build(
+            artifact, plan, job["paths"], reference=job["reference"], precision=job["precision"], layout=job["layout"]
+        )
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

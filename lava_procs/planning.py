@@ -132,6 +132,11 @@ FIXED = Arithmetic(
     dtype=np.int64, propose=propose, warm=warm, advance=advance, add_distance=add_distance, select=select, refit=refit
 )
 FLOAT = Arithmetic(
-    dtype=np.float64, propose=propose_float, warm=warm_float, advance=advance_float, add_distance=add_distance_float,
-    select=select_float, refit=refit_float,
-)  # fmt: skip
+    dtype=np.float64,
+    propose=propose_float,
+    warm=warm_float,
+    advance=advance_float,
+    add_distance=add_distance_float,
+    select=select_float,
+    refit=refit_float,
+)

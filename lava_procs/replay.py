@@ -41,9 +41,13 @@ def replay(
             stale.unlink(missing_ok=True)
         passes.write(folder / "passes.npz")
         job = {
-            "artifact": str(Path(artifact_path).resolve()), "passes": str(folder / "passes.npz"), "trace": str(trace),
-            "workdir": str(folder), "precision": precision, "parent": os.getpid(),
-        }  # fmt: skip
+            "artifact": str(Path(artifact_path).resolve()),
+            "passes": str(folder / "passes.npz"),
+            "trace": str(trace),
+            "workdir": str(folder),
+            "precision": precision,
+            "parent": os.getpid(),
+        }
         (folder / "job.json").write_text(json.dumps(job, indent=1))
     except OSError as error:
         raise UserError(f"{folder}: cannot write there ({error}); choose a writable directory") from error
@@ -58,9 +62,12 @@ def replay(
             on_progress(done, len(passes))
 
     child.run(
-        "spikeplan.lava_procs.worker", folder, timeout_s, poll=poll,
+        "spikeplan.lava_procs.worker",
+        folder,
+        timeout_s,
+        poll=poll,
         where=lambda: f" at pass {_progress(folder)} of {len(passes)}",
-    )  # fmt: skip
+    )
     if on_progress is not None:
         on_progress(len(passes), len(passes))
     result = Trace.read(trace)

@@ -66,9 +66,15 @@ def take(folder: Path) -> IO[str]:
 
 class LavaSession:
     def __init__(
-        self, worker: child.Worker, line: socket.socket, plan: PlanParams, paths: dict[str, str], log: Path,
-        timeout_s: float, lock: IO[str],
-    ) -> None:  # fmt: skip
+        self,
+        worker: child.Worker,
+        line: socket.socket,
+        plan: PlanParams,
+        paths: dict[str, str],
+        log: Path,
+        timeout_s: float,
+        lock: IO[str],
+    ) -> None:
         self.worker, self.line, self.params, self.log, self.timeout_s = worker, line, plan, log, timeout_s
         self.lock = lock
         self.words = np.load(paths["in"], mmap_mode="r+")
@@ -79,9 +85,16 @@ class LavaSession:
 
     @classmethod
     def open(
-        cls, artifact_path: str | os.PathLike[str], plan: PlanParams, *, timeout_s: float, workdir: str | os.PathLike[str],
-        axis: str = "none", precision: str = "fixed_pt", layout: str = "fused",
-    ) -> Self:  # fmt: skip
+        cls,
+        artifact_path: str | os.PathLike[str],
+        plan: PlanParams,
+        *,
+        timeout_s: float,
+        workdir: str | os.PathLike[str],
+        reference: str = "zero",
+        precision: str = "fixed_pt",
+        layout: str = "fused",
+    ) -> Self:
         """Start and compile the loop; blocks until it is ready, about two seconds. `timeout_s` holds for the start and
         for every plan. `workdir` receives the files that both sides map, and worker.log. `layout`: lava_procs/loop.py."""
         if precision not in PRECISIONS:
@@ -92,7 +105,7 @@ class LavaSession:
         artifact = artifact_format.load(artifact_path)
         validate(artifact, plan)
         FusedNetwork(
-            artifact, samples=1, axis=axis, fixed=precision == "fixed_pt"
+            artifact, samples=1, reference=reference, fixed=precision == "fixed_pt"
         )  # refuses here what would not be exact there
         folder = Path(workdir).resolve()
         ours, theirs = socket.socketpair()
@@ -102,9 +115,15 @@ class LavaSession:
             lock = take(folder)
             paths = make_files(plan, len(artifact.layers), folder, fixed=precision == "fixed_pt")
             job = {
-                "artifact": str(Path(artifact_path).resolve()), "plan": asdict(plan), "axis": axis, "precision": precision,
-                "layout": layout, "paths": paths, "socket": theirs.fileno(), "parent": os.getpid(),
-            }  # fmt: skip
+                "artifact": str(Path(artifact_path).resolve()),
+                "plan": asdict(plan),
+                "reference": reference,
+                "precision": precision,
+                "layout": layout,
+                "paths": paths,
+                "socket": theirs.fileno(),
+                "parent": os.getpid(),
+            }
             (folder / "job.json").write_text(json.dumps(job, indent=1))
             worker = child.start(
                 "spikeplan.lava_procs.plan_worker", folder / "job.json", log, pass_fds=(theirs.fileno(),)
@@ -159,10 +178,15 @@ class LavaSession:
     def _record(self, seconds: float) -> PlanRecord:
         found = {name: np.array(file) for name, file in self.files.items()}
         return PlanRecord(
-            cost_IS=found["cost"], elite_IS=found["elite"] > 0, mean_IVA=found["fit"][:, 0], spread_IVA=found["fit"][:, 1],
-            path_IHSD=found["path"], messages_IL=found["counts"][:, :-1], saturated_I=found["counts"][:, -1],
+            cost_IS=found["cost"],
+            elite_IS=found["elite"] > 0,
+            mean_IVA=found["fit"][:, 0],
+            spread_IVA=found["fit"][:, 1],
+            path_IHSD=found["path"],
+            messages_IL=found["counts"][:, :-1],
+            saturated_I=found["counts"][:, -1],
             seconds=seconds,
-        )  # fmt: skip
+        )
 
     def _expect(self, answer: bytes, what: str) -> None:
         """Wait for one byte, or end the child and say why. Lava's processes inherit the socket, so that a killed worker does

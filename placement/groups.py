@@ -83,11 +83,16 @@ def turns_of(budget: Budget, replicas: int) -> int:
     return -(-budget.samples // replicas)
 
 
-def contexts_of(axis: str, budget: Budget, replicas: int) -> int:
+def contexts_of(reference: str, budget: Budget, replicas: int) -> int:
     """Stored contexts a copy keeps beside its working state."""
     turns = turns_of(budget, replicas)
-    return {"none": 0, "order": 0, "rollout": turns if turns > 1 else 0, "mean": budget.horizon,
-            "iteration": turns * budget.horizon}[axis]  # fmt: skip
+    return {
+        "zero": 0,
+        "previous_candidate": 0,
+        "previous_step": turns if turns > 1 else 0,
+        "mean_candidate": budget.horizon,
+        "previous_iteration": turns * budget.horizon,
+    }[reference]
 
 
 def network_of(artifact: Artifact, *, contexts: int = 0) -> Network:
@@ -99,13 +104,31 @@ def lif_network(sizes: tuple[int, ...], time_steps: int, chip: ChipLimits) -> Ne
     """`sizes`: inputs, hidden layers, outputs. u and v in every neuron."""
     bits = 1 if chip.graded_messages else INPUT_BITS
     names = ["code", *(f"h{i}" for i in range(1, len(sizes) - 1)), "out"]
-    groups = [Group(name="code", neurons=bits * sizes[0], axons_in=bits * sizes[0], synapses=0, words=1,
-                    message_bits=INPUT_BITS // bits, receivers=(names[1],))]  # fmt: skip
+    groups = [
+        Group(
+            name="code",
+            neurons=bits * sizes[0],
+            axons_in=bits * sizes[0],
+            synapses=0,
+            words=1,
+            message_bits=INPUT_BITS // bits,
+            receivers=(names[1],),
+        )
+    ]
     for i, name in enumerate(names[1:], 1):
         before = groups[-1].neurons
         after = names[i + 1 : i + 2]
-        groups.append(Group(name=name, neurons=sizes[i], axons_in=before, synapses=before, words=2,
-                            message_bits=1 if after else 0, receivers=tuple(after)))  # fmt: skip
+        groups.append(
+            Group(
+                name=name,
+                neurons=sizes[i],
+                axons_in=before,
+                synapses=before,
+                words=2,
+                message_bits=1 if after else 0,
+                receivers=tuple(after),
+            )
+        )
     return Network(groups=tuple(groups), path=tuple(names), time_steps=time_steps)
 
 
@@ -121,21 +144,79 @@ def with_loop(network: Network, budget: Budget, *, latent_dim: int, action_dim: 
     variables = budget.variables * action_dim
     wide = STATE_BITS
     parts = (
-        Group(name="source", neurons=variables, axons_in=2 * variables, synapses=2, words=3 + turns, message_bits=wide,
-              receivers=(code.name, "refit"), shares=True),
-        Group(name="latent", neurons=latent_dim, axons_in=latent_dim, synapses=1, words=1 + turns, message_bits=wide,
-              receivers=(code.name, "distance"), shares=True),
-        Group(name="distance", neurons=latent_dim, axons_in=latent_dim, synapses=1, words=1, message_bits=wide,
-              receivers=("sum",), shares=True),
-        Group(name="sum", neurons=1, axons_in=latent_dim, synapses=latent_dim, words=1, message_bits=wide,
-              receivers=("cost",), shares=True),
-        Group(name="cost", neurons=turns, axons_in=2, synapses=2, words=2, message_bits=1,
-              receivers=("theta", "source"), shares=True),
-        Group(name="theta", neurons=1, axons_in=turns * replicas, synapses=turns * replicas, words=3, message_bits=wide,
-              receivers=("cost",), once=True, shares=True),
-        Group(name="refit", neurons=2 * variables, axons_in=variables * replicas, synapses=1, words=2, message_bits=wide,
-              receivers=("source",), once=True, shares=True),
-    )  # fmt: skip
+        Group(
+            name="source",
+            neurons=variables,
+            axons_in=2 * variables,
+            synapses=2,
+            words=3 + turns,
+            message_bits=wide,
+            receivers=(code.name, "refit"),
+            shares=True,
+        ),
+        Group(
+            name="latent",
+            neurons=latent_dim,
+            axons_in=latent_dim,
+            synapses=1,
+            words=1 + turns,
+            message_bits=wide,
+            receivers=(code.name, "distance"),
+            shares=True,
+        ),
+        Group(
+            name="distance",
+            neurons=latent_dim,
+            axons_in=latent_dim,
+            synapses=1,
+            words=1,
+            message_bits=wide,
+            receivers=("sum",),
+            shares=True,
+        ),
+        Group(
+            name="sum",
+            neurons=1,
+            axons_in=latent_dim,
+            synapses=latent_dim,
+            words=1,
+            message_bits=wide,
+            receivers=("cost",),
+            shares=True,
+        ),
+        Group(
+            name="cost",
+            neurons=turns,
+            axons_in=2,
+            synapses=2,
+            words=2,
+            message_bits=1,
+            receivers=("theta", "source"),
+            shares=True,
+        ),
+        Group(
+            name="theta",
+            neurons=1,
+            axons_in=turns * replicas,
+            synapses=turns * replicas,
+            words=3,
+            message_bits=wide,
+            receivers=("cost",),
+            once=True,
+            shares=True,
+        ),
+        Group(
+            name="refit",
+            neurons=2 * variables,
+            axons_in=variables * replicas,
+            synapses=1,
+            words=2,
+            message_bits=wide,
+            receivers=("source",),
+            once=True,
+            shares=True,
+        ),
+    )
     return replace(network, groups=(*inner, *parts), path=(*network.path, "latent"), tail=("distance", "sum", "cost"))
 
 

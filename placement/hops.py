@@ -1,7 +1,7 @@
-"""Hops of a ledger's messages, from the placement of the network that sent them.
+"""Hops of operation counts messages, from the placement of the network that sent them.
 
     hops of a row   its messages x the hops that one message of its group makes
-    row `parts`     values that the loop's parts send each other and a ledger does not count, and their hops
+    row `parts`     values that the loop's parts send each other and operation counts does not count, and their hops
 
 The questions and answers of the selection are left out. Scope `predictor` places the network alone, `loop` the parts too.
 One copy on as few cores as hold it: what the energy of a run assumes. A placement is taken as if the chip carried graded
@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from spikeplan.core.counts.ledger import Ledger, LedgerRow, total
+from spikeplan.core.counts.operations import CountRow, OperationCounts, total
 from spikeplan.core.fixed_point import STATE_BITS
 from spikeplan.core.limits import CHIPS, ChipLimits
 from spikeplan.placement.groups import Budget, Network, loop_messages, with_loop
@@ -25,25 +25,25 @@ from spikeplan.placement.place import Placement, hops, place
 @dataclass(frozen=True, kw_only=True)
 class Ways:
     """What a run keeps of its network's placements. `sent`: messages of a prediction by the loop's parts;
-    `hops`: chip -> scope -> group -> hops of one message."""
+    `hops`: chip -> extent -> group -> hops of one message."""
 
     sent: dict[str, float]
     hops: dict[str, dict[str, dict[str, float]]]
 
     @classmethod
     def load(cls, dumped: dict[str, Any]) -> Ways:
-        found = cls(sent=dict(dumped["sent"]), hops={chip: dict(scopes) for chip, scopes in dumped["hops"].items()})
-        several = [found.sent, *(groups for scopes in found.hops.values() for groups in scopes.values())]
+        found = cls(sent=dict(dumped["sent"]), hops={chip: dict(extents) for chip, extents in dumped["hops"].items()})
+        several = [found.sent, *(groups for extents in found.hops.values() for groups in extents.values())]
         if wrong := [value for groups in several for value in groups.values() if not 0 <= value < math.inf]:
             raise ValueError(f"{wrong[0]!r} hops or messages")
         return found
 
-    def rows(self, rows: Sequence[LedgerRow], chip: str, scope: str, *, predictions: int) -> list[LedgerRow]:
+    def rows(self, rows: Sequence[CountRow], chip: str, extent: str, *, predictions: int) -> list[CountRow]:
         """`rows` as placed on `chip`; as they are, hops unknown, where it has no placement."""
-        known = self.hops.get(chip, {}).get(scope)
+        known = self.hops.get(chip, {}).get(extent)
         if known is None:
             return list(rows)
-        return with_hops(rows, known, self.sent if scope == "loop" else {}, predictions=predictions)
+        return with_hops(rows, known, self.sent if extent == "loop" else {}, predictions=predictions)
 
 
 def ways_of(
@@ -54,10 +54,10 @@ def ways_of(
     for name, chip in CHIPS.items():
         alone = network(chip)
         whole = with_loop(alone, planner, latent_dim=latent_dim, action_dim=action_dim, replicas=1)
-        for scope, groups in (("predictor", alone.groups), ("loop", whole.groups)):
+        for extent, groups in (("predictor", alone.groups), ("loop", whole.groups)):
             placement = place(groups, chip)
             if all(violation.limit == "message_bits" for violation in placement.broken):
-                found.setdefault(name, {})[scope] = hops_per_message(placement)
+                found.setdefault(name, {})[extent] = hops_per_message(placement)
     return {"sent": loop_messages(latent_dim, action_dim), "hops": found}
 
 
@@ -71,9 +71,9 @@ def hops_per_message(placement: Placement) -> dict[str, float]:
 
 
 def with_hops(
-    rows: Sequence[LedgerRow], per_message: dict[str, float], sent: dict[str, float], *, predictions: int
-) -> list[LedgerRow]:
-    """`rows`: of one arm and schedule. `sent`: messages of a prediction by the loop's parts; what the rows hold of them
+    rows: Sequence[CountRow], per_message: dict[str, float], sent: dict[str, float], *, predictions: int
+) -> list[CountRow]:
+    """`rows`: of one method and schedule. `sent`: messages of a prediction by the loop's parts; what the rows hold of them
     already is not added again."""
     found = [replace(row, hops=round(row.messages * per_message.get(row.layer, 0.0))) for row in rows]
     if not sent or not rows:
@@ -85,15 +85,21 @@ def with_hops(
     messages = sum(more.values())
     return [
         *found,
-        LedgerRow(
-            arm=rows[0].arm, phase="evaluation", layer="parts", axis=rows[0].axis, schedule=rows[0].schedule,
-            messages=messages, message_bits=STATE_BITS * messages, precision=rows[0].precision,
+        CountRow(
+            method=rows[0].method,
+            phase="evaluation",
+            layer="parts",
+            reference=rows[0].reference,
+            schedule=rows[0].schedule,
+            messages=messages,
+            message_bits=STATE_BITS * messages,
+            precision=rows[0].precision,
             hops=round(sum(count * per_message.get(name, 0.0) for name, count in more.items())),
         ),
-    ]  # fmt: skip
+    ]
 
 
-def predictions_of(ledger: Ledger) -> int:
+def predictions_of(op_counts: OperationCounts) -> int:
     """Of all recorded actions, own passes of a mean included."""
-    counts = ledger.counts("predictor")
+    counts = op_counts.counts("predictor")
     return sum(c.calls for (_, layer, _, _), c in counts if layer == counts[0][0][1])

@@ -1,7 +1,7 @@
 """Where a converted network lies on a chip: groups split over neurocores (`spikeplan.core.fit`), copied for spatial candidates.
 
 Replicas: candidates are shared out over N copies of the network (spatial); those of one copy take turns (time-multiplexed)
-and, where the axis keeps state, each keeps a stored context in every core. A batch of candidates inside one Lava process is
+and, where the reference keeps state, each keeps a stored context in every core. A batch of candidates inside one Lava process is
 a simulation convenience and appears nowhere here.
 
 Cores are taken one after the other; groups that share lie on one core while all limits hold for their sum.
@@ -121,8 +121,15 @@ def _cut(group: Group, chip: ChipLimits, cores: int, receivers: int) -> Iterator
     first = 0
     for part in range(cores):
         n = share + (part < more)
-        yield {"layer": group.name, "first": first, "neurons": n, "weight_bytes": group.weight_bytes(n, chip),
-               "state_bytes": group.state_bytes(n), "axons_in": group.axons_in, "axons_out": n * receivers}  # fmt: skip
+        yield {
+            "layer": group.name,
+            "first": first,
+            "neurons": n,
+            "weight_bytes": group.weight_bytes(n, chip),
+            "state_bytes": group.state_bytes(n),
+            "axons_in": group.axons_in,
+            "axons_out": n * receivers,
+        }
         first += n
 
 

@@ -107,19 +107,26 @@ class Load:
         one is busy with other parts' messages, else a lower bound."""
         more = factor - 1.0
         return replace(
-            self, synops_J=np.maximum(self.synops_J + more * self.synops_sent_J, self.fixed_J),
-            synops_sent_J=factor * self.synops_sent_J, messages_J=self.messages_J + more * self.messages_sent_J,
+            self,
+            synops_J=np.maximum(self.synops_J + more * self.synops_sent_J, self.fixed_J),
+            synops_sent_J=factor * self.synops_sent_J,
+            messages_J=self.messages_J + more * self.messages_sent_J,
             messages_sent_J=factor * self.messages_sent_J,
-        )  # fmt: skip
+        )
 
 
 class Clock:
     """Times one placement. `messages`: sent by each group of one copy in one prediction."""
 
     def __init__(
-        self, placement: Placement, network: Network, messages: Mapping[str, float], speed: Speed, *,
+        self,
+        placement: Placement,
+        network: Network,
+        messages: Mapping[str, float],
+        speed: Speed,
+        *,
         restored: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.placement, self.network, self.speed = placement, network, speed
         self.names = [group.name for group in placement.groups]
         self.on_core = self._synops_a_message()
@@ -184,9 +191,11 @@ class Clock:
         costs["updates"] = self.updating_s
         costs["links"] = float((self.on_link @ sent).max()) * self.speed.link_s
         return PredictionTime(
-            every_s=every, pipelined_latency_s=depth * every / each, fall_through_s=float(alone.sum()),
+            every_s=every,
+            pipelined_latency_s=depth * every / each,
+            fall_through_s=float(alone.sum()),
             slowest=max(costs, key=lambda name: costs[name]),
-        )  # fmt: skip
+        )
 
     def _timeline(self, entries: NDArray[np.int64], *, tail: bool = True) -> Reals:
         """Seconds of each chip step when predictions enter at the steps `entries`."""
@@ -231,9 +240,14 @@ class Clock:
             columns = [np.append(c, x) for c, x in zip(columns, (asked, 0.0, asked, asked, 0.0), strict=True)]
         synops, synops_sent, fixed, messages, messages_sent = columns
         return Load(
-            steps_J=float(budget.iterations) * steps, synops_J=synops, synops_sent_J=synops_sent, fixed_J=fixed,
-            messages_J=messages, messages_sent_J=messages_sent, updates=self.most_updates,
-        )  # fmt: skip
+            steps_J=float(budget.iterations) * steps,
+            synops_J=synops,
+            synops_sent_J=synops_sent,
+            fixed_J=fixed,
+            messages_J=messages,
+            messages_sent_J=messages_sent,
+            updates=self.most_updates,
+        )
 
     def _columns(self, patterns: Reals) -> list[Reals]:
         """Of each kind of step: synops, those of the predictor's messages, those of the others alone; messages, likewise."""
@@ -245,18 +259,24 @@ class Clock:
         kinds = np.arange(patterns.shape[1])
         core, link = synops.argmax(0), links.argmax(0)
         return [
-            synops.max(0), (on_core @ of_predictor)[core, kinds], (on_core @ (sent - of_predictor)).max(0),
-            links.max(0), (self.on_link @ of_predictor)[link, kinds],
-        ]  # fmt: skip
+            synops.max(0),
+            (on_core @ of_predictor)[core, kinds],
+            (on_core @ (sent - of_predictor)).max(0),
+            links.max(0),
+            (self.on_link @ of_predictor)[link, kinds],
+        ]
 
     def action(self, budget: Budget, schedule: str, *, own_passes: int = 0) -> ActionTime:
-        """`own_passes`: predictions a copy makes beside its candidates' (the mean's, on the axes that look at it)."""
+        """`own_passes`: predictions a copy makes beside its candidates' (the mean's, on the references that look at it)."""
         times = self._timeline(self._entries(budget, schedule, own_passes))
         selection = selection_steps(budget, self.placement.replicas) if self.network.whole_loop else 0
         return ActionTime(
-            schedule=schedule, steps=budget.iterations * (len(times) + selection), selection=budget.iterations * selection,
-            step_s=float(times.max()), action_s=budget.iterations * float(times.sum() + selection * self._selecting()),
-        )  # fmt: skip
+            schedule=schedule,
+            steps=budget.iterations * (len(times) + selection),
+            selection=budget.iterations * selection,
+            step_s=float(times.max()),
+            action_s=budget.iterations * float(times.sum() + selection * self._selecting()),
+        )
 
     def _selecting(self) -> float:
         """Seconds of a selection step: every candidate answers at once, or every copy sends a candidate's variables."""

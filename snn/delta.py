@@ -12,7 +12,7 @@ Integers are held in floating tensors where that is provably exact: every partia
 at most max_i sum_j |W_ij| * (largest message) << weight_exp; it plus sigma, act(sigma + bias) - ref and the threshold
 stay below 2^24 (float32) or 2^53 (float64); the network picks the type. Division by 2^shift is exact in binary floating
 point, and trunc rounds toward zero like the chip.
-Shapes: R any leading (batch) axes; states may have size 1 where they broadcast; N neurons of a layer.
+Shapes: R any leading (batch) references; states may have size 1 where they broadcast; N neurons of a layer.
 Units: sigma, ref, bias, threshold in state LSB; s in message LSB.
 """
 
@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import hardshrink
 
-from spikeplan.core.counts.ledger import LayerCounts
+from spikeplan.core.counts.operations import LayerCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import limit
 from spikeplan.core.ir.artifact import Artifact, Layer
@@ -163,9 +163,16 @@ class DeltaNetwork:
             weights = 0 if layer.weight is None else layer.weight.size
             result.append(
                 LayerCounts(
-                    layer=layer.name, synops=sent * self.fan_out[i], updates=rows * layer.n_out, updates_active=sent,
-                    state_restores=restored_rows * layer.n_out, messages=sent, message_bits=sent * layer.message_bits,
-                    saturated=done.saturated[i], dense_macs=dense_rows * weights, calls=rows,
+                    layer=layer.name,
+                    synops=sent * self.fan_out[i],
+                    updates=rows * layer.n_out,
+                    updates_active=sent,
+                    state_restores=restored_rows * layer.n_out,
+                    messages=sent,
+                    message_bits=sent * layer.message_bits,
+                    saturated=done.saturated[i],
+                    dense_macs=dense_rows * weights,
+                    calls=rows,
                 )
-            )  # fmt: skip
+            )
         return result

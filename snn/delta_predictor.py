@@ -1,15 +1,15 @@
-"""The sigma-delta network behind the Predictor contract, on every axis of change.
+"""The sigma-delta network behind the Predictor contract, on every reference.
 
-An axis says which earlier pass a pass is compared with, hence whose state it starts from:
+An reference says which earlier pass a pass is compared with, hence whose state it starts from:
 
     none       the zero state: values are sent, not changes                                   no state
     rollout    the candidate's own pass one rollout step earlier                              spatial replica or context
     order      the previous candidate at the same step, candidates sorted by first action     handed on, no store
-    mean       the mean candidate's pass at the same step (which runs on the rollout axis)    one stored context a step
+    mean       the mean candidate's pass at the same step (which runs on the previous_step reference)    one stored context a step
     iteration  the same candidate and step one CEM iteration earlier (first one: mean)        S x H stored contexts
 
 The residual output is added to z as a value once per prediction:  z[t+1] = sat24(z[t] + value[t]). Every candidate has
-its own z: fetching it is charged as one restore per latent dimension and prediction, whatever the axis (layer "z").
+its own z: fetching it is charged as one restore per latent dimension and prediction, whatever the reference (layer "z").
 Shapes: B episodes, S candidates, D latent, A action.
 """
 
@@ -20,23 +20,26 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from spikeplan.core.counts.ledger import AXES, LayerCounts
+from spikeplan.core.counts.operations import REFERENCES, LayerCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import STATE_BITS, limit
 from spikeplan.core.ir.artifact import Artifact
 from spikeplan.snn.delta import DeltaNetwork, DeltaState
 
 STATE_KIND = {
-    "none": "no state", "rollout": "spatial replica or stored context", "order": "working state handed on",
-    "mean": "stored context (one per step)", "iteration": "stored context (S x H)",
-}  # fmt: skip
+    "zero": "no state",
+    "previous_step": "spatial replica or stored context",
+    "previous_candidate": "working state handed on",
+    "mean_candidate": "stored context (one per step)",
+    "previous_iteration": "stored context (S x H)",
+}
 
 
 @dataclass
-class AxisState:
+class ReferenceState:
     """Where the rollout stands. `carry` is the working state, `contexts[t]` the states kept for the next iteration."""
 
-    axis: str
+    reference: str
     step: int = 0
     carry: list[DeltaState] | None = None
     mean_latent: Tensor | None = None
@@ -49,7 +52,7 @@ class AxisState:
 class DeltaPredictor:
     """Batched over episodes and candidates; bit-exact with the artifact's semantics."""
 
-    axes = AXES
+    references = REFERENCES
     spiking = True
     precision = "int8"
 
@@ -77,23 +80,23 @@ class DeltaPredictor:
         return inside.to(self.network.dtype), over
 
     def begin(
-        self, latent_BD: Tensor, candidates_BSHA: Tensor, axis: str, previous: AxisState | None = None
-    ) -> AxisState:
-        if axis not in AXES:
-            raise UserError(f"axis {axis!r} is unknown; use one of {', '.join(AXES)}")
-        state = AxisState(axis)
-        if axis == "iteration" and previous is not None:
+        self, latent_BD: Tensor, candidates_BSHA: Tensor, reference: str, previous: ReferenceState | None = None
+    ) -> ReferenceState:
+        if reference not in REFERENCES:
+            raise UserError(f"reference {reference!r} is unknown; use one of {', '.join(REFERENCES)}")
+        state = ReferenceState(reference)
+        if reference == "previous_iteration" and previous is not None:
             state.previous = previous.contexts
-        if axis == "mean" or (axis == "iteration" and previous is None):
+        if reference == "mean_candidate" or (reference == "previous_iteration" and previous is None):
             state.mean_latent = self.encode(latent_BD)[:, None]
             state.mean_actions = self.encode_action(candidates_BSHA.mean(1, keepdim=True))
-        if axis == "order":
+        if reference == "previous_candidate":
             state.order = candidates_BSHA[:, :, 0, 0].argsort(dim=1, stable=True)  # clipped actions tie
         return state
 
     def step(
-        self, latent_BSD: Tensor, action_BSA: Tensor, state: AxisState
-    ) -> tuple[Tensor, AxisState, list[LayerCounts]]:
+        self, latent_BSD: Tensor, action_BSA: Tensor, state: ReferenceState
+    ) -> tuple[Tensor, ReferenceState, list[LayerCounts]]:
         z, over_z = self._saturated((latent_BSD / self.latent_scale).round())
         actions, over_actions = self._saturated((action_BSA / self.action_scale).round())
         reached, state, counts = self.advance(z, actions, state)
@@ -101,24 +104,24 @@ class DeltaPredictor:
         return (reached * self.latent_scale).float(), state, counts
 
     def advance(
-        self, z_BSD: Tensor, action_BSA: Tensor, state: AxisState
-    ) -> tuple[Tensor, AxisState, list[LayerCounts]]:
+        self, z_BSD: Tensor, action_BSA: Tensor, state: ReferenceState
+    ) -> tuple[Tensor, ReferenceState, list[LayerCounts]]:
         """One prediction on integers: z in latent LSB, action in action LSB, both in the network's dtype."""
         value, counts = self._evaluate(torch.cat([z_BSD, action_BSA], -1), state)
         state.step += 1
         reached, over = self._saturated(z_BSD + value)
         return reached, state, [*counts, LayerCounts(layer="z", state_restores=z_BSD.numel(), saturated=over)]
 
-    def _evaluate(self, x_BSI: Tensor, state: AxisState) -> tuple[Tensor, list[LayerCounts]]:
-        if state.axis == "order":
+    def _evaluate(self, x_BSI: Tensor, state: ReferenceState) -> tuple[Tensor, list[LayerCounts]]:
+        if state.reference == "previous_candidate":
             return self._in_order(x_BSI, state)
         b, s, _ = x_BSI.shape
         rows = b * s
         extra: list[LayerCounts] = []
         restored = 0
-        if state.axis == "none":
+        if state.reference == "zero":
             start = None
-        elif state.axis == "rollout":
+        elif state.reference == "previous_step":
             start = state.carry
             restored = rows if state.step == 0 else 0  # each candidate starts by clearing the working state
         elif state.previous is not None:
@@ -127,17 +130,17 @@ class DeltaPredictor:
             start, extra = self._mean_pass(state)
             restored = rows
         done, new = self.network.run(x_BSI, start)
-        if state.axis == "rollout":
+        if state.reference == "previous_step":
             state.carry = new
-        elif state.axis == "iteration":
+        elif state.reference == "previous_iteration":
             state.contexts.append(new)
         counts = self.network.counts(done, rows=rows, restored_rows=restored, dense_rows=rows)
         if extra:
             counts = [own + more for own, more in zip(counts, extra, strict=True)]
         return done.value_RD, counts
 
-    def _mean_pass(self, state: AxisState) -> tuple[list[DeltaState], list[LayerCounts]]:
-        """The mean candidate's own pass, on the rollout axis; counted, but it replaces no dense evaluation."""
+    def _mean_pass(self, state: ReferenceState) -> tuple[list[DeltaState], list[LayerCounts]]:
+        """The mean candidate's own pass, on the previous_step reference; counted, but it replaces no dense evaluation."""
         assert state.mean_latent is not None and state.mean_actions is not None
         z = state.mean_latent
         done, state.carry = self.network.run(torch.cat([z, state.mean_actions[:, :, state.step]], -1), state.carry)
@@ -145,7 +148,7 @@ class DeltaPredictor:
         # The mean's state is written to its context and fetched back for its own next step: charged as a restore.
         return state.carry, self.network.counts(done, rows=len(z), restored_rows=len(z), dense_rows=0)
 
-    def _in_order(self, x_BSI: Tensor, state: AxisState) -> tuple[Tensor, list[LayerCounts]]:
+    def _in_order(self, x_BSI: Tensor, state: ReferenceState) -> tuple[Tensor, list[LayerCounts]]:
         """Sequential over candidates by nature, vectorised over episodes."""
         b, s, _ = x_BSI.shape
         assert state.order is not None

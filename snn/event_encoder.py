@@ -17,7 +17,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from spikeplan.core.counts.ledger import LayerCounts
+from spikeplan.core.counts.operations import LayerCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.ir.artifact import Artifact
 from spikeplan.snn.delta import DeltaNetwork, DeltaState

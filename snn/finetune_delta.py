@@ -1,11 +1,11 @@
-"""Event-rate fine-tuning of a ReLU chain for one axis of change, with learned thresholds.
+"""Event-rate fine-tuning of a ReLU chain for one reference, with learned thresholds.
 
     x_hat = ref + g q,   d = x - ref,   g = 1[|d| >= theta_l],   q = M trunc(d / M)
     L     = mean |z_hat - z|^2 + mean (J_hat - J)^2 / mean var_s J
             + lambda sum_l fan_out_l rate_l / sum_l fan_in_l fan_out_l
 
 z and J are latents and costs of the dense teacher on rollouts recorded from real planning; z_hat is the chain run the
-way the chip runs it on the axis (`none`: ref = 0; `mean`: candidates compared with the mean candidate at the same step,
+way the chip runs it on the reference (`none`: ref = 0; `mean`: candidates compared with the mean candidate at the same step,
 the mean with itself one step before). The gate is hard forward and a sigmoid of width theta/3 backward; trunc passes
 its gradient straight through. rate_l is the number of messages of layer l in one pass, the mean's own pass included;
 its gradient is that of |d| / (|d| + theta), which reaches neurons far above the threshold too.
@@ -43,11 +43,11 @@ class DeltaTraining:
     cost_weight: float = 0.5
     rate: float = 7e-4
     threshold_rate: float = 2e-2
-    axis: str = "none"
+    reference: str = "zero"
 
     def __post_init__(self) -> None:
-        if self.axis not in ("none", "mean"):
-            raise UserError(f"fine-tuning on axis {self.axis!r} is not offered; use none or mean")
+        if self.reference not in ("zero", "mean_candidate"):
+            raise UserError(f"fine-tuning on reference {self.reference!r} is not offered; use none or mean")
         if min(self.steps, self.records, self.candidates) < 1:
             raise UserError(
                 f"fine-tuning: steps {self.steps}, records {self.records}, candidates {self.candidates} must be >= 1"
@@ -110,7 +110,7 @@ class DeltaChain(nn.Module):
     def rollout(
         self, z_BD: Tensor, actions_BSHA: Tensor, mean_BHA: Tensor | None, mean_share: float = 0.0
     ) -> tuple[Tensor, Tensor]:
-        """Latents (B, S, H, D) and messages per candidate pass (layers,). `mean_BHA` None: axis `none`; else axis
+        """Latents (B, S, H, D) and messages per candidate pass (layers,). `mean_BHA` None: reference zero; else reference
         `mean`, its own pass counted with weight `mean_share` = 1 / S."""
         b, s, horizon, _ = actions_BSHA.shape
         refs = [z_BD.new_zeros(b, 1, n) for n in self.widths]
@@ -154,7 +154,7 @@ def finetune_delta(
         candidates = data.candidates_NSHA[pick]
         teacher = data.latents_NSHD[pick][:, some]
         goal = data.goal_ND[pick][:, None, None]
-        mean = candidates.mean(1) if config.axis == "mean" else None
+        mean = candidates.mean(1) if config.reference == "mean_candidate" else None
         z, sent = chain.rollout(data.latent_ND[pick], candidates[:, some], mean, 1 / s_all)
         prediction = (z - teacher).square().mean()
         cost, target = ((x - goal).abs().sum((-1, -2)) for x in (z, teacher))
@@ -168,6 +168,10 @@ def finetune_delta(
         schedule.step()
         if report:
             report(
-                {"step": step + 1, "prediction": float(prediction.detach()), "ranking": float(ranking.detach()),
-                 "density": float(density.detach())}
-            )  # fmt: skip
+                {
+                    "step": step + 1,
+                    "prediction": float(prediction.detach()),
+                    "ranking": float(ranking.detach()),
+                    "density": float(density.detach()),
+                }
+            )

@@ -21,7 +21,7 @@ import torch
 from snntorch import surrogate
 from torch import Tensor, nn
 
-from spikeplan.core.counts.ledger import LayerCounts
+from spikeplan.core.counts.operations import LayerCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import WEIGHT_BITS, limit
 
@@ -109,9 +109,9 @@ def _fire(currents: list[Tensor], beta: float) -> list[Tensor]:
 
 
 class LIFPredictor:
-    """Behind the Predictor contract; no axis but `none`: every prediction starts from rest."""
+    """Behind the Predictor contract; no reference but `none`: every prediction starts from rest."""
 
-    axes = ("none",)
+    references = ("zero",)
     spiking = True
     precision = "int8"
 
@@ -127,9 +127,9 @@ class LIFPredictor:
                 mine.weight.copy_((theirs.weight / unit).round() * unit)
                 mine.bias.copy_(theirs.bias)
 
-    def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, axis: str = "none", previous: Any = None) -> None:
-        if axis not in self.axes:
-            raise UserError(f"axis {axis!r} is not offered by the LIF predictor; use none")
+    def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, reference: str = "zero", previous: Any = None) -> None:
+        if reference not in self.references:
+            raise UserError(f"reference {reference!r} is not offered by the LIF predictor; use none")
 
     @torch.no_grad()
     def step(self, latent_BSD: Tensor, action_BSA: Tensor, state: None) -> tuple[Tensor, None, list[LayerCounts]]:
@@ -141,11 +141,15 @@ class LIFPredictor:
         layers = (net.w1, net.w2, net.w3)
         common = [
             LayerCounts(  # the input is injected once per prediction as graded currents
-                layer="code", synops=rows * net.w1.weight.numel(), updates=rows * t * net.w1.in_features,
-                updates_active=rows * net.w1.in_features, messages=rows * net.w1.in_features,
-                message_bits=8 * rows * net.w1.in_features, calls=rows,
+                layer="code",
+                synops=rows * net.w1.weight.numel(),
+                updates=rows * t * net.w1.in_features,
+                updates_active=rows * net.w1.in_features,
+                messages=rows * net.w1.in_features,
+                message_bits=8 * rows * net.w1.in_features,
+                calls=rows,
             ),
-        ]  # fmt: skip
+        ]
         for i, (layer, out) in enumerate(zip(layers, (net.w2, net.w3, None), strict=True)):
             spikes = sent[i] if i < 2 else 0
             common.append(
@@ -154,10 +158,13 @@ class LIFPredictor:
                     synops=spikes * (out.out_features if out is not None else 0),
                     updates=rows * t * layer.out_features,
                     updates_active=spikes if i < 2 else rows * layer.out_features,
-                    messages=spikes, message_bits=spikes, dense_macs=rows * layer.weight.numel(), calls=rows,
+                    messages=spikes,
+                    message_bits=spikes,
+                    dense_macs=rows * layer.weight.numel(),
+                    calls=rows,
                 )
-            )  # fmt: skip
-        # Rest before every prediction, and each candidate's own z: charged like the other arms' stored states.
+            )
+        # Rest before every prediction, and each candidate's own z: charged like the other methods' stored states.
         for name, neurons in (("rest", net.w1.out_features + net.w2.out_features), ("z", net.w3.out_features)):
             common.append(LayerCounts(layer=name, state_restores=rows * neurons))
         return latent_BSD + run.change_RD, None, common

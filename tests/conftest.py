@@ -82,12 +82,19 @@ def _make_chain(
         last = i == len(sizes) - 1
         layers.append(
             Layer(
-                name="out" if last else f"h{i}", kind="sigma" if last else "sigma_delta", n_in=n_in, n_out=n_out,
-                weight=rng.integers(-127, 128, (n_out, n_in)).astype(np.int8), weight_exp=weight_exps[i - 1],
-                bias=rng.integers(-900, 900, n_out).astype(np.int32), act="identity" if last else hidden_act,
-                shift=shifts[i], threshold_lsb=1 if last else thresholds[i], message_bits=24 if last else 8,
+                name="out" if last else f"h{i}",
+                kind="sigma" if last else "sigma_delta",
+                n_in=n_in,
+                n_out=n_out,
+                weight=rng.integers(-127, 128, (n_out, n_in)).astype(np.int8),
+                weight_exp=weight_exps[i - 1],
+                bias=rng.integers(-900, 900, n_out).astype(np.int32),
+                act="identity" if last else hidden_act,
+                shift=shifts[i],
+                threshold_lsb=1 if last else thresholds[i],
+                message_bits=24 if last else 8,
             )
-        )  # fmt: skip
+        )
     edges = tuple(Edge(src=a.name, dst=b.name) for a, b in pairwise(layers))
     edges += (Edge(src="out", dst="code", role="residual"),)
     return Artifact(layers=tuple(layers), edges=edges, scales={"latent": latent_scale, "action": action_scale})
@@ -108,9 +115,14 @@ def make_chain() -> Callable[..., Artifact]:
 def artifact(make_chain: Callable[..., Artifact]) -> Artifact:
     """A small network to plan with in integers: an action limit of 0.08 takes 13 bits at its scale."""
     return make_chain(
-        np.random.default_rng(5), (8, 24, 20, 6), shifts=(2, 3, 3, 0), thresholds=(4, 8, 8), weight_exps=(0, 0, 0),
-        latent_scale=1e-3, action_scale=1.1e-5,
-    )  # fmt: skip
+        np.random.default_rng(5),
+        (8, 24, 20, 6),
+        shifts=(2, 3, 3, 0),
+        thresholds=(4, 8, 8),
+        weight_exps=(0, 0, 0),
+        latent_scale=1e-3,
+        action_scale=1.1e-5,
+    )
 
 
 @pytest.fixture

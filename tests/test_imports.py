@@ -18,8 +18,19 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-PACKAGES = ("core", "worldmodel", "snn", "conversion", "lava_procs", "eventdata", "placement", "energy", "fusion",
-            "evaluation", "experiments")  # fmt: skip
+PACKAGES = (
+    "core",
+    "worldmodel",
+    "snn",
+    "conversion",
+    "lava_procs",
+    "eventdata",
+    "placement",
+    "energy",
+    "fusion",
+    "evaluation",
+    "experiments",
+)
 MAY_IMPORT = {package: {"core"} for package in PACKAGES} | {
     "core": set(),
     "conversion": {"core", "snn"},

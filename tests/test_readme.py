@@ -25,8 +25,13 @@ def blocks() -> list[str]:
 def test_the_python_blocks_run_in_order(tmp_path: Path) -> None:
     shown = blocks()
     assert [block.splitlines()[0].split(":")[0] for block in shown] == [
-        "# worldmodel", "# conversion and snn", "# lava_procs", "# lava_procs", "# energy", "# eventdata",
-    ]  # fmt: skip
+        "# worldmodel",
+        "# conversion and snn",
+        "# lava_procs",
+        "# lava_procs",
+        "# energy",
+        "# eventdata",
+    ]
     if not CLIP.exists():
         shown = shown[:-1]
     script = "\n".join(shown).replace('"clip.aedat4"', repr(str(CLIP)))
@@ -44,12 +49,14 @@ def test_the_python_blocks_run_in_order(tmp_path: Path) -> None:
 
 def test_the_tables_are_replaced_and_nothing_else(tmp_path: Path) -> None:
     summary = {"episodes": 3, "seeds": 1, "tasks": {}}
-    assert tables(summary).startswith("3 paired episodes a task and arm, 1 planner seed(s)")
+    assert tables(summary).startswith("3 paired episodes a task and method, 1 planner seed(s)")
     minus = {"delta": {"mean": -0.01, "ci95": [-0.02, 0.0], "holds": True}}
-    rows = [{"arm": "delta", "success": 0.9, "ci95": [0.8, 1.0], "minus": {}},
-            {"arm": "integer", "success": 0.89, "ci95": [0.79, 0.99], "minus": minus}]  # fmt: skip
-    planners = {"episodes": 3, "seeds": 1, "tasks": {"arm": rows}}
-    assert "| arm | delta | 0.900 | 0.800 .. 1.000 | -0.010 | -0.020 .. +0.000 | yes |" in planners_table(planners)
+    rows = [
+        {"method": "delta", "success": 0.9, "ci95": [0.8, 1.0], "minus": {}},
+        {"method": "integer", "success": 0.89, "ci95": [0.79, 0.99], "minus": minus},
+    ]
+    planners = {"episodes": 3, "seeds": 1, "tasks": {"method": rows}}
+    assert "| method | delta | 0.900 | 0.800 .. 1.000 | -0.010 | -0.020 .. +0.000 | yes |" in planners_table(planners)
     row = {"name": "plan_values_different", "ours": 1, "other": None, "ratio": None, "unit": "s", "goal": "<= 1"}
     bench = [{**row, "holds": None}]
     assert bench_table(bench).endswith("| plan_values_different | 1 | - | - | s | <= 1 | - |")

@@ -4,7 +4,7 @@
     2. long   mean |z_hat - z|^2 + c mean (J_hat - J)^2 / mean var_s J, over whole rollouts
 
 The narrow network is the opponent that spends fewer MACs honestly, so it must not be trained any less. From scratch the
-long loss alone trains badly (arm, width 64: .45 success on validation against .97 after the short one).
+long loss alone trains badly (method, width 64: .45 success on validation against .97 after the short one).
 Shapes: N records, S candidates, H steps, D latent, A action.
 """
 

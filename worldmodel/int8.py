@@ -14,16 +14,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spikeplan.core.counts.ledger import LayerCounts
+from spikeplan.core.counts.operations import LayerCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import WEIGHT_BITS, limit
-from spikeplan.worldmodel.predictor import ResidualPredictor, check_axis
+from spikeplan.worldmodel.predictor import ResidualPredictor, check_reference
 
 TOP = float(limit(WEIGHT_BITS))
 
 
 class Int8Predictor:
-    axes = ("none",)
+    references = ("zero",)
     spiking = False
     precision = "int8"
 
@@ -58,8 +58,8 @@ class Int8Predictor:
         """Layer -> weights that are not zero after rounding."""
         return {name: int(w.count_nonzero()) for name, w in zip(self._names, self.weight, strict=True)}
 
-    def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, axis: str = "none", previous: Any = None) -> None:
-        check_axis(axis, self.axes)
+    def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, reference: str = "zero", previous: Any = None) -> None:
+        check_reference(reference, self.references)
 
     @torch.no_grad()
     def step(self, latent_BSD: Tensor, action_BSA: Tensor, state: None) -> tuple[Tensor, None, list[LayerCounts]]:
@@ -74,10 +74,15 @@ class Int8Predictor:
             macs = int(q.abs().clamp_(max=1.0).sum()) * w.shape[1] if self.zero_skip else full
             counts.append(
                 LayerCounts(
-                    layer=self._names[i], macs=macs, saturated=over, dense_macs=full, calls=rows,
-                    state_reads=rows * w.shape[0], state_writes=rows * w.shape[1],
+                    layer=self._names[i],
+                    macs=macs,
+                    saturated=over,
+                    dense_macs=full,
+                    calls=rows,
+                    state_reads=rows * w.shape[0],
+                    state_writes=rows * w.shape[1],
                 )
-            )  # fmt: skip
+            )
             x = torch.addmm(self.bias[i], q, w, alpha=self.scale_in[i])
             if i + 1 < len(self.weight):
                 x.relu_()

@@ -53,10 +53,19 @@ def jepa_losses(
     time = (after - before).square().mean()
     idm = (inverse(torch.cat([before, after], -1)) - action_BTA).square().mean()
     total = (
-        teacher + rollout + w.variance * variance_loss + w.covariance * covariance_loss + w.time * time
+        teacher
+        + rollout
+        + w.variance * variance_loss
+        + w.covariance * covariance_loss
+        + w.time * time
         + w.inverse * idm
-    )  # fmt: skip
+    )
     return {
-        "total": total, "teacher": teacher, "rollout": rollout, "variance": variance_loss,
-        "covariance": covariance_loss, "time": time, "inverse": idm,
-    }  # fmt: skip
+        "total": total,
+        "teacher": teacher,
+        "rollout": rollout,
+        "variance": variance_loss,
+        "covariance": covariance_loss,
+        "time": time,
+        "inverse": idm,
+    }

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from spikeplan.core.counts.ledger import LayerCounts
+from spikeplan.core.counts.operations import LayerCounts
 from spikeplan.core.errors import UserError
 
 aten = torch.ops.aten
@@ -57,7 +57,7 @@ class MacCount:
         return sum(self.layers.values(), Macs())
 
     def layer_counts(self, calls: int = 1) -> list[LayerCounts]:
-        """For a ledger: one entry a module, for a run that answered `calls` rows."""
+        """For operation counts: one entry a module, for a run that answered `calls` rows."""
         return [
             LayerCounts(layer=name, macs=found.total, dense_macs=found.total, calls=calls)
             for name, found in self.layers.items()
@@ -129,14 +129,20 @@ def _attention(args: tuple, out: Any) -> tuple[tuple[Tensor, ...], int]:
 
 
 RULES: dict[Any, Rule] = {
-    aten.mm: _product(0), aten.bmm: _product(0), aten.mv: _product(0), aten.dot: _product(0),
-    aten.addmm: _product(1), aten.addbmm: _product(1), aten.baddbmm: _product(1), aten.addmv: _product(1),
+    aten.mm: _product(0),
+    aten.bmm: _product(0),
+    aten.mv: _product(0),
+    aten.dot: _product(0),
+    aten.addmm: _product(1),
+    aten.addbmm: _product(1),
+    aten.baddbmm: _product(1),
+    aten.addmv: _product(1),
     aten.convolution: _convolution,
     aten._scaled_dot_product_flash_attention: _attention,
     aten._scaled_dot_product_flash_attention_for_cpu: _attention,
     aten._scaled_dot_product_efficient_attention: _attention,
     aten._scaled_dot_product_cudnn_attention: _attention,
-}  # fmt: skip
+}
 # Names of operations that multiply and add; those in RULES never get here.
 PRODUCT = re.compile(
     r"(mm|mv)(_|$)|conv|matmul|attention|linear(?!ly)|einsum|bilinear|lstm|gru|rnn|cdist|^v?dot$|addr$|outer"

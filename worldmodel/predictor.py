@@ -1,13 +1,13 @@
-"""Action-conditioned predictors and the contract every arm obeys.
+"""Action-conditioned predictors and the contract every method obeys.
 
     z[t+1] = z[t] + f(z[t], a[t])      f: ReLU MLP
 
 The residual form is already delta-coded: f's output is the change of its next input.
 
 Contract (structural; spiking predictors in `snn/` obey it too):
-    begin(latent_BD, candidates_BSHA, axis, previous=None) -> State
+    begin(latent_BD, candidates_BSHA, reference, previous=None) -> State
     step(latent_BSD, action_BSA, State) -> latent_BSD, State, [LayerCounts]
-`previous` is the State of the last CEM iteration, for the one axis that looks back at it.
+`previous` is the State of the last CEM iteration, for the one reference that looks back at it.
 Shapes: B episodes, S candidates, H rollout steps, A action, D latent.
 """
 
@@ -20,26 +20,26 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from spikeplan.core.counts.ledger import LayerCounts
+from spikeplan.core.counts.operations import LayerCounts
 from spikeplan.core.errors import UserError
 from spikeplan.worldmodel.tasks.world import World
 
 
 class Predictor(Protocol):
     @property
-    def axes(self) -> tuple[str, ...]: ...
+    def references(self) -> tuple[str, ...]: ...
     @property
     def spiking(self) -> bool: ...
     @property
     def precision(self) -> str: ...
 
-    def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, axis: str, previous: Any = None) -> Any: ...
+    def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, reference: str, previous: Any = None) -> Any: ...
     def step(self, latent_BSD: Tensor, action_BSA: Tensor, state: Any) -> tuple[Tensor, Any, list[LayerCounts]]: ...
 
 
-def check_axis(axis: str, axes: tuple[str, ...]) -> None:
-    if axis not in axes:
-        raise UserError(f"axis {axis!r} is not offered by this predictor; use one of {', '.join(axes)}")
+def check_reference(reference: str, references: tuple[str, ...]) -> None:
+    if reference not in references:
+        raise UserError(f"reference {reference!r} is not offered by this predictor; use one of {', '.join(references)}")
 
 
 class ResidualPredictor(nn.Module):
@@ -64,7 +64,7 @@ class ResidualPredictor(nn.Module):
 class DensePredictor:
     """The fp32 network behind the Predictor contract."""
 
-    axes = ("none",)
+    references = ("zero",)
     spiking = False
     precision = "fp32"
 
@@ -72,8 +72,8 @@ class DensePredictor:
         self.module = module.eval()
         self._per_row = {f"h{i}": (m.in_features, m.out_features) for i, m in enumerate(module.linears(), 1)}
 
-    def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, axis: str = "none", previous: Any = None) -> None:
-        check_axis(axis, self.axes)
+    def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, reference: str = "zero", previous: Any = None) -> None:
+        check_reference(reference, self.references)
 
     @torch.no_grad()
     def step(self, latent_BSD: Tensor, action_BSA: Tensor, state: None) -> tuple[Tensor, None, list[LayerCounts]]:
@@ -95,15 +95,15 @@ class DensePredictor:
 class TrueStatePredictor:
     """Oracle: the simulator itself as the predictor. The latent is [pose, layout]; nothing is counted."""
 
-    axes = ("none",)
+    references = ("zero",)
     spiking = False
     precision = "simulator"
 
     def __init__(self, world: World) -> None:
         self.world = world
 
-    def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, axis: str = "none", previous: Any = None) -> None:
-        check_axis(axis, self.axes)
+    def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, reference: str = "zero", previous: Any = None) -> None:
+        check_reference(reference, self.references)
 
     def step(self, latent_BSD: Tensor, action_BSA: Tensor, state: None) -> tuple[Tensor, None, list[LayerCounts]]:
         b, s, d = latent_BSD.shape

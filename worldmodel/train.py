@@ -60,15 +60,21 @@ RECIPES: dict[str, Callable[[int], TrainConfig]] = {
         task="two-room", seed=seed, planner=CEMConfig(samples=64, iterations=4, elites=8, horizon=12, chunk=3)
     ),
     "two-room-random": lambda seed: TrainConfig(
-        task="two-room-random", seed=seed, steps=2400,
+        task="two-room-random",
+        seed=seed,
+        steps=2400,
         planner=CEMConfig(samples=64, iterations=4, elites=8, horizon=12, chunk=3),
     ),
     "planar-reach": lambda seed: TrainConfig(
-        task="planar-reach", seed=seed, batch=64, latent_dim=64, rate=2e-3,
+        task="planar-reach",
+        seed=seed,
+        batch=64,
+        latent_dim=64,
+        rate=2e-3,
         losses=LossWeights(variance=1.0, covariance=0.04, time=0.1, inverse=1.0),
         planner=CEMConfig(samples=64, iterations=4, elites=8, horizon=6, chunk=2),
     ),
-}  # fmt: skip
+}
 
 
 def recipe(task: str, seed: int = 0) -> TrainConfig:
@@ -164,9 +170,14 @@ class Trainer:
         gates = measure_gates(self.world, self.encoder, self.predictor, rng=rng)
         metrics = {"validation_success": self.best[0], "chosen_step": self.best[1]["step"], **gates}
         return WorldModel(
-            self.config.task, self.encoder, self.predictor, self.config.planner, self.config.seed, metrics,
+            self.config.task,
+            self.encoder,
+            self.predictor,
+            self.config.planner,
+            self.config.seed,
+            metrics,
             asdict(self.config),
-        )  # fmt: skip
+        )
 
 
 def plan_success(config: TrainConfig, encoder: Encoder, predictor: ResidualPredictor) -> float:

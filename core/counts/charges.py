@@ -1,7 +1,7 @@
 """What evaluation and selection of one CEM iteration are charged, the same for every planner.
 
-On chip (spiking arms): one distance neuron per latent dimension, candidate and step, one synop each; a threshold search of
-`COST_BITS` comparisons per candidate; k additions per variable for mean and spread. Dense arms pay the same operations as
+On chip (spiking methods): one distance neuron per latent dimension, candidate and step, one synop each; a threshold search of
+`COST_BITS` comparisons per candidate; k additions per variable for mean and spread. Dense methods pay the same operations as
 accumulates, a distance as a subtraction and an addition.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from spikeplan.core.counts.ledger import LayerCounts, Ledger
+from spikeplan.core.counts.operations import LayerCounts, OperationCounts
 from spikeplan.core.fixed_point import STATE_BITS
 from spikeplan.core.noise import DRAWS as NOISE_DRAWS
 
@@ -30,9 +30,17 @@ class Budget(Protocol):
 
 
 def book_iteration(
-    ledger: Ledger, budget: Budget, *, spiking: bool, batch: int, latent_dim: int, action_dim: int, iteration: int,
-    steps: int, source_on_chip: bool = False,
-) -> None:  # fmt: skip
+    op_counts: OperationCounts,
+    budget: Budget,
+    *,
+    spiking: bool,
+    batch: int,
+    latent_dim: int,
+    action_dim: int,
+    iteration: int,
+    steps: int,
+    source_on_chip: bool = False,
+) -> None:
     """`batch` episodes; `steps` of the rollout enter the distance. `source_on_chip`: candidates are made there, from one seed
     a plan; otherwise a host sends them."""
     distance = batch * budget.samples * steps * latent_dim
@@ -41,11 +49,20 @@ def book_iteration(
     if spiking:
         each = refit // max(1, budget.elites)
         rows = [
-            ("evaluation", LayerCounts(layer="distance", synops=distance, updates=distance, updates_active=distance,
-                                       messages=distance, message_bits=distance * COST_BITS)),
+            (
+                "evaluation",
+                LayerCounts(
+                    layer="distance",
+                    synops=distance,
+                    updates=distance,
+                    updates_active=distance,
+                    messages=distance,
+                    message_bits=distance * COST_BITS,
+                ),
+            ),
             ("selection", LayerCounts(layer="select", synops=select, updates=select, updates_active=select)),
             ("selection", LayerCounts(layer="refit", synops=refit, updates=each, updates_active=each)),
-        ]  # fmt: skip
+        ]
     else:
         rows = [
             ("evaluation", LayerCounts(layer="distance", acs=2 * distance)),
@@ -53,14 +70,18 @@ def book_iteration(
             ("selection", LayerCounts(layer="refit", acs=refit)),
         ]
     for phase, counts in rows:
-        ledger.add(phase, counts, iteration=iteration)
+        op_counts.add(phase, counts, iteration=iteration)
     numbers = batch * budget.samples * budget.variables * action_dim
     if not source_on_chip:
-        ledger.add_host_words("candidates", numbers)
+        op_counts.add_host_words("candidates", numbers)
         return
     if iteration == 0:
-        ledger.add_host_words("seed", batch)
+        op_counts.add_host_words("seed", batch)
     # the four draws of a number's noise, and mu + w e: two synops
-    source = LayerCounts(layer="source", synops=2 * numbers, updates=(NOISE_DRAWS + 1) * numbers,
-                         updates_active=(NOISE_DRAWS + 1) * numbers)  # fmt: skip
-    ledger.add("selection", source, iteration=iteration)
+    source = LayerCounts(
+        layer="source",
+        synops=2 * numbers,
+        updates=(NOISE_DRAWS + 1) * numbers,
+        updates_active=(NOISE_DRAWS + 1) * numbers,
+    )
+    op_counts.add("selection", source, iteration=iteration)

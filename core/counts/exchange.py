@@ -1,10 +1,10 @@
-"""A ledger as plain JSON, so that other simulators can write one and ours can be read elsewhere.
+"""Operation counts as plain JSON, so that other simulators can write one and ours can be read elsewhere.
 
-    {"format": "spikeplan-ledger", "version": 3, "actions": 100,
-     "rows": [{"arm": "mine", "phase": "predictor", "layer": "h1", "schedule": "sequential", "synops": 12000, ...}, ...]}
+    {"format": "spikeplan-counts", "version": 3, "actions": 100,
+     "rows": [{"method": "mine", "phase": "predictor", "layer": "h1", "schedule": "sequential", "synops": 12000, ...}, ...]}
 
-Rows are sums over `actions` actions. A row needs arm, phase, layer and schedule; counts left out are 0 (hops: unknown),
-axis is "none", precision "fp32". Whatever is not of this form, unknown names included, is refused in one line.
+Rows are sums over `actions` actions. A row needs method, phase, layer and schedule; counts left out are 0 (hops: unknown),
+reference is "zero", precision "fp32". Whatever is not of this form, unknown names included, is refused in one line.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from spikeplan.core.counts.ledger import AXES, BYTES, LEDGER_VERSION, MOST, PHASES, SCHEDULES, LedgerRow
+from spikeplan.core.counts.operations import BYTES, COUNTS_VERSION, MOST, PHASES, REFERENCES, SCHEDULES, CountRow
 from spikeplan.core.errors import UserError
 
-FORMAT = "spikeplan-ledger"
+FORMAT = "spikeplan-counts"
 TOP = {"format", "version", "actions", "rows"}
-NEEDED = ("arm", "phase", "layer", "schedule")
-DEFAULTS = {f.name: f.default for f in fields(LedgerRow) if f.name not in NEEDED}
+NEEDED = ("method", "phase", "layer", "schedule")
+DEFAULTS = {f.name: f.default for f in fields(CountRow) if f.name not in NEEDED}
 # the first stands where a row leaves the column out
-KNOWN = (("phase", PHASES), ("schedule", SCHEDULES), ("axis", AXES), ("precision", tuple(reversed(BYTES))))
+KNOWN = (("phase", PHASES), ("schedule", SCHEDULES), ("reference", REFERENCES), ("precision", tuple(reversed(BYTES))))
 PLACES = ("control_step", "iteration", "rollout_step")
 
 
-def dump_rows(rows: Sequence[LedgerRow], actions: int) -> dict[str, Any]:
+def dump_rows(rows: Sequence[CountRow], actions: int) -> dict[str, Any]:
     """What `load_rows` reads; zeros and defaults left out, the version said once."""
     return {
         "format": FORMAT,
-        "version": LEDGER_VERSION,
+        "version": COUNTS_VERSION,
         "actions": actions,
         "rows": [
             {
@@ -44,15 +44,17 @@ def dump_rows(rows: Sequence[LedgerRow], actions: int) -> dict[str, Any]:
     }
 
 
-def load_rows(found: object, *, where: str = "ledger") -> tuple[list[LedgerRow], int]:
+def load_rows(found: object, *, where: str = "op_counts") -> tuple[list[CountRow], int]:
     """(rows, actions), or a UserError that names the row."""
     if not isinstance(found, dict) or found.get("format") != FORMAT:
-        raise UserError(f'{where}: no ledger; expected {{"format": "{FORMAT}", "version", "actions", "rows"}}')
-    if found.get("version") != LEDGER_VERSION:
-        raise UserError(f"{where}: ledger version {found.get('version')!r}; this code reads version {LEDGER_VERSION}")
+        raise UserError(f'{where}: no op_counts; expected {{"format": "{FORMAT}", "version", "actions", "rows"}}')
+    if found.get("version") != COUNTS_VERSION:
+        raise UserError(
+            f"{where}: op_counts version {found.get('version')!r}; this code reads version {COUNTS_VERSION}"
+        )
     unknown = sorted(set(found) - TOP)
     if unknown:
-        raise UserError(f"{where}: unknown {', '.join(unknown)} beside rows; a ledger has {', '.join(sorted(TOP))}")
+        raise UserError(f"{where}: unknown {', '.join(unknown)} beside rows; a op_counts has {', '.join(sorted(TOP))}")
     actions, rows = found.get("actions"), found.get("rows")
     if isinstance(actions, bool) or not isinstance(actions, int) or not 1 <= actions < MOST:
         raise UserError(f"{where}: actions is {actions!r:.40}; rows are sums over a whole number of actions, 1 or more")
@@ -61,15 +63,15 @@ def load_rows(found: object, *, where: str = "ledger") -> tuple[list[LedgerRow],
     return [_row(row, f"{where}, row {number}") for number, row in enumerate(rows)], actions
 
 
-def read_rows(path: Path) -> tuple[list[LedgerRow], int]:
+def read_rows(path: Path) -> tuple[list[CountRow], int]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: cannot read a ledger ({error}); it is a JSON file") from error
+        raise UserError(f"{path}: cannot read a op_counts ({error}); it is a JSON file") from error
     return load_rows(found, where=str(path))
 
 
-def _row(row: object, where: str) -> LedgerRow:
+def _row(row: object, where: str) -> CountRow:
     if not isinstance(row, dict):
         raise UserError(f"{where} is {row!r}; expected an object")
     missing = [name for name in NEEDED if name not in row]
@@ -77,8 +79,8 @@ def _row(row: object, where: str) -> LedgerRow:
     if missing or unknown:
         what = f"needs {', '.join(missing)}" if missing else f"has unknown {', '.join(map(str, unknown))}"
         raise UserError(f"{where} {what}; columns are {', '.join((*NEEDED, *DEFAULTS))}")
-    for name in (*NEEDED, "axis", "precision"):
-        if not isinstance(row.get(name, "none"), str):
+    for name in (*NEEDED, "reference", "precision"):
+        if not isinstance(row.get(name, "zero"), str):
             raise UserError(f"{where}: {name} is {row[name]!r}; expected text")
     for name, known in KNOWN:
         if row.get(name, known[0]) not in known:
@@ -87,6 +89,6 @@ def _row(row: object, where: str) -> LedgerRow:
         if not (row.get(name) is None or (type(row[name]) is int and row[name] >= 0)):
             raise UserError(f"{where}: {name} is {row[name]!r}; expected a whole number >= 0 or null")
     try:
-        return LedgerRow(**{"axis": "none", **row})
+        return CountRow(**{"reference": "zero", **row})
     except UserError as error:
         raise UserError(f"{where}: {error}") from error

@@ -21,10 +21,16 @@ def fan_out(synapse: Dense | Conv, before: Shape) -> NDArray[np.int64]:
     if isinstance(synapse, Dense):
         return np.full(before, after[0], dtype=np.int64)
     rows, columns = (
-        _along(before[i + 1], after[i + 1], synapse.weight.shape[i + 2], synapse.stride[i], synapse.padding[i],
-               synapse.dilation[i])
+        _along(
+            before[i + 1],
+            after[i + 1],
+            synapse.weight.shape[i + 2],
+            synapse.stride[i],
+            synapse.padding[i],
+            synapse.dilation[i],
+        )
         for i in (0, 1)
-    )  # fmt: skip
+    )
     each = after[0] // synapse.groups * np.outer(rows, columns)
     return np.broadcast_to(each, before).copy()
 
@@ -36,6 +42,6 @@ def synops(messages: NDArray[np.generic], synapse: Dense | Conv, before: Shape) 
 
 
 def _along(n_in: int, n_out: int, kernel: int, stride: int, padding: int, dilation: int) -> NDArray[np.int64]:
-    """(n_in,): pairs of output and kernel position that meet each input position, along one axis."""
+    """(n_in,): pairs of output and kernel position that meet each input position, along one reference."""
     at = np.arange(n_out)[:, None] * stride + np.arange(kernel)[None, :] * dilation - padding
     return np.bincount(at[(at >= 0) & (at < n_in)], minlength=n_in)

@@ -87,9 +87,16 @@ class Layer:
             raise UserError(f"{here}: bias is {self.bias.dtype}{self.bias.shape}, expected int32({self.n_out},)")
 
     def _check_numbers(self, here: str) -> None:
-        for name, low, high in (("n_in", 1, 2**31), ("n_out", 1, 2**31), ("weight_exp", 0, 62), ("shift", 0, 40),
-                                ("threshold_lsb", 1, 2**40), ("message_bits", 1, 32), ("state_bits", 2, 48),
-                                ("delay", 0, 2**31)):  # fmt: skip
+        for name, low, high in (
+            ("n_in", 1, 2**31),
+            ("n_out", 1, 2**31),
+            ("weight_exp", 0, 62),
+            ("shift", 0, 40),
+            ("threshold_lsb", 1, 2**40),
+            ("message_bits", 1, 32),
+            ("state_bits", 2, 48),
+            ("delay", 0, 2**31),
+        ):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
                 raise UserError(f"{here}: {name} {str(value)[:40]} must be an integer from {low} to {high}")

@@ -1,4 +1,4 @@
-"""Stored contexts: what lets one chain of neurons serve several streams of passes (axes of change) in turn.
+"""Stored contexts: what lets one chain of neurons serve several streams of passes (references) in turn.
 
 Every pass carries a token (number, load, save) that travels down the pipe with the data:
 

@@ -108,8 +108,11 @@ class SDNeuron:
         if self.kind != "sigma_delta" and self.bias is not None:
             raise UserError(f"neuron kind {self.kind!r} has no bias; leave it out")
         for name, low, high in (
-            ("spike_exp", 0, 7), ("state_exp", 0, 7), ("message_bits", 0, 32), ("vth", 0, 2**23),
-        ):  # fmt: skip
+            ("spike_exp", 0, 7),
+            ("state_exp", 0, 7),
+            ("message_bits", 0, 32),
+            ("vth", 0, 2**23),
+        ):
             if not low <= getattr(self, name) <= high:
                 raise UserError(f"neuron: {name} {getattr(self, name)} must be from {low} to {high}")
         if self.vth << self.spike_exp + self.state_exp >= 2**31:
@@ -235,12 +238,20 @@ def save(network: Network, path: str | os.PathLike[str]) -> None:
         return plain
 
     layers = [
-        {"name": layer.name, "shape": layer.shape, "synapse": pack(layer.synapse, f"{i}.synapse"),
-         "neuron": pack(layer.neuron, f"{i}.neuron")}
+        {
+            "name": layer.name,
+            "shape": layer.shape,
+            "synapse": pack(layer.synapse, f"{i}.synapse"),
+            "neuron": pack(layer.neuron, f"{i}.neuron"),
+        }
         for i, layer in enumerate(network.layers)
-    ]  # fmt: skip
-    header = {"version": VERSION, "input_shape": network.input_shape, "graded_input": network.graded_input,
-              "layers": layers}  # fmt: skip
+    ]
+    header = {
+        "version": VERSION,
+        "input_shape": network.input_shape,
+        "graded_input": network.graded_input,
+        "layers": layers,
+    }
     with Path(path).open("wb") as handle:
         np.savez(handle, header=np.array(json.dumps(header)), **arrays)
 
@@ -253,9 +264,10 @@ def load(path: str | os.PathLike[str]) -> Network:
         if header["version"] != VERSION:
             raise UserError(f"{path}: network version {header['version']}, this build reads {VERSION}; read it again")
         return Network(
-            input_shape=tuple(header["input_shape"]), graded_input=header["graded_input"],
+            input_shape=tuple(header["input_shape"]),
+            graded_input=header["graded_input"],
             layers=tuple(_layer(i, entry, arrays) for i, entry in enumerate(header["layers"])),
-        )  # fmt: skip
+        )
     except UserError:
         raise
     except (OSError, EOFError, BadZipFile, KeyError, TypeError, AttributeError, ValueError) as error:

@@ -1,6 +1,6 @@
 """Who takes less energy at equal success: every spiking device against every dense one, both schedules, with probability.
 
-Each side brings its cheapest point (ledger C, whole loop, nominal) that plans within the margin of the full dense planner;
+Each side brings its cheapest point (scope system, whole loop, nominal) that plans within the margin of the full dense planner;
 a run without a front has the full budgets only. The probability is over the figures' bands, not over episodes.
 """
 
@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from spikeplan.energy.catalogue import Catalogue
-from spikeplan.energy.uncertainty import PRIORS, Energies, draw, probability, swings
+from spikeplan.energy.uncertainty import PRIORS, Energies, draw, probability, sensitivity
 from spikeplan.evaluation.iso_success import MARGIN, compare
 from spikeplan.evaluation.pricing.price import Pricing, gains, on_chip, told_copies
-from spikeplan.evaluation.pricing.runs import BATCHED, SCHEDULES, Arm, full_dense
+from spikeplan.evaluation.pricing.runs import BATCHED, SCHEDULES, PricedRun, full_dense
 
 MAIN_CHIP = "loihi2"
 MOST_SWINGS = 6
@@ -26,36 +26,39 @@ def drawn(catalogue: Catalogue, *, draws: int, rng: np.random.Generator) -> dict
 
 
 def pairs(
-    arms: Sequence[Arm], pricing: Pricing, draws: dict[str, Catalogue], *, schedules: Sequence[str] = SCHEDULES
+    methods: Sequence[PricedRun], pricing: Pricing, draws: dict[str, Catalogue], *, schedules: Sequence[str] = SCHEDULES
 ) -> list[dict[str, Any]]:
-    full = full_dense(arms)
+    full = full_dense(methods)
     if full is None:
         return []
     found = []
     for chip in pricing.spiking:
         for device in pricing.dense:
             for schedule in schedules:
-                pair = best_pair(arms, pricing, chip, device, schedule, full.row["success"])
+                pair = best_pair(methods, pricing, chip, device, schedule, full.row["success"])
                 if pair is not None:
                     found.append(_row(*pair, pricing, draws, chip, device, schedule))
     return found
 
 
 def best_pair(
-    arms: Sequence[Arm], pricing: Pricing, chip: str, device: str, schedule: str, success: float
-) -> tuple[Arm, Arm] | None:
+    methods: Sequence[PricedRun], pricing: Pricing, chip: str, device: str, schedule: str, success: float
+) -> tuple[PricedRun, PricedRun] | None:
     """The cheapest spiking and the cheapest dense point of equal success; None where one side has none."""
-    sides = [*on_chip(arms, chip), *(arm for arm in arms if not arm.spiking and arm.family in ("dense", "full"))]
-    spiking = {i: arm for i, arm in enumerate(sides) if arm.spiking}
-    dense = {i: arm for i, arm in enumerate(sides) if not arm.spiking}
-    prices = {i: pricing.maybe(arm, chip, schedule, host=device) for i, arm in spiking.items()}
-    prices |= {i: pricing.maybe(arm, device, BATCHED) for i, arm in dense.items()}
+    sides = [
+        *on_chip(methods, chip),
+        *(method for method in methods if not method.spiking and method.family in ("dense", "full")),
+    ]
+    spiking = {i: method for i, method in enumerate(sides) if method.spiking}
+    dense = {i: method for i, method in enumerate(sides) if not method.spiking}
+    prices = {i: pricing.maybe(method, chip, schedule, host=device) for i, method in spiking.items()}
+    prices |= {i: pricing.maybe(method, device, BATCHED) for i, method in dense.items()}
 
     def cost(row: dict[str, Any]) -> float | None:
         e = prices[row["index"]]
         return None if e is None else e.nominal
 
-    rows = [{**arm.row, "index": i} for i, arm in {**spiking, **dense}.items()]
+    rows = [{**method.row, "index": i} for i, method in {**spiking, **dense}.items()]
     best = compare(rows, success, what="", unit="J", against=("dense", "full"), dense_cost=cost, spiking_cost=cost)
     if best.spiking is None or best.dense is None:
         return None
@@ -63,37 +66,56 @@ def best_pair(
 
 
 def _row(
-    spiking: Arm, dense: Arm, pricing: Pricing, draws: dict[str, Catalogue], chip: str, device: str, schedule: str
+    spiking: PricedRun,
+    dense: PricedRun,
+    pricing: Pricing,
+    draws: dict[str, Catalogue],
+    chip: str,
+    device: str,
+    schedule: str,
 ) -> dict[str, Any]:
     s, d = pricing.price(spiking, chip, schedule, host=device), pricing.price(dense, device, BATCHED)
     ours, theirs = pricing.nominal(spiking, chip, schedule, host=device), pricing.nominal(dense, device, BATCHED)
     chances = {prior: probability(ours, theirs, catalogue) for prior, catalogue in draws.items()}
     waits = pricing.waiting(spiking, chip, schedule, host=device), pricing.waiting(dense, device, BATCHED)
-    turning = swings(ours, theirs, pricing.catalogue) if chip == MAIN_CHIP else []
+    turning = sensitivity(ours, theirs, pricing.catalogue) if chip == MAIN_CHIP else []
     return {
-        "chip": chip, "device": device, "schedule": schedule, "spiking_arm": spiking.name, "dense_arm": dense.name,
+        "chip": chip,
+        "device": device,
+        "schedule": schedule,
+        "spiking_method": spiking.name,
+        "dense_method": dense.name,
         **told_copies(spiking, chip),
-        "spiking_success": spiking.row["success"], "dense_success": dense.row["success"], "margin": MARGIN,
+        "spiking_success": spiking.row["success"],
+        "dense_success": dense.row["success"],
+        "margin": MARGIN,
         "hypothetical": any(pricing.catalogue.device(name).hypothetical for name in (chip, device)),
         "incomplete": pricing.catalogue.device(chip).kind == "event",  # no static power or time known: a lower bound
-        "spiking": _band(s), "dense": _band(d), **gains(
-            s.nominal, d.nominal, pricing.equivalents(spiking, chip, schedule), pricing.equivalents(dense, device, BATCHED)
+        "spiking": _band(s),
+        "dense": _band(d),
+        **gains(
+            s.nominal,
+            d.nominal,
+            pricing.equivalents(spiking, chip, schedule),
+            pricing.equivalents(dense, device, BATCHED),
         ),
-        "ratio_low": s.low / d.high, "ratio_high": s.high / d.low, "probability": chances,
+        "ratio_low": s.low / d.high,
+        "ratio_high": s.high / d.low,
+        "probability": chances,
         **_waiting(*waits, pricing.catalogue, draws[PRIORS[0]]),
         "ahead": "spiking" if s.nominal < d.nominal else "dense",
-        "swings": [
+        "sensitivity": [
             {"figure": w.figure, "at_low": w.at_low, "at_high": w.at_high, "turns": w.turns}
             for i, w in enumerate(turning)
             if w.turns or i < MOST_SWINGS
         ],
-    }  # fmt: skip
+    }
 
 
 def _waiting(
     spiking: Energies | None, dense: Energies | None, catalogue: Catalogue, drawn: Catalogue
 ) -> dict[str, Any]:
-    """Both arms with the idle power of the GPU that waits in them; None where it is not known for one of them."""
+    """Both methods with the idle power of the GPU that waits in them; None where it is not known for one of them."""
     if spiking is None or dense is None:
         return {"waiting": None, "probability_waiting": None}
     return {

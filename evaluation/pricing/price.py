@@ -1,8 +1,8 @@
-"""What an arm costs on a device, as a function of the catalogue, so that a draw of its figures gives a draw of energies.
+"""What a method costs on a device, as a function of the catalogue, so that a draw of its figures gives a draw of energies.
 
-Spiking arms have one neurocore a layer and one copy, and neurons that wait are not charged, unless the arm comes with a
+Spiking methods have one neurocore a layer and one copy, and neurons that wait are not charged, unless the method comes with a
 placement of several copies on one Loihi 2 (`place_copies`), which is charged in full. Their encoder runs on `host`. A pair of
-arms is priced with the opponent's device as host, so that both pay the same encoder at the same constants. On the CPU, whose
+methods is priced with the opponent's device as host, so that both pay the same encoder at the same constants. On the CPU, whose
 rates are measured in fp32, the encoder is charged in fp32.
 """
 
@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spikeplan import energy
-from spikeplan.core.counts.ledger import LedgerRow, per_action
+from spikeplan.core.counts.operations import CountRow, per_action
 from spikeplan.core.errors import UserError
 from spikeplan.energy.catalogue import Catalogue
 from spikeplan.energy.loihi import split
-from spikeplan.evaluation.pricing.runs import Arm
+from spikeplan.evaluation.pricing.runs import PricedRun
 from spikeplan.evaluation.replicas import DEVICE, Copies
 
 HOST = "orin_nano"
@@ -27,7 +27,7 @@ HOST = "orin_nano"
 class Pricing:
     catalogue: Catalogue
     cpu: energy.CpuPeak | None = None
-    refused: dict[str, str] = field(default_factory=dict)  # arm and device: why it could not be priced
+    refused: dict[str, str] = field(default_factory=dict)  # method and device: why it could not be priced
     known: dict[tuple[int, str, str, str], energy.Energy | None] = field(default_factory=dict)
 
     @property
@@ -39,77 +39,99 @@ class Pricing:
         return [name for name, device in self.catalogue.devices.items() if not device.spiking]
 
     def setup(
-        self, arm: Arm, device: str, schedule: str, host: str, *, scope: str, catalogue: Catalogue
+        self, method: PricedRun, device: str, schedule: str, host: str, *, extent: str, catalogue: Catalogue
     ) -> energy.Setup:
         """Chips of single bits are let carry graded messages, labelled: refusing would leave them out of the comparison."""
-        copies = copies_on(arm, device, scope)
+        copies = copies_on(method, device, extent)
         chip = catalogue.device(device)
-        graded = arm.spiking and not self.catalogue.device(device).graded_messages
-        on_cpu = self.cpu if arm.spiking and self.catalogue.device(host).kind == "cpu" else None
+        graded = method.spiking and not self.catalogue.device(device).graded_messages
+        on_cpu = self.cpu if method.spiking and self.catalogue.device(host).kind == "cpu" else None
         return energy.Setup(
-            cpu=self.cpu, assume_graded=graded, cores=max(1, arm.layers), host_device=host,
+            cpu=self.cpu,
+            assume_graded=graded,
+            cores=max(1, method.layers),
+            host_device=host,
             assume_precision=None if on_cpu is None else on_cpu.precision,
             time_s=None if copies is None else copies.time_s(chip, schedule),
-        )  # fmt: skip
-
-    def rows(self, arm: Arm, device: str, schedule: str, scope: str = "loop") -> list[LedgerRow]:
-        rows, copies = arm.rows(schedule), copies_on(arm, device, scope)
-        if copies is not None:
-            return copies.rows(rows, arm.ledger.actions, schedule)
-        return arm.on(self.catalogue.device(device).kind, rows, scope)
-
-    def price(
-        self, arm: Arm, device: str, schedule: str, *, ledger: str = "C", scope: str = "loop", host: str = HOST,
-        batch: int | None = None, catalogue: Catalogue | None = None, rows: Sequence[LedgerRow] | None = None,
-    ) -> energy.Energy:  # fmt: skip
-        """`rows`: those of this arm on this device, where the caller has them."""
-        if rows is None:
-            rows = self.rows(arm, device, schedule, scope)
-        catalogue = catalogue or self.catalogue
-        setup = self.setup(arm, device, schedule, host, scope=scope, catalogue=catalogue)
-        return energy.estimate(
-            device, rows, arm.ledger.actions, ledger=ledger, scope=scope, batch=batch, setup=setup, catalogue=catalogue
         )
 
-    def equivalents(self, arm: Arm, device: str, schedule: str) -> float:
-        """Synop-equivalents an action of the rows that are priced there, those that a placement adds among them."""
-        return per_action(self.rows(arm, device, schedule), arm.ledger.actions)
+    def rows(self, method: PricedRun, device: str, schedule: str, extent: str = "loop") -> list[CountRow]:
+        rows, copies = method.rows(schedule), copies_on(method, device, extent)
+        if copies is not None:
+            return copies.rows(rows, method.op_counts.actions, schedule)
+        return method.on(self.catalogue.device(device).kind, rows, extent)
 
-    def maybe(self, arm: Arm, device: str, schedule: str, host: str = HOST) -> energy.Energy | None:
-        """Ledger C, whole loop; None where the device cannot run this arm or lacks a figure; why is kept."""
-        key = (id(arm), device, schedule, host)
+    def price(
+        self,
+        method: PricedRun,
+        device: str,
+        schedule: str,
+        *,
+        scope: str = "system",
+        extent: str = "loop",
+        host: str = HOST,
+        batch: int | None = None,
+        catalogue: Catalogue | None = None,
+        rows: Sequence[CountRow] | None = None,
+    ) -> energy.Energy:
+        """`rows`: those of this method on this device, where the caller has them."""
+        if rows is None:
+            rows = self.rows(method, device, schedule, extent)
+        catalogue = catalogue or self.catalogue
+        setup = self.setup(method, device, schedule, host, extent=extent, catalogue=catalogue)
+        return energy.estimate(
+            device,
+            rows,
+            method.op_counts.actions,
+            scope=scope,
+            extent=extent,
+            batch=batch,
+            setup=setup,
+            catalogue=catalogue,
+        )
+
+    def equivalents(self, method: PricedRun, device: str, schedule: str) -> float:
+        """Synop-equivalents an action of the rows that are priced there, those that a placement adds among them."""
+        return per_action(self.rows(method, device, schedule), method.op_counts.actions)
+
+    def maybe(self, method: PricedRun, device: str, schedule: str, host: str = HOST) -> energy.Energy | None:
+        """Scope system, whole loop; None where the device cannot run this method or lacks a figure; why is kept."""
+        key = (id(method), device, schedule, host)
         if key not in self.known:
             try:
-                self.known[key] = self.price(arm, device, schedule, host=host)
+                self.known[key] = self.price(method, device, schedule, host=host)
             except UserError as error:
-                self.refused[f"{arm.row['arm']} on {device}"] = str(error)
+                self.refused[f"{method.row['method']} on {device}"] = str(error)
                 self.known[key] = None
         return self.known[key]
 
-    def best_placement(self, arm: Arm, device: str, schedule: str) -> Arm:
-        """The arm in the placement that is cheapest there; as it is where the run kept none for this device."""
-        options = on_chip([arm], device) if arm.spiking else [arm]
+    def best_placement(self, method: PricedRun, device: str, schedule: str) -> PricedRun:
+        """The method in the placement that is cheapest there; as it is where the run kept none for this device."""
+        options = on_chip([method], device) if method.spiking else [method]
         return min(options, key=lambda one: self.price(one, device, schedule).nominal)
 
-    def nominal(self, arm: Arm, device: str, schedule: str, host: str = HOST) -> Callable[[Catalogue], Any]:
-        rows = self.rows(arm, device, schedule)
+    def nominal(self, method: PricedRun, device: str, schedule: str, host: str = HOST) -> Callable[[Catalogue], Any]:
+        rows = self.rows(method, device, schedule)
 
         def of(catalogue: Catalogue) -> Any:
-            return self.price(arm, device, schedule, host=host, catalogue=catalogue, rows=rows).nominal
+            return self.price(method, device, schedule, host=host, catalogue=catalogue, rows=rows).nominal
 
         return of
 
-    def waiting(self, arm: Arm, device: str, schedule: str, host: str = HOST) -> Callable[[Catalogue], Any] | None:
-        """Ledger C plus the idle power of a GPU that waits, on either side of a pair: a dense arm's for its next kernel, and
-        the host's of a spiking arm for its encoder's kernels and then for the chip, whose static power runs on through the
+    def waiting(
+        self, method: PricedRun, device: str, schedule: str, host: str = HOST
+    ) -> Callable[[Catalogue], Any] | None:
+        """Scope system plus the idle power of a GPU that waits, on either side of a pair: a dense method's for its
+        next kernel, and
+        the host's of a spiking method for its encoder's kernels and then for the chip, whose static power runs on through the
         former. None where the GPU's idle power or the chip's time is not known."""
-        gpu = host if arm.spiking else device
-        rows, actions = arm.rows(schedule), arm.ledger.actions
-        if arm.spiking:
+        gpu = host if method.spiking else device
+        rows, actions = method.rows(schedule), method.op_counts.actions
+        if method.spiking:
             rows = split(self.catalogue.device(device), rows)[1]
             if not any(row.macs or row.acs for row in rows):
-                return self.nominal(arm, device, schedule, host)  # nothing is left to a host
-            if self.price(arm, device, schedule, host=host).latency_s is None:
+                return self.nominal(method, device, schedule, host)  # nothing is left to a host
+            if self.price(method, device, schedule, host=host).latency_s is None:
                 return None
         if not {"t_launch", "p_idle"} <= self.catalogue.device(gpu).figures.keys():
             return None
@@ -117,9 +139,9 @@ class Pricing:
         def of(catalogue: Catalogue) -> Any:
             bound = energy.launch_bound(catalogue.device(gpu), rows, actions)
             assert bound is not None and bound.idle_j is not None
-            if not arm.spiking:
+            if not method.spiking:
                 return bound.idle_j.nominal
-            e, wait_s = self.price(arm, device, schedule, host=host, catalogue=catalogue), bound.wait_s.nominal
+            e, wait_s = self.price(method, device, schedule, host=host, catalogue=catalogue), bound.wait_s.nominal
             assert e.latency_s is not None
             chip, idle_W = catalogue.device(device), catalogue.device(gpu).figure("p_idle").band.nominal
             chip_s = e.latency_s - (bound.latency_s.nominal - wait_s)
@@ -130,20 +152,20 @@ class Pricing:
         return of
 
 
-def copies_on(arm: Arm, device: str, scope: str = "loop") -> Copies | None:
-    """The placement that this arm is priced with there; a placement holds the whole loop."""
-    return arm.copies if device == DEVICE and scope == "loop" else None
+def copies_on(method: PricedRun, device: str, extent: str = "loop") -> Copies | None:
+    """The placement that this method is priced with there; a placement holds the whole loop."""
+    return method.copies if device == DEVICE and extent == "loop" else None
 
 
-def told_copies(arm: Arm, device: str) -> dict[str, int | None]:
-    copies = copies_on(arm, device)
+def told_copies(method: PricedRun, device: str) -> dict[str, int | None]:
+    copies = copies_on(method, device)
     return {"copies": None, "spread": None, "cores": None} if copies is None else {**copies.told}
 
 
-def on_chip(arms: Sequence[Arm], chip: str) -> list[Arm]:
-    """The spiking arms, each in every placement that the run kept for this chip, where it kept some."""
-    spiking = [arm for arm in arms if arm.spiking]
-    return [one for arm in spiking for one in ((chip == DEVICE and arm.placed) or (arm,))]
+def on_chip(methods: Sequence[PricedRun], chip: str) -> list[PricedRun]:
+    """The spiking methods, each in every placement that the run kept for this chip, where it kept some."""
+    spiking = [method for method in methods if method.spiking]
+    return [one for method in spiking for one in ((chip == DEVICE and method.placed) or (method,))]
 
 
 def gains(spiking: float, dense: float, spiking_ops: float, dense_ops: float) -> dict[str, float]:

@@ -17,11 +17,18 @@ from spikeplan.core.format import percent
 from spikeplan.energy.catalogue import Catalogue
 from spikeplan.energy.uncertainty import PRIORS
 from spikeplan.evaluation.iso_success import MARGIN
-from spikeplan.evaluation.pricing.layers import axis_arms, break_even_rows, chip_rows, curve, gpu_rows, updates_share
+from spikeplan.evaluation.pricing.layers import (
+    break_even_rows,
+    chip_rows,
+    curve,
+    gpu_rows,
+    reference_methods,
+    updates_share,
+)
 from spikeplan.evaluation.pricing.opponents import SCHEDULE, best_device, cheapest_spiking, opponents
 from spikeplan.evaluation.pricing.pairs import MAIN_CHIP, copied, drawn, pairs
 from spikeplan.evaluation.pricing.price import Pricing
-from spikeplan.evaluation.pricing.runs import BATCHED, Arm, Energies, full_dense, headline, read_run
+from spikeplan.evaluation.pricing.runs import BATCHED, Energies, PricedRun, full_dense, headline, read_run
 
 DRAWS = 2000
 SEED = 0
@@ -36,77 +43,90 @@ def energy_report(
     rng = rng or np.random.default_rng(SEED)
     priors = drawn(catalogue, draws=draws, rng=rng)
     return {
-        "report": "energy", "command": run.command, "ledger": "C", "scope": "loop", "draws": draws, "margin": MARGIN,
-        "priors": list(PRIORS), "tasks": {
-            task: _task(task, arms, run, pricing, priors) for task, arms in run.arms.items()
-        },
-    }  # fmt: skip
+        "report": "energy",
+        "command": run.command,
+        "scope": "system",
+        "extent": "loop",
+        "draws": draws,
+        "margin": MARGIN,
+        "priors": list(PRIORS),
+        "tasks": {task: _task(task, methods, run, pricing, priors) for task, methods in run.methods.items()},
+    }
 
 
 def _task(
-    task: str, arms: Sequence[Arm], run: Energies, pricing: Pricing, priors: dict[str, Catalogue]
+    task: str, methods: Sequence[PricedRun], run: Energies, pricing: Pricing, priors: dict[str, Catalogue]
 ) -> dict[str, Any]:
     refused = Pricing(catalogue=pricing.catalogue, cpu=pricing.cpu)
-    spiking = cheapest_spiking(arms, refused)
-    full = full_dense(arms)
-    rows = pairs(arms, refused, priors)
-    dense = _dense_side(arms, refused)
+    spiking = cheapest_spiking(methods, refused)
+    full = full_dense(methods)
+    rows = pairs(methods, refused, priors)
+    dense = _dense_side(methods, refused)
     found = {
         "full_success": None if full is None else full.row["success"],
-        "episodes": arms[0].row["episodes"],
-        "arms": [_arm_row(arm) for arm in arms],
+        "episodes": methods[0].row["episodes"],
+        "methods": [_method_row(method) for method in methods],
         "pairs": rows,
         "verdicts": [verdict_of(row) for row in rows if row["chip"] == MAIN_CHIP],
-        "opponents": opponents(arms, refused),
-        "layers": [row for arm in axis_arms(arms) for row in break_even_rows(arm, refused)],
+        "opponents": opponents(methods, refused),
+        "layers": [row for method in reference_methods(methods) for row in break_even_rows(method, refused)],
         "gpu": gpu_rows(dense, refused),
         "chips": [] if spiking is None else chip_rows(spiking, refused),
-        "dense": [row for arm in dense for row in chip_rows(arm, refused)],
+        "dense": [row for method in dense for row in chip_rows(method, refused)],
         "update_share": None if spiking is None else updates_share(spiking, pricing),
         "placed": [row for row in run.placed if row["task"] == task],
-        "curves": _curves(arms, refused),
+        "curves": _curves(methods, refused),
         "refused": refused.refused,
     }
     return found
 
 
-def _arm_row(arm: Arm) -> dict[str, Any]:
+def _method_row(method: PricedRun) -> dict[str, Any]:
     return {
-        "arm": arm.row["arm"], "budget": arm.row["budget"], "axis": arm.ledger.axis, "role": arm.row["role"],
-        "success": arm.row["success"], "ci95": arm.row["ci95"], "precision": arm.ledger.precision,
-        "equivalents": {schedule: arm.equivalents(schedule) for schedule in arm.schedules},
-    }  # fmt: skip
+        "method": method.row["method"],
+        "budget": method.row["budget"],
+        "reference": method.op_counts.reference,
+        "role": method.row["role"],
+        "success": method.row["success"],
+        "ci95": method.row["ci95"],
+        "precision": method.op_counts.precision,
+        "equivalents": {schedule: method.equivalents(schedule) for schedule in method.schedules},
+    }
 
 
-def _dense_side(arms: Sequence[Arm], pricing: Pricing) -> list[Arm]:
-    """The full planner in int8 (else whatever dense arm the run has) and, of equal success, the cheapest point."""
-    full, int8 = full_dense(arms), headline(arms, "int8")
-    found = [int8] if int8 is not None else [arm for arm in arms if not arm.spiking and arm.row["headline"]][:1]
+def _dense_side(methods: Sequence[PricedRun], pricing: Pricing) -> list[PricedRun]:
+    """The full planner in int8 (else whatever dense method the run has) and, of equal success, the cheapest point."""
+    full, int8 = full_dense(methods), headline(methods, "int8")
+    found = (
+        [int8]
+        if int8 is not None
+        else [method for method in methods if not method.spiking and method.row["headline"]][:1]
+    )
     if full is None:
         return found
     level = full.row["success"] - MARGIN
     equal = [
-        a for a in arms if a.row["role"] == "front" and a.family in ("dense", "full") and a.row["success"] >= level
+        a for a in methods if a.row["role"] == "front" and a.family in ("dense", "full") and a.row["success"] >= level
     ]
-    priced = [(best[1], i) for i, arm in enumerate(equal) if (best := best_device(arm, pricing))]
+    priced = [(best[1], i) for i, method in enumerate(equal) if (best := best_device(method, pricing))]
     cheapest = equal[min(priced)[1]] if priced else None
     return [*found, *([] if cheapest is None or cheapest in found else [cheapest])]
 
 
-def drawable(arms: Sequence[Arm]) -> tuple[Arm, Arm] | None:
-    """The same function spiking and dense, so that density alone moves: an arm and its own reading with every MAC."""
-    spiking, dense = headline(arms, "delta"), headline(arms, "delta/full") or headline(arms, "int8")
+def drawable(methods: Sequence[PricedRun]) -> tuple[PricedRun, PricedRun] | None:
+    """The same function spiking and dense, so that density alone moves: a method and its own reading with every MAC."""
+    spiking, dense = headline(methods, "delta"), headline(methods, "delta/full") or headline(methods, "int8")
     if (
         spiking is None
         or dense is None
-        or not any(c.synops and c.dense_macs for _, c in spiking.ledger.counts("predictor"))
+        or not any(c.synops and c.dense_macs for _, c in spiking.op_counts.counts("predictor"))
     ):
         return None
     return spiking, dense
 
 
-def _curves(arms: Sequence[Arm], pricing: Pricing) -> list[dict[str, Any]]:
-    pair = drawable(arms)
+def _curves(methods: Sequence[PricedRun], pricing: Pricing) -> list[dict[str, Any]]:
+    pair = drawable(methods)
     if pair is None:
         return []
     spiking, dense = pricing.best_placement(pair[0], MAIN_CHIP, SCHEDULE), pair[1]
@@ -117,10 +137,11 @@ def _curves(arms: Sequence[Arm], pricing: Pricing) -> list[dict[str, Any]]:
 def verdict_of(row: dict[str, Any]) -> str:
     """One sentence: device, who is ahead, how sure, and what would turn it."""
     chances = row["probability"]
-    turning = [w["figure"] for w in row["swings"] if w["turns"]]
+    turning = [w["figure"] for w in row["sensitivity"] if w["turns"]]
     waiting = row["probability_waiting"]
     return (
-        f"{row['spiking_arm']} on {row['chip']}{copied(row)}, {row['schedule']}, against {row['dense_arm']} on {row['device']}: "
+        f"{row['spiking_method']} on {row['chip']}{copied(row)}, {row['schedule']}, against "
+        f"{row['dense_method']} on {row['device']}: "
         f"{row['ahead']} ahead at nominal figures, spiking / dense = {row['ratio']:.3g} [{row['ratio_low']:.3g} .. "
         f"{row['ratio_high']:.3g}]; spikes win in {percent(chances[PRIORS[0]])} of the draws "
         f"({percent(min(chances.values()))} to {percent(max(chances.values()))} over priors"

@@ -32,25 +32,38 @@ FORMAT, VERSION = "spikeplan-recording", 1
 MAX_RATIO = 1032  # of deflate: a directory that promises more is damaged
 COLUMNS: dict[str, Any] = {"x": np.uint16, "y": np.uint16, "t_us": np.int64, "p": np.bool_}
 STREAMS: dict[str, Any] = {
-    "frames": np.uint8, "frame_t_us": np.int64, "exposure_us": np.int64, "imu": np.float32, "imu_t_us": np.int64,
-    "trigger_t_us": np.int64, "trigger_source": np.uint8,
-}  # fmt: skip
+    "frames": np.uint8,
+    "frame_t_us": np.int64,
+    "exposure_us": np.int64,
+    "imu": np.float32,
+    "imu_t_us": np.int64,
+    "trigger_t_us": np.int64,
+    "trigger_source": np.uint8,
+}
 
 
 def header_of(recording: Recording) -> dict[str, Any]:
     check_absolute(recording.events, recording.origin_us)  # what could not be read back is not written
     return {
-        "format": FORMAT, "version": VERSION, "width": recording.width, "height": recording.height,
-        "origin_us": recording.origin_us, "offset_us": dict(recording.offset_us), "span_us": list(recording.span_us),
-    }  # fmt: skip
+        "format": FORMAT,
+        "version": VERSION,
+        "width": recording.width,
+        "height": recording.height,
+        "origin_us": recording.origin_us,
+        "offset_us": dict(recording.offset_us),
+        "span_us": list(recording.span_us),
+    }
 
 
 def streams_of(recording: Recording) -> dict[str, NDArray[Any]]:
     """Every stream but the events, by member name."""
     found = {
-        "frame_t_us": recording.frame_t_us, "exposure_us": recording.exposure_us, "imu_t_us": recording.imu_t_us,
-        "trigger_t_us": recording.triggers["t_us"], "trigger_source": recording.triggers["source"],
-    }  # fmt: skip
+        "frame_t_us": recording.frame_t_us,
+        "exposure_us": recording.exposure_us,
+        "imu_t_us": recording.imu_t_us,
+        "trigger_t_us": recording.triggers["t_us"],
+        "trigger_source": recording.triggers["source"],
+    }
     held = {"frames": recording.frames, "imu": recording.imu}
     return found | {name: array for name, array in held.items() if array is not None}
 

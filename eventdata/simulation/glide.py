@@ -54,9 +54,15 @@ def glide(state: DvsState, log_BHW: FloatBHW, span_us: int, cutoff_hz: float | N
         return _glide(state, log_BHW, span_us, cutoff_hz is not None, trail, decay)
     new = Glide(np.empty(size), np.empty(size), np.empty(size), np.empty(size, bool))
     before = (
-        state.log_BHW, log_BHW, state.level_BHW, state.gap_BHW, state.release_us_BHW, state.theta_on_BHW,
-        state.theta_off_BHW, state.leak_hz_BHW,
-    )  # fmt: skip
+        state.log_BHW,
+        log_BHW,
+        state.level_BHW,
+        state.gap_BHW,
+        state.release_us_BHW,
+        state.theta_on_BHW,
+        state.theta_off_BHW,
+        state.leak_hz_BHW,
+    )
     flat = (np.ascontiguousarray(array).reshape(-1) for array in before)
     fast.glide(*flat, state.t_us, span_us, cutoff_hz is not None, trail, decay, NEAR, *new)
     return new

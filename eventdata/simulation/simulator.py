@@ -31,9 +31,14 @@ LOG_FLOOR = 1e-3  # ESIM's epsilon: keeps ln finite in the dark
 THETA_MIN = 0.01
 MAX_RATE_HZ = 1e4  # a pixel: far above any sensor's noise, and a step still fits into memory
 BOUNDS = {
-    "theta_on": (THETA_MIN, 1e3), "theta_off": (THETA_MIN, 1e3), "theta_sigma": (0, 1e3), "refractory_us": (0, 1e12),
-    "leak_hz": (0, MAX_RATE_HZ), "leak_jitter": (0, 1e3), "shot_noise_hz": (0, MAX_RATE_HZ),
-}  # fmt: skip
+    "theta_on": (THETA_MIN, 1e3),
+    "theta_off": (THETA_MIN, 1e3),
+    "theta_sigma": (0, 1e3),
+    "refractory_us": (0, 1e12),
+    "leak_hz": (0, MAX_RATE_HZ),
+    "leak_jitter": (0, 1e3),
+    "shot_noise_hz": (0, MAX_RATE_HZ),
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -70,8 +70,15 @@ def best_of(calls: list[Callable[[], Any]], rounds: int) -> list[float]:
 def row(name: str, ours: float | None, other: float | None, unit: str, goal: float) -> Row:
     ratio = None if ours is None or other is None else ours / other
     held = ratio if other is not None else ours
-    return {"name": name, "ours": ours, "other": other, "ratio": ratio, "unit": unit, "goal": f">= {goal:g}",
-            "holds": None if held is None else held >= goal}  # fmt: skip
+    return {
+        "name": name,
+        "ours": ours,
+        "other": other,
+        "ratio": ratio,
+        "unit": unit,
+        "goal": f">= {goal:g}",
+        "holds": None if held is None else held >= goal,
+    }
 
 
 def against_tonic(events: Events, tick: Callable[[], None], slow_count: int, rounds: int) -> list[Row]:
@@ -99,8 +106,10 @@ def against_tonic(events: Events, tick: Callable[[], None], slow_count: int, rou
     ]
     for name, ours, filter_, goal in slow:
         mine, theirs, small = best_of([ours, partial(filter_, few), partial(filter_, third)], rounds)
-        unit = (f"Mev/s, {total:,} events; tonic on the first {len(few):,}, "
-                f"{theirs / small:.2f}x the time of {len(third):,}")  # fmt: skip
+        unit = (
+            f"Mev/s, {total:,} events; tonic on the first {len(few):,}, "
+            f"{theirs / small:.2f}x the time of {len(third):,}"
+        )
         rows.append(row(f"{name}_vs_tonic", total / mine / 1e6, len(few) / theirs / 1e6, unit, goal))
         tick()
     return rows

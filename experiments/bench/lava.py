@@ -40,13 +40,19 @@ def row(name: str, ours: float, other: float | None, unit: str, goal: str | None
     return {"name": name, "ours": ours, "other": other, "ratio": ratio, "unit": unit, "goal": goal, "holds": holds}
 
 
-def make_planner(folder: Path, task: str = TASK, *, axis: str | None = None, layout: str = "fused") -> LavaPlanner:
+def make_planner(folder: Path, task: str = TASK, *, reference: str | None = None, layout: str = "fused") -> LavaPlanner:
     bundle, world = load_bundle(task), make_world(task)
     chosen, factor = chosen_of(task)
     return LavaPlanner(
-        scale_thresholds(bundle.artifact, factor), bundle.model.planner, action_dim=world.action_dim,
-        action_limit=world.action_limit, axis=axis or chosen, workdir=folder, timeout_s=TIMEOUT_S, layout=layout,
-    )  # fmt: skip
+        scale_thresholds(bundle.artifact, factor),
+        bundle.model.planner,
+        action_dim=world.action_dim,
+        action_limit=world.action_limit,
+        reference=reference or chosen,
+        workdir=folder,
+        timeout_s=TIMEOUT_S,
+        layout=layout,
+    )
 
 
 def real_latents(task: str, n: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -71,32 +77,38 @@ def compare_plans(planner: LavaPlanner, task: str) -> tuple[int, int, list[float
 
 
 def whole_plans(planner: LavaPlanner, folder: Path) -> list[Row]:
-    """Plans of the full size: equality on both tasks, both axes that the loop runs and both layouts; the time of a plan."""
+    """Plans of the full size: equality on both tasks, both references that the loop runs and both layouts; the time of a plan."""
     compared, different, fused_s = compare_plans(planner, TASK)
     slow_s: list[float] = []
-    for number, (task, axis, layout) in enumerate(
-        ((TASK, None, "stepwise"), (TASK, "rollout", "fused"), ("planar-reach", None, "fused"))
+    for number, (task, reference, layout) in enumerate(
+        ((TASK, None, "stepwise"), (TASK, "previous_step", "fused"), ("planar-reach", None, "fused"))
     ):
-        with make_planner(folder / str(number), task, axis=axis, layout=layout) as other:
+        with make_planner(folder / str(number), task, reference=reference, layout=layout) as other:
             seen, wrong, seconds = compare_plans(other, task)
         compared, different = compared + seen, different + wrong
         slow_s = slow_s or seconds
-    r, reference = planner.reference.params, planner.reference
+    r, golden = planner.golden.params, planner.golden
     z, goal = (planner.predictor.encode(v[:1]) for v in real_latents(TASK, 1))
     noise = torch.from_numpy(candidate_noise(np.array([1]), r.samples, r.variables, r.action_dim)).long()
     torch_s = []
     for _ in range(PLANS):
         began = time.perf_counter()
-        reference.plan_integers(z, goal, noise, None)
+        golden.plan_integers(z, goal, noise, None)
         torch_s.append(time.perf_counter() - began)
     ours, slow, theirs = min(fused_s[1:]), min(slow_s[1:]), min(torch_s)
     return [
-        row("plan_values_different", different, None, f"of {compared:,} values (2 tasks, 2 axes, 2 layouts)", "0",
-            different == 0),
+        row(
+            "plan_values_different",
+            different,
+            None,
+            f"of {compared:,} values (2 tasks, 2 references, 2 layouts)",
+            "0",
+            different == 0,
+        ),
         row("plan_seconds", ours, None, "s", "<= 1", ours <= 1.0),
         row("fused_vs_reference", ours, theirs, "s a plan", "<= 5", ours <= 5 * theirs),
         row("stepwise_vs_fused", slow, ours, "s a plan", None, None),
-    ]  # fmt: skip
+    ]
 
 
 def closed_loop(planner: LavaPlanner) -> Row:
@@ -105,8 +117,7 @@ def closed_loop(planner: LavaPlanner) -> Row:
     episodes = world.sample(EPISODES, np.random.default_rng(EPISODE_SEED))
     latent_of = ImageLatent(world, bundle.model.encoder)
     through = [
-        run_episodes(world, latent_of, one, episodes, seed=0, block=1).actions_NTA
-        for one in (planner, planner.reference)
+        run_episodes(world, latent_of, one, episodes, seed=0, block=1).actions_NTA for one in (planner, planner.golden)
     ]
     different = int((through[0] != through[1]).any(-1).sum())
     return row(
@@ -120,19 +131,24 @@ def fused_against_chain(planner: LavaPlanner, folder: Path) -> Row:
     Lava lays them out, of which a step of 250 neurons spends a hundredth."""
     z, goal = real_latents(TASK, 1)
     found = min((planner.plan(z, goal, torch.tensor([1]))[2] for _ in range(5)), key=lambda f: f.seconds)
-    r = planner.reference.params
+    r = planner.golden.params
     trace = planner.reference_plan(z, goal, 1)[1].trace
     start = planner.predictor.encode(z).numpy()
     actions = (trace.candidates_IBSVA[0, 0] << r.action_shift).repeat_interleave(r.chunk, 1)[:, : r.horizon].numpy()
     before = np.concatenate([np.tile(start[:, None], (1, r.samples, 1)), found.path_IHSD[0, :-1]])
     x = np.concatenate([before.transpose(1, 0, 2), actions], 2).astype(np.int64).reshape(len(actions) * r.horizon, -1)
     load = np.full(len(x), RESET)
-    if planner.axis == "rollout":
+    if planner.reference == "previous_step":
         load = np.where(np.arange(len(x)) % r.horizon == 0, RESET, KEEP)
     passes = Passes(x=x, load=load, save=np.full(len(x), KEEP))
     marks: list[tuple[float, int]] = []
-    chain = replay(folder / "network.safetensors", passes, timeout_s=TIMEOUT_S, workdir=folder / "chain",
-                   on_progress=lambda done, all_: marks.append((time.monotonic(), done)))  # fmt: skip
+    chain = replay(
+        folder / "network.safetensors",
+        passes,
+        timeout_s=TIMEOUT_S,
+        workdir=folder / "chain",
+        on_progress=lambda done, all_: marks.append((time.monotonic(), done)),
+    )
     change = found.path_IHSD[0] - before
     if not (chain.value.reshape(r.samples, r.horizon, -1) == change.transpose(1, 0, 2)).all():
         return row("fused_vs_chain", 0.0, None, "the values differ", ">= 50", holds=False)

@@ -84,12 +84,18 @@ def row_of(place: str, macs: int, found: Measured) -> dict[str, Any]:
     net, idle = found.net_J, found.idle_W
     told = net.low > 0
     return {
-        "place": place, "meter": found.meter, "evidence": found.evidence, "runs": found.runs, "seconds": found.seconds,
-        "gross_J": found.gross_J, "idle_W": {"low": idle.low, "nominal": idle.nominal, "high": idle.high},
+        "place": place,
+        "meter": found.meter,
+        "evidence": found.evidence,
+        "runs": found.runs,
+        "seconds": found.seconds,
+        "gross_J": found.gross_J,
+        "idle_W": {"low": idle.low, "nominal": idle.nominal, "high": idle.high},
         "net_J": {"low": net.low, "nominal": net.nominal, "high": net.high},
-        "pJ_per_mac": net.nominal / macs * 1e12 if told else None, "macs": macs,
+        "pJ_per_mac": net.nominal / macs * 1e12 if told else None,
+        "macs": macs,
         "note": "the whole package or board, other programs' work included" if told else "not told apart from idle",
-    }  # fmt: skip
+    }
 
 
 def measure_command(*, task: str, seconds: float, as_json: bool, console: Console) -> None:
@@ -106,6 +112,7 @@ def measure_command(*, task: str, seconds: float, as_json: bool, console: Consol
                 f"{net['nominal'] * 1e3:.4g} mJ above idle ({net['low'] * 1e3:.4g} to {net['high'] * 1e3:.4g}), "
                 f"{row['gross_J'] * 1e3:.4g} mJ in all, {row['seconds'] * 1e3:.4g} ms; idle {idle['nominal']:.4g} W "
                 f"({idle['low']:.4g} to {idle['high']:.4g}); {row['runs']} runs of {row['macs']:,} MACs"
-                + ("" if per is None else f", {per:.3g} pJ a MAC") + f". {row['meter']}: "
-            )  # fmt: skip
+                + ("" if per is None else f", {per:.3g} pJ a MAC")
+                + f". {row['meter']}: "
+            )
         console.print(said + row["note"], markup=False, highlight=False)

@@ -1,9 +1,9 @@
 """`spikeplan bench NAME`: side by side in one run. NAME: plan, lava (experiments/bench/lava.py), events
 (experiments/bench/events.py), energy (experiments/bench/peers/agreement.py: counts and Joules, not times).
 
-`bench plan`: candidate steps per second of every arm, as ratios to dense measured in the same run.
+`bench plan`: candidate steps per second of every method, as ratios to dense measured in the same run.
 
-Arms take turns, round after round, so that a slow moment of the machine hits all of them; the best round counts.
+Methods take turns, round after round, so that a slow moment of the machine hits all of them; the best round counts.
 """
 
 from __future__ import annotations
@@ -29,9 +29,11 @@ EPISODES, HORIZON, ROUNDS = 16, 4, 5
 CANDIDATES = (64, 256)
 
 
-def rollout_seconds(predictor: Predictor, latent_BD: torch.Tensor, candidates_BSHA: torch.Tensor, axis: str) -> float:
+def rollout_seconds(
+    predictor: Predictor, latent_BD: torch.Tensor, candidates_BSHA: torch.Tensor, reference: str
+) -> float:
     began = time.perf_counter()
-    state: Any = predictor.begin(latent_BD, candidates_BSHA, axis)
+    state: Any = predictor.begin(latent_BD, candidates_BSHA, reference)
     z = latent_BD[:, None].expand(-1, candidates_BSHA.shape[1], -1)
     for t in range(candidates_BSHA.shape[2]):
         z, state, _ = predictor.step(z, candidates_BSHA[:, :, t], state)
@@ -40,33 +42,48 @@ def rollout_seconds(predictor: Predictor, latent_BD: torch.Tensor, candidates_BS
 
 def bench_plan(console: Console, task: str = "two-room") -> list[dict[str, Any]]:
     one_thread()
-    axis, factor = chosen_of(task)
-    arms = {"dense": "none", "int8": "none", "delta": axis, "lif": "none"}
+    reference, factor = chosen_of(task)
+    methods = {"dense": "zero", "int8": "zero", "delta": reference, "lif": "zero"}
     predictors = {}
-    for arm, on in arms.items():
-        job = Job(task=task, arm=arm, role="bench", planner=CEMConfig(), episodes=1, count=1, axis=on,
-                  threshold=factor if arm == "delta" else None)  # fmt: skip
-        predictors[arm] = make_predictor(job)
+    for method, on in methods.items():
+        job = Job(
+            task=task,
+            method=method,
+            role="bench",
+            planner=CEMConfig(),
+            episodes=1,
+            count=1,
+            reference=on,
+            threshold=factor if method == "delta" else None,
+        )
+        predictors[method] = make_predictor(job)
     generator = torch.Generator().manual_seed(0)
     rows = []
     with progress_bar(console) as bar:
-        ticks = bar.add_task("bench plan", total=len(CANDIDATES) * ROUNDS * len(arms))
+        ticks = bar.add_task("bench plan", total=len(CANDIDATES) * ROUNDS * len(methods))
         for samples in CANDIDATES:
             d = predictors["dense"].module.latent_dim  # type: ignore[attr-defined]
             latent = torch.randn(EPISODES, d, generator=generator)
             candidates = torch.rand(EPISODES, samples, HORIZON, 2, generator=generator) * 0.16 - 0.08
-            best = dict.fromkeys(arms, float("inf"))
+            best = dict.fromkeys(methods, float("inf"))
             for _ in range(ROUNDS):
-                for arm, on in arms.items():
-                    best[arm] = min(best[arm], rollout_seconds(predictors[arm], latent, candidates, on))
+                for method, on in methods.items():
+                    best[method] = min(best[method], rollout_seconds(predictors[method], latent, candidates, on))
                     bar.advance(ticks)
             steps = EPISODES * samples * HORIZON
-            for arm in ("int8", "delta", "lif"):
-                ours, other = steps / best[arm], steps / best["dense"]
+            for method in ("int8", "delta", "lif"):
+                ours, other = steps / best[method], steps / best["dense"]
                 rows.append(
-                    {"name": f"{arm}_vs_dense_{samples}", "ours": ours, "other": other, "ratio": ours / other,
-                     "unit": "candidate steps/s", "goal": None, "holds": None}
-                )  # fmt: skip
+                    {
+                        "name": f"{method}_vs_dense_{samples}",
+                        "ours": ours,
+                        "other": other,
+                        "ratio": ours / other,
+                        "unit": "candidate steps/s",
+                        "goal": None,
+                        "holds": None,
+                    }
+                )
     return rows
 
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import torch
 
-from spikeplan.core.counts.ledger import BYTES, UPDATE_WEIGHT
+from spikeplan.core.counts.operations import BYTES, UPDATE_WEIGHT
 from spikeplan.core.errors import UserError
 from spikeplan.energy.catalogue import Catalogue
 from spikeplan.energy.claims import Claim, Claims
@@ -91,47 +91,52 @@ def candidate_step(claim: Claim, b: Basis) -> Answer:
     macs = b.one_frame.macs
     config = VJEPA2ACConfig()
     return Answer(
-        macs.total / 1e9, agrees(claim, macs.total / 1e9),
+        macs.total / 1e9,
+        agrees(claim, macs.total / 1e9),
         f"counter on the skeleton: {config.depth} blocks of width {config.width}, {config.tokens} tokens: "
         f"{macs.weight / 1e9:.2f} GMAC with weights + {macs.activation / 1e9:.2f} GMAC of attention "
         f"({macs.activation / macs.total:.1%}, activation x activation: no stored synapses)",
-    )  # fmt: skip
+    )
 
 
 def two_frames(claim: Claim, b: Basis) -> Answer:
     total = count_vjepa2_ac(2).macs.total
     return Answer(
-        2 * total / 1e9, agrees(claim, 2 * total / 1e9),
+        2 * total / 1e9,
+        agrees(claim, 2 * total / 1e9),
         f"counter on the skeleton, 2 frames: {total / 1e9:.1f} GMAC x 2; masked products count, the kernels compute them",
-    )  # fmt: skip
+    )
 
 
 def action_flop(claim: Claim, b: Basis) -> Answer:
     found = 2 * b.action_macs / 1e15
     return Answer(
-        found, agrees(claim, found),
+        found,
+        agrees(claim, found),
         f"{b.step_flop / 1e9:.1f} GFLOP x {b.value('cem_samples'):.0f} samples x {b.value('cem_iterations'):.0f} "
         f"iterations x horizon 1 = {found:.3f} PFLOP",
-    )  # fmt: skip
+    )
 
 
 def step_flop(claim: Claim, b: Basis) -> Answer:
     found = b.step_flop / 1e9
     return Answer(
-        found, agrees(claim, found, 1.0),
+        found,
+        agrees(claim, found, 1.0),
         f"V-JEPA 2-AC's predictor by the counter: {found:.1f} GFLOP, {found / claim.stated:.0f} times as much; "
         "a smaller predictor may take less, but the robot results that the article quotes are this one's",
-    )  # fmt: skip
+    )
 
 
 def plan_flop(claim: Claim, b: Basis) -> Answer:
     found, premise = 2 * b.action_macs / 1e12, b.evaluations * b.value("jepa_r_step_flop") / 1e12
     return Answer(
-        found, agrees(claim, found, 1.0),
+        found,
+        agrees(claim, found, 1.0),
         f"{b.evaluations:.0f} evaluations x {b.step_flop / 1e9:.1f} GFLOP = {found:.0f} TFLOP, "
         f"{found / claim.stated:.0f} times as much; the article's product is right on its own premise: "
         f"{b.evaluations:.0f} x {b.value('jepa_r_step_flop') / 1e9:g} GFLOP = {premise:g} TFLOP",
-    )  # fmt: skip
+    )
 
 
 def vjepa2_ac_time(claim: Claim, b: Basis) -> Answer:
@@ -140,23 +145,25 @@ def vjepa2_ac_time(claim: Claim, b: Basis) -> Answer:
     least, joules = 2 * b.action_macs / peak, card.figure("power").band.nominal * paper
     verdict = "holds" if paper == claim.stated and least <= claim.stated else "fails"
     return Answer(
-        least, verdict,
+        least,
+        verdict,
         f"the paper measured {paper:g} s. Computed is the least time at the card's peak: {2 * b.action_macs / 1e15:.2f} PFLOP / "
         f"{peak / 1e12:.1f} TFLOP/s (bf16; the paper names no precision) = {least:.1f} s, so it ran at {least / paper:.0%} "
         f"of the peak; at full board power {joules / 1e3:.1f} kJ an action, {joules / b.evaluations:.2f} J an evaluation "
         "(upper bounds). The image's encoding is not counted",
-    )  # fmt: skip
+    )
 
 
 def cosmos_time(claim: Claim, b: Basis) -> Answer:
     seconds, paper = b.value("cosmos_action"), b.value("vjepa2_ac_action")
     each, ours = seconds / (b.value("cosmos_samples") * b.value("cem_iterations")), paper / b.evaluations
     return Answer(
-        seconds / 60, agrees(claim, seconds / 60),
+        seconds / 60,
+        agrees(claim, seconds / 60),
         f"read in the paper, not recomputed: {seconds:g} s for {b.value('cosmos_samples'):.0f} x "
         f"{b.value('cem_iterations'):.0f} evaluations = {each * 1e3:.0f} ms each against V-JEPA 2-AC's {ours * 1e3:.0f} ms: "
         f"{seconds / paper:.0f} times an action, {each / ours:.0f} times an evaluation",
-    )  # fmt: skip
+    )
 
 
 def rendering(claim: Claim, b: Basis, flop: float) -> Answer:
@@ -164,41 +171,49 @@ def rendering(claim: Claim, b: Basis, flop: float) -> Answer:
     each = b.value("cosmos_action") / (b.value("cosmos_samples") * b.value("cem_iterations"))
     measured = each / (b.value("vjepa2_ac_action") / b.evaluations)
     return Answer(
-        found, agrees(claim, found, 0.5),
+        found,
+        agrees(claim, found, 0.5),
         f"{flop / 1e9:.0f} GFLOP a frame (the article's) / {b.step_flop / 1e9:.1f} GFLOP a step (counted) = {found:.1f}; "
         f"over the article's {b.value('jepa_r_step_flop') / 1e9:g} GFLOP it is {premise:.0f}. Measured on one GPU, an evaluation "
         f"with Cosmos took {measured:.0f} times one with V-JEPA 2-AC",
-    )  # fmt: skip
+    )
 
 
 def jepa_r(b: Basis) -> tuple[float, float, str]:
     """J an action on the article's ASIC for the counted network and for its own step, arithmetic alone, and the sum in words."""
     each = e_mac(b.catalogue.device("jepa_r"), "int8").nominal
     counted, own = b.action_macs * each, b.evaluations * b.value("jepa_r_step_flop") / 2 * each
-    return counted, own, (
-        f"{b.action_macs / 1e12:.0f} TMAC x {each * 1e12:.3f} pJ (int8 at 7 nm, arithmetic alone, no memory, no static power) "
-        f"= {counted:.1f} J an action"
-    )  # fmt: skip
+    return (
+        counted,
+        own,
+        (
+            f"{b.action_macs / 1e12:.0f} TMAC x {each * 1e12:.3f} pJ (int8 at 7 nm, arithmetic alone, no "
+            f"memory, no static power) "
+            f"= {counted:.1f} J an action"
+        ),
+    )
 
 
 def jepa_r_power(claim: Claim, b: Basis) -> Answer:
     counted, own, words = jepa_r(b)
     time = b.value("jepa_r_latency")
     return Answer(
-        counted / time, "fails" if counted / time > claim.stated else "holds",
+        counted / time,
+        "fails" if counted / time > claim.stated else "holds",
         f"{words} / {time * 1e3:g} ms = {counted / time:.0f} W; even its own {b.value('jepa_r_step_flop') / 1e9:g} GFLOP a step "
         f"takes {own:.3f} J, {own / time:.1f} W, before any memory access",
-    )  # fmt: skip
+    )
 
 
 def jepa_r_latency(claim: Claim, b: Basis) -> Answer:
     counted, own, words = jepa_r(b)
     power = b.value("jepa_r_power")
     return Answer(
-        counted / power * 1e3, "fails" if counted / power * 1e3 > claim.stated else "holds",
+        counted / power * 1e3,
+        "fails" if counted / power * 1e3 > claim.stated else "holds",
         f"{words} / {power:g} W = {counted / power:.2f} s at least; with its own {b.value('jepa_r_step_flop') / 1e9:g} GFLOP a "
         f"step {own / power * 1e3:.1f} ms",
-    )  # fmt: skip
+    )
 
 
 def envelope(claim: Claim, b: Basis) -> Answer:
@@ -208,12 +223,13 @@ def envelope(claim: Claim, b: Basis) -> Answer:
     joules, slow, fast = b.action_macs * per_mac[best], b.value("vjepa2_ac_action"), b.value("jepa_r_latency")
     verdict, said = verdict_of_both(*(joules / seconds <= claim.stated for seconds in (slow, fast)))
     return Answer(
-        joules / slow, verdict,
+        joules / slow,
+        verdict,
         f"V-JEPA 2-AC's plan takes {joules:.0f} J an action at the int8 peak of the most frugal GPU listed ({best}, "
         f"{per_mac[best] * 1e12:.2f} pJ a MAC: a lower bound): {joules / slow:.1f} W at one action in {slow:g} s, which "
         f"{said[0]}; {joules / fast / 1e3:.0f} kW at one in {fast * 1e3:g} ms, which {said[1]}. {claim.stated:g} W allow one in "
         f"{joules / claim.stated:.0f} s",
-    )  # fmt: skip
+    )
 
 
 def verdict_of_both(*fits: bool) -> tuple[str, list[str]]:
@@ -227,30 +243,33 @@ def fall_detection(claim: Claim, b: Basis) -> Answer:
     found = b.value("fall_detection") * 1e3
     static = b.catalogue.device("loihi2").figure("p_static").band
     return Answer(
-        found, agrees(claim, found),
+        found,
+        agrees(claim, found),
         f"read in the abstract, not recomputed. The chip alone, not camera and FPGA; a network only "
         f"{b.value('fall_detection_sparsity'):g}x sparse. The static power of other Loihi 2 boards alone is "
         f"{static.low * 1e3:.0f}-{static.high * 1e3:.0f} mW a chip (catalogue), so the two do not count the same",
-    )  # fmt: skip
+    )
 
 
 def llm_energy(claim: Claim, b: Basis) -> Answer:
     found = b.value("llm_energy")
     return Answer(
-        found, agrees(claim, found),
+        found,
+        agrees(claim, found),
         f"read in the abstract: {found:g}x less energy, 3x is the throughput; both 'up to' and preliminary",
-    )  # fmt: skip
+    )
 
 
 def cpu_gain(claim: Claim, b: Basis) -> Answer:
     found = b.value("nxtf_cpu") / b.value("nxtf_loihi")
     slower = b.value("nxtf_loihi_time") / b.value("nxtf_cpu_time")
     return Answer(
-        found, "unsupported" if found < claim.stated else "holds",
+        found,
+        "unsupported" if found < claim.stated else "holds",
         f"a measured pair, one network on both (CIFAR-10 MobileNet, Loihi 1): {b.value('nxtf_cpu') * 1e3:.0f} mJ / "
         f"{b.value('nxtf_loihi') * 1e3:.0f} mJ = {found:.2f}, and Loihi took {slower:.0f} times as long; the published gains "
         "above 100 (see the GPU) are of small recurrent and streaming networks, not of networks in general",
-    )  # fmt: skip
+    )
 
 
 def gpu_gain(claim: Claim, b: Basis) -> Answer:
@@ -263,13 +282,14 @@ def gpu_gain(claim: Claim, b: Basis) -> Answer:
     floor = UPDATE_WEIGHT * updates / counted
     found, most = dense / (e_eq.nominal * floor), dense / (e_eq.low * floor)
     return Answer(
-        found, "unsupported" if found < claim.stated else "holds",
+        found,
+        "unsupported" if found < claim.stated else "holds",
         f"published: {b.value('llm_energy'):g}x (LLM), {b.value('rnn_gpu_gain'):g}x (sparse RNN), {b.value('clp_gpu_gain'):.0f}x "
         f"(CLP-SNN), and a Jetson that wins once batched (S4D, arXiv 2409.15022). For our predictor even silence costs "
         f"{UPDATE_WEIGHT} x {updates} updates / {counted} MACs = {floor:.4f} of the dense count, so the gain over an Orin "
         f"Nano at its int8 peak is at most {dense * 1e12:.2f} / ({e_eq.nominal * 1e12:.1f} x {floor:.4f}) = {found:.2f} "
         f"(low bound of Loihi 2's energy: {most:.0f}), static power left out",
-    )  # fmt: skip
+    )
 
 
 def latent_log(claim: Claim, b: Basis) -> Answer:
@@ -277,12 +297,13 @@ def latent_log(claim: Claim, b: Basis) -> Answer:
     whole, pooled = (n * config.encoder_width * rate / 1e3 for n in (config.patches, 1))
     ours = LATENT * BYTES["fp32"] * rate / 1e3
     return Answer(
-        whole, "depends" if pooled <= claim.stated < whole else agrees(claim, whole),
+        whole,
+        "depends" if pooled <= claim.stated < whole else agrees(claim, whole),
         f"the latent that V-JEPA 2-AC plans with, in int8: {config.patches} x {config.encoder_width} B x {rate:g} Hz = "
         f"{whole:.0f} KB/s, {whole / claim.stated:.0f} times as much (fp16: twice that); one pooled vector of "
         f"{config.encoder_width}: {pooled:.1f} KB/s; this project's {LATENT} fp32 numbers: {ours:.1f} KB/s. A pooled vector is "
         "no latent that this planner could resume from",
-    )  # fmt: skip
+    )
 
 
 def akida_standby(claim: Claim, b: Basis) -> Answer:
@@ -295,11 +316,22 @@ def akida_standby(claim: Claim, b: Basis) -> Answer:
 
 
 RECKON: Mapping[str, Callable[[Claim, Basis], Answer]] = {
-    "candidate_step": candidate_step, "two_frames": two_frames, "action_flop": action_flop, "step_flop": step_flop,
-    "plan_flop": plan_flop, "vjepa2_ac_time": vjepa2_ac_time, "cosmos_time": cosmos_time,
+    "candidate_step": candidate_step,
+    "two_frames": two_frames,
+    "action_flop": action_flop,
+    "step_flop": step_flop,
+    "plan_flop": plan_flop,
+    "vjepa2_ac_time": vjepa2_ac_time,
+    "cosmos_time": cosmos_time,
     "rendering_low": lambda claim, b: rendering(claim, b, b.figure("frame_flop").low),
     "rendering_high": lambda claim, b: rendering(claim, b, b.figure("frame_flop").high),
-    "jepa_r_power": jepa_r_power, "jepa_r_latency": jepa_r_latency, "envelope": envelope,
-    "fall_detection": fall_detection, "llm_energy": llm_energy, "cpu_gain": cpu_gain, "gpu_gain": gpu_gain,
-    "latent_log": latent_log, "akida_standby": akida_standby,
-}  # fmt: skip
+    "jepa_r_power": jepa_r_power,
+    "jepa_r_latency": jepa_r_latency,
+    "envelope": envelope,
+    "fall_detection": fall_detection,
+    "llm_energy": llm_energy,
+    "cpu_gain": cpu_gain,
+    "gpu_gain": gpu_gain,
+    "latent_log": latent_log,
+    "akida_standby": akida_standby,
+}

@@ -25,9 +25,16 @@ def check_claims(catalogue: Catalogue | None = None, claims: Claims | None = Non
     for name, claim in basis.claims.claims.items():
         answer = RECKON[name](claim, basis)
         rows.append(
-            {"claim": claim.claim, "source": claim.source, "stated": claim.stated, "computed": answer.computed,
-             "unit": claim.unit, "verdict": answer.verdict, "working": answer.working}
-        )  # fmt: skip
+            {
+                "claim": claim.claim,
+                "source": claim.source,
+                "stated": claim.stated,
+                "computed": answer.computed,
+                "unit": claim.unit,
+                "verdict": answer.verdict,
+                "working": answer.working,
+            }
+        )
     return rows
 
 

@@ -13,18 +13,25 @@ def report(
     run_dir: tyro.conf.Positional[str],
     json: str | None = None,
     svg: str | None = None,
-    ledgers: str | None = None,
+    counts_files: str | None = None,
     devices: str | None = None,
     draws: int = 2000,
     seed: int = 0,
 ) -> None:
-    """What a run of demo, results or plan takes in energy: every arm on every device, who is ahead at equal success and how
+    """What a run of demo, results or plan takes in energy: every method on every device, who is ahead at equal success and how
     sure that is, all opponents, break-even by layer. `--devices FILE.toml` adds devices or figures of your own, `--svg FILE`
-    draws ratio against density, `--ledgers DIR` writes every arm as plain JSON for `energy compare`."""
+    draws ratio against density, `--counts_files DIR` writes every method as plain JSON for `energy compare`."""
     from spikeplan.experiments.cli.energy_commands import report_command
 
     report_command(
-        run_dir, json=json, svg=svg, ledgers=ledgers, devices=devices, draws=draws, seed=seed, console=Console()
+        run_dir,
+        json=json,
+        svg=svg,
+        counts_files=counts_files,
+        devices=devices,
+        draws=draws,
+        seed=seed,
+        console=Console(),
     )
 
 
@@ -36,12 +43,12 @@ def devices(json: bool = False, devices: str | None = None) -> None:
 
 
 def compare(
-    ledgers: tyro.conf.Positional[tuple[str, ...]], json: str | None = None, devices: str | None = None
+    counts_files: tyro.conf.Positional[tuple[str, ...]], json: str | None = None, devices: str | None = None
 ) -> None:
     """Ledgers of any simulator, as plain JSON, on every device that can run them."""
     from spikeplan.experiments.cli.energy_commands import compare_command
 
-    compare_command(ledgers, json=json, devices=devices, console=Console())
+    compare_command(counts_files, json=json, devices=devices, console=Console())
 
 
 def claims(json: bool = False) -> None:

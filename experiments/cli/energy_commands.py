@@ -13,9 +13,9 @@ from rich.console import Console
 from spikeplan.core.counts.exchange import dump_rows
 from spikeplan.core.errors import UserError
 from spikeplan.energy.catalogue import Catalogue, default, load
-from spikeplan.evaluation.pricing.foreign import compare_ledgers
+from spikeplan.evaluation.pricing.foreign import compare_counts_files
 from spikeplan.evaluation.pricing.report import drawable, energy_report
-from spikeplan.evaluation.pricing.runs import Arm, read_run
+from spikeplan.evaluation.pricing.runs import PricedRun, read_run
 from spikeplan.experiments.report import style
 from spikeplan.experiments.report.figures_energy_ratio import ratio_figure
 from spikeplan.experiments.report.terminal_energy import print_compare, print_devices, print_report
@@ -36,9 +36,16 @@ def catalogue_of(own: str | None) -> Catalogue:
 
 
 def report_command(
-    run_dir: str, *, json: str | None, svg: str | None, ledgers: str | None, devices: str | None, draws: int, seed: int,
+    run_dir: str,
+    *,
+    json: str | None,
+    svg: str | None,
+    counts_files: str | None,
+    devices: str | None,
+    draws: int,
+    seed: int,
     console: Console,
-) -> None:  # fmt: skip
+) -> None:
     read = (str(Path(run_dir) / name) for name in ("metrics.jsonl", "config.json", "summary.json"))
     check_outputs({"--json": json, "--svg": svg}, inputs=(devices, *read))
     check_seed(seed)
@@ -46,27 +53,33 @@ def report_command(
         raise UserError(f"--draws {draws} must be from 1 to {MOST_DRAWS}")
     catalogue = catalogue_of(devices)
     run = read_run(Path(run_dir))
-    if svg is not None and not any(drawable(arms) for arms in run.arms.values()):
-        raise UserError(f"{run_dir}: no sigma-delta arm with a dense reading of it: nothing to draw; leave out --svg")
-    folder = None if ledgers is None else open_output(Path(ledgers))
-    with console.status(f"every pair of arms on every device, {draws:,} draws of the figures"):
+    if svg is not None and not any(drawable(methods) for methods in run.methods.values()):
+        raise UserError(
+            f"{run_dir}: no sigma-delta method with a dense reading of it: nothing to draw; leave out --svg"
+        )
+    folder = None if counts_files is None else open_output(Path(counts_files))
+    with console.status(f"every pair of methods on every device, {draws:,} draws of the figures"):
         found = energy_report(Path(run_dir), catalogue, draws=draws, rng=np.random.default_rng(seed))
     print_report(found, console)
     if folder is not None:
-        for task, arms in run.arms.items():
-            for number, arm in enumerate(arms):
-                write_ledgers(folder, task, number, arm)
+        for task, methods in run.methods.items():
+            for number, method in enumerate(methods):
+                write_counts_files(folder, task, number, method)
     if json is not None:
         write_report(Path(json), found)
     if svg is not None:
         write_text(Path(svg), style.svg(ratio_figure, found) or "")
 
 
-def write_ledgers(folder: Path, task: str, number: int, arm: Arm) -> None:
-    """One file an arm and schedule; the name says which. Hops as on Loihi 1, the chip that is charged for them."""
-    for schedule in arm.schedules:
-        name = re.sub(r"[^\w.+-]+", "-", f"{task}-{number:02d}-{arm.row['arm']}-{arm.row['budget']}-{schedule}")
-        write_json(folder / f"{name}.json", dump_rows(arm.on("loihi1", arm.rows(schedule)), arm.ledger.actions))
+def write_counts_files(folder: Path, task: str, number: int, method: PricedRun) -> None:
+    """One file a method and schedule; the name says which. Hops as on Loihi 1, the chip that is charged for them."""
+    for schedule in method.schedules:
+        name = re.sub(
+            r"[^\w.+-]+", "-", f"{task}-{number:02d}-{method.row['method']}-{method.row['budget']}-{schedule}"
+        )
+        write_json(
+            folder / f"{name}.json", dump_rows(method.on("loihi1", method.rows(schedule)), method.op_counts.actions)
+        )
 
 
 def devices_command(*, as_json: bool, devices: str | None, console: Console) -> None:
@@ -77,12 +90,12 @@ def devices_command(*, as_json: bool, devices: str | None, console: Console) -> 
         print_devices(catalogue, console)
 
 
-def compare_command(ledgers: Sequence[str], *, json: str | None, devices: str | None, console: Console) -> None:
-    if not ledgers:
-        raise UserError("energy compare: name at least one ledger (a JSON file)")
-    check_outputs({"--json": json}, inputs=(devices, *ledgers))
+def compare_command(counts_files: Sequence[str], *, json: str | None, devices: str | None, console: Console) -> None:
+    if not counts_files:
+        raise UserError("energy compare: name at least one op_counts (a JSON file)")
+    check_outputs({"--json": json}, inputs=(devices, *counts_files))
     with console.status("measuring this CPU's rates, pricing"):
-        found = compare_ledgers(ledgers, catalogue_of(devices))
+        found = compare_counts_files(counts_files, catalogue_of(devices))
     print_compare(found, console)
     if json is not None:
         write_report(Path(json), found)

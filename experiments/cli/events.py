@@ -52,11 +52,13 @@ def view(
     """A picture (.png) or a film (.gif, one picture a window) of the events over the camera's frames."""
     from spikeplan.experiments.cli.events_view import view_command
 
-    view_command(
-        file, out, start_us=start_us, stop_us=stop_us, window_us=window_us, frames=frames, console=Console()
-    )  # fmt: skip
+    view_command(file, out, start_us=start_us, stop_us=stop_us, window_us=window_us, frames=frames, console=Console())
 
 
 EVENTS: dict[str, Callable[..., Any]] = {
-    "info": info, "stats": stats, "convert": convert, "slice": cut, "view": view,
-}  # fmt: skip
+    "info": info,
+    "stats": stats,
+    "convert": convert,
+    "slice": cut,
+    "view": view,
+}

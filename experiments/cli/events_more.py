@@ -32,13 +32,27 @@ def simulate(
     from spikeplan.experiments.cli.events_process import simulate_command
 
     params = DvsParams(
-        theta_on=theta, theta_off=theta, theta_sigma=theta_sigma, cutoff_hz=cutoff_hz, leak_hz=leak_hz,
-        leak_jitter=0.1, shot_noise_hz=shot_noise_hz, refractory_us=refractory_us,
-    )  # fmt: skip
+        theta_on=theta,
+        theta_off=theta,
+        theta_sigma=theta_sigma,
+        cutoff_hz=cutoff_hz,
+        leak_hz=leak_hz,
+        leak_jitter=0.1,
+        shot_noise_hz=shot_noise_hz,
+        refractory_us=refractory_us,
+    )
     simulate_command(
-        out, frames=frames, rate_hz=rate_hz, control_steps=control_steps, size=size, linear=linear, seed=seed,
-        params=params, as_json=json, console=Console(),
-    )  # fmt: skip
+        out,
+        frames=frames,
+        rate_hz=rate_hz,
+        control_steps=control_steps,
+        size=size,
+        linear=linear,
+        seed=seed,
+        params=params,
+        as_json=json,
+        console=Console(),
+    )
 
 
 def represent(
@@ -56,9 +70,16 @@ def represent(
     from spikeplan.experiments.cli.events_process import represent_command
 
     represent_command(
-        file, out, kind=kind, bins=bins, polarity=polarity, window_us=window_us, tau_us=tau_us, as_json=json,
+        file,
+        out,
+        kind=kind,
+        bins=bins,
+        polarity=polarity,
+        window_us=window_us,
+        tau_us=tau_us,
+        as_json=json,
         console=Console(),
-    )  # fmt: skip
+    )
 
 
 def denoise(
@@ -75,9 +96,15 @@ def denoise(
     from spikeplan.experiments.cli.events_process import denoise_command
 
     denoise_command(
-        file, out=out, window_us=window_us, neighbours=neighbours, dead_us=refractory_us, hot=hot, as_json=json,
+        file,
+        out=out,
+        window_us=window_us,
+        neighbours=neighbours,
+        dead_us=refractory_us,
+        hot=hot,
+        as_json=json,
         console=Console(),
-    )  # fmt: skip
+    )
 
 
 def validate(json: str | None = None) -> None:

@@ -30,9 +30,18 @@ MAX_VALUES = 1 << 30  # of a represented recording: 4 GiB
 
 
 def simulate_command(
-    out: str, *, frames: str | None, rate_hz: float, control_steps: int, size: int, linear: bool, seed: int,
-    params: DvsParams, as_json: bool, console: Console,
-) -> None:  # fmt: skip
+    out: str,
+    *,
+    frames: str | None,
+    rate_hz: float,
+    control_steps: int,
+    size: int,
+    linear: bool,
+    seed: int,
+    params: DvsParams,
+    as_json: bool,
+    console: Console,
+) -> None:
     check_seed(seed)
     target = new_file(out, (".npz",))
     if frames is None:
@@ -44,8 +53,15 @@ def simulate_command(
     write_recording(recording, target)
     seconds = (recording.span_us[1] - 1) * 1e-6
     if as_json:
-        facts = {"out": out, "events": len(recording.events), "width": recording.width, "height": recording.height,
-                 "duration_us": recording.span_us[1] - 1, "params": asdict(params), "seed": seed}  # fmt: skip
+        facts = {
+            "out": out,
+            "events": len(recording.events),
+            "width": recording.width,
+            "height": recording.height,
+            "duration_us": recording.span_us[1] - 1,
+            "params": asdict(params),
+            "seed": seed,
+        }
         print(json.dumps(facts))
         return
     console.print(
@@ -56,9 +72,17 @@ def simulate_command(
 
 
 def represent_command(
-    file: str, out: str, *, kind: str, bins: int, polarity: str | None, window_us: int | None, tau_us: float,
-    as_json: bool, console: Console,
-) -> None:  # fmt: skip
+    file: str,
+    out: str,
+    *,
+    kind: str,
+    bins: int,
+    polarity: str | None,
+    window_us: int | None,
+    tau_us: float,
+    as_json: bool,
+    console: Console,
+) -> None:
     target = new_file(out, (".npz",))
     with progress(f"reading {file}"):
         recording = open_recording(file)
@@ -113,9 +137,16 @@ def _representation(kind: str, bins: int, polarity: str | None, tau_us: float, s
 
 
 def denoise_command(
-    file: str, *, out: str | None, window_us: int, neighbours: int, dead_us: int | None, hot: bool, as_json: bool,
+    file: str,
+    *,
+    out: str | None,
+    window_us: int,
+    neighbours: int,
+    dead_us: int | None,
+    hot: bool,
+    as_json: bool,
     console: Console,
-) -> None:  # fmt: skip
+) -> None:
     target = None if out is None else new_file(out, (".npz",))
     with progress(f"reading {file}"):
         recording = open_recording(file)

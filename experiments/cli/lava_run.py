@@ -29,9 +29,19 @@ TIMEOUT_S = 600.0
 
 
 def network_command(
-    path: str, *, steps: int, inputs: str | None, residue: str, precision: str, dt: float | None, graded: bool, seed: int,
-    json: str | None, svg: str | None, console: Console,
-) -> None:  # fmt: skip
+    path: str,
+    *,
+    steps: int,
+    inputs: str | None,
+    residue: str,
+    precision: str,
+    dt: float | None,
+    graded: bool,
+    seed: int,
+    json: str | None,
+    svg: str | None,
+    console: Console,
+) -> None:
     check_outputs({"--json": json, "--svg": svg}, inputs=(path, inputs))
     check_seed(seed)
     if not 1 <= steps <= MOST_STEPS:
@@ -102,20 +112,31 @@ def draw_inputs(network: Network, steps: int, seed: int) -> NDArray[np.int64]:
 
 def facts_of(path: str, network: Network, record: Record, notes: list[str], residue: str) -> dict[str, Any]:
     layers = [
-        {"name": layer.name, "shape": list(layer.shape), "neurons": layer.n,
-         "messages": [int(n) for n in record.counts[layer.name]],
-         "threshold": float(layer.neuron.vth.mean()) if isinstance(layer.neuron, LIFNeuron) else None,
-         "states": {
-             name.removeprefix(f"{layer.name}."): _sample(rows).tolist()
-             for name, rows in record.states.items() if name.startswith(f"{layer.name}.")
-         }}
+        {
+            "name": layer.name,
+            "shape": list(layer.shape),
+            "neurons": layer.n,
+            "messages": [int(n) for n in record.counts[layer.name]],
+            "threshold": float(layer.neuron.vth.mean()) if isinstance(layer.neuron, LIFNeuron) else None,
+            "states": {
+                name.removeprefix(f"{layer.name}."): _sample(rows).tolist()
+                for name, rows in record.states.items()
+                if name.startswith(f"{layer.name}.")
+            },
+        }
         for layer in network.layers
-    ]  # fmt: skip
+    ]
     return {
-        "network": path, "steps": len(record.out), "delay": network.delay, "residue": residue if network.sigma_delta else None,
-        "precision": "fixed_pt" if network.fixed else "floating_pt", "step_ms": record.step_s * 1e3,
-        "overflows": record.overflows, "notes": notes, "layers": layers,
-    }  # fmt: skip
+        "network": path,
+        "steps": len(record.out),
+        "delay": network.delay,
+        "residue": residue if network.sigma_delta else None,
+        "precision": "fixed_pt" if network.fixed else "floating_pt",
+        "step_ms": record.step_s * 1e3,
+        "overflows": record.overflows,
+        "notes": notes,
+        "layers": layers,
+    }
 
 
 def _sample(rows: NDArray[Any]) -> NDArray[Any]:
@@ -127,8 +148,13 @@ def show(facts: dict[str, Any], console: Console) -> None:
     table = Table("layer", "shape", "neurons", "messages a step", "share", title=f"{facts['steps']} steps in Lava")
     for layer in facts["layers"]:
         mean = float(np.mean(layer["messages"]))
-        table.add_row(layer["name"], "x".join(map(str, layer["shape"])), f"{layer['neurons']:,}", f"{mean:,.1f}",
-                      f"{mean / layer['neurons']:.3f}")  # fmt: skip
+        table.add_row(
+            layer["name"],
+            "x".join(map(str, layer["shape"])),
+            f"{layer['neurons']:,}",
+            f"{mean:,.1f}",
+            f"{mean / layer['neurons']:.3f}",
+        )
     console.print(table)
     overflows = "" if facts["overflows"] is None else f"; {facts['overflows']:,} values overflowed"
     console.print(

@@ -36,7 +36,7 @@ def demo(out: str = "results/demo") -> None:
 
 
 def results(out: str = "results/full") -> None:
-    """The full comparison: 300 paired episodes a task and arm x 3 planner seeds, the front, random doors. Resumes."""
+    """The full comparison: 300 paired episodes a task and method x 3 planner seeds, the front, random doors. Resumes."""
     from pathlib import Path
 
     from spikeplan.experiments.main_study.grid import RESULTS
@@ -57,11 +57,11 @@ def train(
 
 def plan(
     task: str,
-    arm: str,
+    method: str,
     out: str,
     episodes: int = 100,
     seed: int = 0,
-    axis: str | None = None,
+    reference: str | None = None,
     threshold: float | None = None,
     samples: int | None = None,
     iterations: int | None = None,
@@ -71,16 +71,24 @@ def plan(
     checkpoint: str | None = None,
     artifact: str | None = None,
 ) -> None:
-    """Run one arm alone; summary.json has the same fields as the main job's. `--axis` and `--threshold` (a factor on the
-    learned thresholds) default to what validation chose. `--arm lava` closes the loop through Lava, episode by episode."""
+    """Run one method alone; summary.json has the same fields as the main job's. `--reference` and `--threshold` (a factor on the
+    learned thresholds) default to what validation chose. `--method lava` closes the loop through Lava, episode by episode."""
     from spikeplan.experiments.cli.plan import plan_command
 
     budget = {"samples": samples, "iterations": iterations, "elites": elites, "horizon": horizon, "chunk": chunk}
     plan_command(
-        task=task, arm=arm, out=out, episodes=episodes, seed=seed, axis=axis, threshold=threshold,
-        budget={k: v for k, v in budget.items() if v is not None}, checkpoint=checkpoint, artifact=artifact,
+        task=task,
+        method=method,
+        out=out,
+        episodes=episodes,
+        seed=seed,
+        reference=reference,
+        threshold=threshold,
+        budget={k: v for k, v in budget.items() if v is not None},
+        checkpoint=checkpoint,
+        artifact=artifact,
         console=Console(),
-    )  # fmt: skip
+    )
 
 
 def planners(out: str = "results/planners", episodes: int = 300, seeds: int = 3) -> None:
@@ -101,7 +109,7 @@ def fuse(
     lava: bool = True,
 ) -> None:
     """What an event camera adds: a robot follows a moving leader whose latent frames and events update. Paired episodes of
-    every arm and condition (`--conditions "nominal,speed x8"`: some). Resumes. `--train` makes the networks instead, into
+    every method and condition (`--conditions "nominal,speed x8"`: some). Resumes. `--train` makes the networks instead, into
     --out; `--checkpoint DIR` uses them."""
     from spikeplan.experiments.fusion_study.run import fuse_command
     from spikeplan.experiments.fusion_study.train import train_command
@@ -150,10 +158,19 @@ def place(
 
     sys.exit(
         place_command(
-            artifact, chip=chip, replicas=replicas, spread=spread, for_latency=for_latency, max_chips=max_chips,
-            sweep=sweep, json=json, svg=svg, sweep_svg=sweep_svg, console=Console(),
+            artifact,
+            chip=chip,
+            replicas=replicas,
+            spread=spread,
+            for_latency=for_latency,
+            max_chips=max_chips,
+            sweep=sweep,
+            json=json,
+            svg=svg,
+            sweep_svg=sweep_svg,
+            console=Console(),
         )
-    )  # fmt: skip
+    )
 
 
 def bench(name: tyro.conf.Positional[str], json: str | None = None) -> None:
@@ -181,17 +198,38 @@ def run(
     `--precision floating_pt`, `--dt SECONDS` and `--graded` (inputs are values, not spikes) are for NIR."""
     from spikeplan.experiments.cli.lava_run import network_command
 
-    network_command(network, steps=steps, inputs=inputs, residue=residue, precision=precision, dt=dt, graded=graded, seed=seed,
-                    json=json, svg=svg, console=Console())  # fmt: skip
+    network_command(
+        network,
+        steps=steps,
+        inputs=inputs,
+        residue=residue,
+        precision=precision,
+        dt=dt,
+        graded=graded,
+        seed=seed,
+        json=json,
+        svg=svg,
+        console=Console(),
+    )
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {
-    "demo": demo, "results": results, "train": train, "plan": plan, "planners": planners, "fuse": fuse,
-    "convert": convert, "check": check, "place": place, "bench": bench,
-}  # fmt: skip
+    "demo": demo,
+    "results": results,
+    "train": train,
+    "plan": plan,
+    "planners": planners,
+    "fuse": fuse,
+    "convert": convert,
+    "check": check,
+    "place": place,
+    "bench": bench,
+}
 GROUPS: dict[str, dict[str, Callable[..., Any]]] = {
-    "events": {**EVENTS, **PROCESS}, "lava": {"run": run}, "energy": ENERGY,
-}  # fmt: skip
+    "events": {**EVENTS, **PROCESS},
+    "lava": {"run": run},
+    "energy": ENERGY,
+}
 
 
 def parse(words: list[str]) -> Callable[[], Any]:

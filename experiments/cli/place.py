@@ -21,18 +21,34 @@ from spikeplan.placement.timing import SCHEDULES
 
 MOST = 4096  # copies, and times the least cores a layer
 BUDGETS_S = {"JEPA-R's control period": 10e-3, "V-JEPA 2-AC on an RTX 4090": 16.0}
-ON_HOST = ("latent, distance, selection and refit exchange values, which a chip of binary spikes cannot send: they stay on "
-           "the host, whose time and energy are not in these figures")  # fmt: skip
+ON_HOST = (
+    "latent, distance, selection and refit exchange values, which a chip of binary spikes cannot send: they stay on "
+    "the host, whose time and energy are not in these figures"
+)
 ASSUMED = (
-    "axons in and out of a core (Loihi 1's)", "tiles and links (Loihi 1's)", "time on a link (Loihi 1's hop)",
-    "barrier (Loihi 1's)", "state words that a program may hold", "no idle core is gated",
-)  # fmt: skip
+    "axons in and out of a core (Loihi 1's)",
+    "tiles and links (Loihi 1's)",
+    "time on a link (Loihi 1's hop)",
+    "barrier (Loihi 1's)",
+    "state words that a program may hold",
+    "no idle core is gated",
+)
 
 
 def place_command(
-    path: str, *, chip: str, replicas: int, spread: int, for_latency: float | None, max_chips: int, sweep: bool,
-    json: str | None, svg: str | None, sweep_svg: str | None, console: Console,
-) -> int:  # fmt: skip
+    path: str,
+    *,
+    chip: str,
+    replicas: int,
+    spread: int,
+    for_latency: float | None,
+    max_chips: int,
+    sweep: bool,
+    json: str | None,
+    svg: str | None,
+    sweep_svg: str | None,
+    console: Console,
+) -> int:
     """Prints the tables; 1 when a limit is broken or `for_latency` (ms) cannot be met."""
     if chip not in CHIPS:
         raise UserError(f"chip {chip!r} is unknown; use one of {', '.join(CHIPS)}")
@@ -70,44 +86,63 @@ def draw(traffic: Traffic, chip: ChipLimits, facts: dict[str, Any], svg: str | N
 
     if svg:
         found = placed(
-            traffic, chip, replicas=facts["replicas"], spread=facts["spread"], scope=scopes_of(chip)[-1]
+            traffic, chip, replicas=facts["replicas"], spread=facts["spread"], extent=extents_of(chip)[-1]
         ).found
         write_text(Path(svg), style.svg(placement_figure, found) or "")
     if sweep_svg:
         write_text(Path(sweep_svg), style.svg(sweep_figure, facts) or "")
 
 
-def scopes_of(chip: ChipLimits) -> tuple[str, ...]:
+def extents_of(chip: ChipLimits) -> tuple[str, ...]:
     return ("predictor", "loop") if chip.graded_messages else ("predictor",)
 
 
 def facts_of(traffic: Traffic, chip: ChipLimits, *, replicas: int, spread: int) -> dict[str, Any]:
     """What `--json` writes. `loop` is None where the chip cannot hold it."""
     facts: dict[str, Any] = {
-        "artifact": traffic.path, "arm": traffic.arm, "task": traffic.task, "chip": chip.name, "replicas": replicas,
-        "spread": spread, "axis": traffic.axis, "threshold": traffic.threshold, "budget": traffic.planner.label,
-        "contexts": traffic.contexts(replicas), "messages_per_prediction": traffic.sent, "loop": None,
-        "loop_absent": None if chip.graded_messages else ON_HOST, "assumed": list(ASSUMED),
-        "budgets_s": BUDGETS_S, "simulated": "traffic of one recorded episode",
-    }  # fmt: skip
+        "artifact": traffic.path,
+        "method": traffic.method,
+        "task": traffic.task,
+        "chip": chip.name,
+        "replicas": replicas,
+        "spread": spread,
+        "reference": traffic.reference,
+        "threshold": traffic.threshold,
+        "budget": traffic.planner.label,
+        "contexts": traffic.contexts(replicas),
+        "messages_per_prediction": traffic.sent,
+        "loop": None,
+        "loop_absent": None if chip.graded_messages else ON_HOST,
+        "assumed": list(ASSUMED),
+        "budgets_s": BUDGETS_S,
+        "simulated": "traffic of one recorded episode",
+    }
     broken: dict[tuple[str, str], Any] = {}
-    for scope in scopes_of(chip):
-        one = placed(traffic, chip, replicas=replicas, spread=spread, scope=scope)
-        facts[scope] = scope_facts(one)
+    for extent in extents_of(chip):
+        one = placed(traffic, chip, replicas=replicas, spread=spread, extent=extent)
+        facts[extent] = extent_facts(one)
         broken |= {(b.layer, b.limit): b for b in one.found.broken}
     facts["broken"] = [asdict(b) | {"text": str(b)} for b in broken.values()]
     return facts
 
 
-def scope_facts(one: Placed) -> dict[str, Any]:
+def extent_facts(one: Placed) -> dict[str, Any]:
     """A placement that breaks a limit has no time and no energy: it cannot be built."""
     found = one.found
     facts: dict[str, Any] = {
-        "cores": found.cores, "chips": found.chips, "cores_at_80_percent": found.cores_at_80,
-        "chips_at_80_percent": found.chips_at_80, "neurons": found.neurons, "groups": group_rows(found),
-        "hops_per_action": one.hops_per_action, "time": None, "prediction": None, "energy": None, "within": None,
-        "dense": dense_energy(one.traffic, one.scope),
-    }  # fmt: skip
+        "cores": found.cores,
+        "chips": found.chips,
+        "cores_at_80_percent": found.cores_at_80,
+        "chips_at_80_percent": found.chips_at_80,
+        "neurons": found.neurons,
+        "groups": group_rows(found),
+        "hops_per_action": one.hops_per_action,
+        "time": None,
+        "prediction": None,
+        "energy": None,
+        "within": None,
+        "dense": dense_energy(one.traffic, one.extent),
+    }
     if found.broken:
         return facts
     facts["prediction"] = {b: asdict(one.clocks[b].prediction()) for b in BOUNDS}
@@ -127,8 +162,15 @@ def group_rows(found: Placement) -> list[dict[str, Any]]:
         of_layer = list(several)
         most = max(of_layer, key=lambda use: use.neurons)
         rows.append(
-            {"name": layer, "cores": len(of_layer), "shares": found.group(layer).shares, "neurons": most.neurons,
-             "weight_bytes": most.weight_bytes, "state_bytes": most.state_bytes, "axons_in": most.axons_in,
-             "axons_out": most.axons_out}
-        )  # fmt: skip
+            {
+                "name": layer,
+                "cores": len(of_layer),
+                "shares": found.group(layer).shares,
+                "neurons": most.neurons,
+                "weight_bytes": most.weight_bytes,
+                "state_bytes": most.state_bytes,
+                "axons_in": most.axons_in,
+                "axons_out": most.axons_out,
+            }
+        )
     return rows

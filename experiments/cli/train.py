@@ -46,9 +46,9 @@ def train_command(task: str, *, seed: int, seeds: int, out: str, steps: int | No
     if seeds > 1:
         spread = measure_spread(task, trained, folders, root / "parts", episodes=SPREAD_EPISODES, console=console)
         write_json(root / f"{task}-spread.json", spread, indent=1)
-        for arm, found in spread["success"].items():
-            each = ", ".join(f"{row['arms'][arm]['success']:.2f}" for row in spread["seeds"])
-            console.print(f"{task} {arm}: {found['mean']:.3f} +- {found['std']:.3f} over training seeds ({each})")
+        for method, found in spread["success"].items():
+            each = ", ".join(f"{row['methods'][method]['success']:.2f}" for row in spread["seeds"])
+            console.print(f"{task} {method}: {found['mean']:.3f} +- {found['std']:.3f} over training seeds ({each})")
 
 
 def _one(config: TrainConfig, derive: DeriveConfig, folder: Path, console: Console) -> dict[str, Any]:
@@ -71,8 +71,8 @@ def _one(config: TrainConfig, derive: DeriveConfig, folder: Path, console: Conso
         found = train_task(config, derive, folder, report=report)
     chosen = found["delta"]["chosen"]
     console.print(
-        f"{config.task} seed {config.seed}: validation success {found['validation_success']:.2f}; sigma-delta on axis "
-        f"{chosen['axis']}, thresholds x {chosen['factor']}: {chosen['success']:.2f} at density {chosen['density']:.2f}; "
+        f"{config.task} seed {config.seed}: validation success {found['validation_success']:.2f}; sigma-delta on reference "
+        f"{chosen['reference']}, thresholds x {chosen['factor']}: {chosen['success']:.2f} at density {chosen['density']:.2f}; "
         f"LIF {found['lif_validation_success']:.2f}; {time.monotonic() - began:.0f} s"
     )
     return found

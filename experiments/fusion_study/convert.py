@@ -65,20 +65,28 @@ def convert_events(
 
 
 def lava_equality(
-    artifact: Artifact, latent_TD: Tensor, event_TE: Tensor, *, workdir: Path, timeout_s: float = 300.0,
+    artifact: Artifact,
+    latent_TD: Tensor,
+    event_TE: Tensor,
+    *,
+    workdir: Path,
+    timeout_s: float = 300.0,
     on_progress: Callable[[int, int], None] | None = None,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """One row's windows, one pass each with the state kept, in Lava and in the integer reference."""
     workdir.mkdir(parents=True, exist_ok=True)
     path = artifact_file.save(artifact, workdir / "events.safetensors")
     program, spiking = Program(artifact), SpikingEventEncoder(artifact)
     for t, row in enumerate(spiking.encode(latent_TD, event_TE)):
         program.run(row, load=RESET if t == 0 else KEEP)
-    passes, reference = program.finish()
+    passes, golden = program.finish()
     trace = replay(path, passes, timeout_s=timeout_s, workdir=workdir, on_progress=on_progress)
-    found = compare(reference, trace)
+    found = compare(golden, trace)
     return {
-        "passes": len(passes), "values_compared": found.values_compared, "values_different": found.values_different,
-        "nonzero_share": found.nonzero_share, "first_difference": str(found.first_difference),
-        "saturated": reference.saturated,
-    }  # fmt: skip
+        "passes": len(passes),
+        "values_compared": found.values_compared,
+        "values_different": found.values_different,
+        "nonzero_share": found.nonzero_share,
+        "first_difference": str(found.first_difference),
+        "saturated": golden.saturated,
+    }

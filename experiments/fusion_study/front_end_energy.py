@@ -6,7 +6,7 @@
                    the dense device
     fused          events and frames
 
-Static power of the chip is charged for the whole second (an always-on sensor), so nothing here is below it in ledger C.
+Static power of the chip is charged for the whole second (an always-on sensor), so nothing here is below it in scope system.
 The sensors' own power is in no column: the catalogue has no figure for either camera.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import nn
 
-from spikeplan.core.counts.ledger import LayerCounts, LedgerRow
+from spikeplan.core.counts.operations import CountRow, LayerCounts
 from spikeplan.energy import Setup, estimate
 from spikeplan.energy.catalogue import Band
 from spikeplan.fusion.cell import HOLD_S
@@ -42,47 +42,63 @@ def front_end(
     cell_tick = _macs(cell.carry)  # a reading
     cell_frame = _macs(cell.frame) + _macs(cell.anchor_memory)
     events = [_events_row(count, seconds, first=i == 0, layers=len(counts)) for i, count in enumerate(counts)]
-    fronts: dict[str, list[LedgerRow]] = {
+    fronts: dict[str, list[CountRow]] = {
         "frames": [_dense_row("frames", frame_macs * frame_hz)],
         "1 kHz frames": [_dense_row("1 kHz frames", frame_macs * 1000)],
         "no-events": [_dense_row("no-events", frame_macs * frame_hz + cell_frame * frame_hz + cell_tick * tick_hz)],
         "events": [*events, _dense_row("events", cell_tick * tick_hz + _macs(cell.anchor_memory) / HOLD_S)],
         "fused": [*events, _dense_row("events", (frame_macs + cell_frame) * frame_hz + cell_tick * tick_hz)],
-    }  # fmt: skip
+    }
     return [_costed(name, rows) for name, rows in fronts.items()]
 
 
-def _dense_row(arm: str, macs: float) -> LedgerRow:
-    return LedgerRow(
-        arm=arm, phase="encoder", layer="dense", axis="none", schedule="batched" if arm != "events" else "sequential",
-        macs=round(macs), precision="int8",
-    )  # fmt: skip
+def _dense_row(method: str, macs: float) -> CountRow:
+    return CountRow(
+        method=method,
+        phase="encoder",
+        layer="dense",
+        reference="zero",
+        schedule="batched" if method != "events" else "sequential",
+        macs=round(macs),
+        precision="int8",
+    )
 
 
-def _events_row(count: LayerCounts, seconds: float, *, first: bool, layers: int) -> LedgerRow:
+def _events_row(count: LayerCounts, seconds: float, *, first: bool, layers: int) -> CountRow:
     """Of one second. Passes do not overlap: every layer updates in each of the `layers` steps of a pass."""
     active = round(count.updates_active / seconds)
-    return LedgerRow(
-        arm="events", phase="events", layer=count.layer, axis="rollout", schedule="sequential",
-        synops=round(count.synops / seconds), updates_active=active,
-        updates_idle=round(count.updates * layers / seconds) - active, messages=round(count.messages / seconds),
+    return CountRow(
+        method="events",
+        phase="events",
+        layer=count.layer,
+        reference="previous_step",
+        schedule="sequential",
+        synops=round(count.synops / seconds),
+        updates_active=active,
+        updates_idle=round(count.updates * layers / seconds) - active,
+        messages=round(count.messages / seconds),
         message_bits=round(count.message_bits / seconds),
-        chip_steps=round(count.calls * layers / seconds) if first else 0, precision="int8",
-    )  # fmt: skip
+        chip_steps=round(count.calls * layers / seconds) if first else 0,
+        precision="int8",
+    )
 
 
-def _costed(name: str, rows: list[LedgerRow]) -> dict[str, Any]:
+def _costed(name: str, rows: list[CountRow]) -> dict[str, Any]:
     spiking = any(row.phase == "events" for row in rows)
     setup = Setup(time_s=Band(1.0, 1.0, 1.0), host_device=DENSE_DEVICE) if spiking else Setup(host_device=DENSE_DEVICE)
     device = "loihi2" if spiking else DENSE_DEVICE
     bands = {}
-    for ledger in ("A", "C"):
-        found = estimate(device, rows, 1, ledger=ledger, scope="loop", setup=setup)
-        bands[ledger] = [found.low, found.nominal, found.high]
-    nominal = bands["C"][1]
+    for scope in ("compute", "system"):
+        found = estimate(device, rows, 1, scope=scope, extent="loop", setup=setup)
+        bands[scope] = [found.low, found.nominal, found.high]
+    nominal = bands["system"][1]
     return {
-        "front_end": name, "device": f"loihi2 + {DENSE_DEVICE}" if spiking else DENSE_DEVICE,
-        "macs_per_s": sum(row.macs for row in rows), "synops_per_s": sum(row.synops for row in rows),
-        "updates_per_s": sum(row.updates for row in rows), "watt_A": bands["A"], "watt_C": bands["C"],
+        "front_end": name,
+        "device": f"loihi2 + {DENSE_DEVICE}" if spiking else DENSE_DEVICE,
+        "macs_per_s": sum(row.macs for row in rows),
+        "synops_per_s": sum(row.synops for row in rows),
+        "updates_per_s": sum(row.updates for row in rows),
+        "watt_A": bands["compute"],
+        "watt_C": bands["system"],
         "of_90_mw": nominal / SMART_CAMERA_W,
-    }  # fmt: skip
+    }

@@ -15,7 +15,7 @@ import torch
 
 from spikeplan.evaluation.shard import EPISODE_SEED
 from spikeplan.experiments.fusion_study.shard import Part, bundle_of, clean_latents, stream_of
-from spikeplan.fusion.estimators import ARMS, Estimators, Extrapolation, wrap
+from spikeplan.fusion.estimators import METHODS, Estimators, Extrapolation, wrap
 from spikeplan.fusion.following import Floats
 from spikeplan.fusion.streams import TICK_MS, Condition, film
 
@@ -45,7 +45,7 @@ def follows_s(pose_NKP: Floats, turn_s_N: Floats, velocity_NP: Floats) -> Floats
 
 
 def run_turn(condition: Condition, tuned: dict[str, Any], count: int, seed: int, folder: str | None) -> dict[str, Any]:
-    """{arm: latencies in s}"""
+    """{method: latencies in s}"""
     torch.set_num_threads(1)
     bundle = bundle_of(folder)
     rng = np.random.default_rng([EPISODE_SEED, 30, seed])
@@ -57,8 +57,8 @@ def run_turn(condition: Condition, tuned: dict[str, Any], count: int, seed: int,
     stream = stream_of(bundle, part, condition, made, truth)
     estimators = Estimators(bundle)
     found: dict[str, Any] = {}
-    for arm in ARMS:
-        how = Extrapolation(*tuned[arm]["how"]) if arm in tuned else Extrapolation()
-        estimate = estimators.estimate(arm, stream, made.pose_NKP, how, np.zeros(1, np.int64))
-        found[arm] = follows_s(estimate.pose_NKP, turn, velocity).round(5).tolist()
+    for method in METHODS:
+        how = Extrapolation(*tuned[method]["how"]) if method in tuned else Extrapolation()
+        estimate = estimators.estimate(method, stream, made.pose_NKP, how, np.zeros(1, np.int64))
+        found[method] = follows_s(estimate.pose_NKP, turn, velocity).round(5).tolist()
     return found

@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from spikeplan.core.counts.ledger import LayerCounts
+from spikeplan.core.counts.operations import LayerCounts
 from spikeplan.core.errors import UserError
 from spikeplan.evaluation.shard import EPISODE_SEED, code_digest, shards
 from spikeplan.experiments.fusion_study import reaction_time as fuse_turn
@@ -29,7 +29,14 @@ from spikeplan.experiments.fusion_study.shard import (
     stream_of,
     tune_part,
 )
-from spikeplan.experiments.fusion_study.summary import HEADLINE, SUCCESS_FACTOR, arm_rows, claims, latency_rows, losses
+from spikeplan.experiments.fusion_study.summary import (
+    HEADLINE,
+    SUCCESS_FACTOR,
+    claims,
+    latency_rows,
+    losses,
+    method_rows,
+)
 from spikeplan.experiments.report.figures_fusion import write_figures
 from spikeplan.experiments.runner.output import open_output, versions, write_json, write_text
 from spikeplan.experiments.runner.pool import run_each
@@ -63,9 +70,17 @@ def groups_of(conditions: Sequence[Condition]) -> list[tuple[Condition, ...]]:
 
 
 def fuse_command(
-    out: str, *, episodes: int, seeds: int, conditions: str | None, checkpoint: str | None, lava: bool, console: Console,
-    turns: int = TURNS, validation: int = VALIDATION_EPISODES,
-) -> dict[str, Any]:  # fmt: skip
+    out: str,
+    *,
+    episodes: int,
+    seeds: int,
+    conditions: str | None,
+    checkpoint: str | None,
+    lava: bool,
+    console: Console,
+    turns: int = TURNS,
+    validation: int = VALIDATION_EPISODES,
+) -> dict[str, Any]:
     for name, value in (("episodes", episodes), ("seeds", seeds)):
         if not 1 <= value <= MOST[name]:
             raise UserError(f"--{name} {value} must be at least 1 and at most {MOST[name]}")
@@ -92,26 +107,39 @@ def fuse_command(
     )
     turning = [c for c in chosen if c.name in TURN_CONDITIONS]
     turned = parts.run(fuse_turn.run_turn, [(c, tuned[c.name], turns, 0) for c in turning], "turning round")
-    rows = [row for c in chosen for row in arm_rows(found, c, seeds=seeds, tolerance=bundle.world.tolerance)]
-    rows += latency_rows({c.name: arms for c, arms in zip(turning, turned, strict=True)})
-    rows += [{"kind": "tuned", "condition": name, **arms} for name, arms in tuned.items()]
+    rows = [row for c in chosen for row in method_rows(found, c, seeds=seeds, tolerance=bundle.world.tolerance)]
+    rows += latency_rows({c.name: methods for c, methods in zip(turning, turned, strict=True)})
+    rows += [{"kind": "tuned", "condition": name, **methods} for name, methods in tuned.items()]
     for c in chosen:
         rows += stream_rows(bundle, c, [part[c.name] for part in found if c.name in part])
     if lava:
         rows.append({"kind": "lava", **lava_row(bundle, folder / "lava")})
     summary = {
-        "episodes": episodes, "seeds": seeds, "headline": HEADLINE, "success_below": SUCCESS_FACTOR * bundle.world.tolerance,
-        "claims": claims(rows), "where_events_do_not_help": losses(rows), "seconds": round(time.monotonic() - began, 1),
-        "conditions": {c.name: [row for row in rows if row["kind"] == "arm" and row["condition"] == c.name] for c in chosen},
+        "episodes": episodes,
+        "seeds": seeds,
+        "headline": HEADLINE,
+        "success_below": SUCCESS_FACTOR * bundle.world.tolerance,
+        "claims": claims(rows),
+        "where_events_do_not_help": losses(rows),
+        "seconds": round(time.monotonic() - began, 1),
+        "conditions": {
+            c.name: [row for row in rows if row["kind"] == "method" and row["condition"] == c.name] for c in chosen
+        },
         "latency": [row for row in rows if row["kind"] == "latency"],
         "front_end": [row for row in rows if row["kind"] == "front_end"],
         "lava": next((row for row in rows if row["kind"] == "lava"), None),
-    }  # fmt: skip
+    }
     config = {
-        "command": "fuse", "episodes": episodes, "seeds": seeds, "conditions": [asdict(c) for c in chosen],
-        "episode_seed": EPISODE_SEED, "validation_seed": VALIDATION_SEED, "files_sha256": bundle.digests,
-        "training": bundle.meta.get("config"), "versions": versions(),
-    }  # fmt: skip
+        "command": "fuse",
+        "episodes": episodes,
+        "seeds": seeds,
+        "conditions": [asdict(c) for c in chosen],
+        "episode_seed": EPISODE_SEED,
+        "validation_seed": VALIDATION_SEED,
+        "files_sha256": bundle.digests,
+        "training": bundle.meta.get("config"),
+        "versions": versions(),
+    }
     write_json(folder / "config.json", config, indent=1)
     write_text(folder / "metrics.jsonl", "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
     write_json(folder / "summary.json", summary, indent=1)
@@ -137,8 +165,11 @@ class Parts:
 
     def run(self, function: Any, arguments: list[tuple[Any, ...]], label: str) -> list[dict[str, Any]]:
         paths = [self.folder / f"{self.key(function.__name__, args)}.json" for args in arguments]
-        missing = [(function, (*args, self.checkpoint), path) for args, path in zip(arguments, paths, strict=True)
-                   if not path.exists()]  # fmt: skip
+        missing = [
+            (function, (*args, self.checkpoint), path)
+            for args, path in zip(arguments, paths, strict=True)
+            if not path.exists()
+        ]
         if len(missing) == 1:
             kept_part(*missing[0])
         elif missing:
@@ -162,12 +193,13 @@ def stream_rows(bundle: FuseBundle, condition: Condition, parts: list[dict[str, 
     for part in parts[1:]:
         counts = [a + LayerCounts(**b) for a, b in zip(counts, part["spiking"], strict=True)]
     shared = {
-        "kind": "front_end", "condition": condition.name,
+        "kind": "front_end",
+        "condition": condition.name,
         "events_per_s": sum(part["events"] for part in parts) / seconds,
         "frames_per_s": sum(part["frames"] for part in parts) / seconds,
         "event_density": sum(c.synops for c in counts) / max(1, sum(c.dense_macs for c in counts)),
         "saturated": sum(c.saturated for c in counts),
-    }  # fmt: skip
+    }
     return [{**shared, **row} for row in front_end(bundle, counts, seconds)]
 
 
@@ -189,17 +221,19 @@ def print_summary(summary: dict[str, Any], console: Console) -> None:
     for name in ("condition", "frames", "best frame-only", "events", HEADLINE, "1 kHz", "gain in distance, 95 %"):
         table.add_column(name)
     for name, rows in summary["conditions"].items():
-        arm = {row["arm"]: row for row in rows}
-        gain = arm[HEADLINE]["gain"]
+        method = {row["method"]: row for row in rows}
+        gain = method[HEADLINE]["gain"]
         best = gain["best_frame_only"]
-        shown = (arm[a] for a in ("frames", best, "events", HEADLINE, "1 kHz frames"))
+        shown = (method[a] for a in ("frames", best, "events", HEADLINE, "1 kHz frames"))
         cells = [f"{row['success']:.2f}  {row['distance'][0]:.4f}" for row in shown]
         cells[1] += f" ({best})"
         table.add_row(name, *cells, "{:+.4f}  {:+.4f} .. {:+.4f}".format(*gain["distance"]))
     console.print(table)
     for claim in summary["claims"]:
-        console.print(f"{claim['claim']} ({claim['condition']}): distance {'holds' if claim['holds_distance'] else 'FAILS'}, "
-                      f"success {'holds' if claim['holds_success'] else 'FAILS'}")  # fmt: skip
+        console.print(
+            f"{claim['claim']} ({claim['condition']}): distance {'holds' if claim['holds_distance'] else 'FAILS'}, "
+            f"success {'holds' if claim['holds_success'] else 'FAILS'}"
+        )
     for line in summary["where_events_do_not_help"]:
         console.print(f"no help: {line}")
     if summary["lava"]:

@@ -1,7 +1,7 @@
-"""The unit of work of `spikeplan fuse`: one film of a shard of episodes, every condition and arm on it.
+"""The unit of work of `spikeplan fuse`: one film of a shard of episodes, every condition and method on it.
 
 Films are the expensive part, and conditions that differ in frames only (drops, latency, blur) share one. Episodes, sensor
-noise, starts and planner noise depend on (seed, shard) alone: arms are paired exactly.
+noise, starts and planner noise depend on (seed, shard) alone: methods are paired exactly.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 from spikeplan.core.files import write_whole
 from spikeplan.evaluation.shard import EPISODE_SEED
 from spikeplan.fusion.checkpoint import TASK, FuseBundle, load_fusion
-from spikeplan.fusion.estimators import ARMS, Estimators, Extrapolation, tip_error
+from spikeplan.fusion.estimators import METHODS, Estimators, Extrapolation, tip_error
 from spikeplan.fusion.following import CONTROL_STEPS, CONTROL_TICKS, WARM_TICKS, Floats, control_ticks, follow
 from spikeplan.fusion.streams import (
     TICK_MS,
@@ -52,7 +52,7 @@ class Part:
     count: int
     seed: int = 0
     validation: bool = False
-    arms: tuple[str, ...] = ARMS
+    methods: tuple[str, ...] = METHODS
 
 
 @lru_cache(maxsize=2)
@@ -78,8 +78,12 @@ def film_of(part: Part, folder: str | None) -> Film:
     if path is not None:
         frames = {f"exposed_{ms}": made.exposed[ms] for ms in exposures}
         columns: dict[str, Any] = {
-            "pose": made.pose_NKP, "counts": made.counts_NKHW, "events": made.events_NK, "begin": made.begin_NF, **frames,
-        }  # fmt: skip
+            "pose": made.pose_NKP,
+            "counts": made.counts_NKHW,
+            "events": made.events_NK,
+            "begin": made.begin_NF,
+            **frames,
+        }
         write_whole(path, lambda target: np.savez(target, **columns))
     return made
 
@@ -112,9 +116,13 @@ def clean_latents(bundle: FuseBundle, pose_NKP: Floats) -> torch.Tensor:
 
 
 def stream_of(
-    bundle: FuseBundle, part: Part, condition: Condition, made: Film, truth: torch.Tensor,
+    bundle: FuseBundle,
+    part: Part,
+    condition: Condition,
+    made: Film,
+    truth: torch.Tensor,
     encoded: dict[int, torch.Tensor] | None = None,
-) -> Stream:  # fmt: skip
+) -> Stream:
     """What the estimators get: noise and drops are those of the seed. `encoded` keeps frames by exposure: drops and
     latency change nothing in them."""
     base = VALIDATION_SEED if part.validation else EPISODE_SEED
@@ -130,11 +138,13 @@ def stream_of(
     latency = np.full((len(truth), 1), condition.latency_ms)
     middle = (made.begin_NF + condition.exposure_ms / 2) * 1e-3
     return Stream(
-        kept[condition.exposure_ms], torch.from_numpy(middle).float(),
+        kept[condition.exposure_ms],
+        torch.from_numpy(middle).float(),
         torch.from_numpy(arrivals(made.begin_NF, condition.exposure_ms, latency, lost, ticks)),
-        torch.full((len(truth),), float(np.log(condition.electrons))), torch.from_numpy(made.counts_NKHW).flatten(2).float(),
+        torch.full((len(truth),), float(np.log(condition.electrons))),
+        torch.from_numpy(made.counts_NKHW).flatten(2).float(),
         truth,
-    )  # fmt: skip
+    )
 
 
 def since_frame(stream: Stream) -> Floats:
@@ -149,7 +159,7 @@ def since_frame(stream: Stream) -> Floats:
 
 
 def tune_part(part: Part, parts: str | None, folder: str | None) -> dict[str, Any]:
-    """Validation: the extrapolations of both constant-velocity arms, a condition."""
+    """Validation: the extrapolations of both constant-velocity methods, a condition."""
     torch.set_num_threads(1)
     bundle = bundle_of(folder)
     estimators = Estimators(bundle)
@@ -160,9 +170,9 @@ def tune_part(part: Part, parts: str | None, folder: str | None) -> dict[str, An
     for condition in part.conditions:
         stream = stream_of(bundle, part, condition, made, truth, encoded)
         found[condition.name] = {
-            arm: {"how": list(how), "error": round(error, 5)}
-            for arm in ("cv-latent", "cv-pose")
-            for how, error in [estimators.tune(arm, stream, pose, WARM_TICKS)]
+            method: {"how": list(how), "error": round(error, 5)}
+            for method in ("cv-latent", "cv-pose")
+            for how, error in [estimators.tune(method, stream, pose, WARM_TICKS)]
         }
     return found
 
@@ -179,20 +189,31 @@ def run_part(part: Part, tuned: dict[str, Any], parts: str | None, folder: str |
     goals, half = control_ticks(), CONTROL_STEPS // 2
     found: dict[str, Any] = {}
     encoded: dict[int, torch.Tensor] = {}
-    same: dict[str, tuple[dict[str, Any], Floats]] = {}  # arms that see nothing of what conditions of one film change
+    same: dict[
+        str, tuple[dict[str, Any], Floats]
+    ] = {}  # methods that see nothing of what conditions of one film change
     for condition in part.conditions:
         stream = stream_of(bundle, part, condition, made, truth, encoded)
         bins = np.digitize(since_frame(stream)[:, WARM_TICKS:], BINS_S[1:-1])
         rows: dict[str, Any] = {}
-        for arm in part.arms:
-            if arm not in same:
-                how = Extrapolation(*tuned[condition.name][arm]["how"]) if arm.startswith("cv-") else Extrapolation()
-                estimate = estimators.estimate(arm, stream, pose, how, goals)
+        for method in part.methods:
+            if method not in same:
+                how = (
+                    Extrapolation(*tuned[condition.name][method]["how"])
+                    if method.startswith("cv-")
+                    else Extrapolation()
+                )
+                estimate = estimators.estimate(method, stream, pose, how, goals)
                 error = tip_error(bundle.world, estimate.pose_NKP, pose)[:, WARM_TICKS:]
                 followed = follow(
-                    bundle.world, bundle.model.predictor, bundle.fused.cell.body, estimate.goal_NJD, pose, start,
+                    bundle.world,
+                    bundle.model.predictor,
+                    bundle.fused.cell.body,
+                    estimate.goal_NJD,
+                    pose,
+                    start,
                     seed=[part.seed, part.first],
-                )  # fmt: skip
+                )
                 row = {
                     "state_error": error.mean(1).round(6).tolist(),
                     "latent_error": [
@@ -201,15 +222,15 @@ def run_part(part: Part, tuned: dict[str, Any], parts: str | None, folder: str |
                     "distance": followed.distance_NJ[:, half:].mean(1).round(6).tolist(),
                     "distance_late": followed.late_NJ[:, half:].mean(1).round(6).tolist(),
                 }
-                if arm in UNTOUCHED:
-                    same[arm] = row, error
+                if method in UNTOUCHED:
+                    same[method] = row, error
             else:
-                row, error = same[arm]
+                row, error = same[method]
             count = [int((bins == b).sum()) for b in range(len(BINS_S) - 1)]
             total = [round(float(error[bins == b].sum()), 5) for b in range(len(BINS_S) - 1)]
-            rows[arm] = {**row, "bin_sum": total, "bin_count": count}
+            rows[method] = {**row, "bin_sum": total, "bin_count": count}
         found[condition.name] = {
-            "arms": rows,
+            "methods": rows,
             "seconds": (truth.shape[1] - 1) * TICK_MS * 1e-3 * len(truth),
             "events": int(made.events_NK.sum()),
             "frames": int((stream.arrives_NF >= 0).sum()),

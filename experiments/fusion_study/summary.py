@@ -1,6 +1,6 @@
 """From the parts of `spikeplan fuse` to rows: success, errors, paired differences, where events help and where they do not.
 
-`gain` compares an arm with the best frame-only arm of the condition, best in the very episodes that are reported: the
+`gain` compares a method with the best frame-only method of the condition, best in the very episodes that are reported: the
 choice favours the baseline. Intervals are over episodes, seeds averaged first.
 Shapes: K seeds, N episodes.
 """
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from spikeplan.evaluation.intervals import Z95, paired, success_interval
 from spikeplan.experiments.fusion_study.shard import BINS_S
-from spikeplan.fusion.estimators import ARMS, FRAME_ONLY
+from spikeplan.fusion.estimators import FRAME_ONLY, METHODS
 from spikeplan.fusion.streams import Condition
 
 HEADLINE = "fused-spiking"
@@ -38,39 +38,45 @@ def mean_interval(value_KN: Floats) -> list[float]:
     return [round(v, 6) if math.isfinite(v) else mean for v in (mean, mean - half, mean + half)]
 
 
-def gather(parts: Sequence[dict[str, Any]], name: str, arm: str, field: str, seeds: int) -> Floats:
+def gather(parts: Sequence[dict[str, Any]], name: str, method: str, field: str, seeds: int) -> Floats:
     """(K, N): parts come seed by seed, shard by shard."""
-    values = [part[name]["arms"][arm][field] for part in parts if name in part]
+    values = [part[name]["methods"][method][field] for part in parts if name in part]
     return np.concatenate([np.asarray(v, np.float64) for v in values]).reshape(seeds, -1)
 
 
-def arm_rows(
+def method_rows(
     parts: Sequence[dict[str, Any]], condition: Condition, *, seeds: int, tolerance: float
 ) -> list[dict[str, Any]]:
     name = condition.name
     limit = SUCCESS_FACTOR * tolerance
-    distance = {arm: gather(parts, name, arm, "distance", seeds) for arm in ARMS}
-    success = {arm: (found <= limit).astype(np.float64) for arm, found in distance.items()}
-    state = {arm: gather(parts, name, arm, "state_error", seeds) for arm in ARMS}
-    best = min(FRAME_ONLY, key=lambda arm: float(distance[arm].mean()))
-    best_state = min(FRAME_ONLY, key=lambda arm: float(state[arm].mean()))
+    distance = {method: gather(parts, name, method, "distance", seeds) for method in METHODS}
+    success = {method: (found <= limit).astype(np.float64) for method, found in distance.items()}
+    state = {method: gather(parts, name, method, "state_error", seeds) for method in METHODS}
+    best = min(FRAME_ONLY, key=lambda method: float(distance[method].mean()))
+    best_state = min(FRAME_ONLY, key=lambda method: float(state[method].mean()))
     rows = []
-    for arm in ARMS:
-        mine = [part[name]["arms"][arm] for part in parts if name in part]
+    for method in METHODS:
+        mine = [part[name]["methods"][method] for part in parts if name in part]
         row: dict[str, Any] = {
-            "kind": "arm", "condition": name, "arm": arm, "success": float(success[arm].mean()),
-            "ci95": success_interval(success[arm]), "distance": mean_interval(distance[arm]),
-            "distance_late": mean_interval(gather(parts, name, arm, "distance_late", seeds)),
-            "state_error": mean_interval(state[arm]),
-            "latent_error": mean_interval(gather(parts, name, arm, "latent_error", seeds)),
+            "kind": "method",
+            "condition": name,
+            "method": method,
+            "success": float(success[method].mean()),
+            "ci95": success_interval(success[method]),
+            "distance": mean_interval(distance[method]),
+            "distance_late": mean_interval(gather(parts, name, method, "distance_late", seeds)),
+            "state_error": mean_interval(state[method]),
+            "latent_error": mean_interval(gather(parts, name, method, "latent_error", seeds)),
             "by_age": by_age(mine),
-        }  # fmt: skip
-        if arm in COMPARED:
+        }
+        if method in COMPARED:
             row["gain"] = {
-                "best_frame_only": best, "distance": mean_interval(distance[best] - distance[arm]),
-                "success": [float((success[arm] - success[best]).mean()), *paired(success[arm], success[best])],
-                "best_frame_only_state": best_state, "state_error": mean_interval(state[best_state] - state[arm]),
-            }  # fmt: skip
+                "best_frame_only": best,
+                "distance": mean_interval(distance[best] - distance[method]),
+                "success": [float((success[method] - success[best]).mean()), *paired(success[method], success[best])],
+                "best_frame_only_state": best_state,
+                "state_error": mean_interval(state[best_state] - state[method]),
+            }
         rows.append(row)
     return rows
 
@@ -80,35 +86,55 @@ def by_age(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     total = np.sum([row["bin_sum"] for row in rows], 0)
     count = np.sum([row["bin_count"] for row in rows], 0)
     return [
-        {"from_s": BINS_S[b], "to_s": BINS_S[b + 1], "error": round(float(total[b] / count[b]), 6), "samples": int(count[b])}
+        {
+            "from_s": BINS_S[b],
+            "to_s": BINS_S[b + 1],
+            "error": round(float(total[b] / count[b]), 6),
+            "samples": int(count[b]),
+        }
         for b in range(len(count))
         if count[b]
-    ]  # fmt: skip
+    ]
 
 
 def latency_rows(found: dict[str, dict[str, list[float]]]) -> list[dict[str, Any]]:
-    """{condition: {arm: latencies}}"""
+    """{condition: {method: latencies}}"""
     return [
-        {"kind": "latency", "condition": name, "arm": arm, "ms": [round(1e3 * v, 2) for v in mean_interval(np.array([values]))],
-         "paired_vs_fused_ms": [round(1e3 * v, 2) for v in mean_interval(np.array([values]) - np.array([arms[HEADLINE]]))]}
-        for name, arms in found.items() for arm, values in arms.items()
-    ]  # fmt: skip
+        {
+            "kind": "latency",
+            "condition": name,
+            "method": method,
+            "ms": [round(1e3 * v, 2) for v in mean_interval(np.array([values]))],
+            "paired_vs_fused_ms": [
+                round(1e3 * v, 2) for v in mean_interval(np.array([values]) - np.array([methods[HEADLINE]]))
+            ],
+        }
+        for name, methods in found.items()
+        for method, values in methods.items()
+    ]
 
 
 def claims(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The target: the headline arm beats the best frame-only arm, lower bound of the paired interval above zero."""
-    gain = {row["condition"]: row["gain"] for row in rows if row["kind"] == "arm" and row["arm"] == HEADLINE}
+    """The target: the headline method beats the best frame-only method, lower bound of the paired interval above zero."""
+    gain = {row["condition"]: row["gain"] for row in rows if row["kind"] == "method" and row["method"] == HEADLINE}
     found = []
     for name, conditions in MUST_HOLD.items():
         for condition in conditions:
             if condition in gain:
                 g = gain[condition]
                 found.append(
-                    {"claim": name, "condition": condition, "best_frame_only": g["best_frame_only"],
-                     "distance": g["distance"], "success": g["success"], "state_error": g["state_error"],
-                     "holds_distance": g["distance"][1] > 0, "holds_success": g["success"][1] > 0,
-                     "holds_state": g["state_error"][1] > 0}
-                )  # fmt: skip
+                    {
+                        "claim": name,
+                        "condition": condition,
+                        "best_frame_only": g["best_frame_only"],
+                        "distance": g["distance"],
+                        "success": g["success"],
+                        "state_error": g["state_error"],
+                        "holds_distance": g["distance"][1] > 0,
+                        "holds_success": g["success"][1] > 0,
+                        "holds_state": g["state_error"][1] > 0,
+                    }
+                )
     return found
 
 
@@ -116,7 +142,7 @@ def losses(rows: Sequence[dict[str, Any]]) -> list[str]:
     """Where events do not help, in words."""
     said = []
     for row in rows:
-        if row["kind"] != "arm" or row["arm"] != HEADLINE:
+        if row["kind"] != "method" or row["method"] != HEADLINE:
             continue
         g = row["gain"]
         if g["distance"][2] < 0:

@@ -34,9 +34,13 @@ from spikeplan.worldmodel.tasks import make_world
 THRESHOLDS = 0.1  # of each layer's standard deviation
 NETWORKS = ("fused", "twin")
 MADE_BY = (
-    "fusion/streams.py", "fusion/train.py", "fusion/maps.py", "fusion/cell.py",
-    "fusion/denoise.py", "snn/event_encoder.py",
-)  # fmt: skip
+    "fusion/streams.py",
+    "fusion/train.py",
+    "fusion/maps.py",
+    "fusion/cell.py",
+    "fusion/denoise.py",
+    "snn/event_encoder.py",
+)
 
 
 def train_command(out: str, config: FuseTraining, *, console: Console) -> dict[str, Any]:
@@ -55,8 +59,12 @@ def train_command(out: str, config: FuseTraining, *, console: Console) -> dict[s
         tasks = {name: bar.add_task(name, total=1) for name in NETWORKS}
 
         def report(name: str, row: dict[str, Any]) -> None:
-            bar.update(tasks[name], completed=row["step"], total=row["total_steps"],
-                       description=f"{name} ({row['stage']}): loss {row['loss']:.4f}")  # fmt: skip
+            bar.update(
+                tasks[name],
+                completed=row["step"],
+                total=row["total_steps"],
+                description=f"{name} ({row['stage']}): loss {row['loss']:.4f}",
+            )
             log.write(json.dumps({"network": name, **row}) + "\n")
 
         run_reporting(train_part, [(config, name, str(parts)) for name in NETWORKS], report)
@@ -115,9 +123,12 @@ def shoot_part(config: FuseTraining, block: int, folder: str) -> None:
 def load_reel(config: FuseTraining, block: int, parts: Path) -> Reel:
     with np.load(part_path(parts, f"reel-{block}", config).with_suffix(".npz")) as kept:
         return Reel(
-            float(kept["light"]), int(kept["exposure_ms"]), float(kept["electrons"]), kept["begin_NF"],
+            float(kept["light"]),
+            int(kept["exposure_ms"]),
+            float(kept["electrons"]),
+            kept["begin_NF"],
             *(torch.from_numpy(kept[name]) for name in ("frame_NFD", "counts_NKHW", "truth_NKD")),
-        )  # fmt: skip
+        )
 
 
 def train_part(config: FuseTraining, name: str, folder: str, report: Callable[[str, dict[str, Any]], None]) -> None:

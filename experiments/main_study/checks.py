@@ -1,4 +1,4 @@
-"""What is measured per task beside the episodes: ranking agreement and density per axis, the Lava replay, gates."""
+"""What is measured per task beside the episodes: ranking agreement and density per reference, the Lava replay, gates."""
 
 from __future__ import annotations
 
@@ -7,47 +7,57 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from spikeplan.core.counts.ledger import AXES
-from spikeplan.evaluation.bundle import NARROW_ARMS, chosen_of, load_bundle
-from spikeplan.evaluation.lava_replay import run_lava_arm
+from spikeplan.core.counts.operations import REFERENCES
+from spikeplan.evaluation.bundle import NARROW_METHODS, chosen_of, load_bundle
+from spikeplan.evaluation.lava_replay import run_lava_method
 from spikeplan.evaluation.ranking import agreement
 from spikeplan.evaluation.recorded_plans import record_plans
-from spikeplan.evaluation.shard import EPISODE_SEED, Job, make_ledger, make_predictor, scale_thresholds
+from spikeplan.evaluation.shard import EPISODE_SEED, Job, make_op_counts, make_predictor, scale_thresholds
 from spikeplan.experiments.main_study.controls import gates_row
 from spikeplan.experiments.main_study.grid import TASKS
 
 
 def agreement_rows(task: str, *, episodes: int = 6, every: int = 5) -> list[dict[str, Any]]:
-    """Every arm and axis on the same plans, recorded by the dense planner on reported episodes."""
+    """Every method and reference on the same plans, recorded by the dense planner on reported episodes."""
     bundle = load_bundle(task)
     plans = record_plans(bundle.model, episodes=episodes, seed=EPISODE_SEED, every=every)
-    axis, factor = chosen_of(task)
+    reference, factor = chosen_of(task)
     rows = []
-    others = ["int8"] if task not in TASKS else ["int8", "lif", *NARROW_ARMS]
-    arms = [*[(arm, "none") for arm in others], *[("delta", a) for a in AXES]]
-    for arm, on in arms:
-        job = Job(task=task, arm=arm, role="agreement", planner=bundle.model.planner, episodes=1, count=1, axis=on,
-                  threshold=factor if arm == "delta" else None)  # fmt: skip
+    others = ["int8"] if task not in TASKS else ["int8", "lif", *NARROW_METHODS]
+    methods = [*[(method, "zero") for method in others], *[("delta", a) for a in REFERENCES]]
+    for method, on in methods:
+        job = Job(
+            task=task,
+            method=method,
+            role="agreement",
+            planner=bundle.model.planner,
+            episodes=1,
+            count=1,
+            reference=on,
+            threshold=factor if method == "delta" else None,
+        )
         predictor = make_predictor(job)
-        found = agreement(predictor, plans, on, make_ledger(job, predictor), elites=bundle.model.planner.elites)
-        rows.append({"kind": "agreement", "task": task, "arm": arm, "axis": on, "headline": on == axis, **found})
+        found = agreement(predictor, plans, on, make_op_counts(job, predictor), elites=bundle.model.planner.elites)
+        rows.append(
+            {"kind": "agreement", "task": task, "method": method, "reference": on, "headline": on == reference, **found}
+        )
     return rows
 
 
 def lava_rows(
     task: str, out: Path, *, checkpoint: str | None = None, artifact_path: str | None = None, seed: int = EPISODE_SEED
 ) -> list[dict[str, Any]]:
-    """Recorded plans of the headline network, replayed in Lava: as it runs, and once more on the rollout axis with a
+    """Recorded plans of the headline network, replayed in Lava: as it runs, and once more on the previous_step reference with a
     quarter of its thresholds, where every layer is busy and activations fall as well as rise, so that the comparison
     sees messages of both signs from all of them."""
     bundle = load_bundle(task, checkpoint=checkpoint, artifact=artifact_path)
-    axis, factor = chosen_of(task, checkpoint=checkpoint, artifact=artifact_path)
+    reference, factor = chosen_of(task, checkpoint=checkpoint, artifact=artifact_path)
     plans = record_plans(bundle.model, episodes=1, seed=seed, every=bundle.model.planner.horizon)
     rows = []
-    for on, threshold in ((axis, factor), ("rollout", factor / 4)):
+    for on, threshold in ((reference, factor), ("previous_step", factor / 4)):
         began = time.monotonic()
         artifact = scale_thresholds(bundle.artifact, threshold)
-        found = run_lava_arm(artifact, plans, axis=on, workdir=out / "lava" / f"{task}-{on}-{threshold:g}")
+        found = run_lava_method(artifact, plans, reference=on, workdir=out / "lava" / f"{task}-{on}-{threshold:g}")
         rows.append(
             {"kind": "lava", "task": task, "threshold": threshold, "seconds": time.monotonic() - began, **found}
         )

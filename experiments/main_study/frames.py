@@ -102,9 +102,14 @@ def _open_image(path: Path) -> NDArray[np.generic]:
         with image:
             return np.asarray(image.convert("RGB") if image.mode in ("P", "RGBA", "CMYK", "1") else image)
     except (
-        UnidentifiedImageError, OSError, SyntaxError, ValueError, MemoryError,
-        Image.DecompressionBombError, Image.DecompressionBombWarning,
-    ) as error:  # fmt: skip
+        UnidentifiedImageError,
+        OSError,
+        SyntaxError,
+        ValueError,
+        MemoryError,
+        Image.DecompressionBombError,
+        Image.DecompressionBombWarning,
+    ) as error:
         raise UserError(f"{path}: cannot be read as an image ({error}); export the frame again") from error
 
 

@@ -1,11 +1,11 @@
-"""What the main job runs: arms, budgets, shards. `demo` and `results` differ in size only."""
+"""What the main job runs: methods, budgets, shards. `demo` and `results` differ in size only."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spikeplan.core.counts.ledger import AXES
-from spikeplan.evaluation.bundle import NARROW_ARMS, NARROW_DELTA_ARMS, OWN_DENSE_ARMS, chosen_of, load_bundle
+from spikeplan.core.counts.operations import REFERENCES
+from spikeplan.evaluation.bundle import NARROW_DELTA_METHODS, NARROW_METHODS, OWN_DENSE_METHODS, chosen_of, load_bundle
 from spikeplan.evaluation.shard import Job, shards
 from spikeplan.worldmodel.planning.cem import CEMConfig
 
@@ -14,13 +14,13 @@ TASKS = ("two-room", "planar-reach")
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """`episodes` and planner `seeds` of the headline arms; the front runs `front_episodes` with one seed."""
+    """`episodes` and planner `seeds` of the headline methods; the front runs `front_episodes` with one seed."""
 
     episodes: int
     seeds: int
     front_episodes: int
     front: bool
-    axis_episodes: int = 100  # of the front's, for the axes of change
+    reference_episodes: int = 100  # of the front's, for the references
     extra_tasks: tuple[str, ...] = ()
     shard: int = 50
 
@@ -59,24 +59,42 @@ def spiking_front(full: CEMConfig) -> list[CEMConfig]:
 def jobs_of(task: str, size: Size) -> list[Job]:
     """Every episode-running job of one task."""
     full = load_bundle(task).model.planner
-    axis, factor = chosen_of(task)
+    reference, factor = chosen_of(task)
     jobs: list[Job] = []
 
-    def add(arm: str, role: str, planner: CEMConfig, *, episodes: int, seeds: int = 1, axis: str = "none",
-            threshold: float | None = None, first_of_them: int | None = None) -> None:  # fmt: skip
+    def add(
+        method: str,
+        role: str,
+        planner: CEMConfig,
+        *,
+        episodes: int,
+        seeds: int = 1,
+        reference: str = "zero",
+        threshold: float | None = None,
+        first_of_them: int | None = None,
+    ) -> None:
         for seed in range(seeds):
             for first, count in shards(first_of_them or episodes, size.shard):
                 jobs.append(
                     Job(
-                        task=task, arm=arm, role=role, planner=planner, episodes=episodes, first=first, count=count,
-                        seed=seed, axis=axis, threshold=threshold, keep_poses=role == "headline" and seed == first == 0,
+                        task=task,
+                        method=method,
+                        role=role,
+                        planner=planner,
+                        episodes=episodes,
+                        first=first,
+                        count=count,
+                        seed=seed,
+                        reference=reference,
+                        threshold=threshold,
+                        keep_poses=role == "headline" and seed == first == 0,
                     )
-                )  # fmt: skip
+                )
 
-    beside = task in size.extra_tasks  # reported beside the headline tasks: no LIF arm, no front
-    for arm in ("random", "oracle", "dense", "int8") if beside else ("random", "oracle", "dense", "int8", "lif"):
-        add(arm, "headline", full, episodes=size.episodes, seeds=size.seeds)
-    add("delta", "headline", full, episodes=size.episodes, seeds=size.seeds, axis=axis, threshold=factor)
+    beside = task in size.extra_tasks  # reported beside the headline tasks: no LIF method, no front
+    for method in ("random", "oracle", "dense", "int8") if beside else ("random", "oracle", "dense", "int8", "lif"):
+        add(method, "headline", full, episodes=size.episodes, seeds=size.seeds)
+    add("delta", "headline", full, episodes=size.episodes, seeds=size.seeds, reference=reference, threshold=factor)
     n = size.front_episodes
     for planner in [*reduced_budgets(full), greedy(full)]:
         add("dense", "admission", planner, episodes=n)
@@ -85,38 +103,40 @@ def jobs_of(task: str, size: Size) -> list[Job]:
     if size.front:
         for planner in dense_front(full):
             add("int8", "front", planner, episodes=n)
-        for arm in OWN_DENSE_ARMS:
+        for method in OWN_DENSE_METHODS:
             for planner in [full, *spiking_front(full)]:
-                add(arm, "front", planner, episodes=n)
-        for arm in NARROW_DELTA_ARMS:
-            on, narrow_factor = chosen_of(task, arm)
+                add(method, "front", planner, episodes=n)
+        for method in NARROW_DELTA_METHODS:
+            on, narrow_factor = chosen_of(task, method)
             for planner in [full, *spiking_front(full)]:
-                add(arm, "front", planner, episodes=n, axis=on, threshold=narrow_factor)
-            add(arm, "sweep", full, episodes=n, axis=on, threshold=narrow_factor * 2.0)
+                add(method, "front", planner, episodes=n, reference=on, threshold=narrow_factor)
+            add(method, "sweep", full, episodes=n, reference=on, threshold=narrow_factor * 2.0)
         add("zero-skip", "front", full, episodes=n)
         for planner in spiking_front(full):
-            add("delta", "front", planner, episodes=n, axis=axis, threshold=factor)
+            add("delta", "front", planner, episodes=n, reference=reference, threshold=factor)
         for other in (2.0, 4.0):
-            add("delta", "sweep", full, episodes=n, axis=axis, threshold=factor * other)
+            add("delta", "sweep", full, episodes=n, reference=reference, threshold=factor * other)
         add("lif", "front", full.at(samples=32, iterations=2), episodes=n)
-        for on in AXES:  # what every axis of change costs and keeps, from the headline's thresholds down to a quarter
-            for finer in (0.25,) if on == "order" else (1.0, 0.5, 0.25):  # order is ten times slower to simulate
+        for on in REFERENCES:  # what every reference costs and keeps, from the headline's thresholds down to a quarter
+            for finer in (
+                (0.25,) if on == "previous_candidate" else (1.0, 0.5, 0.25)
+            ):  # order is ten times slower to simulate
                 add(
                     "delta",
                     "sweep",
                     full,
                     episodes=n,
-                    axis=on,
+                    reference=on,
                     threshold=factor * finer,
-                    first_of_them=size.axis_episodes,
+                    first_of_them=size.reference_episodes,
                 )
     else:
         for planner in (full.at(samples=32, iterations=2), full.at(samples=16, iterations=2)):
             add("int8", "front", planner, episodes=n)
-        for arm in NARROW_ARMS:
-            add(arm, "front", full, episodes=n)
-        for arm in NARROW_DELTA_ARMS:
-            on, narrow_factor = chosen_of(task, arm)
-            add(arm, "front", full, episodes=n, axis=on, threshold=narrow_factor)
-        add("delta", "front", full.at(samples=16, iterations=2), episodes=n, axis=axis, threshold=factor)
+        for method in NARROW_METHODS:
+            add(method, "front", full, episodes=n)
+        for method in NARROW_DELTA_METHODS:
+            on, narrow_factor = chosen_of(task, method)
+            add(method, "front", full, episodes=n, reference=on, threshold=narrow_factor)
+        add("delta", "front", full.at(samples=16, iterations=2), episodes=n, reference=reference, threshold=factor)
     return jobs

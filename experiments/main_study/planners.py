@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from spikeplan.core.errors import UserError
-from spikeplan.evaluation.aggregate import Run, arm_row, group
+from spikeplan.evaluation.aggregate import Run, group, method_row
 from spikeplan.evaluation.bundle import chosen_of, load_bundle
 from spikeplan.evaluation.intervals import paired
 from spikeplan.evaluation.shard import EPISODE_SEED, Job, one_thread, shards
@@ -27,7 +27,7 @@ from spikeplan.experiments.main_study.grid import TASKS
 from spikeplan.experiments.runner.output import open_output, versions, write_json, write_text
 from spikeplan.experiments.runner.pool import remove_parts, run_jobs
 
-ARMS = ("delta", "delta-mad", "integer")
+METHODS = ("delta", "delta-mad", "integer")
 LEAST = -0.03  # lower bound of integer - floating that is asked for
 SHARD = 50
 
@@ -42,10 +42,20 @@ def planners_command(out: str, *, episodes: int, seeds: int, console: Console) -
     jobs = [job for task in TASKS for job in jobs_of(task, episodes, seeds)]
     runs = group(run_jobs(jobs, folder / "parts", console=console), jobs)
     rows = [row for task in TASKS for row in rows_of([run for run in runs if run.job.task == task])]
-    summary = {"episodes": episodes, "seeds": seeds, "seconds": round(time.monotonic() - began, 1),
-               "tasks": {task: [row for row in rows if row["task"] == task] for task in TASKS}}  # fmt: skip
-    config = {"command": "planners", "episodes": episodes, "seeds": seeds, "episode_seed": EPISODE_SEED,
-              "files_sha256": {task: load_bundle(task).digest("delta") for task in TASKS}, "versions": versions()}  # fmt: skip
+    summary = {
+        "episodes": episodes,
+        "seeds": seeds,
+        "seconds": round(time.monotonic() - began, 1),
+        "tasks": {task: [row for row in rows if row["task"] == task] for task in TASKS},
+    }
+    config = {
+        "command": "planners",
+        "episodes": episodes,
+        "seeds": seeds,
+        "episode_seed": EPISODE_SEED,
+        "files_sha256": {task: load_bundle(task).digest("delta") for task in TASKS},
+        "versions": versions(),
+    }
     write_json(folder / "config.json", config, indent=1)
     write_text(folder / "metrics.jsonl", "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
     write_json(folder / "summary.json", summary, indent=1)
@@ -56,27 +66,35 @@ def planners_command(out: str, *, episodes: int, seeds: int, console: Console) -
 
 def jobs_of(task: str, episodes: int, seeds: int) -> list[Job]:
     planner = load_bundle(task).model.planner
-    axis, factor = chosen_of(task)
+    reference, factor = chosen_of(task)
     return [
         Job(
-            task=task, arm=arm, role="headline", planner=planner, episodes=episodes, first=first, count=count, seed=seed,
-            axis=axis, threshold=factor,
+            task=task,
+            method=method,
+            role="headline",
+            planner=planner,
+            episodes=episodes,
+            first=first,
+            count=count,
+            seed=seed,
+            reference=reference,
+            threshold=factor,
         )
-        for arm in ARMS
+        for method in METHODS
         for seed in range(seeds)
         for first, count in shards(episodes, SHARD)
-    ]  # fmt: skip
+    ]
 
 
 def rows_of(runs: list[Run]) -> list[dict[str, Any]]:
     """A row a planner: success, what it costs, and the paired difference of `integer` to both others."""
-    by_arm = {run.job.arm: run for run in runs}
+    by_method = {run.job.method: run for run in runs}
     rows = []
-    for arm, run in by_arm.items():
-        row = {key: value for key, value in arm_row(run, None).items() if key != "paired_vs_dense"}
-        others = [other for other in ARMS if other != arm] if arm == "integer" else []
+    for method, run in by_method.items():
+        row = {key: value for key, value in method_row(run, None).items() if key != "paired_vs_dense"}
+        others = [other for other in METHODS if other != method] if method == "integer" else []
         row["saturated"] = row["per_action"]["saturated"]
-        row["minus"] = {other: difference(run, by_arm[other]) for other in others}
+        row["minus"] = {other: difference(run, by_method[other]) for other in others}
         rows.append(row)
     return rows
 
@@ -93,11 +111,11 @@ def table_of(rows: list[dict[str, Any]]) -> Table:
         table.add_column(name)
     for task in dict.fromkeys(row["task"] for row in rows):
         of_task = [row for row in rows if row["task"] == task]
-        minus = next(row["minus"] for row in of_task if row["arm"] == "integer")
+        minus = next(row["minus"] for row in of_task if row["method"] == "integer")
         for row in of_task:
-            found = minus.get(row["arm"])
+            found = minus.get(row["method"])
             low, high = row["ci95"]
-            cells = [task, row["arm"], f"{row['success']:.3f}", f"{low:.3f} to {high:.3f}"]
+            cells = [task, row["method"], f"{row['success']:.3f}", f"{low:.3f} to {high:.3f}"]
             if found:
                 cells += [
                     f"{found['mean']:+.3f}",

@@ -1,4 +1,4 @@
-"""The main job: the same tasks planned by every arm, what each costs, and the Lava replay. `demo` is its small form.
+"""The main job: the same tasks planned by every method, what each costs, and the Lava replay. `demo` is its small form.
 
 Reads the shipped checkpoints, writes one result directory: config.json, metrics.jsonl, summary.json, events.npz, and the
 report. Finished shards stay in `parts/` until the run is complete, so an interrupted run goes on where it stopped.
@@ -19,12 +19,12 @@ from rich.console import Console
 from spikeplan import energy
 from spikeplan.evaluation.aggregate import (
     Run,
-    arm_row,
     copies_of_run,
     energy_rows,
     front_rows,
     group,
-    ledger_row,
+    method_row,
+    op_counts_row,
     placed_rows,
 )
 from spikeplan.evaluation.bundle import load_bundle
@@ -46,8 +46,14 @@ def run_main(name: str, size: Size, out: Path, console: Console) -> dict[str, An
     out = open_output(out, command=name)
     one_thread()
     tasks = (*TASKS, *size.extra_tasks)
-    config = {"command": name, "size": asdict(size), "tasks": tasks, "versions": versions(), "episode_seed": EPISODE_SEED,
-              "cores": os.cpu_count()}  # fmt: skip
+    config = {
+        "command": name,
+        "size": asdict(size),
+        "tasks": tasks,
+        "versions": versions(),
+        "episode_seed": EPISODE_SEED,
+        "cores": os.cpu_count(),
+    }
     write_json(out / "config.json", config, indent=1)
     jobs = [job for task in tasks for job in jobs_of(task, size)]
     results = run_jobs(jobs, out / "parts", console=console)
@@ -55,7 +61,7 @@ def run_main(name: str, size: Size, out: Path, console: Console) -> dict[str, An
     rows: list[dict[str, Any]] = []
     runs = group(results, jobs)
     for task in tasks:
-        rows += arm_rows([run for run in runs if run.job.task == task], cpu)
+        rows += method_rows([run for run in runs if run.job.task == task], cpu)
     arguments = [(kind, task, str(out)) for task in tasks for kind in CHECKS if kind != "gates" or task in TASKS]
     for found in run_each(run_check, arguments, console=console, label="agreement, Lava, gates"):
         rows += found
@@ -71,14 +77,14 @@ def run_main(name: str, size: Size, out: Path, console: Console) -> dict[str, An
     return summary
 
 
-def arm_rows(runs: list[Run], cpu: energy.CpuPeak) -> list[dict[str, Any]]:
+def method_rows(runs: list[Run], cpu: energy.CpuPeak) -> list[dict[str, Any]]:
     headline = [run for run in runs if run.job.role == "headline"]
-    dense = next(run for run in headline if run.job.arm == "dense")
+    dense = next(run for run in headline if run.job.method == "dense")
     rows: list[dict[str, Any]] = []
-    front = [run for run in headline if run.job.arm in ("int8", "dense", "delta", "lif")]
+    front = [run for run in headline if run.job.method in ("int8", "dense", "delta", "lif")]
     front += [run for run in runs if run.job.role in ("front", "sweep", "admission")]
     for run in headline:
-        rows.append(arm_row(run, dense))
+        rows.append(method_row(run, dense))
         rows += energy_rows(run, cpu)
         rows += placed_rows(run)
         if run.poses:
@@ -87,20 +93,26 @@ def arm_rows(runs: list[Run], cpu: energy.CpuPeak) -> list[dict[str, Any]]:
         for read in (run, *as_dense(run)):
             copies = copies_of_run(run) if read is run else []
             rows += front_rows(read, dense, cpu, copies)
-            rows += ledger_row(read, dense, copies)
+            rows += op_counts_row(read, dense, copies)
     rows.append(admission_row(runs, dense))
-    rows += break_even_rows(next(run for run in headline if run.job.arm == "delta"), cpu)
+    rows += break_even_rows(next(run for run in headline if run.job.method == "delta"), cpu)
     return rows
 
 
 def admission_row(runs: list[Run], dense: Run) -> dict[str, Any]:
-    """Full dense CEM against greedy and the best spending of 5 %: one arm, one planner seed, the same episodes."""
+    """Full dense CEM against greedy and the best spending of 5 %: one method, one planner seed, the same episodes."""
     rows: list[dict[str, Any]] = []
     for run in (dense, *(run for run in runs if run.job.role == "admission")):
         name = "full" if run is dense else "greedy" if run.job.planner.horizon == 1 else "budget5"
         first = run.success_KN[:1]
-        rows.append({"name": name, "budget": run.job.planner.label, "success": float(first.mean()),
-                     "ci95": success_interval(first)})  # fmt: skip
+        rows.append(
+            {
+                "name": name,
+                "budget": run.job.planner.label,
+                "success": float(first.mean()),
+                "ci95": success_interval(first),
+            }
+        )
     best = {name: max(r["success"] for r in rows if r["name"] == name) for name in ("full", "budget5", "greedy")}
     holds = all(best["full"] - best[name] >= 0.2 for name in ("budget5", "greedy"))
     return {"kind": "admission", "task": dense.job.task, "rows": rows, **best, "holds": holds}
@@ -110,10 +122,15 @@ def episode_row(run: Run) -> dict[str, Any]:
     world = make_world(run.job.task)
     episode = world.sample(run.job.episodes, np.random.default_rng(EPISODE_SEED)).take(slice(0, 1))
     return {
-        "kind": "episode", "task": run.job.task, "arm": run.job.arm, "poses": run.poses[0] if run.poses else [],
-        "start": episode.start_NP[0].tolist(), "goal": episode.goal_NP[0].tolist(),
-        "layout": episode.layout_NL[0].tolist(), "success": bool(run.success_KN[0, 0]),
-    }  # fmt: skip
+        "kind": "episode",
+        "task": run.job.task,
+        "method": run.job.method,
+        "poses": run.poses[0] if run.poses else [],
+        "start": episode.start_NP[0].tolist(),
+        "goal": episode.goal_NP[0].tolist(),
+        "layout": episode.layout_NL[0].tolist(),
+        "success": bool(run.success_KN[0, 0]),
+    }
 
 
 def break_even_rows(delta: Run, cpu: energy.CpuPeak) -> list[dict[str, Any]]:
@@ -121,16 +138,24 @@ def break_even_rows(delta: Run, cpu: energy.CpuPeak) -> list[dict[str, Any]]:
     task = delta.job.task
     predictor = load_bundle(task).model.predictor
     chip = next(
-        row for row in energy_rows(delta, cpu, schedules=("interleaved",), ledgers=("C",), scopes=("predictor",))
+        row
+        for row in energy_rows(delta, cpu, schedules=("interleaved",), scopes=("system",), extents=("predictor",))
         if row["kind"] == "energy" and row["device"] == "loihi2"
-    )  # fmt: skip
+    )
     seconds = chip["latency_s"] / delta.job.planner.evaluations
     widths = (predictor.latent_dim + predictor.action_dim, *predictor.hidden, predictor.latent_dim)
     rows = []
     for device, precision in (("orin_nano", "int8"), ("h100", "int8"), ("jepa_r", "int8")):
         b = energy.network_break_even(widths, dense_device=device, precision=precision, time_s=seconds)
         rows.append(
-            {"kind": "break_even", "task": task, "device": device, "first_term": b.first_term, "update_term": b.update_term,
-             "static_term": b.static_term, "s_star": b.s_star}
-        )  # fmt: skip
+            {
+                "kind": "break_even",
+                "task": task,
+                "device": device,
+                "first_term": b.first_term,
+                "update_term": b.update_term,
+                "static_term": b.static_term,
+                "s_star": b.s_star,
+            }
+        )
     return rows

@@ -8,27 +8,35 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from spikeplan.evaluation.aggregate import Run, arm_row, group
+from spikeplan.evaluation.aggregate import Run, group, method_row
 from spikeplan.evaluation.bundle import chosen_of, load_bundle
 from spikeplan.evaluation.shard import Job, shards
 from spikeplan.experiments.runner.pool import run_jobs
 
-ARMS = ("dense", "int8", "delta", "lif")
+METHODS = ("dense", "int8", "delta", "lif")
 METRICS = ("validation_success", "probe_r2", "rollout_nmse_5")
 
 
 def seed_jobs(task: str, folder: Path, episodes: int) -> list[Job]:
     checkpoint = str(folder / f"{task}.safetensors")
     planner = load_bundle(task, checkpoint=checkpoint).model.planner
-    axis, factor = chosen_of(task, checkpoint=checkpoint)
+    reference, factor = chosen_of(task, checkpoint=checkpoint)
     return [
         Job(
-            task=task, arm=arm, role="headline", planner=planner, episodes=episodes, first=first, count=count,
-            axis=axis if arm == "delta" else "none", threshold=factor if arm == "delta" else None, checkpoint=checkpoint,
+            task=task,
+            method=method,
+            role="headline",
+            planner=planner,
+            episodes=episodes,
+            first=first,
+            count=count,
+            reference=reference if method == "delta" else "zero",
+            threshold=factor if method == "delta" else None,
+            checkpoint=checkpoint,
         )
-        for arm in ARMS
+        for method in METHODS
         for first, count in shards(episodes, 25)
-    ]  # fmt: skip
+    ]
 
 
 def measure_spread(
@@ -39,18 +47,21 @@ def measure_spread(
     results = iter(run_jobs([job for jobs in per_seed for job in jobs], parts, console=console))
     rows = []
     for found, jobs in zip(trained, per_seed, strict=True):
-        runs = {run.job.arm: run for run in group([next(results) for _ in jobs], jobs)}
-        rows.append({"seed": found["seed"], **{name: found[name] for name in METRICS}, "arms": arm_figures(runs)})
-    success = {arm: [row["arms"][arm]["success"] for row in rows] for arm in ARMS}
+        runs = {run.job.method: run for run in group([next(results) for _ in jobs], jobs)}
+        rows.append({"seed": found["seed"], **{name: found[name] for name in METRICS}, "methods": method_figures(runs)})
+    success = {method: [row["methods"][method]["success"] for row in rows] for method in METHODS}
     return {
-        "task": task, "episodes": episodes, "seeds": rows,
+        "task": task,
+        "episodes": episodes,
+        "seeds": rows,
         "success": {
-            arm: {"mean": float(np.mean(values)), "std": float(np.std(values, ddof=1))} for arm, values in success.items()
+            method: {"mean": float(np.mean(values)), "std": float(np.std(values, ddof=1))}
+            for method, values in success.items()
         },
-    }  # fmt: skip
+    }
 
 
-def arm_figures(runs: dict[str, Run]) -> dict[str, dict[str, Any]]:
-    kept = ("success", "ci95", "paired_vs_dense", "synop_share", "axis", "threshold")
-    rows = {arm: arm_row(run, runs["dense"]) for arm, run in runs.items()}
-    return {arm: {name: row[name] for name in kept} for arm, row in rows.items()}
+def method_figures(runs: dict[str, Run]) -> dict[str, dict[str, Any]]:
+    kept = ("success", "ci95", "paired_vs_dense", "synop_share", "reference", "threshold")
+    rows = {method: method_row(run, runs["dense"]) for method, run in runs.items()}
+    return {method: {name: row[name] for name in kept} for method, row in rows.items()}

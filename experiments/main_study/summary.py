@@ -1,17 +1,27 @@
-"""summary.json from metric rows: per task and arm what was asked for, the verdict, and the targets with their figures."""
+"""summary.json from metric rows: per task and method what was asked for, the verdict, and the targets with their figures."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from spikeplan.core.counts.ledger import AXES
-from spikeplan.evaluation.shard import ARMS
+from spikeplan.core.counts.operations import REFERENCES
+from spikeplan.evaluation.shard import METHODS
 from spikeplan.evaluation.verdict import verdict
 from spikeplan.experiments.main_study.grid import Size
 
 Row = dict[str, Any]
-FRONT = ("arm", "budget", "axis", "threshold", "schedule", "role", "success", "ci95", "paired_vs_dense",
-         "synop_equivalents")  # fmt: skip
+FRONT = (
+    "method",
+    "budget",
+    "reference",
+    "threshold",
+    "schedule",
+    "role",
+    "success",
+    "ci95",
+    "paired_vs_dense",
+    "synop_equivalents",
+)
 TARGETS = {"two-room": 0.85, "planar-reach": 0.90}
 
 
@@ -20,11 +30,13 @@ def _of(rows: list[Row], kind: str, task: str) -> list[Row]:
 
 
 def summarise(rows: list[Row], size: Size, *, seconds: float) -> dict[str, Any]:
-    tasks = list(dict.fromkeys(row["task"] for row in rows if row["kind"] == "arm"))
+    tasks = list(dict.fromkeys(row["task"] for row in rows if row["kind"] == "method"))
     return {
-        "episodes": size.episodes, "seeds": size.seeds, "seconds": round(seconds, 1),
+        "episodes": size.episodes,
+        "seeds": size.seeds,
+        "seconds": round(seconds, 1),
         "tasks": {task: task_summary(rows, task) for task in tasks},
-    }  # fmt: skip
+    }
 
 
 def task_summary(rows: list[Row], task: str) -> dict[str, Any]:
@@ -32,56 +44,75 @@ def task_summary(rows: list[Row], task: str) -> dict[str, Any]:
     front = [{name: row[name] for name in FRONT} for row in _of(rows, "front", task)]
     devices: dict[str, dict[str, Row]] = {}
     for row in _of(rows, "energy", task):
-        if row["ledger"] == "C" and row["scope"] == "loop" and row["schedule"] in ("interleaved", "batched"):
-            devices.setdefault(row["device"], {})[row["arm"]] = {
-                key: row[key] for key in ("ledger", "low", "nominal", "high", "unit", "evidence", "latency_s")
+        if row["scope"] == "system" and row["extent"] == "loop" and row["schedule"] in ("interleaved", "batched"):
+            devices.setdefault(row["device"], {})[row["method"]] = {
+                key: row[key] for key in ("scope", "low", "nominal", "high", "unit", "evidence", "latency_s")
             }
-    arms = {arm: arm_summary(rows, task, arm) for arm in ARMS}
+    methods = {method: method_summary(rows, task, method) for method in METHODS}
     return {
         "admission": {name: admission[name] for name in ("full", "budget5", "greedy")} | {"holds": admission["holds"]},
-        "arms": arms, "front": front, "energy": devices,
+        "methods": methods,
+        "front": front,
+        "energy": devices,
         "verdict": verdict(_of(rows, "front", task), admission["full"], _of(rows, "energy_placed", task)),
-        "targets": targets(rows, task, arms, admission),
-    }  # fmt: skip
+        "targets": targets(rows, task, methods, admission),
+    }
 
 
-def arm_summary(rows: list[Row], task: str, arm: str) -> Row:
-    fields = ("episodes", "success", "ci95", "paired_vs_dense", "latent_nmse", "density", "spearman", "topk_overlap",
-              "macs_per_action", "synops_per_action", "neuron_updates_per_action", "synop_equivalents_per_action",
-              "synop_share", "values_compared", "values_different")  # fmt: skip
+def method_summary(rows: list[Row], task: str, method: str) -> Row:
+    fields = (
+        "episodes",
+        "success",
+        "ci95",
+        "paired_vs_dense",
+        "latent_nmse",
+        "density",
+        "spearman",
+        "topk_overlap",
+        "macs_per_action",
+        "synops_per_action",
+        "neuron_updates_per_action",
+        "synop_equivalents_per_action",
+        "synop_share",
+        "values_compared",
+        "values_different",
+    )
     found: Row = dict.fromkeys(fields)
     closed = _of(rows, "lava_loop", task)
-    if arm == "lava" and closed:
+    if method == "lava" and closed:
         return found | {key: value for key, value in closed[0].items() if key not in ("kind", "task")}
-    if arm == "lava":
+    if method == "lava":
         replays = _of(rows, "lava", task)
         if replays:
             found |= {key: sum(r[key] for r in replays) for key in ("values_compared", "values_different")}
-            found["nonzero_share"] = {f"{r['axis']} x{r['threshold']:g}": r["nonzero_share"] for r in replays}
+            found["nonzero_share"] = {f"{r['reference']} x{r['threshold']:g}": r["nonzero_share"] for r in replays}
         return found
-    run = next((r for r in _of(rows, "arm", task) if r["arm"] == arm), None)
+    run = next((r for r in _of(rows, "method", task) if r["method"] == method), None)
     if run is None:
         return found
-    found |= {key: run[key] for key in ("success", "ci95", "paired_vs_dense", "synop_share", "axis")}
+    found |= {key: run[key] for key in ("success", "ci95", "paired_vs_dense", "synop_share", "reference")}
     found["episodes"], found["seeds"] = run["episodes"], run["seeds"]
     if run["per_action"]:
         per = run["per_action"]
         schedule = "interleaved" if "interleaved" in run["equivalents"] else "batched"
         found |= {
-            "macs_per_action": per["macs"], "synops_per_action": per["synops"],
-            "neuron_updates_per_action": per["updates"], "synop_equivalents_per_action": run["equivalents"][schedule],
-            "synop_equivalents_by_schedule": run["equivalents"], "update_floor_per_action": run["floor"],
-        }  # fmt: skip
-    agree = [r for r in _of(rows, "agreement", task) if r["arm"] == arm]
+            "macs_per_action": per["macs"],
+            "synops_per_action": per["synops"],
+            "neuron_updates_per_action": per["updates"],
+            "synop_equivalents_per_action": run["equivalents"][schedule],
+            "synop_equivalents_by_schedule": run["equivalents"],
+            "update_floor_per_action": run["floor"],
+        }
+    agree = [r for r in _of(rows, "agreement", task) if r["method"] == method]
     if agree:
-        own = next((r for r in agree if r["axis"] == run["axis"]), agree[0])
+        own = next((r for r in agree if r["reference"] == run["reference"]), agree[0])
         found |= {key: own[key] for key in ("latent_nmse", "spearman", "topk_overlap")}
         if own["density"]:
-            found["density"] = {r["axis"]: r["density"]["total"] for r in agree if r["axis"] in AXES}
+            found["density"] = {r["reference"]: r["density"]["total"] for r in agree if r["reference"] in REFERENCES}
     return found
 
 
-def targets(rows: list[Row], task: str, arms: dict[str, Row], admission: Row) -> list[Row]:
+def targets(rows: list[Row], task: str, methods: dict[str, Row], admission: Row) -> list[Row]:
     """The figures asked for, with what this run found."""
     found = []
 
@@ -89,23 +120,30 @@ def targets(rows: list[Row], task: str, arms: dict[str, Row], admission: Row) ->
         found.append({"name": name, "goal": goal, "value": value, "holds": holds})
 
     if task in TARGETS:
-        success = arms["dense"]["success"]
+        success = methods["dense"]["success"]
         add("dense success", f">= {TARGETS[task]}", success, success is not None and success >= TARGETS[task])
     if task == "two-room":
-        add("planning admission (greedy and 5 % budget >= 20 points below)", "holds",
-            {n: admission[n] for n in ("full", "budget5", "greedy")}, admission["holds"])  # fmt: skip
-        share = arms["delta"]["synop_share"]
+        add(
+            "planning admission (greedy and 5 % budget >= 20 points below)",
+            "holds",
+            {n: admission[n] for n in ("full", "budget5", "greedy")},
+            admission["holds"],
+        )
+        share = methods["delta"]["synop_share"]
         add(
             "synops of the whole loop / dense MACs of the predictor",
             "<= 0.30",
             share,
             share is not None and share <= 0.30,
         )
-    for arm in ("int8", "delta"):
-        interval = arms[arm]["paired_vs_dense"]
+    for method in ("int8", "delta"):
+        interval = methods[method]["paired_vs_dense"]
         low = None if interval is None else interval[0]
         add(
-            f"{arm} - dense, lower bound of the paired 95 % interval", ">= -0.03", low, low is not None and low >= -0.03
+            f"{method} - dense, lower bound of the paired 95 % interval",
+            ">= -0.03",
+            low,
+            low is not None and low >= -0.03,
         )
     replays = _of(rows, "lava", task)
     if replays:

@@ -1,60 +1,64 @@
-"""Figures of energy: bands per device and ledger, and the break-even density with its terms."""
+"""Figures of energy: bands per device and operation counts, and the break-even density with its terms."""
 
 from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from spikeplan.evaluation.iso_success import SPIKING_ARMS
+from spikeplan.evaluation.iso_success import SPIKING_METHODS
 from spikeplan.evaluation.results import Record, Results, finite, positive
 from spikeplan.experiments.report import style
 from spikeplan.experiments.report.figures_network import densities
 
-LEDGER_COLOURS = {"A": style.SKY, "B": style.BLUE, "C": style.BLACK}
-LEDGER_NAMES = {"A": "A  operations", "B": "B  + memory, network on chip", "C": "C  + static × time, I/O, host"}
-SCOPES = ("loop", "predictor")
+SCOPE_COLOURS = {"compute": style.SKY, "chip": style.BLUE, "system": style.BLACK}
+SCOPE_NAMES = {
+    "compute": "compute: operations",
+    "chip": "chip: + memory, network",
+    "system": "system: + static × time, I/O, host",
+}
+EXTENTS = ("loop", "predictor")
 
 
 def energy_figure(results: Results, task: str) -> Figure | None:
-    """Low to high with the nominal value marked, a row for each device, arm and schedule; ledgers A, B, C inside it."""
+    """Low to high with the nominal value marked, a row for each device, method and schedule, one line a scope."""
     rows = [r for r in results.of("energy", task) if positive(r.get("nominal")) is not None]
-    scopes = [s for s in SCOPES if any(r.get("scope") == s for r in rows)]
-    if not scopes:
+    extents = [s for s in EXTENTS if any(r.get("extent") == s for r in rows)]
+    if not extents:
         return None
-    keys = sorted({_key(r) for r in rows}, key=lambda k: (k[1] in SPIKING_ARMS, k))
-    figure, [panels] = style.blank(1, len(scopes), height=1.0 + 0.3 * len(keys), sharey=True)
-    for axes, scope in zip(panels, scopes, strict=True):
+    keys = sorted({_key(r) for r in rows}, key=lambda k: (k[1] in SPIKING_METHODS, k))
+    figure, [panels] = style.blank(1, len(extents), height=1.0 + 0.3 * len(keys), sharey=True)
+    for axes, extent in zip(panels, extents, strict=True):
         for row in rows:
-            if row.get("scope") != scope or row.get("ledger") not in LEDGER_COLOURS:
+            if row.get("extent") != extent or row.get("scope") not in SCOPE_COLOURS:
                 continue
-            ledger = str(row["ledger"])
-            colour, place = LEDGER_COLOURS[ledger], keys.index(_key(row)) + 0.24 * ("ABC".index(ledger) - 1)
+            scope = str(row["scope"])
+            colour, place = SCOPE_COLOURS[scope], keys.index(_key(row)) + 0.24 * (list(SCOPE_COLOURS).index(scope) - 1)
             nominal = float(row["nominal"])
             low, high = positive(row.get("low")) or nominal, positive(row.get("high")) or nominal
             axes.plot((low, high), (place, place), color=colour, linewidth=2.2, alpha=0.5, solid_capstyle="butt")
             axes.plot(nominal, place, "|", color=colour, markersize=6, markeredgewidth=1.5)
-        for place, (_, arm, _) in enumerate(keys):
-            if arm in SPIKING_ARMS:
+        for place, (_, method, _) in enumerate(keys):
+            if method in SPIKING_METHODS:
                 axes.axhspan(place - 0.5, place + 0.5, color=style.ORANGE, alpha=0.10, linewidth=0)
-        axes.set_title(f"{scope}" if scope == "predictor" else "whole loop, encoder included")
+        axes.set_title(f"{extent}" if extent == "predictor" else "whole loop, encoder included")
         style.log_cost(axes, "energy per action", "J")
         axes.grid(axis="x", color="#EEEEEE", linewidth=0.6)
     panels[0].set_yticks(range(len(keys)), ["  ".join(part for part in key if part) for key in keys])
     panels[0].set_ylim(len(keys) - 0.5, -0.5)
-    for ledger, colour in LEDGER_COLOURS.items():
-        panels[0].plot([], [], color=colour, linewidth=2.2, alpha=0.7, label=LEDGER_NAMES[ledger])
+    for op_counts, colour in SCOPE_COLOURS.items():
+        panels[0].plot([], [], color=colour, linewidth=2.2, alpha=0.7, label=SCOPE_NAMES[op_counts])
     figure.legend(loc="outside upper center", ncols=3)
     return figure
 
 
 def _key(row: Record) -> tuple[str, str, str]:
-    """Device, arm and, for an arm that has two, the schedule."""
+    """Device, method and, for a method that has two, the schedule."""
     schedule = str(row.get("schedule") or "")
-    return str(row.get("device")), str(row.get("arm")), schedule if row.get("arm") in SPIKING_ARMS else ""
+    return str(row.get("device")), str(row.get("method")), schedule if row.get("method") in SPIKING_METHODS else ""
 
 
-def _planned_axis(results: Results, task: str) -> str:
-    """The axis that the sigma-delta arm planned with; densities of the others are measured on recorded plans only."""
-    return next((str(r.get("axis")) for r in results.of("arm", task) if r.get("arm") == "delta"), "")
+def _planned_reference(results: Results, task: str) -> str:
+    """The reference that the sigma-delta method planned with; densities of the others are measured on recorded plans only."""
+    return next((str(r.get("reference")) for r in results.of("method", task) if r.get("method") == "delta"), "")
 
 
 def break_even_figure(results: Results, task: str) -> Figure | None:
@@ -78,10 +82,10 @@ def break_even_figure(results: Results, task: str) -> Figure | None:
             axes.plot(after, place, "s", color=style.BLUE, label="− updates" if once else None)
         axes.plot(s_star, place, "D", color=style.VERMILLION, label="− updates − static = s*" if once else None)
     axes.axvline(0, color=style.BLACK, linewidth=0.8)
-    reached, axis = densities(results, task).get("delta", {}), _planned_axis(results, task)
-    if axis in reached:
-        label = f"reached: {axis} axis, {reached[axis]:.2f}"
-        axes.axvline(reached[axis], color=style.GREY, linewidth=0.9, linestyle="--", label=label)
+    reached, reference = densities(results, task).get("delta", {}), _planned_reference(results, task)
+    if reference in reached:
+        label = f"reached: {reference} reference, {reached[reference]:.2f}"
+        axes.axvline(reached[reference], color=style.GREY, linewidth=0.9, linestyle="--", label=label)
     axes.set_xscale("symlog", linthresh=0.1)
     style.plain_ticks(axes.xaxis)
     axes.set_yticks(range(len(rows)), [str(r.get("device")) for r in rows])

@@ -1,4 +1,4 @@
-"""Ratio of energies against density: where a spiking arm would win, device by device, and where it stands."""
+"""Ratio of energies against density: where a spiking method would win, device by device, and where it stands."""
 
 from __future__ import annotations
 
@@ -33,6 +33,6 @@ def ratio_figure(found: dict[str, Any]) -> Figure | None:
         axes.set_xlabel("messages per synapse and prediction")
         style.plain_ticks(axes.xaxis)
         style.plain_ticks(axes.yaxis)
-    panels[0].set_ylabel("energy, spiking / dense (ledger C, whole loop)")
+    panels[0].set_ylabel("energy, spiking / dense (scope system, whole loop)")
     figure.legend(loc="outside upper center", ncols=3)
     return figure

@@ -1,4 +1,4 @@
-"""Figures of success and cost: arms with their intervals, the front, planning admission, cost by phase.
+"""Figures of success and cost: methods with their intervals, the front, planning admission, cost by phase.
 
 Each function takes the results and a task and returns a Figure, or None where the run holds nothing to draw.
 """
@@ -23,9 +23,11 @@ PHASE_COLOURS = (style.BLACK, style.ORANGE, style.BLUE, style.GREEN, style.SKY, 
 
 
 def success_figure(results: Results, task: str) -> Figure | None:
-    """Success of every arm with its Wilson interval."""
-    rows = [(arm, row) for arm, row in results.arms(task).items() if success(row) is not None]
-    return _dots([(arm, row, style.look(style.ARM, arm)) for arm, row in rows], full_success(results, task), "dense")
+    """Success of every method with its Wilson interval."""
+    rows = [(method, row) for method, row in results.methods(task).items() if success(row) is not None]
+    return _dots(
+        [(method, row, style.look(style.METHOD, method)) for method, row in rows], full_success(results, task), "dense"
+    )
 
 
 def admission_figure(results: Results, task: str) -> Figure | None:
@@ -81,9 +83,9 @@ def front_figure(results: Results, task: str) -> Figure | None:
             _stairs(axes, pareto(part, equivalents), equivalents, right, style.VERMILLION, dash, name)
         seen: set[str] = set()
         for row in rows:
-            cost, arm = equivalents(row) or 0.0, str(row.get("arm"))
-            label = f"{arm}, sequential" if row.get("schedule") == "sequential" else arm
-            _point(axes, cost, row, style.look(style.ARM, arm), None if label in seen else label)
+            cost, method = equivalents(row) or 0.0, str(row.get("method"))
+            label = f"{method}, sequential" if row.get("schedule") == "sequential" else method
+            _point(axes, cost, row, style.look(style.METHOD, method), None if label in seen else label)
             seen.add(label)
 
     label = "synop-equivalents per action, whole loop"
@@ -96,7 +98,7 @@ def _planned(results: Results, task: str) -> list[Record]:
 
 
 def joules_figure(results: Results, task: str) -> Figure | None:
-    """The same in Joules, ledger C: nominal points, and the band from low to high for the points of each front."""
+    """The same in Joules, scope system: nominal points, and the band from low to high for the points of each front."""
     rows = [r for r in _planned(results, task) if devices([r]) and success(r) is not None]
     names = [name for name in devices(rows) if name in SHOWN_DEVICES] or devices(rows)
     costs = {device: joules(device) for device in names}
@@ -121,7 +123,7 @@ def joules_figure(results: Results, task: str) -> Figure | None:
             for row in chosen:
                 _point(axes, cost(row) or 0.0, row, look, None)
 
-    label = "energy per action, whole loop, ledger C (estimate)"
+    label = "energy per action, whole loop, scope system (estimate)"
     every = list(costs.values())
     return _whole_and_close(draw, rows, lambda r: [c(r) for c in every], full_success(results, task), label, "J")
 
@@ -175,7 +177,7 @@ def _stairs(
 
 def phase_figure(results: Results, task: str) -> Figure | None:
     """Where the operations of one action go; the floor is what neuron updates cost if no message were ever sent."""
-    rows = [r for r in results.of("arm", task) if any(positive(v) for v in mapping(r.get("by_phase")).values())]
+    rows = [r for r in results.of("method", task) if any(positive(v) for v in mapping(r.get("by_phase")).values())]
     if not rows:
         return None
     used = {phase for r in rows for phase, v in mapping(r.get("by_phase")).items() if positive(v)}
@@ -188,7 +190,7 @@ def phase_figure(results: Results, task: str) -> Figure | None:
             axes.barh(place, share, left=left, height=0.6, color=colour, label=phase if place == 0 else None)
             left += share
         floor = positive(row.get("floor"))
-        if floor is not None and row.get("arm") in ("delta", "lif"):
+        if floor is not None and row.get("method") in ("delta", "lif"):
             axes.plot((floor, floor), (place - 0.42, place + 0.42), color=style.VERMILLION, linewidth=1.8)
         whole = positive(mapping(row.get("equivalents")).get("sequential"))
         if whole is not None:
@@ -204,8 +206,10 @@ def phase_figure(results: Results, task: str) -> Figure | None:
 
 
 def label_of(row: Record) -> str:
-    """Arm, and axis where it says something."""
-    axis = row.get("axis")
+    """PricedRun, and reference where it says something."""
+    reference = row.get("reference")
     return (
-        f"{row.get('arm')}, {axis}" if axis and (axis != "none" or row.get("arm") == "delta") else str(row.get("arm"))
+        f"{row.get('method')}, {reference}"
+        if reference and (reference != "zero" or row.get("method") == "delta")
+        else str(row.get("method"))
     )

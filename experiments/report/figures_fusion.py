@@ -14,10 +14,16 @@ from spikeplan.experiments.report import style
 from spikeplan.experiments.runner.output import write_text
 
 SHOWN = {
-    "frames": (style.GREY, "x"), "cv-latent": (style.SKY, "^"), "cv-pose": (style.BLUE, "v"), "no-events": (style.GREEN, "s"),
-    "events": (style.ORANGE, "D"), "fused": (style.PURPLE, "P"), "fused-spiking": (style.VERMILLION, "o"),
-    "1 kHz frames": (style.BLACK, "."), "oracle": (style.LIGHT, "."),
-}  # fmt: skip
+    "frames": (style.GREY, "x"),
+    "cv-latent": (style.SKY, "^"),
+    "cv-pose": (style.BLUE, "v"),
+    "no-events": (style.GREEN, "s"),
+    "events": (style.ORANGE, "D"),
+    "fused": (style.PURPLE, "P"),
+    "fused-spiking": (style.VERMILLION, "o"),
+    "1 kHz frames": (style.BLACK, "."),
+    "oracle": (style.LIGHT, "."),
+}
 Rows = list[dict[str, Any]]
 
 
@@ -27,25 +33,27 @@ def read_rows(folder: Path, kind: str) -> Rows:
 
 
 def write_figures(folder: Path) -> None:
-    arms, latency = read_rows(folder, "arm"), read_rows(folder, "latency")
+    methods, latency = read_rows(folder, "method"), read_rows(folder, "latency")
     for name, draw, rows in (
-        ("distance", distance_figure, arms), ("age", age_figure, arms), ("latency", latency_figure, latency)
-    ):  # fmt: skip
+        ("distance", distance_figure, methods),
+        ("age", age_figure, methods),
+        ("latency", latency_figure, latency),
+    ):
         text = style.svg(draw, rows)
         if text is not None:
             write_text(folder / f"{name}.svg", text)
 
 
 def distance_figure(rows: Rows) -> Figure:
-    """Mean distance of every arm and condition with its 95 % interval, logarithmic."""
+    """Mean distance of every method and condition with its 95 % interval, logarithmic."""
     conditions = list(dict.fromkeys(row["condition"] for row in rows))
     figure, [[axes]] = style.blank(height=0.8 + 0.42 * len(conditions), width=style.WIDTH)
-    for i, (arm, (colour, marker)) in enumerate(SHOWN.items()):
-        mine = {row["condition"]: row["distance"] for row in rows if row["arm"] == arm}
+    for i, (method, (colour, marker)) in enumerate(SHOWN.items()):
+        mine = {row["condition"]: row["distance"] for row in rows if row["method"] == method}
         places = [conditions.index(name) + (i - 4) * 0.09 for name in mine]
         for place, (_, low, high) in zip(places, mine.values(), strict=True):
             axes.plot((max(low, 1e-4), high), (place, place), color=colour, linewidth=0.8)
-        axes.plot([found[0] for found in mine.values()], places, marker, color=colour, linestyle="none", label=arm)
+        axes.plot([found[0] for found in mine.values()], places, marker, color=colour, linestyle="none", label=method)
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
     style.plain_ticks(axes.xaxis)
@@ -63,12 +71,12 @@ def age_figure(rows: Rows, condition: str = "drop 75 %") -> Figure | None:
         return None
     figure, [[axes]] = style.blank(height=2.8, width=5.2)
     for row in kept:
-        colour, marker = SHOWN[row["arm"]]
+        colour, marker = SHOWN[row["method"]]
         bins = [b for b in row["by_age"] if b["samples"] >= 20]
-        if row["arm"] == "oracle" or not bins:
+        if row["method"] == "oracle" or not bins:
             continue
         middle = [1e3 * (b["from_s"] + min(b["to_s"], 0.4)) / 2 for b in bins]
-        axes.plot(middle, [b["error"] for b in bins], marker=marker, color=colour, label=row["arm"])
+        axes.plot(middle, [b["error"] for b in bins], marker=marker, color=colour, label=row["method"])
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
     style.plain_ticks(axes.yaxis)
@@ -83,12 +91,12 @@ def latency_figure(rows: Rows) -> Figure | None:
         return None
     conditions = list(dict.fromkeys(row["condition"] for row in rows))
     figure, [[axes]] = style.blank(height=0.8 + 0.5 * len(conditions), width=5.6)
-    for i, (arm, (colour, marker)) in enumerate(SHOWN.items()):
-        mine = [row for row in rows if row["arm"] == arm]
+    for i, (method, (colour, marker)) in enumerate(SHOWN.items()):
+        mine = [row for row in rows if row["method"] == method]
         places = [conditions.index(row["condition"]) + (i - 4) * 0.09 for row in mine]
         for place, row in zip(places, mine, strict=True):
             axes.plot(row["ms"][1:], (place, place), color=colour, linewidth=0.8)
-        axes.plot([row["ms"][0] for row in mine], places, marker, color=colour, linestyle="none", label=arm)
+        axes.plot([row["ms"][0] for row in mine], places, marker, color=colour, linestyle="none", label=method)
     axes.set_yticks(range(len(conditions)), conditions)
     axes.set_ylim(len(conditions) - 0.4, -0.6)
     axes.set_xlim(left=0)

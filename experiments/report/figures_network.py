@@ -14,41 +14,54 @@ from spikeplan.experiments.report.figures_front import label_of
 
 
 def densities(results: Results, task: str) -> dict[str, dict[str, float]]:
-    """arm -> axis -> share of the dense synaptic operations: the summary's, else the recorded plans'."""
+    """method -> reference -> share of the dense synaptic operations: the summary's, else the recorded plans'."""
     found: dict[str, dict[str, float]] = {}
-    for arm, row in results.arms(task).items():
+    for method, row in results.methods(task).items():
         known = {
-            str(axis): v for axis, share in mapping(row.get("density")).items() if (v := finite(share)) is not None
+            str(reference): v
+            for reference, share in mapping(row.get("density")).items()
+            if (v := finite(share)) is not None
         }
         if known:
-            found[arm] = known
+            found[method] = known
     for row in results.of("agreement", task):
         total = finite(mapping(row.get("density")).get("total"))
         if total is not None:
-            found.setdefault(str(row.get("arm")), {}).setdefault(str(row.get("axis")), total)
+            found.setdefault(str(row.get("method")), {}).setdefault(str(row.get("reference")), total)
     return found
 
 
 def density_figure(results: Results, task: str) -> Figure | None:
-    """Share of the dense synaptic operations per axis of change, against int8 dense and against plain zeros."""
+    """Share of the dense synaptic operations per reference, against int8 dense and against plain zeros."""
     found = densities(results, task)
-    bars = [(arm, axis, share) for arm, axes in found.items() for axis, share in axes.items() if arm != "lava"]
+    bars = [
+        (method, reference, share)
+        for method, shares in found.items()
+        for reference, share in shares.items()
+        if method != "lava"
+    ]
     if not bars:
         return None
     figure, [[axes]] = style.blank(height=2.7, width=max(4.0, 1.6 + 0.75 * len(bars)))
-    for place, (arm, axis, share) in enumerate(bars):
-        axes.bar(place, share, width=0.62, color=style.look(style.AXIS, axis)[0], hatch="" if arm == "delta" else "///",
-                 edgecolor="white")  # fmt: skip
+    for place, (method, reference, share) in enumerate(bars):
+        axes.bar(
+            place,
+            share,
+            width=0.62,
+            color=style.look(style.REFERENCE, reference)[0],
+            hatch="" if method == "delta" else "///",
+            edgecolor="white",
+        )
         ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
         axes.text(place, share + 0.02, f"{share:.2f}", ha="center", va="bottom", fontsize=7, bbox=ground, zorder=3)
     top = max(1.0, *(share for *_, share in bars))
     axes.axhline(1.0, color=style.BLACK, linewidth=0.9)
     axes.text(len(bars) - 0.45, 1.01, "int8 dense = 1.0", ha="right", va="bottom", fontsize=7)
-    zeros = found.get("delta", {}).get("none")
+    zeros = found.get("delta", {}).get("zero")
     if zeros is not None:
         axes.axhline(zeros, color=style.GREY, linewidth=0.9, linestyle="--")
         axes.text(len(bars) - 0.45, zeros + 0.01, "zeros only", ha="right", va="bottom", fontsize=7, color=style.GREY)
-    axes.set_xticks(range(len(bars)), [f"{arm}\n{axis}" for arm, axis, _ in bars])
+    axes.set_xticks(range(len(bars)), [f"{method}\n{reference}" for method, reference, _ in bars])
     axes.set_xlim(-0.6, len(bars) - 0.4)
     axes.set_ylim(0, top * 1.12)
     axes.set_ylabel("synops / dense MACs")
@@ -56,7 +69,7 @@ def density_figure(results: Results, task: str) -> Figure | None:
 
 
 def heat_figure(results: Results, task: str) -> Figure | None:
-    """Density by CEM iteration and rollout step, a panel an axis, one colour scale."""
+    """Density by CEM iteration and rollout step, a panel an reference, one colour scale."""
     panels = []
     for row in results.of("agreement", task):
         lines = [numbers(line) for line in sequence(mapping(row.get("density")).get("by_iteration_step"))]
@@ -92,7 +105,7 @@ def heat_figure(results: Results, task: str) -> Figure | None:
 
 
 def layers_figure(results: Results, task: str) -> Figure | None:
-    """Error of each layer's output after conversion, and how often its neurons send, on each axis."""
+    """Error of each layer's output after conversion, and how often its neurons send, on each reference."""
     layers = mapping((results.first("layers", task) or {}).get("layers"))
     errors = {str(k): v for k, row in layers.items() if (v := positive(mapping(row).get("nmse"))) is not None}
     rates = [
@@ -126,7 +139,7 @@ def layers_figure(results: Results, task: str) -> Figure | None:
 
 
 def agreement_figure(results: Results, task: str) -> Figure | None:
-    """How an arm ranks the dense planner's candidates, and how its latent drifts along the rollout."""
+    """How a method ranks the dense planner's candidates, and how its latent drifts along the rollout."""
     rows = results.of("agreement", task)
     if not rows:
         return None
@@ -143,7 +156,7 @@ def agreement_figure(results: Results, task: str) -> Figure | None:
     ranks.set_xlim(left=min(0.0, ranks.get_xlim()[0]))
     ranks.set_yticks(range(len(rows)), [label_of(r) for r in rows])
     ranks.set_ylim(len(rows) - 0.5, -0.5)
-    ranks.set_xlabel("agreement with the dense arm")
+    ranks.set_xlabel("agreement with the dense method")
     ranks.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, handletextpad=0.2, columnspacing=1.0)
     drift.set_xlabel("rollout step")
     drift.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -156,9 +169,11 @@ def agreement_figure(results: Results, task: str) -> Figure | None:
 
 
 def _line(row: Record) -> dict[str, Any]:
-    """How an arm's curve looks: the sigma-delta arm by axis, the others by arm and dashed."""
-    delta = row.get("arm") == "delta"
-    colour, marker = style.look(style.AXIS, row.get("axis")) if delta else style.look(style.ARM, row.get("arm"))
+    """How a method's curve looks: the sigma-delta method by reference, the others by method and dashed."""
+    delta = row.get("method") == "delta"
+    colour, marker = (
+        style.look(style.REFERENCE, row.get("reference")) if delta else style.look(style.METHOD, row.get("method"))
+    )
     return {"color": colour, "marker": marker, "linestyle": "-" if delta else "--"}
 
 
@@ -171,15 +186,26 @@ def thresholds_figure(results: Results, task: str) -> Figure | None:
         return None
     figure, [[axes]] = style.blank(height=2.9, width=5.6)
     chosen = _matching(rows, mapping(found.get("chosen")))
-    told = str((chosen or rows[0]).get("axis"))
-    for axis in dict.fromkeys(str(r.get("axis")) for r in rows):
-        part = sorted((r for r in rows if str(r.get("axis")) == axis), key=lambda r: finite(r.get("factor")) or 0.0)
-        colour, marker = style.look(style.AXIS, axis)
-        axes.plot([r["density"] for r in part], [r["success"] for r in part], marker=marker, color=colour, label=axis)
-        for row in part if axis == told else []:
+    told = str((chosen or rows[0]).get("reference"))
+    for reference in dict.fromkeys(str(r.get("reference")) for r in rows):
+        part = sorted(
+            (r for r in rows if str(r.get("reference")) == reference), key=lambda r: finite(r.get("factor")) or 0.0
+        )
+        colour, marker = style.look(style.REFERENCE, reference)
+        axes.plot(
+            [r["density"] for r in part], [r["success"] for r in part], marker=marker, color=colour, label=reference
+        )
+        for row in part if reference == told else []:
             place = (row["density"], row["success"])
-            axes.annotate(f"× {row.get('factor')}", place, xytext=(-7, -2), textcoords="offset points", ha="right",
-                          fontsize=7, color=colour)  # fmt: skip
+            axes.annotate(
+                f"× {row.get('factor')}",
+                place,
+                xytext=(-7, -2),
+                textcoords="offset points",
+                ha="right",
+                fontsize=7,
+                color=colour,
+            )
     if chosen is not None:
         axes.plot(
             chosen["density"], chosen["success"], "o", markersize=11, mfc="none", color=style.BLACK, label="chosen"
@@ -195,8 +221,8 @@ def thresholds_figure(results: Results, task: str) -> Figure | None:
 
 
 def _matching(rows: list[Record], chosen: Record) -> Record | None:
-    """The table's row that was chosen; `chosen` may be one pair (axis, factor) or a row of its own."""
-    keys = [key for key in ("axis", "factor") if chosen.get(key) is not None]
+    """The table's row that was chosen; `chosen` may be one pair (reference, factor) or a row of its own."""
+    keys = [key for key in ("reference", "factor") if chosen.get(key) is not None]
     return next((r for r in rows if keys and all(r.get(key) == chosen[key] for key in keys)), None)
 
 
@@ -211,11 +237,20 @@ def raster_figure(results: Results, task: str) -> Figure | None:
     if not layers:
         return None
     sizes = [max(24, grid.shape[0]) for _, grid in layers]
-    figure, columns = style.blank(len(layers), 1, height=0.7 + 1.5 * len(layers), sharex=True,
-                                  height_ratios=[s**0.5 for s in sizes])  # fmt: skip
+    figure, columns = style.blank(
+        len(layers), 1, height=0.7 + 1.5 * len(layers), sharex=True, height_ratios=[s**0.5 for s in sizes]
+    )
     for axes, (name, grid) in zip(columns[:, 0], layers, strict=True):
-        axes.imshow(grid, aspect="auto", cmap="binary", interpolation="none", vmin=0, vmax=1, origin="lower",
-                    extent=(0.5, grid.shape[1] + 0.5, 0, grid.shape[0]))  # fmt: skip
+        axes.imshow(
+            grid,
+            aspect="auto",
+            cmap="binary",
+            interpolation="none",
+            vmin=0,
+            vmax=1,
+            origin="lower",
+            extent=(0.5, grid.shape[1] + 0.5, 0, grid.shape[0]),
+        )
         axes.set_ylabel(f"{name}\nneuron")
         axes.set_yticks([0, grid.shape[0]])
         axes.set_title(f"{grid.mean():.0%} of {grid.size:,} possible messages sent", fontsize=7, color=style.GREY)

@@ -72,7 +72,7 @@ def sweep_figure(facts: dict[str, Any]) -> Figure | None:
     for name, limit in facts["budgets_s"].items():
         if limit < 1:
             time.axhline(limit * 1e3, color=style.GREY, linestyle="--", linewidth=0.8, label=name)
-    for (device, e), line in zip(facts[rows[0]["scope"]]["dense"].items(), ("-", "--", ":"), strict=True):
+    for (device, e), line in zip(facts[rows[0]["extent"]]["dense"].items(), ("-", "--", ":"), strict=True):
         joules.axhline(e["nominal"] * 1e3, color=style.BLACK, linestyle=line, linewidth=0.8, label=device)
     for axes in (time, joules):
         axes.legend(loc="best")

@@ -1,4 +1,4 @@
-"""What each axis of change keeps of planning, and at what cost: the sigma-delta arm planned with on every axis."""
+"""What each reference keeps of planning, and at what cost: the sigma-delta method planned with on every reference."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from spikeplan.experiments.report.front import equivalents, full_success, succes
 
 
 def sweeps(results: Results, task: str) -> list[Record]:
-    """Points of the headline network with scaled thresholds, on any axis; interleaved, from cheap to dear."""
+    """Points of the headline network with scaled thresholds, on any reference; interleaved, from cheap to dear."""
     rows = [
-        row for row in results.front(task)
-        if row.get("role") == "sweep" and row.get("arm") == "delta" and row.get("schedule") != "sequential"
-        and equivalents(row) is not None and success(row) is not None
-    ]  # fmt: skip
+        row
+        for row in results.front(task)
+        if row.get("role") == "sweep"
+        and row.get("method") == "delta"
+        and row.get("schedule") != "sequential"
+        and equivalents(row) is not None
+        and success(row) is not None
+    ]
     return sorted(rows, key=lambda row: equivalents(row) or 0.0)
 
 
@@ -29,13 +33,15 @@ def factor(results: Results, task: str, row: Record) -> float | None:
 
 def axes_figure(results: Results, task: str) -> Figure | None:
     rows = sweeps(results, task)
-    if len({row.get("axis") for row in rows}) < 2:
+    if len({row.get("reference") for row in rows}) < 2:
         return None
     figure, [[axes]] = style.blank(height=3.2, width=5.8)
-    for axis in dict.fromkeys(str(row.get("axis")) for row in rows):
-        part = [row for row in rows if str(row.get("axis")) == axis]
-        colour, marker = style.look(style.AXIS, axis)
-        axes.plot([equivalents(r) for r in part], [success(r) for r in part], marker=marker, color=colour, label=axis)
+    for reference in dict.fromkeys(str(row.get("reference")) for row in rows):
+        part = [row for row in rows if str(row.get("reference")) == reference]
+        colour, marker = style.look(style.REFERENCE, reference)
+        axes.plot(
+            [equivalents(r) for r in part], [success(r) for r in part], marker=marker, color=colour, label=reference
+        )
         for row in part:
             place = (equivalents(row) or 0.0, success(row) or 0.0)
             if len(ends := numbers(row.get("ci95"))) == 2:

@@ -53,7 +53,7 @@ def full_success(results: Results, task: str) -> float | None:
     """Success of the dense planner with its full budget, on the front's episodes."""
     for value in (
         mapping(results.task(task).get("admission")).get("full"),
-        results.arms(task).get("dense", {}).get("success"),
+        results.methods(task).get("dense", {}).get("success"),
         max((s for r in families(results.front(task))["dense"] if (s := success(r)) is not None), default=None),
     ):
         if (known := finite(value)) is not None:
@@ -73,29 +73,43 @@ def comparisons(results: Results, task: str) -> list[Comparison]:
     if full is None or not by_family["dense"] or not by_family["spiking"]:
         return []
     found = [
-        compare(rows, full, what=f"synop-equivalents, {name}", unit="", against=against, dense_cost=equivalents,
-                spiking_cost=equivalents)
+        compare(
+            rows,
+            full,
+            what=f"synop-equivalents, {name}",
+            unit="",
+            against=against,
+            dense_cost=equivalents,
+            spiking_cost=equivalents,
+        )
         for against, name in OPPONENTS
         if by_family[against[0]]
-    ]  # fmt: skip
+    ]
     for other in (name for name in DENSE_DEVICES if name in devices(by_family["dense"])):
-        what = f"{CHIP} against {other}, ledger C nominal"
+        what = f"{CHIP} against {other}, scope system nominal"
         found.append(
-            compare(rows, full, what=what, unit="J", against=("dense", "full"), dense_cost=joules(other),
-                    spiking_cost=joules(CHIP))
-        )  # fmt: skip
+            compare(
+                rows,
+                full,
+                what=what,
+                unit="J",
+                against=("dense", "full"),
+                dense_cost=joules(other),
+                spiking_cost=joules(CHIP),
+            )
+        )
     return found
 
 
 def describe(row: Record | None) -> str:
-    """One point in words: arm, axis, threshold, budget, schedule."""
+    """One point in words: method, reference, threshold, budget, schedule."""
     if row is None:
         return "no point reaches it"
-    axis: Any = row.get("axis")
+    reference: Any = row.get("reference")
     threshold = finite(row.get("threshold"))
     parts = [
-        str(row.get("arm")),
-        str(axis) if axis and axis != "none" else "",
+        str(row.get("method")),
+        str(reference) if reference and reference != "zero" else "",
         f"θ × {threshold:g}" if threshold is not None else "",
         str(row.get("budget") or ""),
         str(row.get("schedule") or "") if spiking(row) else "",

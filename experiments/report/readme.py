@@ -16,7 +16,7 @@ from typing import Any
 from spikeplan.experiments.report.readme_energy import energy_section
 
 BENCHES = {"plan_values_different": "bench lava", "histogram_vs_tonic": "bench events"}  # by the first row
-ARMS = ("random", "oracle", "dense", "int8", "delta", "lif")
+METHODS = ("random", "oracle", "dense", "int8", "delta", "lif")
 
 
 def number(value: Any, digits: int = 2) -> str:
@@ -35,36 +35,47 @@ def millions(value: float | None) -> str:
     return "-" if value is None else f"{value / 1e6:.1f}"
 
 
-def arm_table(arms: dict[str, dict[str, Any]]) -> list[str]:
+def method_table(methods: dict[str, dict[str, Any]]) -> list[str]:
     lines = [
-        "| arm | success | 95 % | paired vs dense | M MACs | M synops | M updates | M synop-equiv. | Spearman | top-k |",
+        "| method | success | 95 % | paired vs dense | M MACs | M synops | M updates | M synop-equiv. | Spearman | top-k |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for name in ARMS:
-        a = arms[name]
+    for name in METHODS:
+        a = methods[name]
         if a["success"] is None:
             continue
         low, high = a["ci95"]
         cells = [
-            name, number(a["success"], 3), f"{low:.3f} .. {high:.3f}", number(a["paired_vs_dense"]),
-            millions(a["macs_per_action"]), millions(a["synops_per_action"]), millions(a["neuron_updates_per_action"]),
-            millions(a["synop_equivalents_per_action"]), number(a["spearman"]), number(a["topk_overlap"]),
-        ]  # fmt: skip
+            name,
+            number(a["success"], 3),
+            f"{low:.3f} .. {high:.3f}",
+            number(a["paired_vs_dense"]),
+            millions(a["macs_per_action"]),
+            millions(a["synops_per_action"]),
+            millions(a["neuron_updates_per_action"]),
+            millions(a["synop_equivalents_per_action"]),
+            number(a["spearman"]),
+            number(a["topk_overlap"]),
+        ]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 
 
 def tables(summary: dict[str, Any]) -> str:
     lines = [
-        f"{summary['episodes']} paired episodes a task and arm, {summary['seeds']} planner seed(s). Operations per action, "
-        "interleaved schedule for spiking arms, encoder and selection included.",
+        f"{summary['episodes']} paired episodes a task and method, {summary['seeds']} planner seed(s). Operations per action, "
+        "interleaved schedule for spiking methods, encoder and selection included.",
     ]
     for task, found in summary["tasks"].items():
-        lines += ["", f"### {task}", "", found["verdict"], "", *arm_table(found["arms"])]
-        density = found["arms"]["delta"]["density"] or {}
+        lines += ["", f"### {task}", "", found["verdict"], "", *method_table(found["methods"])]
+        density = found["methods"]["delta"]["density"] or {}
         if density:
-            lines += ["", "Share of the dense synaptic operations per axis (sigma-delta, recorded plans): "
-                      + ", ".join(f"{axis} {share:.2f}" for axis, share in density.items()) + "."]  # fmt: skip
+            lines += [
+                "",
+                "Share of the dense synaptic operations per reference (sigma-delta, recorded plans): "
+                + ", ".join(f"{reference} {share:.2f}" for reference, share in density.items())
+                + ".",
+            ]
         lines += ["", "| target | asked for | found | holds |", "|---|---|---|---|"]
         lines += [
             f"| {t['name']} | {t['goal']} | {number(t['value'], 3)} | {number(t['holds'])} |" for t in found["targets"]
@@ -74,16 +85,16 @@ def tables(summary: dict[str, Any]) -> str:
 
 def spread_table(spreads: list[dict[str, Any]]) -> str:
     lines = [
-        "| task | training seed | dense | int8 | delta (axis, thresholds, synop share) | lif |",
+        "| task | training seed | dense | int8 | delta (reference, thresholds, synop share) | lif |",
         "|---|---|---|---|---|---|",
     ]
     for spread in spreads:
         for row in spread["seeds"]:
-            arms = row["arms"]
-            delta = arms["delta"]
-            how = f"({delta['axis']}, x {delta['threshold']:g}, {delta['synop_share']:.2f})"
-            cells = [spread["task"], str(row["seed"]), *(number(arms[a]["success"]) for a in ("dense", "int8"))]
-            cells += [f"{number(delta['success'])} {how}", number(arms["lif"]["success"])]
+            methods = row["methods"]
+            delta = methods["delta"]
+            how = f"({delta['reference']}, x {delta['threshold']:g}, {delta['synop_share']:.2f})"
+            cells = [spread["task"], str(row["seed"]), *(number(methods[a]["success"]) for a in ("dense", "int8"))]
+            cells += [f"{number(delta['success'])} {how}", number(methods["lif"]["success"])]
             lines.append("| " + " | ".join(cells) + " |")
         means = [
             f"{s['mean']:.3f} ± {s['std']:.3f}"
@@ -101,11 +112,11 @@ def planners_table(summary: dict[str, Any]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for task, rows in summary["tasks"].items():
-        minus = next(row["minus"] for row in rows if row["arm"] == "integer")
+        minus = next(row["minus"] for row in rows if row["method"] == "integer")
         for row in rows:
             low, high = row["ci95"]
-            cells = [task, row["arm"], number(row["success"], 3), f"{low:.3f} .. {high:.3f}"]
-            found = minus.get(row["arm"])
+            cells = [task, row["method"], number(row["success"], 3), f"{low:.3f} .. {high:.3f}"]
+            found = minus.get(row["method"])
             cells += (
                 [f"{found['mean']:+.3f}", number(found["ci95"]), number(found["holds"])] if found else ["-", "-", "-"]
             )
@@ -114,7 +125,7 @@ def planners_table(summary: dict[str, Any]) -> str:
 
 
 def lava_table(summaries: list[dict[str, Any]]) -> str:
-    """Runs of `spikeplan plan --arm lava`."""
+    """Runs of `spikeplan plan --method lava`."""
     lines = [
         "| task | episodes | success | 95 % | values compared | different | values clipped | s a plan | drift from floating | "
         "drift from dense |",
@@ -122,11 +133,20 @@ def lava_table(summaries: list[dict[str, Any]]) -> str:
     ]
     for summary in summaries:
         for task, found in summary["tasks"].items():
-            a = found["arms"]["lava"]
+            a = found["methods"]["lava"]
             low, high = a["ci95"]
             drifts = [f"{a[name][0]:.2f} .. {a[name][-1]:.2f}" for name in ("drift_from_floating", "drift_from_dense")]
-            cells = [task, number(a["episodes"]), number(a["success"]), f"{low:.2f} .. {high:.2f}", number(a["values_compared"]),
-                     number(a["values_different"]), number(a["saturated"]), number(a["plan_seconds"], 3), *drifts]  # fmt: skip
+            cells = [
+                task,
+                number(a["episodes"]),
+                number(a["success"]),
+                f"{low:.2f} .. {high:.2f}",
+                number(a["values_compared"]),
+                number(a["values_different"]),
+                number(a["saturated"]),
+                number(a["plan_seconds"], 3),
+                *drifts,
+            ]
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -15,12 +15,14 @@ HEAD = (
 
 def energy_section(found: dict[str, Any]) -> str:
     lines = [
-        f"`spikeplan energy report`, run of {found['command']}, {_episodes(found)} episodes: ledger C, whole loop, cheapest "
+        f"`spikeplan energy report`, run of {found['command']}, {_episodes(found)} episodes: scope system, whole loop, cheapest "
         f"points within {100 * found['margin']:.0f} points of full dense planning; {found['draws']} draws of the figures' bands. "
         "*GPU waiting*: the same probability where the GPU sits at idle power from one dependent kernel to the "
-        "next, and, as a spiking arm's host, until the chip is done.",
-        "", HEAD, "|" + "---|" * (HEAD.count("|") - 1),
-    ]  # fmt: skip
+        "next, and, as a spiking method's host, until the chip is done.",
+        "",
+        HEAD,
+        "|" + "---|" * (HEAD.count("|") - 1),
+    ]
     for task, part in found["tasks"].items():
         lines += [_pair(task, row, found["priors"][0]) for row in part["pairs"] if _shown(row)]
     for task, part in found["tasks"].items():
@@ -43,20 +45,30 @@ def _shown(row: dict[str, Any]) -> bool:
 def _pair(task: str, row: dict[str, Any], prior: str) -> str:
     chances = row["probability"].values()
     cells = [
-        task, row["chip"], row["schedule"] + copied(row), row["device"], f"{row['ratio']:.3g}",
-        f"{row['ratio_low']:.3g} .. {row['ratio_high']:.3g}", percent(row["probability"][prior]),
-        f"{percent(min(chances))} .. {percent(max(chances))}", percent(row["probability_waiting"]),
-    ]  # fmt: skip
+        task,
+        row["chip"],
+        row["schedule"] + copied(row),
+        row["device"],
+        f"{row['ratio']:.3g}",
+        f"{row['ratio_low']:.3g} .. {row['ratio_high']:.3g}",
+        percent(row["probability"][prior]),
+        f"{percent(min(chances))} .. {percent(max(chances))}",
+        percent(row["probability_waiting"]),
+    ]
     return "| " + " | ".join(cells) + " |"
 
 
 def _others(part: dict[str, Any]) -> list[str]:
     """Wins of chips that the table leaves out, against GPUs."""
     wins = [
-        row for row in part["pairs"]
-        if row["chip"] not in CHIPS and not row["hypothetical"] and row["ahead"] == "spiking" and row["device"] != "cpu"
+        row
+        for row in part["pairs"]
+        if row["chip"] not in CHIPS
+        and not row["hypothetical"]
+        and row["ahead"] == "spiking"
+        and row["device"] != "cpu"
         and row["schedule"] == "interleaved"
-    ]  # fmt: skip
+    ]
     told = []
     for chip in dict.fromkeys(row["chip"] for row in wins):
         mine = [row for row in wins if row["chip"] == chip]
@@ -75,26 +87,26 @@ def _told(task: str, part: dict[str, Any]) -> list[str]:
     for ahead, words in (("spiking", "spikes ahead of"), ("dense", "dense ahead on")):
         names = list(dict.fromkeys(row["device"] for row in real if row["ahead"] == ahead))
         lines.append(f"{words} {', '.join(names) or 'none'}")
-    turning = sorted({w["figure"] for row in real for w in row["swings"] if w["turns"]})
+    turning = sorted({w["figure"] for row in real for w in row["sensitivity"] if w["turns"]})
     lines.append(f"figures that turn a verdict alone: {', '.join(turning) or 'none'}")
     said = [f"- **{task}**, loihi2, nominal: {'; '.join(lines)}.", *_others(part)]
     near = min((row for row in real if row["device"] != "cpu"), key=lambda row: row["ratio"])
     said.append(
-        f"  Nearest GPU pair: {near['spiking_arm']}{copied(near)} ({joule(near['spiking']['nominal'])}, "
-        f"{quantity(near['spiking']['latency_s'], 's')}, {near['schedule']}) against {near['dense_arm']} on "
+        f"  Nearest GPU pair: {near['spiking_method']}{copied(near)} ({joule(near['spiking']['nominal'])}, "
+        f"{quantity(near['spiking']['latency_s'], 's')}, {near['schedule']}) against {near['dense_method']} on "
         f"{near['device']} ({joule(near['dense']['nominal'])}): algorithm gain {near['algorithm_gain']:.2g} x hardware "
         f"gain {near['hardware_gain']:.2g}."
     )
     for row in part["gpu"]:
-        if row["idle_joules"] is not None and row["arm"] == part["gpu"][-1]["arm"]:
+        if row["idle_joules"] is not None and row["method"] == part["gpu"][-1]["method"]:
             said.append(
-                f"  {row['device']}, {row['arm']}: {quantity(row['roofline_s'], 's')} and {joule(row['joules'])} at the peak; "
+                f"  {row['device']}, {row['method']}: {quantity(row['roofline_s'], 's')} and {joule(row['joules'])} at the peak; "
                 f"{quantity(row['launched_s'], 's')} with {row['kernels']:.0f} launches, {joule(row['idle_joules'])} at "
                 f"{row['idle_w']:g} W idle while waiting, {joule(row['full_joules'])} at full power throughout."
             )
     main = [row for row in part["chips"] if row["device"] == CHIPS[0]]
     said += [
-        f"  {row['device']}, {row['arm']}{copied(row)}, {row['schedule']}: {joule(row['b'])} operations, "
+        f"  {row['device']}, {row['method']}{copied(row)}, {row['schedule']}: {joule(row['b'])} operations, "
         f"{percent(1 - row['b'] / row['c'])} of {joule(row['c'])} is static power, I/O and host."
         for row in main
     ]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from spikeplan.experiments.fusion_study.summary import HEADLINE
-from spikeplan.fusion.estimators import ARMS
+from spikeplan.fusion.estimators import METHODS
 
 Summary = dict[str, Any]
 
@@ -36,24 +36,24 @@ def plain(found: list[float]) -> str:
     return f"{mean:.4f} ± {(high - low) / 2:.4f}"
 
 
-def by_arm(summary: Summary, cell: Callable[[dict[str, Any]], str]) -> str:
-    lines = head("condition", *ARMS)
+def by_method(summary: Summary, cell: Callable[[dict[str, Any]], str]) -> str:
+    lines = head("condition", *METHODS)
     for name, rows in summary["conditions"].items():
-        arms = {row["arm"]: row for row in rows}
-        lines.append(line(name, *(cell(arms[arm]) for arm in ARMS)))
+        methods = {row["method"]: row for row in rows}
+        lines.append(line(name, *(cell(methods[method]) for method in METHODS)))
     return "\n".join(lines)
 
 
 def success_table(summary: Summary) -> str:
-    return by_arm(summary, lambda row: f"{row['success']:.2f} ({row['ci95'][0]:.2f} .. {row['ci95'][1]:.2f})")
+    return by_method(summary, lambda row: f"{row['success']:.2f} ({row['ci95'][0]:.2f} .. {row['ci95'][1]:.2f})")
 
 
 def distance_table(summary: Summary) -> str:
-    return by_arm(summary, lambda row: plain(row["distance"]))
+    return by_method(summary, lambda row: plain(row["distance"]))
 
 
 def state_table(summary: Summary) -> str:
-    return by_arm(summary, lambda row: plain(row["state_error"]))
+    return by_method(summary, lambda row: plain(row["state_error"]))
 
 
 def gain_table(summary: Summary) -> str:
@@ -61,7 +61,7 @@ def gain_table(summary: Summary) -> str:
         "condition", "best frame-only", "gain in distance", "gain in success", "gain in state error (its best)"
     )
     for name, rows in summary["conditions"].items():
-        gain = next(row["gain"] for row in rows if row["arm"] == HEADLINE)
+        gain = next(row["gain"] for row in rows if row["method"] == HEADLINE)
         state = f"{band(gain['state_error'])} ({gain['best_frame_only_state']})"
         lines.append(line(name, gain["best_frame_only"], band(gain["distance"]), band(gain["success"], 2), state))
     return "\n".join(lines)
@@ -82,7 +82,7 @@ def claim_table(summary: Summary) -> str:
 def age_table(summary: Summary, condition: str = "drop 75 %") -> str:
     rows = summary["conditions"].get(condition) or next(iter(summary["conditions"].values()))
     bins = [(b["from_s"], b["to_s"]) for b in rows[0]["by_age"]]
-    lines = head("ms since the newest known exposure", *(row["arm"] for row in rows), "samples")
+    lines = head("ms since the newest known exposure", *(row["method"] for row in rows), "samples")
     for i, (low, high) in enumerate(bins):
         upper = f"{1e3 * high:.0f}" if high < 1 else "more"
         cells = [f"{row['by_age'][i]['error']:.4f}" for row in rows]
@@ -92,18 +92,26 @@ def age_table(summary: Summary, condition: str = "drop 75 %") -> str:
 
 def latency_table(summary: Summary) -> str:
     names = list(dict.fromkeys(row["condition"] for row in summary["latency"]))
-    lines = head("arm", *names)
-    for arm in ARMS:
-        found = {row["condition"]: row["ms"] for row in summary["latency"] if row["arm"] == arm}
-        lines.append(line(arm, *(f"{found[n][0]:.0f} ({found[n][1]:.0f} .. {found[n][2]:.0f})" for n in names)))
+    lines = head("method", *names)
+    for method in METHODS:
+        found = {row["condition"]: row["ms"] for row in summary["latency"] if row["method"] == method}
+        lines.append(line(method, *(f"{found[n][0]:.0f} ({found[n][1]:.0f} .. {found[n][2]:.0f})" for n in names)))
     return "\n".join(lines)
 
 
 def cost_table(summary: Summary) -> str:
     lines = head(
-        "condition", "front end", "events/s", "frames/s", "M MACs/s", "M synops/s", "M updates/s",
-        "W, ledger A: nominal (low .. high)", "W, ledger C: nominal (low .. high)", "of 90 mW",
-    )  # fmt: skip
+        "condition",
+        "front end",
+        "events/s",
+        "frames/s",
+        "M MACs/s",
+        "M synops/s",
+        "M updates/s",
+        "W, scope compute: nominal (low .. high)",
+        "W, scope system: nominal (low .. high)",
+        "of 90 mW",
+    )
     for row in summary["front_end"]:
         if row["condition"] not in ("nominal", "speed x1", "speed x8", "light 1/64"):
             continue
@@ -115,15 +123,24 @@ def cost_table(summary: Summary) -> str:
         lines.append(line(row["condition"], row["front_end"], *rates, *millions, *watt, f"{row['of_90_mw']:.2f} x"))
     lava = summary["lava"]
     if lava:
-        lines += ["", f"In Lava: {lava['passes']} windows, {lava['values_compared']:,} messages, states and values compared "
-                  f"with `==`, {lava['values_different']} different."]  # fmt: skip
+        lines += [
+            "",
+            f"In Lava: {lava['passes']} windows, {lava['values_compared']:,} messages, states and values compared "
+            f"with `==`, {lava['values_different']} different.",
+        ]
     return "\n".join(lines)
 
 
 TABLES: dict[str, Callable[[Summary], str]] = {
-    "targets": claim_table, "gain": gain_table, "success": success_table, "distance": distance_table, "state": state_table,
-    "age": age_table, "latency": latency_table, "cost": cost_table,
-}  # fmt: skip
+    "targets": claim_table,
+    "gain": gain_table,
+    "success": success_table,
+    "distance": distance_table,
+    "state": state_table,
+    "age": age_table,
+    "latency": latency_table,
+    "cost": cost_table,
+}
 
 
 def marks(name: str) -> tuple[str, str]:
@@ -138,7 +155,7 @@ def rewrite(page: Path, summary: Summary) -> None:
             continue
         before, rest = text.split(begin)
         after = rest.split(end)[1]
-        size = f"{summary['episodes']} paired episodes a condition and arm, {summary['seeds']} seed(s)."
+        size = f"{summary['episodes']} paired episodes a condition and method, {summary['seeds']} seed(s)."
         text = f"{before}{begin}\n{size}\n\n{table(summary)}\n{end}{after}"
     page.write_text(text)
 

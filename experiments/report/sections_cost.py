@@ -27,31 +27,38 @@ def energies(results: Results, gallery: Gallery) -> Section:
 
 
 def _energy_table(rows: list[Record]) -> Markup:
-    head = ("device", "arm", "schedule", "scope", "ledger", "low", "nominal", "high", "time per action", "evidence")
+    head = ("device", "method", "schedule", "extent", "scope", "low", "nominal", "high", "time per action", "evidence")
 
     def line(r: Record) -> tuple[object, ...]:
         seconds = finite(r.get("latency_s"))
-        return (*(plain(r.get(k)) for k in ("device", "arm", "schedule", "scope", "ledger")),
-                *(energy(r.get(k)) for k in ("low", "nominal", "high")),
-                plain(None) if seconds is None else f"{number(1e3 * seconds)} ms",
-                tag("small", plain(r.get("evidence"))))  # fmt: skip
+        return (
+            *(plain(r.get(k)) for k in ("device", "method", "schedule", "extent", "scope")),
+            *(energy(r.get(k)) for k in ("low", "nominal", "high")),
+            plain(None) if seconds is None else f"{number(1e3 * seconds)} ms",
+            tag("small", plain(r.get("evidence"))),
+        )
 
-    verdict = [r for r in rows if r.get("ledger") == "C" and r.get("scope") == "loop"]
+    verdict = [r for r in rows if r.get("scope") == "system" and r.get("extent") == "loop"]
     everything = tag(
         "details", tag("summary", f"all {len(rows)} estimates"), table(head, map(line, rows), words=5, last=1)
     )
-    note = tag("p", "Ledger C, whole loop, per action:", class_="note")
+    note = tag("p", "Scope system, whole loop, per action:", class_="note")
     return Markup((note + table(head, map(line, verdict), words=5, last=1) if verdict else "") + everything)
 
 
 def _short_energy(found: Record) -> Markup:
-    """The summary's form: device -> arm -> one estimate."""
+    """The summary's form: device -> method -> one estimate."""
     rows = [
-        (device, arm, plain(mapping(r).get("ledger")), *(energy(mapping(r).get(k)) for k in ("low", "nominal", "high")))
-        for device, arms in found.items()
-        for arm, r in mapping(arms).items()
+        (
+            device,
+            method,
+            plain(mapping(r).get("scope")),
+            *(energy(mapping(r).get(k)) for k in ("low", "nominal", "high")),
+        )
+        for device, methods in found.items()
+        for method, r in mapping(methods).items()
     ]
-    return table(("device", "arm", "ledger", "low", "nominal", "high"), rows, words=3) if rows else Markup()
+    return table(("device", "method", "scope", "low", "nominal", "high"), rows, words=3) if rows else Markup()
 
 
 def _break_even(rows: list[Record]) -> Markup:
@@ -78,43 +85,45 @@ def films(results: Results, gallery: Gallery) -> Section:
     def content(task: str) -> list[object]:
         shown: dict[str, Record] = {}
         for row in results.of("episode", task):
-            shown.setdefault(str(row.get("arm")), row)
-        return [part for arm, row in shown.items() for part in _film(arm, row)]
+            shown.setdefault(str(row.get("method")), row)
+        return [part for method, row in shown.items() for part in _film(method, row)]
 
     return by_task("film", results, content)
 
 
-def _film(arm: str, row: Record) -> list[Markup]:
+def _film(method: str, row: Record) -> list[Markup]:
     won = row.get("success")
     ended = "outcome not recorded" if won is None else "reached the goal" if won else "missed the goal"
     try:
         made = film(row)
     except ValueError as error:
-        return [tag("p", f"{arm}: no picture ({error})", class_="absent")]
-    name = text(arm)
+        return [tag("p", f"{method}: no picture ({error})", class_="absent")]
+    name = text(method)
     images = Markup(
         f'<div class="films"><img class="pixels" alt="animation, {name}" src="{made.animation}">'
         f'<img class="pixels" alt="filmstrip, {name}" src="{made.strip}"></div>'
     )
     steps = ", ".join(map(str, made.steps))
-    return [tag("figure", images, tag("figcaption", f"{arm}: {ended}. Control steps {steps}."))]
+    return [tag("figure", images, tag("figcaption", f"{method}: {ended}. Control steps {steps}."))]
 
 
 def events(results: Results, gallery: Gallery) -> Section:
     parts: list[object] = []
     if results.events is not None:
         found = results.events
-        images = Markup("".join(
-            f'<img class="pixels" alt="{name}" src="{png(pixels)}">'
-            for name, pixels in (("frame", grey(found.frame)), ("events", found.events))
-        ))  # fmt: skip
+        images = Markup(
+            "".join(
+                f'<img class="pixels" alt="{name}" src="{png(pixels)}">'
+                for name, pixels in (("frame", grey(found.frame)), ("events", found.events))
+            )
+        )
         caption = found.caption or "Left: a frame. Right: events, ON red, OFF blue."
         parts = [tag("figure", tag("div", images, class_="pair"), tag("figcaption", caption))]
     return Section("events", parts)
 
 
 def caveats(results: Results, gallery: Gallery) -> Section:
-    kinds = table(("axis", "state that it keeps"), STATE_KIND.items(), words=2)
+    kinds = table(("reference", "state that it keeps"), STATE_KIND.items(), words=2)
     return Section("caveats", [tag("ul", *(tag("li", line) for line in CAVEATS)), kinds])
 
 

@@ -8,7 +8,7 @@ from spikeplan.experiments.report.figures_front import label_of
 from spikeplan.experiments.report.figures_reference import axes_figure, factor, sweeps
 from spikeplan.experiments.report.markup import Markup, between, count, number, plain, points, share, table, tag
 from spikeplan.experiments.report.page import Gallery, Section, by_task
-from spikeplan.experiments.report.style import AXIS
+from spikeplan.experiments.report.style import REFERENCE
 
 GATES = {
     "probe_r2": "high",
@@ -26,12 +26,12 @@ GATES = {
 def density(results: Results, gallery: Gallery) -> Section:
     def content(task: str) -> list[object]:
         found = figures.densities(results, task)
-        known = dict.fromkeys(axis for row in found.values() for axis in row)
-        axes = [*(a for a in AXIS if a in known), *(a for a in known if a not in AXIS)]
-        rows = [(arm, *(share(row.get(axis)) for axis in axes)) for arm, row in found.items()]
+        known = dict.fromkeys(reference for row in found.values() for reference in row)
+        references = [*(a for a in REFERENCE if a in known), *(a for a in known if a not in REFERENCE)]
+        rows = [(method, *(share(row.get(reference)) for reference in references)) for method, row in found.items()]
         return [
             gallery.draw("density", figures.density_figure, results, task),
-            table(("arm", *axes), rows) if rows else "",
+            table(("method", *references), rows) if rows else "",
             gallery.draw("axes", axes_figure, results, task),
             _axes_table(results, task),
         ]
@@ -42,12 +42,12 @@ def density(results: Results, gallery: Gallery) -> Section:
 def _axes_table(results: Results, task: str) -> Markup:
     rows = [
         (
-            *(plain(row.get("axis")), number(factor(results, task, row)), share(row.get("success"))),
+            *(plain(row.get("reference")), number(factor(results, task, row)), share(row.get("success"))),
             *(between(row.get("ci95")), points(row.get("paired_vs_dense")), number(row.get("synop_equivalents"))),
         )
         for row in sweeps(results, task)
     ]
-    head = ("axis", "θ × headline", "success", "95 %", "− dense, points", "synop-eq. per action")
+    head = ("reference", "θ × headline", "success", "95 %", "− dense, points", "synop-eq. per action")
     return table(head, rows) if rows else Markup()
 
 
@@ -83,7 +83,7 @@ def agreement(results: Results, gallery: Gallery) -> Section:
         ]
         return [
             gallery.draw("agreement", figures.agreement_figure, results, task),
-            table(("arm", "Spearman", "top-k overlap", "latent nmse"), rows) if rows else "",
+            table(("method", "Spearman", "top-k overlap", "latent nmse"), rows) if rows else "",
         ]
 
     return by_task("agreement", results, content)
@@ -104,11 +104,11 @@ def thresholds(results: Results, gallery: Gallery) -> Section:
 def gates(results: Results, gallery: Gallery) -> Section:
     def content(task: str) -> list[object]:
         found = results.first("gates", task) or {}
-        arms = {name: row for name in ("trained", "untrained", "collapsed") if (row := mapping(found.get(name)))}
-        known = [gate for gate in GATES if any(finite(row.get(gate)) is not None for row in arms.values())]
-        rows = [(gate, GATES[gate], *(number(row.get(gate)) for row in arms.values())) for gate in known]
+        methods = {name: row for name in ("trained", "untrained", "collapsed") if (row := mapping(found.get(name)))}
+        known = [gate for gate in GATES if any(finite(row.get(gate)) is not None for row in methods.values())]
+        rows = [(gate, GATES[gate], *(number(row.get(gate)) for row in methods.values())) for gate in known]
         return [
-            table(("gate", "good is", *arms), rows, words=2) if rows else "",
+            table(("gate", "good is", *methods), rows, words=2) if rows else "",
             gallery.draw("gates", figures.gates_figure, results, task),
         ]
 
@@ -123,7 +123,7 @@ def lava(results: Results, gallery: Gallery) -> Section:
             factor = finite(found.get("threshold"))
             at = "" if factor is None else f", thresholds × {factor:g}"
             parts += [
-                tag("p", f"{passes} passes on the {plain(found.get('axis'))} axis{at}, in {seconds} s."),
+                tag("p", f"{passes} passes on the {plain(found.get('reference'))} reference{at}, in {seconds} s."),
                 _equality(found.get("values_compared"), found.get("values_different")),
                 table(("layer", "non-zero messages", "positive crossed", "negative crossed"), _crossings(found)),
             ]

@@ -89,29 +89,29 @@ SPENT = ("MACs", "synops", "neuron updates", "synop-equivalents", "values compar
 
 def success(results: Results, gallery: Gallery) -> Section:
     def content(task: str) -> list[object]:
-        arms, rows = results.arms(task), results.of("arm", task)
+        methods, rows = results.methods(task), results.of("method", task)
         outcome = [
             (
-                *(arm, count(r.get("episodes")), share(r.get("success")), between(r.get("ci95"))),
+                *(method, count(r.get("episodes")), share(r.get("success")), between(r.get("ci95"))),
                 *(points(r.get("paired_vs_dense")), number(r.get("latent_nmse"))),
                 *(share(r.get("spearman")), share(r.get("topk_overlap"))),
             )
-            for arm, r in arms.items()
+            for method, r in methods.items()
         ]
         keys = ("macs", "synops", "neuron_updates", "synop_equivalents")
         spent = [
             (
-                *(arm, *(number(r.get(f"{key}_per_action")) for key in keys)),
+                *(method, *(number(r.get(f"{key}_per_action")) for key in keys)),
                 *(count(r.get("values_compared")), count(r.get("values_different"))),
             )
-            for arm, r in arms.items()
+            for method, r in methods.items()
         ]
         run = [plain(results.summary.get(key)) for key in ("episodes", "seeds")]
         return [
-            tag("p", f"{run[0]} episodes, planner seeds: {run[1]}.", class_="note") if arms else "",
+            tag("p", f"{run[0]} episodes, planner seeds: {run[1]}.", class_="note") if methods else "",
             gallery.draw("success", figures.success_figure, results, task),
-            table(("arm", *OUTCOME), outcome) if arms else "",
-            table(("per action", *SPENT), spent) if arms else "",
+            table(("method", *OUTCOME), outcome) if methods else "",
+            table(("per action", *SPENT), spent) if methods else "",
             gallery.draw("phases", figures.phase_figure, results, task),
             _schedules(rows) if rows else "",
         ]
@@ -121,7 +121,16 @@ def success(results: Results, gallery: Gallery) -> Section:
 
 def _schedules(rows: list[Record]) -> Markup:
     """Totals of every schedule, the floor, and the operations that the summary leaves out."""
-    head = ("arm", "axis", "θ factor", "batched", "interleaved", "sequential", "update floor", "predictor alone")
+    head = (
+        "method",
+        "reference",
+        "θ factor",
+        "batched",
+        "interleaved",
+        "sequential",
+        "update floor",
+        "predictor alone",
+    )
     more = ("updates active", "restores", "messages", "host words")
 
     def line(r: Record) -> tuple[object, ...]:
@@ -130,7 +139,7 @@ def _schedules(rows: list[Record]) -> Markup:
         predictor = part.get("interleaved", part.get("batched"))
         rest = [ops.get(k) for k in ("updates_active", "state_restores", "messages", "host_words")]
         return (
-            *(plain(r.get(k)) for k in ("arm", "axis", "threshold")),
+            *(plain(r.get(k)) for k in ("method", "reference", "threshold")),
             *(number(value) for value in (*totals, r.get("floor"), predictor, *rest)),
         )
 
@@ -156,18 +165,20 @@ def front(results: Results, gallery: Gallery) -> Section:
 def _points(rows: list[Record]) -> Markup:
     names = devices(rows)
     best = [id(r) for family in families(rows).values() for r in pareto(family, equivalents)]
-    head = ("arm", "axis", "schedule", "budget", "θ factor", "success", "Wilson 95 %", "synop-eq.", *names)
+    head = ("method", "reference", "schedule", "budget", "θ factor", "success", "Wilson 95 %", "synop-eq.", *names)
 
     def line(r: Record) -> tuple[object, ...]:
         return (
-            *(plain(r.get(k)) for k in ("arm", "axis", "schedule", "budget", "threshold")),
+            *(plain(r.get(k)) for k in ("method", "reference", "schedule", "budget", "threshold")),
             *(share(r.get("success")), between(r.get("ci95")), number(r.get("synop_equivalents"))),
             *(energy(joules(device)(r)) for device in names),
         )
 
     chosen = sorted((r for r in rows if id(r) in best), key=lambda r: finite(r.get("synop_equivalents")) or 0.0)
     return Markup(
-        tag("p", "Points on the front of their family, from cheap to dear; Joules nominal, ledger C:", class_="note")
+        tag(
+            "p", "Points on the front of their family, from cheap to dear; Joules nominal, scope system:", class_="note"
+        )
         + table(head, map(line, chosen), words=5)
         + tag("details", tag("summary", f"all {len(rows)} points"), table(head, map(line, rows), words=5))
     )

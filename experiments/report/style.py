@@ -22,7 +22,7 @@ BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILLION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#7A7A7A"
 LIGHT = "#BBBBBB"
 
-ARM = {
+METHOD = {
     "dense": (BLACK, "D"),
     "int8": (BLUE, "o"),
     "zero-skip": (SKY, "s"),
@@ -49,28 +49,45 @@ ARM = {
     "oracle": (GREY, "P"),
     "random": (GREY, "x"),
 }
-AXIS = {
-    "none": (GREY, "o"),
-    "rollout": (BLUE, "s"),
-    "order": (SKY, "^"),
-    "mean": (GREEN, "D"),
-    "iteration": (VERMILLION, "v"),
+REFERENCE = {
+    "zero": (GREY, "o"),
+    "previous_step": (BLUE, "s"),
+    "previous_candidate": (SKY, "^"),
+    "mean_candidate": (GREEN, "D"),
+    "previous_iteration": (VERMILLION, "v"),
 }
 SPARE = ((BLUE, "o"), (VERMILLION, "s"), (GREEN, "^"), (PURPLE, "D"), (ORANGE, "v"), (SKY, "P"), (BLACK, "X"))
 
 RC: Any = {
-    "svg.fonttype": "none", "svg.hashsalt": "spikeplan", "text.parse_math": False,
-    "font.family": "sans-serif", "font.size": 8, "axes.titlesize": 8, "axes.labelsize": 8, "legend.fontsize": 7.5,
-    "axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.7,
-    "xtick.labelsize": 7.5, "ytick.labelsize": 7.5, "xtick.major.width": 0.7, "ytick.major.width": 0.7,
-    "legend.frameon": False, "lines.linewidth": 1.1, "lines.markersize": 4.5, "axes.axisbelow": True,
-    "figure.constrained_layout.use": True, "axes.unicode_minus": True, "patch.linewidth": 0.5,
-}  # fmt: skip
+    "svg.fonttype": "none",
+    "svg.hashsalt": "spikeplan",
+    "text.parse_math": False,
+    "font.family": "sans-serif",
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "legend.fontsize": 7.5,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "legend.frameon": False,
+    "lines.linewidth": 1.1,
+    "lines.markersize": 4.5,
+    "axes.axisbelow": True,
+    "figure.constrained_layout.use": True,
+    "axes.unicode_minus": True,
+    "patch.linewidth": 0.5,
+}
 WIDTH = 7.0  # inches, the text width of a paper
 
 
 def look(table: dict[str, tuple[str, str]], name: object) -> tuple[str, str]:
-    """Colour and marker of an arm or axis; a name we do not know gets one that depends on its letters only."""
+    """Colour and marker of a method or reference; a name we do not know gets one that depends on its letters only."""
     return table.get(str(name)) or SPARE[sum(map(ord, str(name))) % len(SPARE)]
 
 

@@ -1,4 +1,4 @@
-"""The table that a run prints: success and cost per arm, the targets, the verdict."""
+"""The table that a run prints: success and cost per method, the targets, the verdict."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def print_table(summary: Record, console: Console) -> None:
     """One table a task. Nulls print as dashes; what a run has no figure for is not hidden."""
     for task, found in mapping(summary.get("tasks")).items():
         row = mapping(found)
-        console.print(_arms(str(task), mapping(row.get("arms"))))
+        console.print(_methods(str(task), mapping(row.get("methods"))))
         if sequence(row.get("targets")):
             console.print(_targets(sequence(row.get("targets"))))
         console.print(
@@ -27,22 +27,22 @@ def print_table(summary: Record, console: Console) -> None:
     console.print("[dim]Counts are simulated; energy is an estimate; no chip was measured.[/]")
 
 
-def _arms(task: str, arms: dict[str, Any]) -> Table:
+def _methods(task: str, methods: dict[str, Any]) -> Table:
     table = Table(title=escape(task), title_justify="left", header_style="bold")
-    table.add_column("arm")
+    table.add_column("method")
     for name in ("episodes", "success", "95 % interval", "− dense, points", "density", "synop-eq. / action"):
         table.add_column(name, justify="right")
-    for arm, found in arms.items():
+    for method, found in methods.items():
         row = mapping(found)
-        axis = row.get("axis")
-        density = finite(mapping(row.get("density")).get(str(axis)))
+        reference = row.get("reference")
+        density = finite(mapping(row.get("density")).get(str(reference)))
         table.add_row(
-            escape(str(arm)),
+            escape(str(method)),
             plain(row.get("episodes")),
             share(row.get("success")),
             escape(between(row.get("ci95"))),
             escape(points(row.get("paired_vs_dense"))),
-            DASH if density is None else escape(f"{density:.3f} {axis}"),
+            DASH if density is None else escape(f"{density:.3f} {reference}"),
             number(row.get("synop_equivalents_per_action")),
         )
     return table

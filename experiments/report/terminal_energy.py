@@ -44,10 +44,10 @@ def _table(title: str, left: tuple[str, ...], right: tuple[str, ...]) -> Table:
 
 def _pairs(part: dict[str, Any], found: dict[str, Any], console: Console) -> None:
     if not part["pairs"]:
-        console.print("No pair of a spiking and a dense arm of equal success in this run.")
+        console.print("No pair of a spiking and a dense method of equal success in this run.")
         return
     table = _table(
-        "Ledger C, whole loop, J an action, cheapest points of equal success",
+        "Scope system, whole loop, J an action, cheapest points of equal success",
         ("chip, schedule", "against"),
         ("spiking", "dense", "ratio", "low .. high", "P(win)", "over priors", "waiting"),
     )
@@ -56,17 +56,21 @@ def _pairs(part: dict[str, Any], found: dict[str, Any], console: Console) -> Non
         chances = row["probability"].values()
         table.add_row(
             f"{row['chip']} {SHORT_SCHEDULE[row['schedule']]}{copied(row)}" + (" (>=)" if row["incomplete"] else ""),
-            row["device"] + (" (hyp.)" if row["hypothetical"] else ""), joule(row["spiking"]["nominal"]),
-            joule(row["dense"]["nominal"]), f"{row['ratio']:.3g}", f"{row['ratio_low']:.3g} .. {row['ratio_high']:.3g}",
-            percent(row["probability"][found["priors"][0]]), f"{percent(min(chances))} .. {percent(max(chances))}",
+            row["device"] + (" (hyp.)" if row["hypothetical"] else ""),
+            joule(row["spiking"]["nominal"]),
+            joule(row["dense"]["nominal"]),
+            f"{row['ratio']:.3g}",
+            f"{row['ratio_low']:.3g} .. {row['ratio_high']:.3g}",
+            percent(row["probability"][found["priors"][0]]),
+            f"{percent(min(chances))} .. {percent(max(chances))}",
             percent(row["probability_waiting"]),
-        )  # fmt: skip
+        )
     console.print(table)
     console.print(
         f"[dim]{len(part['pairs']) - len(shown)} more pairs in --json. (>=): no static power or time is known, a lower bound. "
         "(hyp.): no such device. cpu: measured here, in fp32 only. P(win): that spikes take less, over the bands of the figures; "
         "waiting: the same where the GPU idles from one kernel to the next, as it does unless a plan is fused into one, and "
-        "where a spiking arm's host, the same GPU, idles until the chip is done.[/]"
+        "where a spiking method's host, the same GPU, idles until the chip is done.[/]"
     )
     for sentence in part["verdicts"]:
         console.print(f"- {escape(sentence)}")
@@ -79,24 +83,29 @@ def _in_short(row: dict[str, Any]) -> bool:
 def _opponents(part: dict[str, Any], console: Console) -> None:
     found = part["opponents"]
     if found is None:
-        console.print("No opponents: this run has no dense planner or no spiking arm.")
+        console.print("No opponents: this run has no dense planner or no spiking method.")
         return
     table = _table(
-        f"Opponents of {escape(found['arm'])} on {found['chip']}{copied(found)}, {found['schedule']} "
+        f"Opponents of {escape(found['method'])} on {found['chip']}{copied(found)}, {found['schedule']} "
         f"({joule(found['joules'])} [{joule(found['low'])} .. {joule(found['high'])}], {found['equivalents'] / 1e6:.1f} M)",
-        ("opponent", "arm", "device"),
+        ("opponent", "method", "device"),
         ("success", "M synop-eq.", "J", "spiking / it", "algorithm gain", "x hardware gain"),
     )
     for row in found["rows"]:
-        if row["arm"] is None:
+        if row["method"] is None:
             table.add_row(escape(row["opponent"]), DASH, escape(row["note"]), *[DASH] * 6)
             continue
         table.add_row(
             escape(row["opponent"]) + (f" [dim]({escape(row['note'])})[/]" if row["note"] else ""),
-            escape(f"{row['arm']} {row['precision']}"), row["device"], f"{row['success']:.2f}",
-            f"{row['equivalents'] / 1e6:.1f}", joule(row["joules"]), f"{row['ratio']:.3g}",
-            f"{row['algorithm_gain']:.3g}", f"{row['hardware_gain']:.3g}",
-        )  # fmt: skip
+            escape(f"{row['method']} {row['precision']}"),
+            row["device"],
+            f"{row['success']:.2f}",
+            f"{row['equivalents'] / 1e6:.1f}",
+            joule(row["joules"]),
+            f"{row['ratio']:.3g}",
+            f"{row['algorithm_gain']:.3g}",
+            f"{row['hardware_gain']:.3g}",
+        )
     console.print(table)
 
 
@@ -105,9 +114,9 @@ def _layers(part: dict[str, Any], console: Console) -> None:
         return
     devices = [name for name in part["layers"][0]["s_star"] if name in SHORT]
     table = _table(
-        "Density by connection and axis, and break-even s* of one copy against each device (peak energy per MAC, int8; "
+        "Density by connection and reference, and break-even s* of one copy against each device (peak energy per MAC, int8; "
         "--json has all)",
-        ("axis", "threshold", "layer"),
+        ("reference", "threshold", "layer"),
         (
             "success",
             "s",
@@ -120,35 +129,51 @@ def _layers(part: dict[str, Any], console: Console) -> None:
     for row in part["layers"]:
         one = row["s_star"][devices[0]]
         table.add_row(
-            row["axis"], f"x {row['threshold']:g}" if row["threshold"] else DASH, row["layer"], f"{row['success']:.2f}",
-            f"{row['s']:.3f}", *(f"{row['s_star'][name]['s_star']:.3g}" for name in devices), f"{one['update']:.3g}",
-            f"{one['static']:.3g}", f"{one['first'] - one['update']:.3g}",
-        )  # fmt: skip
+            row["reference"],
+            f"x {row['threshold']:g}" if row["threshold"] else DASH,
+            row["layer"],
+            f"{row['success']:.2f}",
+            f"{row['s']:.3f}",
+            *(f"{row['s_star'][name]['s_star']:.3g}" for name in devices),
+            f"{one['update']:.3g}",
+            f"{one['static']:.3g}",
+            f"{one['first'] - one['update']:.3g}",
+        )
     console.print(table)
 
 
 def _chips(part: dict[str, Any], console: Console) -> None:
     for key, where in (("chips", "chip"), ("dense", "dense device")):
-        for arm in dict.fromkeys(row["arm"] for row in part[key]):
-            rows = [row for row in part[key] if row["arm"] == arm]
+        for method in dict.fromkeys(row["method"] for row in part[key]):
+            rows = [row for row in part[key] if row["method"] == method]
             host = f", encoder on {rows[0]['host']}" if key == "chips" else ""
-            table = _table(f"{escape(arm)} on each {where}{host}: ledgers A, B, C, J an action",
-                           ("device", "schedule"), ("A", "B", "C", "low .. high of C", "static, I/O, host", "time"))  # fmt: skip
+            table = _table(
+                f"{escape(method)} on each {where}{host}: scopes compute, chip, system, J an action",
+                ("device", "schedule"),
+                ("compute", "chip", "system", "low .. high of system", "static, I/O, host", "time"),
+            )
             for row in rows:
-                table.add_row(row["device"] + copied(row), row["schedule"], joule(row["a"]), joule(row["b"]), joule(row["c"]),
-                              f"{joule(row['low'])} .. {joule(row['high'])}", percent(1 - row["b"] / row["c"]),
-                              quantity(row["latency_s"], "s"))  # fmt: skip
+                table.add_row(
+                    row["device"] + copied(row),
+                    row["schedule"],
+                    joule(row["compute"]),
+                    joule(row["chip"]),
+                    joule(row["system"]),
+                    f"{joule(row['low'])} .. {joule(row['high'])}",
+                    percent(1 - row["chip"] / row["system"]),
+                    quantity(row["latency_s"], "s"),
+                )
             console.print(table)
     for row in part["chips"]:
         if row["device"] == "loihi1" and row["schedule"] == "interleaved":
             told = "hops unknown: the run kept no placement" if row["hops"] is None else f"{row['hops']:,.0f} hops"
             console.print(f"Network on loihi1, one copy, an action: {row['messages']:,.0f} messages, {told}.")
     if part["update_share"] is not None:
-        console.print(f"Neuron updates are {percent(part['update_share'])} of this arm's synop-equivalents.")
+        console.print(f"Neuron updates are {percent(part['update_share'])} of this method's synop-equivalents.")
     for row in part["placed"]:
         if row["schedule"] == "interleaved":
             console.print(
-                f"placed with its loop, neurons that wait charged: {escape(str(row['arm']))} {row['budget']}, "
+                f"placed with its loop, neurons that wait charged: {escape(str(row['method']))} {row['budget']}, "
                 f"{row['replicas']} copies, {row['chips']} chip(s): {joule(row['nominal'])} [{joule(row['low'])} .. "
                 f"{joule(row['high'])}], {quantity(row['latency_s'], 's')}"
             )
@@ -159,16 +184,31 @@ def _gpu(part: dict[str, Any], console: Console) -> None:
         return
     table = _table(
         "GPUs at this network's size: at the peak, and with one dependent kernel a layer (a lower bound on their number)",
-        ("arm", "device"),
-        ("time at peak", "J (ledger C)", "kernels", "time with launches", "idle W", "W", "J, idle while waiting",
-         "J, full power throughout"),
-    )  # fmt: skip
+        ("method", "device"),
+        (
+            "time at peak",
+            "J (scope system)",
+            "kernels",
+            "time with launches",
+            "idle W",
+            "W",
+            "J, idle while waiting",
+            "J, full power throughout",
+        ),
+    )
     for row in part["gpu"]:
         table.add_row(
-            escape(row["arm"]), row["device"], quantity(row["roofline_s"], "s"), joule(row["joules"]),
-            f"{row['kernels']:.0f}", quantity(row["launched_s"], "s"), DASH if row["idle_w"] is None else f"{row['idle_w']:g}",
-            f"{row['power_w']:g}", joule(row["idle_joules"]), joule(row["full_joules"]),
-        )  # fmt: skip
+            escape(row["method"]),
+            row["device"],
+            quantity(row["roofline_s"], "s"),
+            joule(row["joules"]),
+            f"{row['kernels']:.0f}",
+            quantity(row["launched_s"], "s"),
+            DASH if row["idle_w"] is None else f"{row['idle_w']:g}",
+            f"{row['power_w']:g}",
+            joule(row["idle_joules"]),
+            joule(row["full_joules"]),
+        )
     console.print(table)
 
 
@@ -186,16 +226,23 @@ def print_devices(catalogue: Catalogue, console: Console) -> None:
 
 def print_compare(found: dict[str, Any], console: Console) -> None:
     table = Table(title="Joules an action, whole loop", title_justify="left", header_style="bold")
-    for name in ("file", "arm", "schedule", "device"):
+    for name in ("file", "method", "schedule", "device"):
         table.add_column(name)
-    for name in ("M synop-eq.", "A", "B", "C", "low .. high of C", "time"):
+    for name in ("M synop-eq.", "compute", "chip", "system", "low .. high of system", "time"):
         table.add_column(name, justify="right")
     for row in found["rows"]:
         table.add_row(
-            escape(Path(row["file"]).name), escape(row["arm"]), row["schedule"], row["device"],
-            f"{row['equivalents'] / 1e6:.3g}", joule(row["a"]), joule(row["b"]), joule(row["nominal"]),
-            f"{joule(row['low'])} .. {joule(row['high'])}", quantity(row["latency_s"], "s"),
-        )  # fmt: skip
+            escape(Path(row["file"]).name),
+            escape(row["method"]),
+            row["schedule"],
+            row["device"],
+            f"{row['equivalents'] / 1e6:.3g}",
+            joule(row["compute"]),
+            joule(row["chip"]),
+            joule(row["nominal"]),
+            f"{joule(row['low'])} .. {joule(row['high'])}",
+            quantity(row["latency_s"], "s"),
+        )
     console.print(table)
     for row in found["refused"]:
-        console.print(f"[dim]not priced: {escape(row['arm'])} on {row['device']}: {escape(row['reason'])}[/]")
+        console.print(f"[dim]not priced: {escape(row['method'])} on {row['device']}: {escape(row['reason'])}[/]")

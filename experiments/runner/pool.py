@@ -27,9 +27,13 @@ _reports: Any = None  # in a worker: where its stage reports to
 
 def progress_bar(console: Console) -> Progress:
     return Progress(
-        TextColumn("{task.description:<34}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn(),
-        TimeRemainingColumn(), console=console,
-    )  # fmt: skip
+        TextColumn("{task.description:<34}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
 
 
 def start_worker(queue: Any = None) -> None:
@@ -75,9 +79,9 @@ def run_jobs(jobs: Sequence[Job], parts: Path, *, console: Console, workers: int
     digests: dict[tuple[str | None, ...], str] = {}
     paths = []
     for job in jobs:
-        key = (job.task, job.arm, job.checkpoint, job.artifact)
+        key = (job.task, job.method, job.checkpoint, job.artifact)
         if key not in digests:
-            digests[key] = load_bundle(job.task, checkpoint=job.checkpoint, artifact=job.artifact).digest(job.arm)
+            digests[key] = load_bundle(job.task, checkpoint=job.checkpoint, artifact=job.artifact).digest(job.method)
         paths.append(parts / f"{job.key(digests[key])}.json")
     waiting = sorted((i for i in range(len(jobs)) if _finished(paths[i]) is None), key=lambda i: -jobs[i].weight)
     with progress_bar(console) as bar:
@@ -89,7 +93,9 @@ def run_jobs(jobs: Sequence[Job], parts: Path, *, console: Console, workers: int
                 for future in done:
                     i = running.pop(future)
                     write_json(paths[i], future.result())
-                    bar.update(task, advance=jobs[i].weight, description=f"{jobs[i].task} {jobs[i].arm} {jobs[i].role}")
+                    bar.update(
+                        task, advance=jobs[i].weight, description=f"{jobs[i].task} {jobs[i].method} {jobs[i].role}"
+                    )
         bar.update(task, completed=bar.tasks[0].total)
     return [json.loads(path.read_text()) for path in paths]
 
@@ -111,7 +117,7 @@ def _finished(path: Path) -> dict[str, Any] | None:
         found = json.loads(path.read_text())
     except (OSError, ValueError):
         return None
-    whole = isinstance(found, dict) and {"job", "success", "ledger", "seconds"} <= found.keys()
+    whole = isinstance(found, dict) and {"job", "success", "op_counts", "seconds"} <= found.keys()
     return found if whole else None
 
 

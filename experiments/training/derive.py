@@ -52,13 +52,21 @@ def make_delta(
     student = copy.deepcopy(source)
     chain = DeltaChain(chain_of(student), draft)
     finetune_delta(
-        chain, plans.rollouts(), config.delta, generator=torch.Generator().manual_seed(model.seed),
+        chain,
+        plans.rollouts(),
+        config.delta,
+        generator=torch.Generator().manual_seed(model.seed),
         report=lambda row: report(name, {**row, "total_steps": config.delta.steps}),
-    )  # fmt: skip
+    )
     artifact, layers = convert(
-        student, calibration, SigmaDelta(thresholds=chain.thresholds(), absolute=True), task=model.task,
-        seed=model.seed, trained_on_axis=config.delta.axis, training=f"{config.delta}",
-    )  # fmt: skip
+        student,
+        calibration,
+        SigmaDelta(thresholds=chain.thresholds(), absolute=True),
+        task=model.task,
+        seed=model.seed,
+        trained_on_reference=config.delta.reference,
+        training=f"{config.delta}",
+    )
     return artifact, layers.as_dict()
 
 
@@ -68,9 +76,13 @@ def make_lif(model: WorldModel, plans: Plans, config: DeriveConfig, report: Repo
     net = LIFNetwork.from_dense(model.predictor.linears(), [r.top for r in outputs[:-1]], config.lif)
     latents, actions = teacher_paths(plans)
     finetune_lif(
-        net, latents, actions, config.lif_training, generator=torch.Generator().manual_seed(model.seed),
+        net,
+        latents,
+        actions,
+        config.lif_training,
+        generator=torch.Generator().manual_seed(model.seed),
         report=lambda row: report("lif", {**row, "total_steps": config.lif_training.steps}),
-    )  # fmt: skip
+    )
     return net
 
 
@@ -88,9 +100,12 @@ def make_narrow(model: WorldModel, plans: Plans, width: int, config: DeriveConfi
     total = config.distillation.short_steps + config.distillation.steps
     net = ResidualPredictor(model.predictor.latent_dim, model.predictor.action_dim, (width, width))
     distil(
-        net, *plans.rollouts(), config.distillation, generator=torch.Generator().manual_seed(model.seed),
+        net,
+        *plans.rollouts(),
+        config.distillation,
+        generator=torch.Generator().manual_seed(model.seed),
         report=lambda row: report(f"narrow-{width}", {**row, "total_steps": total}),
-    )  # fmt: skip
+    )
     return net
 
 
@@ -102,7 +117,10 @@ def make_pruned(
     net = prune(model.predictor, percent / 100)
     with zeros_kept(net):
         distil(
-            net, *plans.rollouts(), config.pruning, generator=torch.Generator().manual_seed(model.seed),
+            net,
+            *plans.rollouts(),
+            config.pruning,
+            generator=torch.Generator().manual_seed(model.seed),
             report=lambda row: report(f"pruned-{percent}", {**row, "total_steps": total}),
-        )  # fmt: skip
+        )
     return net

@@ -65,7 +65,7 @@ class Stage:
     def success(self, predictor: Predictor, episodes: int) -> NDArray[np.float64]:
         """Of the first `episodes` validation episodes."""
         total = self.config.choice.episodes
-        return validation_success(self.model, predictor, axis="none", part=slice(0, episodes), episodes=total)
+        return validation_success(self.model, predictor, reference="zero", part=slice(0, episodes), episodes=total)
 
 
 @lru_cache(maxsize=1)
@@ -106,9 +106,13 @@ def delta_stage(
     else:
         source_success = stage.success(DensePredictor(source), config.choice.episodes)
     choice = choose_thresholds(
-        stage.model, artifact, plans.thin(8), source_success, config.choice,
+        stage.model,
+        artifact,
+        plans.thin(8),
+        source_success,
+        config.choice,
         lambda row: report(f"{name} thresholds", row),
-    )  # fmt: skip
+    )
     artifact_file.save(replace(artifact, provenance={**artifact.provenance, "thresholds": choice}), file)
 
 
@@ -154,7 +158,9 @@ def train_task(
     run_reporting(run_stage, [(stage,) for stage in stages], report, workers=workers)
     first = stages[0]
     return {
-        "task": config.task, "seed": config.seed, **model.metrics,
+        "task": config.task,
+        "seed": config.seed,
+        **model.metrics,
         "delta": artifact_file.load(first.file("delta")).provenance["thresholds"],
         "lif_validation_success": header(first.file("lif"))["validation_success"],
         "narrow_validation_success": {
@@ -163,7 +169,7 @@ def train_task(
         "pruned_validation_success": {
             percent: header(first.file(f"pruned-{percent}"))["validation_success"] for percent in derive.pruned_percent
         },
-    }  # fmt: skip
+    }
 
 
 def dense_success(model: WorldModel, derive: DeriveConfig, report: Report) -> NDArray[np.float64]:
@@ -177,7 +183,9 @@ def dense_success(model: WorldModel, derive: DeriveConfig, report: Report) -> ND
 
     steps = make_world(model.task).max_steps
     predictor = DensePredictor(model.predictor)
-    return validation_success(model, predictor, axis="none", part=slice(0, total), episodes=total, progress=progress)
+    return validation_success(
+        model, predictor, reference="zero", part=slice(0, total), episodes=total, progress=progress
+    )
 
 
 def _known_model(path: Path, config: TrainConfig) -> WorldModel | None:

@@ -1,7 +1,7 @@
 """The spiking predictor, all layers and all candidates in one process: the fast form of the chain (lava_procs/fused.py).
 
 A batch of candidates in one process is a convenience of the simulation: on a chip they share one network in time or take a
-replica each (`spikeplan place`). The stored state of axis `rollout` starts at zero in every iteration.
+replica each (`spikeplan place`). The stored state of reference previous_step starts at zero in every iteration.
 Shapes: S candidates, D latent, A action. Units: z and value in latent LSB, actions in action LSB.
 """
 
@@ -29,9 +29,9 @@ class Predictor(AbstractProcess):
     messages] of the iteration, in step H."""
 
     def __init__(
-        self, *, plan: PlanParams, rollout_steps: int, artifact: Artifact, axis: str, name: str = "predictor"
+        self, *, plan: PlanParams, rollout_steps: int, artifact: Artifact, reference: str, name: str = "predictor"
     ) -> None:
-        super().__init__(plan=plan, rollout_steps=rollout_steps, artifact=artifact, axis=axis, name=name)
+        super().__init__(plan=plan, rollout_steps=rollout_steps, artifact=artifact, reference=reference, name=name)
         self.z_in = InPort(shape=(plan.samples, plan.latent_dim))
         self.action_in = InPort(shape=(plan.samples, plan.action_dim))
         self.value_out = OutPort(shape=(plan.samples, plan.latent_dim))
@@ -48,7 +48,7 @@ class PredictorModel(LoopModel):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self.network = FusedNetwork(
-            proc_params["artifact"], samples=self.plan.samples, axis=proc_params["axis"], fixed=self.fixed
+            proc_params["artifact"], samples=self.plan.samples, reference=proc_params["reference"], fixed=self.fixed
         )
         self.sent = np.zeros(len(self.network.layers), np.int64)
 

@@ -32,9 +32,9 @@ class Rollout(AbstractProcess):
     (S,); path_out: (H, S, D), latents after each step; counts_out: [messages by layer, everything clipped]."""
 
     def __init__(
-        self, *, plan: PlanParams, rollout_steps: int, artifact: Artifact, axis: str, name: str = "rollout"
+        self, *, plan: PlanParams, rollout_steps: int, artifact: Artifact, reference: str, name: str = "rollout"
     ) -> None:
-        super().__init__(plan=plan, rollout_steps=rollout_steps, artifact=artifact, axis=axis, name=name)
+        super().__init__(plan=plan, rollout_steps=rollout_steps, artifact=artifact, reference=reference, name=name)
         self.start_in = InPort(shape=(plan.latent_dim,))
         self.goal_in = InPort(shape=(plan.latent_dim,))
         self.variables_in = InPort(shape=(plan.samples, plan.variables, plan.action_dim))
@@ -55,7 +55,7 @@ class RolloutModel(LoopModel):
         super().__init__(proc_params)
         p, dtype = self.plan, self.maths.dtype
         self.network = FusedNetwork(
-            proc_params["artifact"], samples=p.samples, axis=proc_params["axis"], fixed=dtype is np.int64
+            proc_params["artifact"], samples=p.samples, reference=proc_params["reference"], fixed=dtype is np.int64
         )
         self.observation = self.goal = np.zeros(p.latent_dim, dtype)
 

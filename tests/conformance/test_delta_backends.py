@@ -60,7 +60,7 @@ def lava_chain(artifact: Artifact, passes: Passes, folder: Path) -> Trace:
 
 def lava_fused(artifact: Artifact, passes: Passes, folder: Path) -> Trace:
     """The arithmetic of the loop's predictor: alone, and as row 1 of a batch whose other rows see other inputs."""
-    alone, batch = (FusedNetwork(artifact, samples=n, axis="rollout", fixed=True) for n in (1, 3))
+    alone, batch = (FusedNetwork(artifact, samples=n, reference="previous_step", fixed=True) for n in (1, 3))
     slots = {id(network): [(network.ref[:], network.sigma[:])] * (1 + passes.contexts) for network in (alone, batch)}
     roles: list[list[list[Any]]] = [[], [], []]
     values = []
@@ -140,9 +140,10 @@ def converted(make_predictor: Callable[..., Any], rng: np.random.Generator, coun
     )
     scale = np.array([artifact.scales["latent"]] * 6 + [artifact.scales["action"]] * 2)
     return artifact, Passes(
-        x=np.round(real / scale).astype(np.int64), load=np.array([RESET] + [KEEP] * (count - 1)),
+        x=np.round(real / scale).astype(np.int64),
+        load=np.array([RESET] + [KEEP] * (count - 1)),
         save=np.full(count, KEEP),
-    )  # fmt: skip
+    )
 
 
 CHAINS: dict[str, dict[str, Any]] = {
@@ -199,9 +200,10 @@ def test_golden_trace(backend, tmp_path):
     edges = tuple(Edge(src=a.name, dst=b.name) for a, b in pairwise(layers))
     artifact = Artifact(layers=layers, edges=edges, scales={"latent": 1.0, "action": 1.0})
     passes = Passes(
-        x=np.array([[5], [6], [-3], [-1], [-9]]), load=np.array([RESET, KEEP, KEEP, 0, RESET]),
+        x=np.array([[5], [6], [-3], [-1], [-9]]),
+        load=np.array([RESET, KEEP, KEEP, 0, RESET]),
         save=np.array([0, KEEP, KEEP, KEEP, KEEP]),
-    )  # fmt: skip
+    )
     trace = BACKENDS[backend](artifact, passes, tmp_path)
     assert trace.messages["code"][:, 0].tolist() == [2, 0, -3, -2, -4]
     assert trace.ref["code"][:, 0].tolist() == [4, 4, -2, 0, -8]

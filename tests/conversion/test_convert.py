@@ -41,7 +41,7 @@ def test_report_is_measured_on_the_artifact(problem):
     artifact, report = convert(predictor, data, SigmaDelta(thresholds=0.3))
     spiking = DeltaPredictor(artifact)
     z, a = data.latent_ND[:, None], data.action_NA[:, None]
-    after, _, counts = spiking.step(z, a, spiking.begin(data.latent_ND, a[:, :, None], "none"))
+    after, _, counts = spiking.step(z, a, spiking.begin(data.latent_ND, a[:, :, None], "zero"))
     dense = predictor(z, a).detach()
     # The predictor adds the value to the rounded latent; the report looks at the change alone.
     rounded = spiking.encode(z) * artifact.scales["latent"]
@@ -114,8 +114,11 @@ def test_the_structure_of_the_artifact(problem, tmp_path):
     assert [layer.kind for layer in artifact.layers] == ["delta", "sigma_delta", "sigma_delta", "sigma"]
     assert [layer.act for layer in artifact.layers] == ["identity", "relu", "relu", "identity"]
     assert [(e.src, e.dst, e.role) for e in artifact.edges] == [
-        ("code", "h1", "feed"), ("h1", "h2", "feed"), ("h2", "out", "feed"), ("out", "code", "residual"),
-    ]  # fmt: skip
+        ("code", "h1", "feed"),
+        ("h1", "h2", "feed"),
+        ("h2", "out", "feed"),
+        ("out", "code", "residual"),
+    ]
     for layer in artifact.layers[1:-1]:
         assert np.abs(layer.weight).max() == WEIGHT_TOP, "the int8 range is used"
     first = np.abs(artifact.layer("h1").weight)
@@ -134,7 +137,7 @@ def test_a_rollout_does_not_drift(problem):
     assert artifact.scales["latent"] < 1e-2 * float(data.latent_ND.std())
     z = dense = data.latent_ND[:50, None]
     actions = data.action_NA[:2000].view(50, 1, 40, 2)
-    state = spiking.begin(z[:, 0], actions, "rollout")
+    state = spiking.begin(z[:, 0], actions, "previous_step")
     for t in range(10):
         z, state, _ = spiking.step(z, actions[:, :, t], state)
         dense = predictor(dense, actions[:, :, t]).detach()
@@ -199,7 +202,7 @@ def test_constraint_check(problem):
     found = check(artifact, LOIHI1)
     assert [(v.layer, v.limit, v.found) for v in found[:3]] == [(n, "message_bits", 8) for n in ("code", "h1", "h2")]
     assert all(v.limit == "message_bits" for v in found)
-    assert str(found[0]) == "layer 'code': message_bits 8 exceeds 1; loihi1 sends binary spikes; use the LIF arm"
+    assert str(found[0]) == "layer 'code': message_bits 8 exceeds 1; loihi1 sends binary spikes; use the LIF method"
 
 
 def test_constraint_check_names_what_is_too_large(make_chain):

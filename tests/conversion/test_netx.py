@@ -31,11 +31,19 @@ def small() -> Network:
     bias = np.array([9000, 7000, 8000, 6000])
     more = (
         Layer(name="plus", shape=(5,), synapse=Dense(weight=excited), neuron=SDNeuron(kind="sigma_delta", vth=2)),
-        Layer(name="minus", shape=(4,), synapse=Dense(weight=inhibited), neuron=SDNeuron(
-            kind="sigma_delta", vth=2, bias=bias)),
-        Layer(name="sum", shape=(2,), synapse=Dense(weight=np.array([[7, -3, 5, 1], [1, 2, 3, 4]])), neuron=SDNeuron(
-            kind="sigma")),
-    )  # fmt: skip
+        Layer(
+            name="minus",
+            shape=(4,),
+            synapse=Dense(weight=inhibited),
+            neuron=SDNeuron(kind="sigma_delta", vth=2, bias=bias),
+        ),
+        Layer(
+            name="sum",
+            shape=(2,),
+            synapse=Dense(weight=np.array([[7, -3, 5, 1], [1, 2, 3, 4]])),
+            neuron=SDNeuron(kind="sigma"),
+        ),
+    )
     return replace(network, layers=(*network.layers, *more))
 
 

@@ -59,8 +59,9 @@ def snntorch_spikes(graph: Any, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]
 
     modules = [_nir_to_snntorch_module(graph.nodes[f"n{i}"]).double() for i in range(4)]
     states: dict[int, Any] = {
-        1: [torch.zeros(1, 12, dtype=torch.double)] * 2, 3: [torch.zeros(1, 5, dtype=torch.double)],
-    }  # fmt: skip
+        1: [torch.zeros(1, 12, dtype=torch.double)] * 2,
+        3: [torch.zeros(1, 5, dtype=torch.double)],
+    }
     out = []
     with torch.no_grad():
         for row in x:
@@ -111,8 +112,10 @@ def test_the_floating_form_fires_as_snntorch_does_and_the_fixed_one_nearly(tmp_p
 def test_a_trace_by_hand(tmp_path: Path) -> None:
     """tau = 4 dt, r = 2, W = 3, b = 1: gain r dt/tau = 1/2; v' = 3/4 v + 1.5 s + 0.5, a spike beyond 2.25, then 0.
     s = 1 1 0 1 (seen a step late): .5 | 2.375 spike | 2 | 2 (= 1.5 + .5) | 3.5 spike."""
-    nir.write(tmp_path / "x.nir", graph_of(nir.Affine(np.array([[3.0]]), np.array([1.0])), lif(
-        1, tau=4e-4, r=2.0, v_threshold=2.25)))  # fmt: skip
+    nir.write(
+        tmp_path / "x.nir",
+        graph_of(nir.Affine(np.array([[3.0]]), np.array([1.0])), lif(1, tau=4e-4, r=2.0, v_threshold=2.25)),
+    )
     network = read_nir(tmp_path / "x.nir", dt_s=1e-4)
     neuron = network.layers[0].neuron
     assert isinstance(neuron, LIFNeuron)
@@ -152,9 +155,10 @@ def make_network(*, weight: np.ndarray[Any, Any], dv: float = 0.1) -> Network:
 
     neuron = LIFNeuron(du=np.ones(1), dv=np.full(1, dv), vth=np.ones(1), bias=np.zeros(1))
     return Network(
-        input_shape=(2,), graded_input=False,
+        input_shape=(2,),
+        graded_input=False,
         layers=(Layer(name="n1", shape=(1,), synapse=Dense(weight=weight), neuron=neuron),),
-    )  # fmt: skip
+    )
 
 
 W = np.ones((3, 2))

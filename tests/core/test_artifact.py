@@ -54,9 +54,22 @@ def test_header_is_the_contract(artifact, tmp_path):
     assert (header["format"], header["version"]) == ("spikeplan-artifact", 1)
     assert set(header["edges"][0]) == {"src", "dst", "delay_steps", "role"}
     assert set(header["layers"][1]) == {
-        "name", "kind", "n_in", "n_out", "weight_exp", "act", "threshold_lsb", "shift", "message_bits",
-        "message_signed", "state_bits", "overflow", "rounding", "reset", "delay",
-    }  # fmt: skip
+        "name",
+        "kind",
+        "n_in",
+        "n_out",
+        "weight_exp",
+        "act",
+        "threshold_lsb",
+        "shift",
+        "message_bits",
+        "message_signed",
+        "state_bits",
+        "overflow",
+        "rounding",
+        "reset",
+        "delay",
+    }
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.02, 0.5, 0.99])

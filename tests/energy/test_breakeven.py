@@ -12,9 +12,14 @@ HEAD = (66, 256, 256, 64)  # 98,816 MACs, 576 neurons: 576 x 10 / 98,816 = 0.058
 
 @pytest.mark.parametrize(
     ("device", "precision", "first", "s_star"),
-    [("h100", "int8", 0.040, -0.018), ("h100", "fp16", 0.080, 0.022), ("orin_nano", "int8", 0.084, 0.026),
-     ("digital45", "fp32", 0.260, 0.202), ("digital45", "int8", 0.013, -0.045)],
-)  # fmt: skip
+    [
+        ("h100", "int8", 0.040, -0.018),
+        ("h100", "fp16", 0.080, 0.022),
+        ("orin_nano", "int8", 0.084, 0.026),
+        ("digital45", "fp32", 0.260, 0.202),
+        ("digital45", "int8", 0.013, -0.045),
+    ],
+)
 def test_against_loihi2(device: str, precision: str, first: float, s_star: float):
     # first: e_mac / 17.7 pJ with e_mac 0.7075, 1.415, 1.4925, 4.6, 0.23 pJ; s*: less 0.0583
     result = network_break_even(HEAD, dense_device=device, precision=precision)

@@ -84,22 +84,39 @@ def test_a_users_file_adds_devices_and_figures(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
-    [('source = "my bench", evidence = "R", node = "65 nm"', 'evidence = "R"', "devices.speck.e_synop: source is missing"),
-     (', node = "65 nm"', ', node = "65 nm", by = "me"', "unknown keys by"),
-     ('unit = "pJ/B", source = "my bench", evidence = "R", node', 'unit = "eV", source = "x", evidence = "R", node', "'eV'"),
-     ('node = "3 nm"\n', "", "devices.mine: no node for mac_int8, e_sram"),
-     ('evidence = "R", node = "65 nm"', 'evidence = "M", node = "65 nm"', "evidence 'M' is not one of"),
-     ('value = 2, unit = "pJ"', 'value = 2, unit = "W"', "devices.speck.e_synop: unit 'W' does not fit; state it in pJ or nJ"),
-     ('value = 2, unit = "pJ"', 'value = 2, unit = ["pJ"]', "is unknown; use one of"),
-     ("e_synop", "e_sinop", "devices.speck.e_sinop: no model of kind 'event' reads it; figures are e_synop"),
-     ("mac_int8 = { value = 0.05", "eta = { value = 0.05", "devices.mine.eta: no model of kind 'asic' reads it"),
-     ("value = 2,", "value = 1e308,", "must be finite numbers > 0"), ("value = 2,", f"value = {10**400},", "must be finite"),
-     ('kind = "asic"', 'kind = ["asic"]', "kind .'asic'. is unknown"),
-     ('title = "my chip"', 'hypothetical = "no"', "devices.mine: hypothetical is 'no'; write true or false"),
-     ('node = "memory"', "node = 'm', shared = 3", "shared 3 is no text"),
-     ("value = 2,", "value = nan,", "must be finite numbers > 0"), ('kind = "asic"\n', "", "kind None is unknown"),
-     ("[devices.mine]", "[limits]\n[devices.mine]", "unknown tables limits"), ("[devices", "[device", "unknown tables device;")],
-)  # fmt: skip
+    [
+        (
+            'source = "my bench", evidence = "R", node = "65 nm"',
+            'evidence = "R"',
+            "devices.speck.e_synop: source is missing",
+        ),
+        (', node = "65 nm"', ', node = "65 nm", by = "me"', "unknown keys by"),
+        (
+            'unit = "pJ/B", source = "my bench", evidence = "R", node',
+            'unit = "eV", source = "x", evidence = "R", node',
+            "'eV'",
+        ),
+        ('node = "3 nm"\n', "", "devices.mine: no node for mac_int8, e_sram"),
+        ('evidence = "R", node = "65 nm"', 'evidence = "M", node = "65 nm"', "evidence 'M' is not one of"),
+        (
+            'value = 2, unit = "pJ"',
+            'value = 2, unit = "W"',
+            "devices.speck.e_synop: unit 'W' does not fit; state it in pJ or nJ",
+        ),
+        ('value = 2, unit = "pJ"', 'value = 2, unit = ["pJ"]', "is unknown; use one of"),
+        ("e_synop", "e_sinop", "devices.speck.e_sinop: no model of kind 'event' reads it; figures are e_synop"),
+        ("mac_int8 = { value = 0.05", "eta = { value = 0.05", "devices.mine.eta: no model of kind 'asic' reads it"),
+        ("value = 2,", "value = 1e308,", "must be finite numbers > 0"),
+        ("value = 2,", f"value = {10**400},", "must be finite"),
+        ('kind = "asic"', 'kind = ["asic"]', "kind .'asic'. is unknown"),
+        ('title = "my chip"', 'hypothetical = "no"', "devices.mine: hypothetical is 'no'; write true or false"),
+        ('node = "memory"', "node = 'm', shared = 3", "shared 3 is no text"),
+        ("value = 2,", "value = nan,", "must be finite numbers > 0"),
+        ('kind = "asic"\n', "", "kind None is unknown"),
+        ("[devices.mine]", "[limits]\n[devices.mine]", "unknown tables limits"),
+        ("[devices", "[device", "unknown tables device;"),
+    ],
+)
 def test_a_users_file_is_held_to_the_same_rules(tmp_path: Path, old: str, new: str, message: str):
     assert old in OWN
     path = tmp_path / "own.toml"
@@ -111,10 +128,16 @@ def test_a_users_file_is_held_to_the_same_rules(tmp_path: Path, old: str, new: s
 
 @pytest.mark.parametrize(
     ("device", "figure", "message"),
-    [("h100", 'eta = { value = 2, unit = "1"', "eta: 2 is a share of the peak"),
-     ("h100", 'cache = { low = 1, nominal = 2, high = 3, unit = "B"', "cache: give one value"),
-     ("loihi2", 'update_weight = { value = 5, unit = "1"', "update_weight: 5 is not the 10 that ledgers count with")],
-)  # fmt: skip
+    [
+        ("h100", 'eta = { value = 2, unit = "1"', "eta: 2 is a share of the peak"),
+        ("h100", 'cache = { low = 1, nominal = 2, high = 3, unit = "B"', "cache: give one value"),
+        (
+            "loihi2",
+            'update_weight = { value = 5, unit = "1"',
+            "update_weight: 5 is not the 10 that counts_files count with",
+        ),
+    ],
+)
 def test_figures_that_the_models_do_not_take_as_stated_are_refused(
     tmp_path: Path, device: str, figure: str, message: str
 ):
@@ -154,22 +177,24 @@ def test_derived_figures_by_hand():
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
-    [(', source = "Frady 2020 (arXiv 2004.12691), table 1"', "", r"devices.loihi1.p_static: source is missing"),
-     ('"Frady 2020 (arXiv 2004.12691), table 1"', '"  "', r"devices.loihi1.p_static: source is missing"),
-     (STATIC, STATIC.replace('"Q"', '"M"'), r"p_static: evidence 'M' is not one of R, Q, S, V, D, assumed"),
-     (STATIC, STATIC.replace('"W"', '"kW"'), r"p_static: unit 'kW' is unknown"),
-     (STATIC, STATIC.replace("0.104", "-1"), r"p_static: .* must be finite numbers > 0"),
-     (STATIC, STATIC.replace("0.104", "0.104, low = 1"), r"p_static: give either value or low"),
-     (STATIC, STATIC.replace("value", "valu"), r"p_static: unknown keys valu"),
-     ("low = 0.94, nominal = 17.7", "low = 18.0, nominal = 17.7", r"e_eq: low 1.8e-11 <= nominal .* does not hold"),
-     ("low = 0.94, nominal", "nominal", r"e_eq: .*None.* must be finite numbers"),
-     ("t_synop = {", "t_sinop = {", r"devices.loihi2.t_sinop: no model of kind 'loihi2' reads it"),
-     ("t_synop = {", "t_barrier_chips = {", r"devices.loihi2: .* needs t_synop"),
-     ('kind = "gpu"', 'kind = "tpu"', r"devices.orin_nano: kind 'tpu' is unknown"),
-     ("hypothetical = true", "imagined = true", r"devices.jepa_r: unknown keys imagined"),
-     ("[reference]", "[references]", r"table \[reference\] is missing"),
-     ("[limits.loihi1]", "[limits.loihi1", r"not a TOML file")],
-)  # fmt: skip
+    [
+        (', source = "Frady 2020 (arXiv 2004.12691), table 1"', "", r"devices.loihi1.p_static: source is missing"),
+        ('"Frady 2020 (arXiv 2004.12691), table 1"', '"  "', r"devices.loihi1.p_static: source is missing"),
+        (STATIC, STATIC.replace('"Q"', '"M"'), r"p_static: evidence 'M' is not one of R, Q, S, V, D, assumed"),
+        (STATIC, STATIC.replace('"W"', '"kW"'), r"p_static: unit 'kW' is unknown"),
+        (STATIC, STATIC.replace("0.104", "-1"), r"p_static: .* must be finite numbers > 0"),
+        (STATIC, STATIC.replace("0.104", "0.104, low = 1"), r"p_static: give either value or low"),
+        (STATIC, STATIC.replace("value", "valu"), r"p_static: unknown keys valu"),
+        ("low = 0.94, nominal = 17.7", "low = 18.0, nominal = 17.7", r"e_eq: low 1.8e-11 <= nominal .* does not hold"),
+        ("low = 0.94, nominal", "nominal", r"e_eq: .*None.* must be finite numbers"),
+        ("t_synop = {", "t_sinop = {", r"devices.loihi2.t_sinop: no model of kind 'loihi2' reads it"),
+        ("t_synop = {", "t_barrier_chips = {", r"devices.loihi2: .* needs t_synop"),
+        ('kind = "gpu"', 'kind = "tpu"', r"devices.orin_nano: kind 'tpu' is unknown"),
+        ("hypothetical = true", "imagined = true", r"devices.jepa_r: unknown keys imagined"),
+        ("[reference]", "[references]", r"table \[reference\] is missing"),
+        ("[limits.loihi1]", "[limits.loihi1", r"not a TOML file"),
+    ],
+)
 def test_a_damaged_catalogue_is_refused(tmp_path: Path, old: str, new: str, message: str):
     path = changed(tmp_path, old, new)
     with pytest.raises(UserError, match=message) as caught:

@@ -8,38 +8,44 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikeplan.core.counts.ledger import LedgerRow
+from spikeplan.core.counts.operations import CountRow
 from spikeplan.core.errors import UserError
-from spikeplan.energy import LEDGERS, CpuPeak, Setup, estimate
+from spikeplan.energy import SCOPES, CpuPeak, Setup, estimate
 
 MACS = 66 * 256 + 256 * 256 + 256 * 64  # 98,816: one pass of the predictor
 DENSE = {
-    "arm": "dense",
+    "method": "dense",
     "phase": "predictor",
     "layer": "mlp",
-    "axis": "none",
+    "reference": "zero",
     "schedule": "batched",
     "precision": "int8",
 }
 
 
-def dense_row(**changes: object) -> LedgerRow:
-    return LedgerRow(**(DENSE | changes))
+def dense_row(**changes: object) -> CountRow:
+    return CountRow(**(DENSE | changes))
 
 
-def nominal(device: str, rows: list[LedgerRow], actions: int = 1, ledger: str = "C", **more: object) -> float:
-    return estimate(device, rows, actions, ledger=ledger, scope="loop", **more).nominal
+def nominal(device: str, rows: list[CountRow], actions: int = 1, scope: str = "system", **more: object) -> float:
+    return estimate(device, rows, actions, scope=scope, extent="loop", **more).nominal
 
 
 @pytest.mark.parametrize(
     ("device", "precision", "picojoule"),
-    [("h100", "fp16", 1.415), ("h100", "int8", 0.7075), ("orin_nano", "int8", 1.4925), ("jepa_r", "int8", 0.077),
-     ("digital45", "fp32", 4.6), ("digital45", "int8", 0.23)],
-)  # fmt: skip
+    [
+        ("h100", "fp16", 1.415),
+        ("h100", "int8", 0.7075),
+        ("orin_nano", "int8", 1.4925),
+        ("jepa_r", "int8", 0.077),
+        ("digital45", "fp32", 4.6),
+        ("digital45", "int8", 0.23),
+    ],
+)
 def test_peak_energy_per_mac(device: str, precision: str, picojoule: float):
     # 2 P / peak: 2 x 700 / 989.4e12, 2 x 700 / 1978.9e12, 2 x 25 / 33.5e12; the others are sums of two operations
     rows = [dense_row(macs=10**9, precision=precision)]
-    assert nominal(device, rows, ledger="A") == pytest.approx(picojoule * 1e-3, rel=1e-3)
+    assert nominal(device, rows, scope="compute") == pytest.approx(picojoule * 1e-3, rel=1e-3)
 
 
 def test_roofline_by_hand():
@@ -49,13 +55,15 @@ def test_roofline_by_hand():
     row = dense_row(macs=1280 * MACS, weight_bytes=MACS)
     busy, fetch = 2 * 1280 * MACS / 33.5e12, MACS / 102e9
     assert (
-        nominal("orin_nano", [row], ledger="B") == nominal("orin_nano", [row], ledger="A") == pytest.approx(25 * busy)
+        nominal("orin_nano", [row], scope="chip")
+        == nominal("orin_nano", [row], scope="compute")
+        == pytest.approx(25 * busy)
     )
-    one = estimate("orin_nano", [row], 1, ledger="C", scope="loop", batch=1)
+    one = estimate("orin_nano", [row], 1, scope="system", extent="loop", batch=1)
     assert one.nominal == pytest.approx(25 * 1280 * fetch) and one.latency_s == pytest.approx(1280 * fetch)
-    c = estimate("orin_nano", [row], 1, ledger="C", scope="loop")
+    c = estimate("orin_nano", [row], 1, scope="system", extent="loop")
     assert (c.low, c.nominal, c.latency_s) == pytest.approx((25 * busy, 50 * busy, 2 * busy))
-    measured = estimate("orin_nano", [row], 1, ledger="C", scope="loop", setup=Setup(eta=0.01))
+    measured = estimate("orin_nano", [row], 1, scope="system", extent="loop", setup=Setup(eta=0.01))
     assert measured.low == measured.high == pytest.approx(2500 * busy)
     # Rows are sums over actions: ten times the work in ten actions, each with its own weight read, changes nothing.
     ten = dense_row(macs=12800 * MACS, weight_bytes=MACS)
@@ -66,10 +74,10 @@ def test_cpu_uses_the_measured_peak_and_says_so():
     # 2e9 FLOP at 1e11 FLOP/s = 20 ms; 2 cores x 3.75 / 10 / 20 W
     rows = [dense_row(macs=10**9, precision="fp32")]
     peak = CpuPeak(flop_per_s=1e11, bytes_per_s=1e10, cores=2)
-    energy = estimate("cpu", rows, 1, ledger="C", scope="loop", setup=Setup(cpu=peak))
+    energy = estimate("cpu", rows, 1, scope="system", extent="loop", setup=Setup(cpu=peak))
     assert (energy.low, energy.nominal, energy.high) == pytest.approx((0.15, 0.4, 0.8))
     assert energy.latency_s == pytest.approx(0.02) and "power assumed" in energy.evidence
-    own = estimate("cpu", rows, 1, ledger="C", scope="loop", setup=Setup(cpu=replace(peak, power_w=30.0)))
+    own = estimate("cpu", rows, 1, scope="system", extent="loop", setup=Setup(cpu=replace(peak, power_w=30.0)))
     assert own.low == own.high == pytest.approx(0.6) and "power passed" in own.evidence
     with pytest.raises(UserError, match="measure_peak"):
         nominal("cpu", rows)
@@ -80,8 +88,8 @@ def test_cpu_uses_the_measured_peak_and_says_so():
 def test_asic_memory_by_hand():
     # A 0.077 x 1000 + 0.007 x 10; B + 500 weight bytes x 2.5 + 8 DRAM bytes x 243.75 pJ; no static power: C = B
     row = dense_row(macs=1000, acs=10, weight_bytes=500, dram_bytes=8)
-    assert nominal("jepa_r", [row], ledger="A") == pytest.approx(77.07e-12)
-    c = estimate("jepa_r", [row], 1, ledger="C", scope="loop")
+    assert nominal("jepa_r", [row], scope="compute") == pytest.approx(77.07e-12)
+    c = estimate("jepa_r", [row], 1, scope="system", extent="loop")
     assert c.nominal == pytest.approx((77.07 + 1250 + 1950) * 1e-12)
     assert "hypothetical" in c.evidence and "lower bound" in c.evidence and c.latency_s is None
 
@@ -90,16 +98,16 @@ def test_a_precision_without_a_source_is_refused_unless_assumed():
     row = dense_row(macs=10**6, precision="fp32", weight_bytes=4000)
     with pytest.raises(UserError, match=r"orin_nano.*peak_fp32.*not available.*int8 only"):
         nominal("orin_nano", [row])
-    assumed = estimate("orin_nano", [row], 1, ledger="C", scope="loop", setup=Setup(assume_precision="int8"))
-    same = estimate("orin_nano", [dense_row(macs=10**6, weight_bytes=1000)], 1, ledger="C", scope="loop")
+    assumed = estimate("orin_nano", [row], 1, scope="system", extent="loop", setup=Setup(assume_precision="int8"))
+    same = estimate("orin_nano", [dense_row(macs=10**6, weight_bytes=1000)], 1, scope="system", extent="loop")
     assert assumed.nominal == same.nominal and "fp32 charged as int8: hypothetical" in assumed.evidence
 
 
 @given(macs=st.integers(1, 10**12), weights=st.integers(0, 10**9), batch=st.none() | st.integers(1, 1000))
-def test_dense_ledgers_are_ordered(macs: int, weights: int, batch: int | None):
+def test_dense_counts_files_are_ordered(macs: int, weights: int, batch: int | None):
     row = dense_row(macs=macs, weight_bytes=weights)
     for device in ("h100", "orin_nano", "jepa_r", "digital45"):
-        a, b, c = (estimate(device, [row], 3, ledger=ledger, scope="loop", batch=batch) for ledger in LEDGERS)
+        a, b, c = (estimate(device, [row], 3, scope=scope, extent="loop", batch=batch) for scope in SCOPES)
         for bound in ("low", "nominal", "high"):
             assert 0 < getattr(a, bound) <= getattr(b, bound) <= getattr(c, bound)
         assert c.low <= c.nominal <= c.high

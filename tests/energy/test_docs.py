@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from spikeplan.core.counts.exchange import load_rows
-from spikeplan.core.counts.ledger import LedgerRow
-from spikeplan.energy import CpuPeak, Setup, default, estimate, load
+from spikeplan.core.counts.operations import CountRow
+from spikeplan.energy import SCOPES, CpuPeak, Setup, default, estimate, load
 
 DOC = (Path(__file__).resolve().parents[2] / "docs" / "energy.md").read_text()
 EXAMPLES = {name: body for name, body in re.findall(r"```example (\w+)\n(.*?)```", DOC, re.S)}
@@ -34,12 +34,12 @@ def same(value: float, stated: str) -> bool:
     return float(f"{value:.{digits}g}") == float(stated)
 
 
-def row_of(kind: str, words: str) -> LedgerRow:
+def row_of(kind: str, words: str) -> CountRow:
     counts: dict[str, Any] = {"precision": "int8"}
     for name, text in (word.split("=") for word in words.split()):
         counts[name] = text if name == "precision" else int(text)
     schedule = "interleaved" if kind == "spiking" else "batched"
-    return LedgerRow(arm="doc", phase="predictor", layer="h2", axis="none", schedule=schedule, **counts)
+    return CountRow(method="doc", phase="predictor", layer="h2", reference="zero", schedule=schedule, **counts)
 
 
 def settings(words: str) -> Setup:
@@ -74,13 +74,13 @@ def test_a_worked_example_is_what_the_model_says(name: str, tmp_path: Path):
         key, *middle, stated = line.split(" = ")
         assert not middle or same(value_of(middle[0]), stated), line
         said[key] = stated
-    assert row is not None and {"A", "B", "C"} <= said.keys()
-    for ledger in "ABC":
-        e = estimate(name, [row], 1, ledger=ledger, scope="loop", setup=setup, catalogue=catalogue)
-        assert same(e.nominal, said[ledger]), f"{ledger}: {e.nominal!r}, the text has {said[ledger]}"
+    assert row is not None and set(SCOPES) <= said.keys()
+    for scope in SCOPES:
+        e = estimate(name, [row], 1, scope=scope, extent="loop", setup=setup, catalogue=catalogue)
+        assert same(e.nominal, said[scope]), f"{scope}: {e.nominal!r}, the text has {said[scope]}"
     for bound in ("low", "high"):
-        if f"C.{bound}" in said:
-            assert same(getattr(e, bound), said[f"C.{bound}"]), (bound, getattr(e, bound))
+        if f"system.{bound}" in said:
+            assert same(getattr(e, bound), said[f"system.{bound}"]), (bound, getattr(e, bound))
     assert e.latency_s is None if "t" not in said else same(e.latency_s, said["t"]), (e.latency_s, said.get("t"))
 
 
@@ -89,7 +89,7 @@ def test_the_comparison_of_digits_is_strict():
     assert same(0.1234567849, "0.12345678") and not same(0.1234567951, "0.12345678")
 
 
-def test_the_ledger_in_the_text_is_one():
+def test_the_op_counts_in_the_text_is_one():
     found = re.search(r"```json\n(.*?)```", DOC, re.S)
     assert found is not None
     rows, actions = load_rows(json.loads(found.group(1)))

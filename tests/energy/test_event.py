@@ -6,21 +6,43 @@ from dataclasses import replace
 
 import pytest
 
-from spikeplan.core.counts.ledger import LedgerRow
+from spikeplan.core.counts.operations import CountRow
 from spikeplan.core.errors import UserError
 from spikeplan.energy import Band, Setup, default, estimate, launch_bound
 from spikeplan.energy.catalogue import Device, Figure
 
-ROW = LedgerRow(
-    arm="delta", phase="predictor", layer="h", axis="none", schedule="interleaved", precision="int8", synops=1000,
-    updates_active=10, updates_idle=40, state_restores=5, messages=10, message_bits=10, chip_steps=3,
-)  # fmt: skip
-ENCODER = replace(ROW, phase="encoder", layer="vit", macs=10**9, synops=0, updates_active=0, updates_idle=0,
-                  state_restores=0, messages=0, message_bits=0, chip_steps=0)  # fmt: skip
+ROW = CountRow(
+    method="delta",
+    phase="predictor",
+    layer="h",
+    reference="zero",
+    schedule="interleaved",
+    precision="int8",
+    synops=1000,
+    updates_active=10,
+    updates_idle=40,
+    state_restores=5,
+    messages=10,
+    message_bits=10,
+    chip_steps=3,
+)
+ENCODER = replace(
+    ROW,
+    phase="encoder",
+    layer="vit",
+    macs=10**9,
+    synops=0,
+    updates_active=0,
+    updates_idle=0,
+    state_restores=0,
+    messages=0,
+    message_bits=0,
+    chip_steps=0,
+)
 
 
-def of(device: str | Device, ledger: str = "C", rows: tuple[LedgerRow, ...] = (ROW,), **more: object):
-    return estimate(device, rows, 1, ledger=ledger, scope="loop", **more)
+def of(device: str | Device, scope: str = "system", rows: tuple[CountRow, ...] = (ROW,), **more: object):
+    return estimate(device, rows, 1, scope=scope, extent="loop", **more)
 
 
 def speck() -> Device:
@@ -42,8 +64,10 @@ def test_updates_are_charged_where_a_figure_is_known_and_told_where_not():
 
 
 def test_speck_and_akida_are_refused_with_what_to_supply():
-    for device, message in (("speck", r"e_synop is not available .*supply it: --devices FILE"),
-                            ("akida", r"t_action is not available .*or Setup.time_s")):  # fmt: skip
+    for device, message in (
+        ("speck", r"e_synop is not available .*supply it: --devices FILE"),
+        ("akida", r"t_action is not available .*or Setup.time_s"),
+    ):
         with pytest.raises(UserError, match=message):
             of(device)
     graded = replace(ROW, message_bits=80)
@@ -61,7 +85,7 @@ def test_speck_with_a_figure_of_ones_own():
 
 def test_a_datasheet_is_power_times_time_and_nothing_else():
     setup = Setup(time_s=Band(1e-3, 2e-3, 3e-3))
-    a, c = of("akida", "A", setup=setup), of("akida", setup=setup)
+    a, c = of("akida", "compute", setup=setup), of("akida", setup=setup)
     assert a.nominal == 0 and (c.low, c.nominal, c.high) == pytest.approx((30e-6, 60e-6, 90e-6))
 
 
@@ -79,7 +103,7 @@ def test_dram_is_refused():
 
 
 def test_launches_by_hand():
-    # 3 rows with MACs are 3 kernels: 3 x 1.3 us at 80.3 W on top of ledger C; sampling without MACs rides along
+    # 3 rows with MACs are 3 kernels: 3 x 1.3 us at 80.3 W on top of scope system; sampling without MACs rides along
     dense = [replace(ENCODER, phase="predictor", schedule="batched", macs=10**6, rollout_step=i) for i in range(3)]
     rows = [*dense, replace(dense[0], phase="selection", macs=0, acs=10)]
     bound = launch_bound(default().device("h100"), rows, 1)
@@ -98,4 +122,6 @@ def test_activations_are_memory_of_an_asic():
     # 8 reads and 4 writes of one byte at 2.5 pJ
     row = replace(ENCODER, phase="predictor", schedule="batched", macs=100)
     more = replace(row, state_reads=8, state_writes=4)
-    assert of("jepa_r", "B", rows=(more,)).nominal - of("jepa_r", "B", rows=(row,)).nominal == pytest.approx(30e-12)
+    assert of("jepa_r", "chip", rows=(more,)).nominal - of("jepa_r", "chip", rows=(row,)).nominal == pytest.approx(
+        30e-12
+    )

@@ -61,9 +61,13 @@ def test_idle_is_subtracted_through_wraps(powercap: Path):
     zone(powercap, "intel-rapl:0/intel-rapl:0:0", "core", 0)
     idle = iter((2.0, 4.0))
     found = measure(
-        RaplMeter(), lambda: machine.spend(0.05, 12.0), least_s=0.49, idle_s=0.2, clock=lambda: machine.now,
+        RaplMeter(),
+        lambda: machine.spend(0.05, 12.0),
+        least_s=0.49,
+        idle_s=0.2,
+        clock=lambda: machine.now,
         pause=lambda seconds: machine.spend(seconds, next(idle)),
-    )  # fmt: skip
+    )
     assert found.runs == 10
     assert found.seconds == pytest.approx(0.05)
     assert found.gross_J == pytest.approx(0.6)
@@ -129,8 +133,12 @@ def nvml(monkeypatch: pytest.MonkeyPatch, *, fail_at: str | None = None) -> list
 
         return given
 
-    names = {"nvmlInit": None, "nvmlDeviceGetHandleByIndex": "h", "nvmlDeviceGetName": b"NVIDIA H200",
-             "nvmlDeviceGetTotalEnergyConsumption": 0}  # fmt: skip
+    names = {
+        "nvmlInit": None,
+        "nvmlDeviceGetHandleByIndex": "h",
+        "nvmlDeviceGetName": b"NVIDIA H200",
+        "nvmlDeviceGetTotalEnergyConsumption": 0,
+    }
     fake = SimpleNamespace(NVMLError=NVMLError, **{name: call(name, answer) for name, answer in names.items()})
     monkeypatch.setitem(sys.modules, "pynvml", fake)
     return counter

@@ -1,4 +1,4 @@
-"""Energy of ledger rows: every anchor is derived by hand in its comment from the figures of the catalogue."""
+"""Energy of operation counts rows: every anchor is derived by hand in its comment from the figures of the catalogue."""
 
 from __future__ import annotations
 
@@ -8,49 +8,55 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spikeplan.core.counts.ledger import UPDATE_WEIGHT, LedgerRow
+from spikeplan.core.counts.operations import UPDATE_WEIGHT, CountRow
 from spikeplan.core.errors import UserError
-from spikeplan.energy import LEDGERS, Energy, Setup, default, estimate
+from spikeplan.energy import SCOPES, Energy, Setup, default, estimate
 
 MACS = 66 * 256 + 256 * 256 + 256 * 64  # 98,816: one pass of the predictor
-SPIKING = {"arm": "delta", "phase": "predictor", "layer": "h1", "axis": "rollout", "schedule": "interleaved"}
+SPIKING = {
+    "method": "delta",
+    "phase": "predictor",
+    "layer": "h1",
+    "reference": "previous_step",
+    "schedule": "interleaved",
+}
 DENSE = {
-    "arm": "dense",
+    "method": "dense",
     "phase": "predictor",
     "layer": "mlp",
-    "axis": "none",
+    "reference": "zero",
     "schedule": "batched",
     "precision": "int8",
 }
 
 
-def spiking_row(**changes: object) -> LedgerRow:
-    return LedgerRow(**(SPIKING | {"precision": "int8"} | changes))
+def spiking_row(**changes: object) -> CountRow:
+    return CountRow(**(SPIKING | {"precision": "int8"} | changes))
 
 
-def dense_row(**changes: object) -> LedgerRow:
-    return LedgerRow(**(DENSE | changes))
+def dense_row(**changes: object) -> CountRow:
+    return CountRow(**(DENSE | changes))
 
 
-def nominal(device: str, rows: list[LedgerRow], actions: int = 1, ledger: str = "C", **more: object) -> float:
-    return estimate(device, rows, actions, ledger=ledger, scope="loop", **more).nominal
+def nominal(device: str, rows: list[CountRow], actions: int = 1, scope: str = "system", **more: object) -> float:
+    return estimate(device, rows, actions, scope=scope, extent="loop", **more).nominal
 
 
 def test_energy_has_the_pinned_fields():
-    pinned = ["device", "arm", "ledger", "scope", "low", "nominal", "high", "unit", "evidence", "latency_s"]
+    pinned = ["device", "method", "scope", "extent", "low", "nominal", "high", "unit", "evidence", "latency_s"]
     assert [f.name for f in fields(Energy)] == pinned
-    energy = estimate("loihi2", [spiking_row(synops=1)], 1, ledger="A", scope="predictor")
-    assert (energy.device, energy.arm, energy.unit) == ("loihi2", "delta", "J/action")
+    energy = estimate("loihi2", [spiking_row(synops=1)], 1, scope="compute", extent="predictor")
+    assert (energy.device, energy.method, energy.unit) == ("loihi2", "delta", "J/action")
     assert energy.evidence.startswith("assumed; simulated counts")
 
 
 def test_loihi2_operations_by_hand():
     # 1000 synops + 10 x (30 active + 50 idle + 20 restores) = 2000 synop-equivalents over 4 actions = 500 each:
-    # 500 x 0.94 / 17.7 / 26 pJ. Memory and hops are inside, so ledger B is ledger A.
+    # 500 x 0.94 / 17.7 / 26 pJ. Memory and hops are inside, so scope chip is scope compute.
     row = spiking_row(synops=1000, updates_active=30, updates_idle=50, state_restores=20, hops=7, messages=30)
-    a = estimate("loihi2", [row], 4, ledger="A", scope="predictor")
+    a = estimate("loihi2", [row], 4, scope="compute", extent="predictor")
     assert (a.low, a.nominal, a.high) == pytest.approx((500 * 0.94e-12, 500 * 17.7e-12, 500 * 26e-12))
-    assert estimate("loihi2", [row], 4, ledger="B", scope="predictor").nominal == a.nominal
+    assert estimate("loihi2", [row], 4, scope="chip", extent="predictor").nominal == a.nominal
     assert default().device("loihi2").figure("update_weight").band.nominal == UPDATE_WEIGHT
 
 
@@ -60,14 +66,14 @@ def test_loihi1_operations_and_network_by_hand():
     row = spiking_row(
         synops=100, updates_active=3, updates_idle=7, state_restores=2, messages=3, message_bits=3, hops=10
     )
-    assert nominal("loihi1", [row], ledger="A") == pytest.approx(3129e-12)
-    b = estimate("loihi1", [row], 1, ledger="B", scope="loop")
+    assert nominal("loihi1", [row], scope="compute") == pytest.approx(3129e-12)
+    b = estimate("loihi1", [row], 1, scope="chip", extent="loop")
     assert (b.low, b.nominal, b.high) == pytest.approx((3164.1e-12, 3169.1e-12, 3174.1e-12))
     assert "hops unknown" not in b.evidence
-    unplaced = estimate("loihi1", [replace(row, hops=None)], 1, ledger="B", scope="loop")
+    unplaced = estimate("loihi1", [replace(row, hops=None)], 1, scope="chip", extent="loop")
     assert unplaced.nominal == pytest.approx(3134.1e-12) and "hops unknown" in unplaced.evidence
     # SANA-FE: 35.5 x 100 + 142.1 x 5 + 72.8 x 7 = 3550 + 710.5 + 509.6 pJ
-    assert nominal("loihi1_sanafe", [row], ledger="A") == pytest.approx(4770.1e-12)
+    assert nominal("loihi1_sanafe", [row], scope="compute") == pytest.approx(4770.1e-12)
 
 
 def test_static_power_dominates_a_small_network():
@@ -76,23 +82,23 @@ def test_static_power_dominates_a_small_network():
     steps = 1280 * 4
     row = spiking_row(synops=1280 * MACS // 20, updates_idle=576 * steps, chip_steps=steps)
     setup = Setup(step_s=10e-6)
-    operations, whole = nominal("loihi2", [row], ledger="A"), nominal("loihi2", [row], setup=setup)
+    operations, whole = nominal("loihi2", [row], scope="compute"), nominal("loihi2", [row], setup=setup)
     assert operations == pytest.approx(0.634e-3, rel=2e-3)
     assert whole - operations == pytest.approx(10.24e-3 * 0.232 / 0.2)
     chip = default().device("loihi2")
     at_200_mw = replace(chip.figure("p_static"), band=replace(chip.figure("p_static").band, nominal=0.2))
     other = replace(chip, figures={**chip.figures, "p_static": at_200_mw})
-    assert estimate(other, [row], 1, ledger="C", scope="loop", setup=setup).nominal - operations == pytest.approx(
+    assert estimate(other, [row], 1, scope="system", extent="loop", setup=setup).nominal - operations == pytest.approx(
         10.24e-3
     )
-    assert nominal("orin_nano", [dense_row(macs=1280 * MACS)], ledger="A") == pytest.approx(0.189e-3, rel=2e-3)
+    assert nominal("orin_nano", [dense_row(macs=1280 * MACS)], scope="compute") == pytest.approx(0.189e-3, rel=2e-3)
 
 
 def test_the_low_band_of_loihi2_holds_its_static_power_already():
     row = spiking_row(synops=100, updates_idle=10, chip_steps=50)
-    a, c = (estimate("loihi2", [row], 1, ledger=ledger, scope="loop") for ledger in "AC")
+    a, c = (estimate("loihi2", [row], 1, scope=scope, extent="loop") for scope in ("compute", "system"))
     assert c.low == a.low and c.nominal > a.nominal and c.high > a.high
-    older = [estimate("loihi1", [row], 1, ledger=ledger, scope="loop").low for ledger in "AC"]
+    older = [estimate("loihi1", [row], 1, scope=scope, extent="loop").low for scope in ("compute", "system")]
     assert older[1] > older[0]
 
 
@@ -102,13 +108,13 @@ def test_loihi_latency_by_hand():
         spiking_row(synops=2000, updates_idle=1000, chip_steps=10),
         spiking_row(phase="host", layer="predictor", host_words=160),
     ]
-    energy = estimate("loihi2", rows, 1, ledger="A", scope="loop", setup=Setup(cores=2))
+    energy = estimate("loihi2", rows, 1, scope="compute", extent="loop", setup=Setup(cores=2))
     assert energy.latency_s == pytest.approx(59.94e-6)
-    assert estimate("loihi2", rows, 1, ledger="A", scope="loop", setup=Setup(step_s=1e-3)).latency_s == pytest.approx(
-        10.001e-3
-    )
+    assert estimate(
+        "loihi2", rows, 1, scope="compute", extent="loop", setup=Setup(step_s=1e-3)
+    ).latency_s == pytest.approx(10.001e-3)
     assert nominal("loihi2", rows, setup=Setup(chips=3, cores=2)) - nominal(
-        "loihi2", rows, ledger="A"
+        "loihi2", rows, scope="compute"
     ) == pytest.approx(3 * 0.232 * 59.94e-6)
 
 
@@ -119,8 +125,8 @@ def test_a_loop_adds_the_encoder_on_its_host():
     alone, loop = nominal("loihi2", [chip]), nominal("loihi2", [chip, encoder])
     wait = 2 * 2e9 / 33.5e12
     assert loop - alone == pytest.approx(wait * (25 + 0.232))
-    assert estimate("loihi2", [chip, encoder], 1, ledger="C", scope="predictor").nominal == alone
-    energy = estimate("loihi2", [chip, encoder], 1, ledger="A", scope="loop", setup=Setup(host_device="jepa_r"))
+    assert estimate("loihi2", [chip, encoder], 1, scope="system", extent="predictor").nominal == alone
+    energy = estimate("loihi2", [chip, encoder], 1, scope="compute", extent="loop", setup=Setup(host_device="jepa_r"))
     assert energy.nominal == pytest.approx(1000 * 17.7e-12 + 77e-6)
     assert "encoder on jepa_r" in energy.evidence and energy.latency_s is None
 
@@ -129,24 +135,27 @@ def test_graded_messages_on_loihi1_are_refused_unless_assumed():
     row = spiking_row(synops=10, messages=2, message_bits=16, chip_steps=1)
     with pytest.raises(UserError, match=r"layer 'h1': 16 bits in 2 messages.*assume_graded"):
         nominal("loihi1", [row])
-    energy = estimate("loihi1", [row], 1, ledger="A", scope="loop", setup=Setup(assume_graded=True))
+    energy = estimate("loihi1", [row], 1, scope="compute", extent="loop", setup=Setup(assume_graded=True))
     assert energy.nominal == pytest.approx(236e-12) and "hypothetical" in energy.evidence
     assert nominal("loihi2", [row]) > 0
 
 
 @pytest.mark.parametrize(
     ("device", "rows", "message"),
-    [("loihi2", [dense_row(macs=5)], "a dense predictor .5 MACs. does not run on 'loihi2'"),
-     ("loihi1", [dense_row(acs=5)], "does not run on 'loihi1'"),
-     ("loihi2", [spiking_row(phase="encoder", macs=5)], "nothing to run on 'loihi2'"),
-     ("h100", [spiking_row(synops=5)], "spiking operations cannot run on 'h100'"),
-     ("jepa_r", [spiking_row(updates_idle=5)], "spiking operations cannot run on 'jepa_r'"),
-     ("loihi2", [spiking_row(synops=5, dram_bytes=1)], "no figure for DRAM"),
-     ("loihi2", [spiking_row(synops=5), spiking_row(synops=5, arm="lif")], "one arm in one schedule"),
-     ("loihi2", [spiking_row(synops=5), spiking_row(synops=5, schedule="sequential")], "one arm in one schedule"),
-     ("loihi2", [], "no ledger rows"), ("tpu", [dense_row(macs=5)], "'tpu' is unknown; use one of")],
-)  # fmt: skip
-def test_what_cannot_be_estimated_is_refused(device: str, rows: list[LedgerRow], message: str):
+    [
+        ("loihi2", [dense_row(macs=5)], "a dense predictor .5 MACs. does not run on 'loihi2'"),
+        ("loihi1", [dense_row(acs=5)], "does not run on 'loihi1'"),
+        ("loihi2", [spiking_row(phase="encoder", macs=5)], "nothing to run on 'loihi2'"),
+        ("h100", [spiking_row(synops=5)], "spiking operations cannot run on 'h100'"),
+        ("jepa_r", [spiking_row(updates_idle=5)], "spiking operations cannot run on 'jepa_r'"),
+        ("loihi2", [spiking_row(synops=5, dram_bytes=1)], "no figure for DRAM"),
+        ("loihi2", [spiking_row(synops=5), spiking_row(synops=5, method="lif")], "one method in one schedule"),
+        ("loihi2", [spiking_row(synops=5), spiking_row(synops=5, schedule="sequential")], "one method in one schedule"),
+        ("loihi2", [], "no op_counts rows"),
+        ("tpu", [dense_row(macs=5)], "'tpu' is unknown; use one of"),
+    ],
+)
+def test_what_cannot_be_estimated_is_refused(device: str, rows: list[CountRow], message: str):
     with pytest.raises(UserError, match=message):
         nominal(device, rows)
 
@@ -156,11 +165,11 @@ def test_a_setup_refuses_nonsense(wrong: dict[str, object]):
     with pytest.raises(UserError, match="Setup"):
         Setup(**wrong)
     row = spiking_row(synops=1)
-    for bad in ({"ledger": "D", "scope": "loop"}, {"ledger": "A", "scope": "all"}):
+    for bad in ({"op_counts": "D", "extent": "loop"}, {"scope": "compute", "extent": "all"}):
         with pytest.raises(UserError, match="is unknown"):
             estimate("loihi2", [row], 1, **bad)
     with pytest.raises(UserError, match="must be > 0"):
-        estimate("loihi2", [row], 0, ledger="A", scope="loop")
+        estimate("loihi2", [row], 0, scope="compute", extent="loop")
 
 
 counts = st.integers(0, 10**9)
@@ -169,12 +178,12 @@ counts = st.integers(0, 10**9)
 @given(
     synops=counts, active=counts, idle=counts, messages=counts, steps=st.integers(0, 10**5), more=st.integers(1, 10**9)
 )
-def test_ledgers_are_ordered_and_energy_rises_with_synops(
+def test_counts_files_are_ordered_and_energy_rises_with_synops(
     synops: int, active: int, idle: int, messages: int, steps: int, more: int
 ):
     row = spiking_row(synops=synops + 1, updates_active=active, updates_idle=idle, messages=messages, chip_steps=steps)
     for device in ("loihi2", "loihi1", "loihi1_sanafe"):
-        a, b, c = (estimate(device, [row], 3, ledger=ledger, scope="loop") for ledger in LEDGERS)
+        a, b, c = (estimate(device, [row], 3, scope=scope, extent="loop") for scope in SCOPES)
         for bound in ("low", "nominal", "high"):
             assert 0 < getattr(a, bound) <= getattr(b, bound) <= getattr(c, bound)
         assert c.low <= c.nominal <= c.high

@@ -1,4 +1,4 @@
-"""Draws against their closed forms; what both arms share cancels; which figure turns a verdict."""
+"""Draws against their closed forms; what both methods share cancels; which figure turns a verdict."""
 
 from __future__ import annotations
 
@@ -7,21 +7,30 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from spikeplan.core.counts.ledger import LedgerRow
+from spikeplan.core.counts.operations import CountRow
 from spikeplan.core.errors import UserError
 from spikeplan.energy import Band, default, estimate
 from spikeplan.energy.catalogue import Catalogue
-from spikeplan.energy.uncertainty import PRIORS, draw, probability, swings
+from spikeplan.energy.uncertainty import PRIORS, draw, probability, sensitivity
 
-DENSE = LedgerRow(arm="d", phase="predictor", layer="h", axis="none", schedule="batched", precision="int8", macs=10**8)
-SPIKES = LedgerRow(
-    arm="s", phase="predictor", layer="h", axis="none", schedule="interleaved", precision="int8", synops=10**7,
-    updates_idle=10**5, chip_steps=100,
-)  # fmt: skip
+DENSE = CountRow(
+    method="d", phase="predictor", layer="h", reference="zero", schedule="batched", precision="int8", macs=10**8
+)
+SPIKES = CountRow(
+    method="s",
+    phase="predictor",
+    layer="h",
+    reference="zero",
+    schedule="interleaved",
+    precision="int8",
+    synops=10**7,
+    updates_idle=10**5,
+    chip_steps=100,
+)
 
 
-def joules(device: str, row: LedgerRow, ledger: str = "C"):
-    return lambda catalogue: estimate(device, [row], 1, ledger=ledger, scope="loop", catalogue=catalogue).nominal
+def joules(device: str, row: CountRow, scope: str = "system"):
+    return lambda catalogue: estimate(device, [row], 1, scope=scope, extent="loop", catalogue=catalogue).nominal
 
 
 def drawn(prior: str, seed: int = 0, draws: int = 40_000) -> Catalogue:
@@ -55,20 +64,20 @@ def test_shared_figures_are_drawn_once():
     assert not np.array_equal(one / one.mean(), catalogue.device("loihi2").figure("p_static").band.nominal)
 
 
-def test_what_both_arms_pay_on_the_same_device_cancels():
-    # The spiking arm is the dense one plus a hair: drawn jointly it never wins, drawn apart it would in half the draws.
+def test_what_both_methods_pay_on_the_same_device_cancels():
+    # The spiking method is the dense one plus a hair: drawn jointly it never wins, drawn apart it would in half the draws.
     more = replace(DENSE, macs=DENSE.macs + 1000)
     assert probability(joules("orin_nano", more), joules("orin_nano", DENSE), drawn("log-uniform")) == 0.0
     assert probability(joules("orin_nano", DENSE), joules("orin_nano", more), drawn("log-uniform")) == 1.0
 
 
 def test_probability_against_a_closed_form():
-    # Ledger A: e_eq x 1.1e7 against a fixed 1e8 MACs on h100: spikes win where e_eq < x. Under log-uniform
+    # Scope compute: e_eq x 1.1e7 against a fixed 1e8 MACs on h100: spikes win where e_eq < x. Under log-uniform
     # P = ln(x / low) / ln(high / low).
-    fixed = estimate("h100", [DENSE], 1, ledger="A", scope="loop").nominal
+    fixed = estimate("h100", [DENSE], 1, scope="compute", extent="loop").nominal
     x, band = fixed / 1.1e7, default().device("loihi2").figure("e_eq").band
     expected = np.log(x / band.low) / np.log(band.high / band.low)
-    found = probability(joules("loihi2", SPIKES, "A"), joules("h100", DENSE, "A"), drawn("log-uniform"))
+    found = probability(joules("loihi2", SPIKES, "compute"), joules("h100", DENSE, "compute"), drawn("log-uniform"))
     assert 0.2 < expected < 0.9 and found == pytest.approx(expected, abs=0.01)
 
 
@@ -77,13 +86,13 @@ def test_the_chips_static_power_can_only_hurt_spikes():
     assert probability(*pair, drawn("static-inside")) > probability(*pair, drawn("log-triangular"))
 
 
-def test_swings_name_the_figure_that_turns_the_verdict():
-    # Ledger A, e_eq alone has a band: 1.1e7 x (0.94 .. 26) pJ against 1e8 x 0.7075 pJ = 70.75 uJ
-    found = swings(joules("loihi2", SPIKES, "A"), joules("h100", DENSE, "A"), default())
+def test_sensitivity_name_the_figure_that_turns_the_verdict():
+    # Scope compute, e_eq alone has a band: 1.1e7 x (0.94 .. 26) pJ against 1e8 x 0.7075 pJ = 70.75 uJ
+    found = sensitivity(joules("loihi2", SPIKES, "compute"), joules("h100", DENSE, "compute"), default())
     assert [swing.figure for swing in found] == ["loihi2 e_eq"]
     assert (found[0].at_low, found[0].at_high) == pytest.approx((10.34 / 70.75, 286 / 70.75), rel=1e-3)
     assert found[0].turns and found[0].span == pytest.approx(np.log(26 / 0.94))
-    wide = swings(joules("loihi2", SPIKES), joules("h100", DENSE), default())
+    wide = sensitivity(joules("loihi2", SPIKES), joules("h100", DENSE), default())
     assert {"loihi2 e_eq", "loihi2.t_barrier", "loihi2 p_static", "eta"} <= {swing.figure for swing in wide}
     assert [s.span for s in wide] == sorted((s.span for s in wide), reverse=True)
 

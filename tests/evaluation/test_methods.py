@@ -1,4 +1,4 @@
-"""Pairing, resume, agreement, the Lava arm on the shipped networks."""
+"""Pairing, resume, agreement, the Lava method on the shipped networks."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from rich.console import Console
 
 from spikeplan.core.errors import UserError
 from spikeplan.core.ir import artifact as artifact_file
-from spikeplan.evaluation.aggregate import arm_row, front_rows, group
-from spikeplan.evaluation.bundle import PRUNED_ARMS, chosen_of, load_bundle
+from spikeplan.evaluation.aggregate import front_rows, group, method_row
+from spikeplan.evaluation.bundle import PRUNED_METHODS, chosen_of, load_bundle
 from spikeplan.evaluation.dense_readings import as_dense
 from spikeplan.evaluation.intervals import paired, success_interval, wilson
 from spikeplan.evaluation.iso_success import family_of
-from spikeplan.evaluation.lava_replay import program_of, run_lava_arm
+from spikeplan.evaluation.lava_replay import program_of, run_lava_method
 from spikeplan.evaluation.ranking import agreement
 from spikeplan.evaluation.recorded_plans import record_plans
-from spikeplan.evaluation.shard import EPISODE_SEED, Job, make_ledger, make_predictor, run_job, scale_thresholds
+from spikeplan.evaluation.shard import EPISODE_SEED, Job, make_op_counts, make_predictor, run_job, scale_thresholds
 from spikeplan.experiments.main_study.grid import DEMO, RESULTS, jobs_of, reduced_budgets
 from spikeplan.experiments.runner import pool
 from spikeplan.experiments.runner.output import write_json
@@ -41,22 +41,22 @@ from spikeplan.worldmodel.tasks import make_world
 TASK = "planar-reach"
 
 
-def job(arm: str, **changes: object) -> Job:
+def job(method: str, **changes: object) -> Job:
     planner = load_bundle(TASK).model.planner.at(samples=16, iterations=2, horizon=4)
-    base = Job(task=TASK, arm=arm, role="headline", planner=planner, episodes=8, count=8)
+    base = Job(task=TASK, method=method, role="headline", planner=planner, episodes=8, count=8)
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("arm", ["int8", "random"])
-def test_shards_are_the_whole(arm: str) -> None:
-    whole = run_job(job(arm))
-    parts = [run_job(job(arm, first=f, count=4)) for f in (0, 4)]
+@pytest.mark.parametrize("method", ["int8", "random"])
+def test_shards_are_the_whole(method: str) -> None:
+    whole = run_job(job(method))
+    parts = [run_job(job(method, first=f, count=4)) for f in (0, 4)]
     assert whole["distance"] == parts[0]["distance"] + parts[1]["distance"]
-    if arm == "random":
+    if method == "random":
         return
-    jobs = [job(arm, first=f, count=4) for f in (0, 4)]
-    merged = group(parts, jobs)[0].ledger
-    alone = group([whole], [job(arm)])[0].ledger
+    jobs = [job(method, first=f, count=4) for f in (0, 4)]
+    merged = group(parts, jobs)[0].op_counts
+    alone = group([whole], [job(method)])[0].op_counts
     assert merged is not None and alone is not None and merged.rows("batched") == alone.rows("batched")
 
 
@@ -82,16 +82,16 @@ def test_a_damaged_shard_is_run_again(damage: str, tmp_path: Path) -> None:
     assert again[0]["success"] == whole[0]["success"]
 
 
-def test_ledger_of_the_loop_is_exact() -> None:
+def test_op_counts_of_the_loop_is_exact() -> None:
     run = group([run_job(job("int8"))], [job("int8")])[0]
-    row = arm_row(run, None)
+    row = method_row(run, None)
     model = load_bundle(TASK).model
     synapses = sum(linear.weight.numel() for linear in model.predictor.linears())
     predictor_macs = job("int8").planner.evaluations * synapses
     world = make_world(TASK)
     images = 1 + 1 / world.max_steps  # the goal is encoded once an episode
     assert row["per_action"]["macs"] == pytest.approx(predictor_macs + images * model.encoder.macs())
-    assert run.ledger is not None and run.ledger.actions == 8 * world.max_steps
+    assert run.op_counts is not None and run.op_counts.actions == 8 * world.max_steps
     assert row["equivalents"]["batched"] > row["per_action"]["macs"]
 
 
@@ -99,10 +99,10 @@ def test_agreement_separates_good_from_broken() -> None:
     """int8 ranks like dense; a sigma-delta network with absurd thresholds does not."""
     plans = record_plans(load_bundle(TASK).model, episodes=2, seed=11, every=10)
     good = job("int8")
-    found = agreement(make_predictor(good), plans, "none", make_ledger(good, make_predictor(good)), elites=8)
+    found = agreement(make_predictor(good), plans, "zero", make_op_counts(good, make_predictor(good)), elites=8)
     assert found["spearman"] > 0.95 and found["topk_overlap"] > 0.8 and found["latent_nmse"] < 0.05
     broken = job("delta", threshold=200.0)
-    lost = agreement(make_predictor(broken), plans, "none", make_ledger(broken, make_predictor(broken)), elites=8)
+    lost = agreement(make_predictor(broken), plans, "zero", make_op_counts(broken, make_predictor(broken)), elites=8)
     assert lost["spearman"] < 0.7 and lost["latent_nmse"] > 0.5
     assert lost["density"]["total"] < 0.2
 
@@ -115,43 +115,53 @@ def short_plan():
     return replace(plans, **thin, cost_NIS=plans.cost_NIS[:, :, :6])
 
 
-@pytest.mark.parametrize("axis", ["none", "rollout", "order", "mean", "iteration"])
-def test_lava_repeats_the_reference_on_every_axis(axis: str, short_plan, tmp_path: Path) -> None:
-    found = run_lava_arm(load_bundle(TASK).artifact, short_plan, axis=axis, workdir=tmp_path, timeout_s=120)
+@pytest.mark.parametrize(
+    "reference", ["zero", "previous_step", "previous_candidate", "mean_candidate", "previous_iteration"]
+)
+def test_lava_repeats_the_reference_on_every_reference(reference: str, short_plan, tmp_path: Path) -> None:
+    found = run_lava_method(
+        load_bundle(TASK).artifact, short_plan, reference=reference, workdir=tmp_path, timeout_s=120
+    )
     assert found["values_compared"] > 50_000 and found["values_different"] == 0
 
 
 def test_one_weight_bit_is_noticed(short_plan, tmp_path: Path) -> None:
     """The comparison fails when a single weight differs in its lowest bit."""
     artifact = load_bundle(TASK).artifact
-    passes, reference = program_of(artifact, short_plan, axis="rollout", iterations=1)
+    passes, golden = program_of(artifact, short_plan, reference="previous_step", iterations=1)
     hidden = artifact.layers[1]
-    column = int(np.abs(reference.messages["code"]).sum(0).argmax())
+    column = int(np.abs(golden.messages["code"]).sum(0).argmax())
     weight = hidden.weight.copy()  # type: ignore[union-attr]
     weight[0, column] ^= 1
     flipped = replace(artifact, layers=(artifact.layers[0], replace(hidden, weight=weight), *artifact.layers[2:]))
     path = artifact_file.save(flipped, tmp_path / "flipped.safetensors")
-    assert compare(reference, replay(path, passes, timeout_s=120, workdir=tmp_path)).values_different > 0
+    assert compare(golden, replay(path, passes, timeout_s=120, workdir=tmp_path)).values_different > 0
 
 
 def test_program_follows_the_batched_predictor(short_plan) -> None:
-    """Passes one by one on a single instance give the latents of the batched predictor, on every axis."""
+    """Passes one by one on a single instance give the latents of the batched predictor, on every reference."""
     artifact = load_bundle(TASK).artifact
     from spikeplan.evaluation.ranking import rerun
     from spikeplan.snn.delta_predictor import DeltaPredictor
 
-    for axis in ("none", "rollout", "mean", "iteration", "order"):
-        ledger = make_ledger(job("delta", axis=axis), make_predictor(job("delta", axis=axis)))
-        batched = rerun(DeltaPredictor(artifact), short_plan, axis, ledger)[0, :2, :, -1] / artifact.scales["latent"]
-        _, trace = program_of(artifact, short_plan, axis=axis)
+    for reference in ("zero", "previous_step", "mean_candidate", "previous_iteration", "previous_candidate"):
+        op_counts = make_op_counts(job("delta", reference=reference), make_predictor(job("delta", reference=reference)))
+        batched = (
+            rerun(DeltaPredictor(artifact), short_plan, reference, op_counts)[0, :2, :, -1] / artifact.scales["latent"]
+        )
+        _, trace = program_of(artifact, short_plan, reference=reference)
         start = (short_plan.latent_ND[0] / artifact.scales["latent"]).round().numpy()
         changes = trace.value.shape[0]
         horizon, samples = short_plan.candidates_NISHA.shape[3], 6
-        means = {"mean": (1, 1), "iteration": (1, 0)}.get(axis, (0, 0))
+        means = {"mean_candidate": (1, 1), "previous_iteration": (1, 0)}.get(reference, (0, 0))
         row = 0
         for i in range(2):
             total = np.tile(start, (samples, 1))
-            order = short_plan.candidates_NISHA[0, i, :, 0, 0].argsort().tolist() if axis == "order" else range(samples)
+            order = (
+                short_plan.candidates_NISHA[0, i, :, 0, 0].argsort().tolist()
+                if reference == "previous_candidate"
+                else range(samples)
+            )
             for _ in range(horizon):
                 row += means[i]
                 for s in order:
@@ -188,73 +198,75 @@ def test_get_cost_follows_the_planner_contract(short_plan) -> None:
 
 def test_a_spiking_networks_own_function_on_dense_hardware() -> None:
     """Same actions, same success; every MAC on one reading, only those of non-zero inputs on the other, no updates."""
-    network = job("delta", axis="none", threshold=0.5)
+    network = job("delta", reference="zero", threshold=0.5)
     run = group([run_job(network)], [network])[0]
     full, skip = as_dense(run)
-    assert (full.job.arm, skip.job.arm) == ("delta/full", "delta/skip")
-    assert (full.success_KN == run.success_KN).all() and full.ledger is not None and run.ledger is not None
-    rates = {r.job.arm: arm_row(r, None) for r in (run, full, skip)}
-    of = {arm: rate["per_action"] for arm, rate in rates.items()}
+    assert (full.job.method, skip.job.method) == ("delta/full", "delta/skip")
+    assert (full.success_KN == run.success_KN).all() and full.op_counts is not None and run.op_counts is not None
+    rates = {r.job.method: method_row(r, None) for r in (run, full, skip)}
+    of = {method: rate["per_action"] for method, rate in rates.items()}
     encoder = of["delta"]["macs"]
-    spiking = sum(row.synops for row in run.ledger.rows("interleaved") if row.phase == "predictor")
-    assert of["delta/skip"]["macs"] == pytest.approx(encoder + spiking / run.ledger.actions)
+    spiking = sum(row.synops for row in run.op_counts.rows("interleaved") if row.phase == "predictor")
+    assert of["delta/skip"]["macs"] == pytest.approx(encoder + spiking / run.op_counts.actions)
     planned = network.planner.evaluations * sum(m.weight.numel() for m in load_bundle(TASK).model.predictor.linears())
     assert of["delta/full"]["macs"] == pytest.approx(encoder + planned)
     assert of["delta/skip"]["updates"] == of["delta/skip"]["state_restores"] == 0
-    costs = {arm: max(rate["equivalents"].values()) for arm, rate in rates.items()}
+    costs = {method: max(rate["equivalents"].values()) for method, rate in rates.items()}
     assert costs["delta/skip"] < min(costs["delta/full"], rates["delta"]["equivalents"]["interleaved"])
     dense_job = job("dense")
     dense = group([run_job(dense_job)], [dense_job])[0]
-    found = {read.job.arm: front_rows(read, dense, None)[0] for read in (full, skip)}
+    found = {read.job.method: front_rows(read, dense, None)[0] for read in (full, skip)}
     assert "h100" in found["delta/full"]["joules"] and found["delta/skip"]["joules"] == {}
-    assert as_dense(replace(run, job=replace(network, axis="mean"))) == []
+    assert as_dense(replace(run, job=replace(network, reference="mean_candidate"))) == []
 
 
-@pytest.mark.parametrize("arm", PRUNED_ARMS)
-def test_a_pruned_network_is_charged_as_dense_and_without_its_zeros(arm: str) -> None:
+@pytest.mark.parametrize("method", PRUNED_METHODS)
+def test_a_pruned_network_is_charged_as_dense_and_without_its_zeros(method: str) -> None:
     """The same episodes twice: every MAC, and those of weights that int8 leaves above zero."""
-    run = group([run_job(job(arm))], [job(arm)])[0]
+    run = group([run_job(job(method))], [job(method)])[0]
     (skip,) = as_dense(run)
-    assert (skip.job.arm, family_of({"arm": arm}), family_of({"arm": skip.job.arm})) == (
-        f"{arm}/skip",
+    assert (skip.job.method, family_of({"method": method}), family_of({"method": skip.job.method})) == (
+        f"{method}/skip",
         "dense",
         "skipping",
     )
-    assert (skip.success_KN == run.success_KN).all() and skip.ledger is not None and run.ledger is not None
-    weights = [m.weight for m in load_bundle(TASK).narrow(arm).linears()]
-    percent = int(arm.removeprefix("pruned-"))
+    assert (skip.success_KN == run.success_KN).all() and skip.op_counts is not None and run.op_counts is not None
+    weights = [m.weight for m in load_bundle(TASK).narrow(method).linears()]
+    percent = int(method.removeprefix("pruned-"))
     assert sum(int((w == 0).sum()) for w in weights) == round(percent / 100 * sum(w.numel() for w in weights))
     shapes = [m.weight.shape for m in load_bundle(TASK).model.predictor.linears()]
     assert [w.shape for w in weights] == shapes, "the full network's shape"
-    predictor = make_predictor(job(arm))
+    predictor = make_predictor(job(method))
     assert isinstance(predictor, Int8Predictor)
     left = [int((w != 0).sum()) for w in predictor.weight]
-    predictions = job(arm).planner.evaluations * run.ledger.actions
+    predictions = job(method).planner.evaluations * run.op_counts.actions
     full, few = (
-        [row for row in ledger.rows("batched") if row.phase == "predictor"] for ledger in (run.ledger, skip.ledger)
+        [row for row in op_counts.rows("batched") if row.phase == "predictor"]
+        for op_counts in (run.op_counts, skip.op_counts)
     )
     assert sum(row.macs for row in full) == predictions * sum(w.numel() for w in weights)
     assert sum(row.macs for row in few) == predictions * sum(left)
     assert sum(left) <= (1 - percent / 100) * sum(w.numel() for w in weights) + 1
     assert {row.layer: row.weight_bytes for row in few} == dict(zip(("h1", "h2", "h3"), left, strict=True))
     others = [
-        [row for row in ledger.rows("batched") if row.phase != "predictor"] for ledger in (run.ledger, skip.ledger)
+        [row for row in op_counts.rows("batched") if row.phase != "predictor"]
+        for op_counts in (run.op_counts, skip.op_counts)
     ]
-    assert [replace(row, arm="") for row in others[0]] == [replace(row, arm="") for row in others[1]]
+    assert [replace(row, method="") for row in others[0]] == [replace(row, method="") for row in others[1]]
     (row,) = front_rows(skip, run, None)
     assert row["joules"] == {} and "h100" in front_rows(run, run, None)[0]["joules"]
 
 
-def test_pruned_arms_are_in_the_full_run_alone() -> None:
-    planned = {(j.arm, j.planner.label) for j in jobs_of(TASK, RESULTS) if j.arm in PRUNED_ARMS}
-    assert len(planned) == 4 * len(PRUNED_ARMS) and not any(j.arm in PRUNED_ARMS for j in jobs_of(TASK, DEMO))
-    assert {j.role for j in jobs_of(TASK, RESULTS) if j.arm in PRUNED_ARMS} == {"front"}
+def test_pruned_methods_are_in_the_full_run_alone() -> None:
+    planned = {(j.method, j.planner.label) for j in jobs_of(TASK, RESULTS) if j.method in PRUNED_METHODS}
+    assert len(planned) == 4 * len(PRUNED_METHODS) and not any(j.method in PRUNED_METHODS for j in jobs_of(TASK, DEMO))
+    assert {j.role for j in jobs_of(TASK, RESULTS) if j.method in PRUNED_METHODS} == {"front"}
 
 
 def test_every_role_is_planned() -> None:
     jobs = jobs_of(TASK, RESULTS)
-    assert {j.arm for j in jobs if j.role == "headline"} == {"random", "oracle", "dense", "int8", "delta", "lif"}
-    headline = [j for j in jobs if j.role == "headline" and j.arm == "dense"]
+    assert {j.method for j in jobs if j.role == "headline"} == {"random", "oracle", "dense", "int8", "delta", "lif"}
+    headline = [j for j in jobs if j.role == "headline" and j.method == "dense"]
     assert sum(j.count for j in headline) == 900 and {j.seed for j in headline} == {0, 1, 2}
     full = load_bundle(TASK).model.planner
     assert all(b.evaluations <= 0.05 * full.evaluations * 1.05 for b in reduced_budgets(full))
@@ -264,8 +276,11 @@ def test_thresholds_scale_but_never_below_a_message() -> None:
     artifact = load_bundle(TASK).artifact
     tiny = scale_thresholds(artifact, 1e-6)
     assert all(layer.threshold_lsb == 1 << layer.shift for layer in tiny.layers[:-1])
-    axis, factor = chosen_of(TASK)
-    assert axis in ("none", "mean", "rollout", "order", "iteration") and factor > 0
+    reference, factor = chosen_of(TASK)
+    assert (
+        reference in ("zero", "mean_candidate", "previous_step", "previous_candidate", "previous_iteration")
+        and factor > 0
+    )
 
 
 @given(st.integers(0, 50), st.integers(1, 50))
@@ -341,8 +356,13 @@ def test_workers_die_with_their_parent(tmp_path: Path) -> None:
         "    pool.submit(time.sleep, 600).result()\n"
     )
     root = Path(__file__).resolve().parents[2]
-    run = subprocess.Popen([sys.executable, str(script)], cwd=root, env={**os.environ, "PYTHONPATH": str(root / "src")},
-                           stdout=subprocess.PIPE, text=True)  # fmt: skip
+    run = subprocess.Popen(
+        [sys.executable, str(script)],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root / "src")},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     assert run.stdout is not None
     worker = int(run.stdout.readline())
     run.kill()
@@ -355,21 +375,21 @@ def test_workers_die_with_their_parent(tmp_path: Path) -> None:
 
 
 def test_random_doors_are_reported_beside() -> None:
-    """Every headline arm but LIF, no front; the shipped files are there."""
+    """Every headline method but LIF, no front; the shipped files are there."""
     jobs = jobs_of("two-room-random", RESULTS)
     assert {j.role for j in jobs} == {"headline", "admission"}
-    assert {j.arm for j in jobs if j.role == "headline"} == {"random", "oracle", "dense", "int8", "delta"}
+    assert {j.method for j in jobs if j.role == "headline"} == {"random", "oracle", "dense", "int8", "delta"}
     assert make_world("two-room-random").sample(4, np.random.default_rng(0)).layout_NL.std() > 0
 
 
-def test_every_arm_that_runs_the_encoder_pays_its_weights() -> None:
-    """The same encoder costs the same bytes in a dense and in a sigma-delta ledger."""
+def test_every_method_that_runs_the_encoder_pays_its_weights() -> None:
+    """The same encoder costs the same bytes in a dense and in a sigma-delta op_counts."""
     bytes_of = {}
-    for arm in ("int8", "delta", "delta-64"):
-        ledger = group([run_job(job(arm))], [job(arm)])[0].ledger
-        assert ledger is not None
-        rows = ledger.rows("interleaved" if ledger.spiking else "batched")
-        bytes_of[arm] = sum(row.weight_bytes for row in rows if row.phase == "encoder")
+    for method in ("int8", "delta", "delta-64"):
+        op_counts = group([run_job(job(method))], [job(method)])[0].op_counts
+        assert op_counts is not None
+        rows = op_counts.rows("interleaved" if op_counts.spiking else "batched")
+        bytes_of[method] = sum(row.weight_bytes for row in rows if row.phase == "encoder")
     assert bytes_of["int8"] > 0 and len(set(bytes_of.values())) == 1
 
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from spikeplan import energy
-from spikeplan.core.counts.ledger import total
+from spikeplan.core.counts.operations import total
 from spikeplan.core.errors import UserError
 from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.core.limits import CHIPS, LOIHI1, LOIHI2
-from spikeplan.evaluation.aggregate import Run, energy_rows, ledger_row, placed_rows, ways_of_job
+from spikeplan.evaluation.aggregate import Run, energy_rows, op_counts_row, placed_rows, ways_of_job
 from spikeplan.evaluation.placed_energy import placed
 from spikeplan.evaluation.pricing.price import Pricing
 from spikeplan.evaluation.pricing.runs import read_run
@@ -29,8 +29,20 @@ from spikeplan.worldmodel.checkpoint import shipped
 
 DELTA = str(shipped("two-room").with_suffix("").with_suffix(".delta.safetensors"))
 LIF = str(shipped("two-room").with_suffix("").with_suffix(".lif.safetensors"))
-SCOPE_KEYS = {"cores", "chips", "cores_at_80_percent", "chips_at_80_percent", "neurons", "groups", "hops_per_action", "time",
-              "prediction", "energy", "within", "dense"}  # fmt: skip
+SCOPE_KEYS = {
+    "cores",
+    "chips",
+    "cores_at_80_percent",
+    "chips_at_80_percent",
+    "neurons",
+    "groups",
+    "hops_per_action",
+    "time",
+    "prediction",
+    "energy",
+    "within",
+    "dense",
+}
 
 
 def run(args: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
@@ -52,19 +64,23 @@ def test_json_pictures_and_table(tmp_path: Path, capsys: pytest.CaptureFixture[s
     code, text = run(args, capsys)
     assert code == 0 and "Spikes lose against" in text and "at 80 %" in text
     facts = json.loads(files[0].read_text())
-    assert (facts["chip"], facts["replicas"], facts["spread"], facts["broken"], facts["axis"]) == (
-        "loihi2", 8, 1, [], "none",
-    )  # fmt: skip
+    assert (facts["chip"], facts["replicas"], facts["spread"], facts["broken"], facts["reference"]) == (
+        "loihi2",
+        8,
+        1,
+        [],
+        "zero",
+    )
     assert set(facts["predictor"]) == set(facts["loop"]) == SCOPE_KEYS
     one, loop = facts["predictor"], facts["loop"]
     assert (one["cores"], one["cores_at_80_percent"], loop["cores"], loop["cores_at_80_percent"]) == (32, 40, 41, 52)
     assert [g["name"] for g in loop["groups"]][:4] == ["code", "h1", "h2", "out"] and len(loop["groups"]) == 11
-    for scope in (one, loop):
+    for extent in (one, loop):
         for schedule in ("sequential", "interleaved"):
-            times, e = scope["time"][schedule], scope["energy"][schedule]
+            times, e = extent["time"][schedule], extent["energy"][schedule]
             assert times["low"]["action_s"] < times["nominal"]["action_s"] < times["high"]["action_s"]
             assert e["low"] < e["without_static"]["nominal"] < e["nominal"] < e["high"]
-            static = 0.232 * scope["chips"] * e["latency_s"]
+            static = 0.232 * extent["chips"] * e["latency_s"]
             assert e["nominal"] - e["without_static"]["nominal"] >= 0.99 * static
     # 64 candidates in 8 copies: 8 turns, 12 steps, 4 iterations.
     assert one["time"]["sequential"]["nominal"]["steps"] == 4 * 12 * 8 * 4
@@ -102,7 +118,7 @@ def test_the_front_and_the_search_agree(delta: Traffic, tmp_path: Path, capsys: 
 
 def test_copies_cut_time_and_burn_more_chips(delta: Traffic) -> None:
     """What copies cost: a chip's static power each, and updates of neurons that wait."""
-    one, many = (placed(delta, LOIHI2, replicas=r, spread=1, scope="loop") for r in (1, 64))
+    one, many = (placed(delta, LOIHI2, replicas=r, spread=1, extent="loop") for r in (1, 64))
     a, b = (p.energy("interleaved") for p in (one, many))
     assert (one.found.chips, many.found.chips) == (1, 3)
     assert many.times["interleaved"]["nominal"].action_s < one.times["interleaved"]["nominal"].action_s / 5
@@ -112,18 +128,18 @@ def test_copies_cut_time_and_burn_more_chips(delta: Traffic) -> None:
     encoder_s = b["latency_s"] - busy  # the chips stay on while the host computes and sends
     assert 0 < encoder_s < 1e-5
     assert b["nominal"] - b["without_static"]["nominal"] == pytest.approx(3 * 0.232 * (busy + encoder_s), rel=1e-2)
-    # One copy, sequential, predictor alone: all its updates are in the ledger, nothing waits.
-    alone = placed(delta, LOIHI2, replicas=1, spread=1, scope="predictor").energy("sequential")
+    # One copy, sequential, predictor alone: all its updates are in the operation counts, nothing waits.
+    alone = placed(delta, LOIHI2, replicas=1, spread=1, extent="predictor").energy("sequential")
     assert alone["waiting_updates"] == 0 and alone["counted"]["nominal"] == alone["nominal"]
 
 
-def test_hops_enter_the_ledger_and_barriers_grow_with_chips() -> None:
+def test_hops_enter_the_op_counts_and_barriers_grow_with_chips() -> None:
     lif = traffic_of(LIF, LOIHI1)
-    wide = placed(lif, LOIHI1, replicas=8, spread=4, scope="predictor")
+    wide = placed(lif, LOIHI1, replicas=8, spread=4, extent="predictor")
     rows = wide.rows("sequential")
     per_action = sum(row.hops or 0 for row in rows) / lif.spiking.actions
     assert per_action == pytest.approx(wide.hops_per_action, rel=1e-3) and per_action > 0
-    one, many = (placed(lif, LOIHI1, replicas=r, spread=1, scope="predictor") for r in (32, 64))
+    one, many = (placed(lif, LOIHI1, replicas=r, spread=1, extent="predictor") for r in (32, 64))
     assert (one.found.chips, many.found.chips) == (1, 2)
     assert one.clocks["nominal"].speed.barrier_s == pytest.approx(465e-9)
     assert many.clocks["nominal"].speed.barrier_s == pytest.approx(5.8e-6)
@@ -141,7 +157,7 @@ def test_a_lif_network_fits_loihi_1_and_a_graded_one_does_not(
     assert "hypothetical" not in facts["predictor"]["energy"]["sequential"]["evidence"]
     code, text = run([DELTA, "--chip", "loihi1", "--json", str(target)], capsys)
     facts = json.loads(target.read_text())
-    assert code == 1 and "layer 'h1': message_bits 8 exceeds 1; loihi1 sends binary spikes; use the LIF arm" in text
+    assert code == 1 and "layer 'h1': message_bits 8 exceeds 1; loihi1 sends binary spikes; use the LIF method" in text
     assert {(b["layer"], b["limit"], b["allowed"]) for b in facts["broken"]} == {
         (layer, "message_bits", 1) for layer in ("code", "h1", "h2", "out")
     }
@@ -183,11 +199,11 @@ def test_a_placement_sets_the_time_that_static_power_runs(delta: Traffic) -> Non
     rows = [row for row in rows if row.phase == "predictor"]
     band = energy.Band(1e-3, 2e-3, 4e-3)
 
-    def joules(ledger: str, **settings: Any) -> energy.Energy:
+    def joules(scope: str, **settings: Any) -> energy.Energy:
         setup = energy.Setup(**settings)
-        return energy.estimate("loihi2", rows, actions, ledger=ledger, scope="predictor", setup=setup)
+        return energy.estimate("loihi2", rows, actions, scope=scope, extent="predictor", setup=setup)
 
-    whole, operations = joules("C", time_s=band, chips=3), joules("B")
+    whole, operations = joules("system", time_s=band, chips=3), joules("chip")
     assert whole.latency_s == 2e-3
     assert whole.nominal - operations.nominal == pytest.approx(3 * 0.232 * 2e-3)
     assert whole.high - operations.high == pytest.approx(3 * 0.38 * 4e-3) and whole.low == operations.low
@@ -198,25 +214,27 @@ def test_a_placement_sets_the_time_that_static_power_runs(delta: Traffic) -> Non
 
 
 def test_a_finished_run_is_placed_without_changing_its_figures(delta: Traffic) -> None:
-    """The rows of a run's own ledger agree with `place` on the same traffic; energy_rows keep their one copy."""
-    job = Job(task="two-room", arm="delta", role="headline", planner=delta.planner, episodes=1, count=1, threshold=1.4)
+    """The rows of a run's own operation counts agree with `place` on the same traffic; energy_rows keep their one copy."""
+    job = Job(
+        task="two-room", method="delta", role="headline", planner=delta.planner, episodes=1, count=1, threshold=1.4
+    )
     run_ = Run(job, np.ones((1, 1)), delta.spiking, 0.0, None)
-    before = energy_rows(run_, None, ledgers=("C",), scopes=("loop",))
+    before = energy_rows(run_, None, scopes=("system",), extents=("loop",))
     rows = placed_rows(run_)
-    assert before == energy_rows(run_, None, ledgers=("C",), scopes=("loop",))
+    assert before == energy_rows(run_, None, scopes=("system",), extents=("loop",))
     assert [(r["replicas"], r["schedule"]) for r in rows] == [
         (n, s) for n in (1, 8, 64) for s in ("sequential", "interleaved")
     ]
     assert {r["kind"] for r in rows} == {"energy_placed"} and [r["chips"] for r in rows] == [1, 1, 1, 1, 3, 3]
     for row in rows:
-        own = placed(delta, LOIHI2, replicas=row["replicas"], spread=1, scope="loop").energy(row["schedule"])
+        own = placed(delta, LOIHI2, replicas=row["replicas"], spread=1, extent="loop").energy(row["schedule"])
         assert (row["nominal"], row["latency_s"]) == (own["nominal"], own["latency_s"])
-    assert placed_rows(replace(run_, job=replace(job, arm="lif"))) == []
+    assert placed_rows(replace(run_, job=replace(job, method="lif"))) == []
 
 
 def run_of(traffic: Traffic) -> Run:
     job = Job(
-        task="two-room", arm="delta", role="headline", planner=traffic.planner, episodes=1, count=1, threshold=1.4
+        task="two-room", method="delta", role="headline", planner=traffic.planner, episodes=1, count=1, threshold=1.4
     )
     return Run(job, np.ones((1, 1)), traffic.spiking, 0.0, None)
 
@@ -226,9 +244,9 @@ def run_of(traffic: Traffic) -> Run:
 def test_a_run_has_the_hops_that_place_says(delta: Traffic, chip: str, schedule: str) -> None:
     ways = Ways.load(json.loads(json.dumps(ways_of_job(run_of(delta).job))))
     counted = delta.spiking.rows(schedule)
-    for scope in ("predictor", "loop"):
-        said = placed(delta, CHIPS[chip], replicas=1, spread=1, scope=scope)
-        rows = ways.rows(counted, chip, scope, predictions=predictions_of(delta.spiking))
+    for extent in ("predictor", "loop"):
+        said = placed(delta, CHIPS[chip], replicas=1, spread=1, extent=extent)
+        rows = ways.rows(counted, chip, extent, predictions=predictions_of(delta.spiking))
         assert total(rows, "hops") == round(said.hops_per_action * delta.spiking.actions)
         assert total(said.rows(schedule), "hops") == total(rows, "hops")
     # code, h1, h2 and out share tile 0, the parts lie on core 4, in tile 1: 32 + 32 values and 2 actions go one hop each.
@@ -239,21 +257,27 @@ def test_a_run_has_the_hops_that_place_says(delta: Traffic, chip: str, schedule:
 
 
 @pytest.mark.parametrize(
-    ("arm", "axis"),
-    [("delta", "mean"), ("delta", "iteration"), ("delta-64", "rollout"), ("integer", "none"), ("lif", "none")],
+    ("method", "reference"),
+    [
+        ("delta", "mean_candidate"),
+        ("delta", "previous_iteration"),
+        ("delta-64", "previous_step"),
+        ("integer", "zero"),
+        ("lif", "zero"),
+    ],
 )
-def test_every_spiking_arm_has_ways_on_both_chips(delta: Traffic, arm: str, axis: str) -> None:
-    ways = ways_of_job(replace(run_of(delta).job, arm=arm, axis=axis))
+def test_every_spiking_method_has_ways_on_both_chips(delta: Traffic, method: str, reference: str) -> None:
+    ways = ways_of_job(replace(run_of(delta).job, method=method, reference=reference))
     assert ways is not None and set(ways["hops"]) == set(CHIPS)
-    for scopes in ways["hops"].values():
-        assert sum(scopes["loop"].values()) > sum(scopes["predictor"].values()) >= 0
-    assert ways_of_job(replace(run_of(delta).job, arm="int8")) is None
+    for extents in ways["hops"].values():
+        assert sum(extents["loop"].values()) > sum(extents["predictor"].values()) >= 0
+    assert ways_of_job(replace(run_of(delta).job, method="int8")) is None
 
 
 def test_wide_layers_have_hops_of_their_own(delta: Traffic) -> None:
     """A chip of small cores, as in `place --spread`: h1 and h2 take several cores and tiles."""
     small = replace(LOIHI2, core_memory_bytes=16_000)
-    said = placed(delta, small, replicas=1, spread=1, scope="predictor")
+    said = placed(delta, small, replicas=1, spread=1, extent="predictor")
     assert not said.found.broken and said.hops_per_action > 0
     artifact = artifact_file.load(DELTA)
     with pytest.MonkeyPatch.context() as patch:
@@ -266,12 +290,12 @@ def test_wide_layers_have_hops_of_their_own(delta: Traffic) -> None:
 
 def test_loihi_1_is_charged_for_its_network_and_loihi_2_not_twice(delta: Traffic, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"command": "toy"}))
-    (row,) = ledger_row(run_of(delta), None)
+    (row,) = op_counts_row(run_of(delta), None)
     (tmp_path / "metrics.jsonl").write_text(json.dumps(row) + "\n" + json.dumps({**row, "ways": None}) + "\n")
-    known, unknown = read_run(tmp_path).arms["two-room"]
+    known, unknown = read_run(tmp_path).methods["two-room"]
     pricing = Pricing(catalogue=energy.default())
     for chip in ("loihi1", "loihi1_sanafe"):
-        found, before = (pricing.price(arm, chip, "interleaved", ledger="B") for arm in (known, unknown))
+        found, before = (pricing.price(method, chip, "interleaved", scope="chip") for method in (known, unknown))
         assert "hops unknown" not in found.evidence and "hops unknown" in before.evidence
         device = pricing.catalogue.device(chip)
         per_prediction = device.figure("e_hop").band.nominal * 66 + device.figure("e_message").band.nominal * (
@@ -280,17 +304,20 @@ def test_loihi_1_is_charged_for_its_network_and_loihi_2_not_twice(delta: Traffic
         assert found.nominal - before.nominal == pytest.approx(per_prediction * delta.planner.evaluations)
     for chip in ("loihi2", "hala_point"):
         assert pricing.price(known, chip, "interleaved").nominal == pricing.price(unknown, chip, "interleaved").nominal
-    at_run = next(r for r in energy_rows(run_of(delta), None, schedules=("interleaved",), ledgers=("B",), scopes=("loop",))
-                  if r["device"] == "loihi1")  # fmt: skip
-    assert at_run["nominal"] == pytest.approx(pricing.price(known, "loihi1", "interleaved", ledger="B").nominal)
+    at_run = next(
+        r
+        for r in energy_rows(run_of(delta), None, schedules=("interleaved",), scopes=("chip",), extents=("loop",))
+        if r["device"] == "loihi1"
+    )
+    assert at_run["nominal"] == pytest.approx(pricing.price(known, "loihi1", "interleaved", scope="chip").nominal)
 
 
 @pytest.mark.parametrize(
     "damage", [{"sent": {}}, {"sent": {"out": -1.0}, "hops": {}}, [], {"sent": {}, "hops": {"loihi1": 3}}]
 )
 def test_damaged_ways_are_refused(delta: Traffic, tmp_path: Path, damage: Any) -> None:
-    (row,) = ledger_row(run_of(delta), None)
+    (row,) = op_counts_row(run_of(delta), None)
     (tmp_path / "config.json").write_text(json.dumps({"command": "toy"}))
     (tmp_path / "metrics.jsonl").write_text(json.dumps({**row, "ways": damage}) + "\n")
-    with pytest.raises(UserError, match="damaged ledger of arm 'delta'"):
+    with pytest.raises(UserError, match="damaged op_counts of method 'delta'"):
         read_run(tmp_path)

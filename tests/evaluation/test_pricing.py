@@ -11,7 +11,7 @@ import pytest
 
 from spikeplan import energy
 from spikeplan.core.counts.exchange import read_rows
-from spikeplan.core.counts.ledger import LayerCounts, Ledger
+from spikeplan.core.counts.operations import LayerCounts, OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.energy.uncertainty import PRIORS, Swing
 from spikeplan.evaluation.pricing.layers import connections
@@ -26,38 +26,57 @@ LAYERS = {"h1": (10, 40), "out": (40, 8)}  # inputs, outputs: 400 + 320 = 720 MA
 SENT = {"code": 9, "h1": 4}  # messages a prediction: 9 x 40 + 4 x 8 = 392 synops
 
 
-def dense_ledger(arm: str, precision: str, predictions: int = PREDICTIONS) -> Ledger:
-    ledger = Ledger(arm=arm, axis="none", precision=precision, spiking=False)
+def dense_op_counts(method: str, precision: str, predictions: int = PREDICTIONS) -> OperationCounts:
+    op_counts = OperationCounts(method=method, reference="zero", precision=precision, spiking=False)
     rows = predictions * ACTIONS
     for name, (n_in, n_out) in LAYERS.items():
         macs = rows * n_in * n_out
-        ledger.add("predictor", LayerCounts(layer=name, macs=macs, dense_macs=macs, calls=rows), iteration=0, step=0)
-        ledger.set_memory(name, weight_bytes=n_in * n_out * (4 if precision == "fp32" else 1), state_bytes=0)
-    ledger.actions = ACTIONS
-    return ledger
+        op_counts.add("predictor", LayerCounts(layer=name, macs=macs, dense_macs=macs, calls=rows), iteration=0, step=0)
+        op_counts.set_memory(name, weight_bytes=n_in * n_out * (4 if precision == "fp32" else 1), state_bytes=0)
+    op_counts.actions = ACTIONS
+    return op_counts
 
 
-def spiking_ledger(predictions: int = PREDICTIONS) -> Ledger:
-    ledger = Ledger(arm="delta", axis="none", precision="int8", spiking=True, sequential_steps=3)
+def spiking_op_counts(predictions: int = PREDICTIONS) -> OperationCounts:
+    op_counts = OperationCounts(method="delta", reference="zero", precision="int8", spiking=True, sequential_steps=3)
     rows = predictions * ACTIONS
     for name, neurons, fan_out in (("code", 10, 40), ("h1", 40, 8), ("out", 8, 0)):
         sent = SENT.get(name, 8) * rows
         n_in, n_out = LAYERS.get(name, (0, 0))
         counts = LayerCounts(
-            layer=name, synops=sent * fan_out, updates=rows * neurons, updates_active=sent, messages=sent,
-            message_bits=8 * sent, dense_macs=rows * n_in * n_out, calls=rows,
-        )  # fmt: skip
-        ledger.add("predictor", counts, iteration=0, step=0)
-    ledger.actions = ACTIONS
-    return ledger
+            layer=name,
+            synops=sent * fan_out,
+            updates=rows * neurons,
+            updates_active=sent,
+            messages=sent,
+            message_bits=8 * sent,
+            dense_macs=rows * n_in * n_out,
+            calls=rows,
+        )
+        op_counts.add("predictor", counts, iteration=0, step=0)
+    op_counts.actions = ACTIONS
+    return op_counts
 
 
-def row_of(arm: str, ledger: Ledger, *, success: float = 0.9, role: str = "headline", budget: str = "4x2 H3") -> Any:
+def row_of(
+    method: str, op_counts: OperationCounts, *, success: float = 0.9, role: str = "headline", budget: str = "4x2 H3"
+) -> Any:
     return {
-        "kind": "ledger", "task": "toy", "arm": arm, "budget": budget, "axis": "none", "threshold": None, "role": role,
-        "success": success, "episodes": 50, "ci95": [0.8, 1.0], "paired_vs_dense": [-0.02, 0.02], "evaluations": PREDICTIONS,
-        "samples": 4, "ledger": ledger.dump(),
-    }  # fmt: skip
+        "kind": "op_counts",
+        "task": "toy",
+        "method": method,
+        "budget": budget,
+        "reference": "zero",
+        "threshold": None,
+        "role": role,
+        "success": success,
+        "episodes": 50,
+        "ci95": [0.8, 1.0],
+        "paired_vs_dense": [-0.02, 0.02],
+        "evaluations": PREDICTIONS,
+        "samples": 4,
+        "op_counts": op_counts.dump(),
+    }
 
 
 def run_dir(folder: Path, rows: list[Any]) -> Path:
@@ -68,9 +87,12 @@ def run_dir(folder: Path, rows: list[Any]) -> Path:
 
 
 def rows_of_a_run(spiking_success: float = 0.9) -> list[Any]:
-    return [row_of("dense", dense_ledger("dense", "fp32")), row_of("int8", dense_ledger("int8", "int8")),
-            row_of("delta", spiking_ledger(), success=spiking_success),
-            row_of("delta/full", dense_ledger("delta/full", "int8"), success=spiking_success)]  # fmt: skip
+    return [
+        row_of("dense", dense_op_counts("dense", "fp32")),
+        row_of("int8", dense_op_counts("int8", "int8")),
+        row_of("delta", spiking_op_counts(), success=spiking_success),
+        row_of("delta/full", dense_op_counts("delta/full", "int8"), success=spiking_success),
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +103,10 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def pair_of(found: dict[str, Any], chip: str, device: str, schedule: str = "interleaved") -> dict[str, Any]:
     return next(
-        row for row in found["tasks"]["toy"]["pairs"]
+        row
+        for row in found["tasks"]["toy"]["pairs"]
         if (row["chip"], row["device"], row["schedule"]) == (chip, device, schedule)
-    )  # fmt: skip
+    )
 
 
 def test_a_pair_by_hand(report: dict[str, Any]):
@@ -130,27 +153,27 @@ def test_the_order_of_schedules_and_the_host_of_the_opponent(report: dict[str, A
 
 def test_the_encoder_of_a_pair_runs_on_the_opponent(tmp_path: Path):
     # 100 int8 MACs of an encoder an action, left to the host by a chip that takes no MACs; the CPU is measured in fp32
-    spiking = spiking_ledger()
+    spiking = spiking_op_counts()
     spiking.add(
         "encoder",
         LayerCounts(layer="vit", macs=100 * ACTIONS, dense_macs=100 * ACTIONS, calls=ACTIONS),
         iteration=0,
         step=0,
     )
-    arm = read_run(run_dir(tmp_path, [row_of("delta", spiking)])).arms["toy"][0]
+    method = read_run(run_dir(tmp_path, [row_of("delta", spiking)])).methods["toy"][0]
     cpu = energy.CpuPeak(flop_per_s=1e9, bytes_per_s=1e9, cores=2, power_w=5.0)
     pricing = Pricing(catalogue=energy.default(), cpu=cpu)
     for host, said in (("cpu", "int8 charged as fp32"), ("h100", "encoder on h100")):
-        assert said in pricing.price(arm, "loihi2", "interleaved", host=host).evidence
-    a = pricing.price(arm, "loihi2", "interleaved", ledger="A", host="cpu")
-    alone = pricing.price(arm, "loihi2", "interleaved", ledger="A", scope="predictor")
+        assert said in pricing.price(method, "loihi2", "interleaved", host=host).evidence
+    a = pricing.price(method, "loihi2", "interleaved", scope="compute", host="cpu")
+    alone = pricing.price(method, "loihi2", "interleaved", scope="compute", extent="predictor")
     assert a.nominal - alone.nominal == pytest.approx(2 * 100 / 1e9 * 5.0)
     assert "encoder on cpu" in a.evidence
 
 
 def test_connections_by_hand(tmp_path: Path):
-    arm = next(a for a in read_run(run_dir(tmp_path, rows_of_a_run())).arms["toy"] if a.spiking)
-    h1, out = connections(arm)
+    method = next(a for a in read_run(run_dir(tmp_path, rows_of_a_run())).methods["toy"] if a.spiking)
+    h1, out = connections(method)
     # h1: 9 of 10 inputs send, 360 of 400 synops; its 40 neurons and the coder's 10. out: 4 of 40, 32 of 320; 8 neurons
     assert (h1["layer"], h1["macs"], h1["synops"], h1["updates"], h1["s"]) == ("h1", 40_000, 36_000, 5_000, 0.9)
     assert (out["layer"], out["macs"], out["synops"], out["updates"], out["s"]) == ("out", 32_000, 3_200, 800, 0.1)
@@ -172,35 +195,42 @@ def test_the_opponents_are_all_named(report: dict[str, Any]):
     for word in ("dense fp32", "dense int8", "matched bits (8)", "skipped", "pruned", "reduced budget", "batch 1"):
         assert word in said, word
     matched = next(row for row in rows if "matched bits" in row["opponent"])
-    assert matched["arm"] == "delta/full 4x2 H3" and matched["algorithm_gain"] == pytest.approx(72_000 / 97_200)
+    assert matched["method"] == "delta/full 4x2 H3" and matched["algorithm_gain"] == pytest.approx(72_000 / 97_200)
     one, many = (row["joules"] for row in (rows[-1], rows[-2]))
-    assert one > many and rows[-1]["arm"] == rows[-2]["arm"]
-    assert next(row for row in rows if "pruned" in row["opponent"])["arm"] is None, "no narrow network in this run"
+    assert one > many and rows[-1]["method"] == rows[-2]["method"]
+    assert next(row for row in rows if "pruned" in row["opponent"])["method"] is None, "no narrow network in this run"
 
 
 def test_pruned_networks_are_opponents_on_both_readings(tmp_path: Path):
     """90 % of the weights zero: 72 of 720 MACs where they are skipped, all of them where not; 95 % plans too badly."""
-    skip = Ledger(arm="pruned-90/skip", axis="none", precision="int8", spiking=False)
+    skip = OperationCounts(method="pruned-90/skip", reference="zero", precision="int8", spiking=False)
     rows = PREDICTIONS * ACTIONS
     for name, kept in (("h1", 40), ("out", 32)):
-        skip.add("predictor", LayerCounts(layer=name, macs=rows * kept, dense_macs=rows * 10 * kept, calls=rows), iteration=0,
-                 step=0)  # fmt: skip
+        skip.add(
+            "predictor",
+            LayerCounts(layer=name, macs=rows * kept, dense_macs=rows * 10 * kept, calls=rows),
+            iteration=0,
+            step=0,
+        )
         skip.set_memory(name, weight_bytes=kept, state_bytes=0)
     skip.actions = ACTIONS
-    full = dense_ledger("pruned-90", "int8")
-    pruned = [row_of("pruned-90", full, role="front"), row_of("pruned-90/skip", skip, role="front"),
-              row_of("pruned-95/skip", skip, role="front", success=0.5)]  # fmt: skip
+    full = dense_op_counts("pruned-90", "int8")
+    pruned = [
+        row_of("pruned-90", full, role="front"),
+        row_of("pruned-90/skip", skip, role="front"),
+        row_of("pruned-95/skip", skip, role="front", success=0.5),
+    ]
     found = energy_report(run_dir(tmp_path, rows_of_a_run() + pruned), energy.default(), draws=10)["tasks"]["toy"]
     every, zeros = (row for row in found["opponents"]["rows"] if "single weights" in row["opponent"])
-    assert (every["arm"], zeros["arm"]) == ("pruned-90 4x2 H3", "pruned-90/skip 4x2 H3")
+    assert (every["method"], zeros["method"]) == ("pruned-90 4x2 H3", "pruned-90/skip 4x2 H3")
     assert (every["equivalents"], zeros["equivalents"]) == (72_000, 7_200)
     assert zeros["joules"] < every["joules"] and "hypothetical" in zeros["note"]
     assert zeros["algorithm_gain"] == pytest.approx(7_200 / 97_200)
-    assert not any("/skip" in row["dense_arm"] for row in found["pairs"]), "pairs are with hardware that exists"
+    assert not any("/skip" in row["dense_method"] for row in found["pairs"]), "pairs are with hardware that exists"
 
 
 def test_a_gpu_that_waits_by_hand(report: dict[str, Any]):
-    row = next(r for r in report["tasks"]["toy"]["gpu"] if (r["device"], r["arm"]) == ("h100", "int8 4x2 H3"))
+    row = next(r for r in report["tasks"]["toy"]["gpu"] if (r["device"], r["method"]) == ("h100", "int8 4x2 H3"))
     assert row["kernels"] == 2
     assert row["launched_s"] == pytest.approx(row["roofline_s"] + 2 * 1.3e-6)
     assert row["idle_joules"] == pytest.approx(row["joules"] + 80.3 * 2 * 1.3e-6)
@@ -210,13 +240,13 @@ def test_a_gpu_that_waits_by_hand(report: dict[str, Any]):
 def test_who_waits_is_charged_on_both_sides(tmp_path: Path):
     """A host that idles until the chip is done draws what a GPU draws that idles from kernel to kernel."""
     rows = []
-    for name, ledger in (
-        ("dense", dense_ledger("dense", "fp32")),
-        ("int8", dense_ledger("int8", "int8")),
-        ("delta", spiking_ledger()),
+    for name, op_counts in (
+        ("dense", dense_op_counts("dense", "fp32")),
+        ("int8", dense_op_counts("int8", "int8")),
+        ("delta", spiking_op_counts()),
     ):
-        ledger.add("encoder", LayerCounts(layer="see", macs=ACTIONS * 50, dense_macs=ACTIONS * 50, calls=ACTIONS))
-        rows.append(row_of(name, ledger))
+        op_counts.add("encoder", LayerCounts(layer="see", macs=ACTIONS * 50, dense_macs=ACTIONS * 50, calls=ACTIONS))
+        rows.append(row_of(name, op_counts))
     pair = pair_of(energy_report(run_dir(tmp_path, rows), energy.default(), draws=50), "loihi2", "h100")
     wait, chip = 1.3e-6, 100 * 5.8e-6 + 0.94e-9 * 39_200 / 3  # a kernel; the chip as in test_a_pair_by_hand
     found = pair["waiting"]
@@ -234,9 +264,12 @@ def test_who_waits_is_charged_on_both_sides(tmp_path: Path):
 
 def test_a_figure_that_turns_the_verdict_is_never_cut_off(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     many = [Swing(figure=f"f{i}", at_low=0.9, at_high=2.0 + i, turns=i == 8) for i in range(10)]
-    monkeypatch.setattr("spikeplan.evaluation.pricing.pairs.swings", lambda *_: many)
+    monkeypatch.setattr("spikeplan.evaluation.pricing.pairs.sensitivity", lambda *_: many)
     found = energy_report(run_dir(tmp_path, rows_of_a_run()), energy.default(), draws=5)
-    assert [s["figure"] for s in pair_of(found, "loihi2", "h100")["swings"]] == [*(f"f{i}" for i in range(6)), "f8"]
+    assert [s["figure"] for s in pair_of(found, "loihi2", "h100")["sensitivity"]] == [
+        *(f"f{i}" for i in range(6)),
+        "f8",
+    ]
     assert all("turned by f8 alone" in said for said in found["tasks"]["toy"]["verdicts"])
 
 
@@ -249,23 +282,23 @@ def test_density_moves_the_ratio(report: dict[str, Any]):
         )
 
 
-def test_a_spiking_arm_that_plans_worse_is_no_point(tmp_path: Path):
+def test_a_spiking_method_that_plans_worse_is_no_point(tmp_path: Path):
     found = energy_report(run_dir(tmp_path, rows_of_a_run(spiking_success=0.8)), energy.default(), draws=10)
     assert found["tasks"]["toy"]["pairs"] == [] and found["tasks"]["toy"]["opponents"] is None
 
 
-def test_a_run_of_one_arm_is_priced_without_a_verdict(tmp_path: Path):
-    found = energy_report(run_dir(tmp_path, [row_of("delta", spiking_ledger())]), energy.default(), draws=10)
+def test_a_run_of_one_method_is_priced_without_a_verdict(tmp_path: Path):
+    found = energy_report(run_dir(tmp_path, [row_of("delta", spiking_op_counts())]), energy.default(), draws=10)
     task = found["tasks"]["toy"]
     assert task["pairs"] == [] and {row["device"] for row in task["chips"]} >= {"loihi2", "loihi1", "seneca"}
 
 
-def test_a_dense_arm_alone_is_priced_on_the_devices_that_take_its_precision(tmp_path: Path):
-    run = run_dir(tmp_path, [row_of("dense", dense_ledger("dense", "fp32"))])
+def test_a_dense_method_alone_is_priced_on_the_devices_that_take_its_precision(tmp_path: Path):
+    run = run_dir(tmp_path, [row_of("dense", dense_op_counts("dense", "fp32"))])
     rows = energy_report(run, energy.default(), draws=10)["tasks"]["toy"]["dense"]
     assert {row["device"] for row in rows} == {"cpu", "rtx4090", "agx_orin", "digital45"}
     one = next(row for row in rows if row["device"] == "digital45")
-    assert one["a"] == pytest.approx(72_000 * 4.6e-12) and one["a"] <= one["b"] <= one["c"]
+    assert one["compute"] == pytest.approx(72_000 * 4.6e-12) and one["compute"] <= one["chip"] <= one["system"]
 
 
 def test_gains_multiply_to_the_ratio():
@@ -279,17 +312,32 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     own.write_text(
         '[devices.speck.figures]\ne_synop = { value = 2, unit = "pJ", source = "me", evidence = "R", node = "x" }\n'
     )
-    main(["energy", "report", str(folder), "--json", str(tmp_path / "r.json"), "--svg", str(tmp_path / "r.svg"),
-          "--ledgers", str(tmp_path / "l"), "--draws", "50", "--devices", str(own)])  # fmt: skip
+    main(
+        [
+            "energy",
+            "report",
+            str(folder),
+            "--json",
+            str(tmp_path / "r.json"),
+            "--svg",
+            str(tmp_path / "r.svg"),
+            "--counts_files",
+            str(tmp_path / "l"),
+            "--draws",
+            "50",
+            "--devices",
+            str(own),
+        ]
+    )
     said = capsys.readouterr().out
     assert "P(win)" in said and "Opponents of delta" in said and "no chip was" in said
     found = json.loads((tmp_path / "r.json").read_text())
     assert "toy" in energy_section(found) and "loihi2 | interleaved, not placed | h100" in energy_section(found)
     assert (tmp_path / "r.svg").read_text().count("<svg") == 1
     files = sorted(str(path) for path in (tmp_path / "l").glob("*.json"))
-    assert len(files) == 3 + 2  # three dense arms, two schedules of the spiking one
+    assert len(files) == 3 + 2  # three dense methods, two schedules of the spiking one
     again = [read_rows(Path(name)) for name in files if "interleaved" in name]
-    assert again[0] == (spiking_ledger().rows("interleaved"), ACTIONS)
+    assert again[0] == (spiking_op_counts().rows("interleaved"), ACTIONS)
     main(["energy", "compare", *files, "--json", str(tmp_path / "c.json")])
     compared = json.loads((tmp_path / "c.json").read_text())["rows"]
     chip = next(r for r in compared if r["device"] == "loihi2" and r["schedule"] == "interleaved")
@@ -309,49 +357,67 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [(lambda row: row.pop("ci95"), "ci95"), (lambda row: row.update(success=None), "success is None"),
-     (lambda row: row.update(arm=7), "arm is 7"), (lambda row: row.update(ledger=[]), "list indices"),
-     (lambda row: row.update(threshold="x"), "threshold is 'x'"), (lambda row: row.update(arm="dense"), "spiking is True"),
-     (lambda row: row["ledger"].update(memory=None), "memory"), (lambda row: row["ledger"].update(host_words=True), "host_words"),
-     (lambda row: row["ledger"].update(axis=float("nan")), "no results directory .NaN is no number"),
-     (lambda row: row["ledger"].update(actions=10**400), "actions is 1000"),
-     (lambda row: row["ledger"].update(actions=0), "actions is 0"),
-     (lambda row: row["ledger"].update(counts=[]), "no operations"),
-     (lambda row: row["ledger"]["counts"][0].__setitem__(1, 1.5), "counts are not of")],
-)  # fmt: skip
+    [
+        (lambda row: row.pop("ci95"), "ci95"),
+        (lambda row: row.update(success=None), "success is None"),
+        (lambda row: row.update(method=7), "method is 7"),
+        (lambda row: row.update(op_counts=[]), "list indices"),
+        (lambda row: row.update(threshold="x"), "threshold is 'x'"),
+        (lambda row: row.update(method="dense"), "spiking is True"),
+        (lambda row: row["op_counts"].update(memory=None), "memory"),
+        (lambda row: row["op_counts"].update(host_words=True), "host_words"),
+        (lambda row: row["op_counts"].update(reference=float("nan")), "no results directory .NaN is no number"),
+        (lambda row: row["op_counts"].update(actions=10**400), "actions is 1000"),
+        (lambda row: row["op_counts"].update(actions=0), "actions is 0"),
+        (lambda row: row["op_counts"].update(counts=[]), "no operations"),
+        (lambda row: row["op_counts"]["counts"][0].__setitem__(1, 1.5), "counts are not of"),
+    ],
+)
 def test_a_damaged_row_of_a_run_is_one_line_and_writes_nothing(tmp_path: Path, change: Any, message: str):
-    row = row_of("delta", spiking_ledger())
+    row = row_of("delta", spiking_op_counts())
     change(row)
     with pytest.raises(UserError, match=message):
-        read_run(run_dir(tmp_path, [row_of("dense", dense_ledger("dense", "fp32")), row]))
+        read_run(run_dir(tmp_path, [row_of("dense", dense_op_counts("dense", "fp32")), row]))
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
-    [(["report", "{no}"], "no results directory"), (["report", "{run}", "--json", "{no}/x.json"], "--json"),
-     (["report", "{run}", "--draws", "0"], "--draws 0 must be"), (["report", "{run}", "--seed", "-1"], "--seed -1"),
-     (["report", "{run}", "--devices", "{no}"], "cannot read the device catalogue"),
-     (["report", "{run}", "--json", "{run}/config.json"], "would write over an input"),
-     (["report", "{one}", "--svg", "{one}/x.svg"], "nothing to draw"),
-     (["report", "{old}"], "holds no ledgers"), (["report", "{bad}"], "a damaged ledger of arm 'delta'"),
-     (["compare", "{no}"], "cannot read a ledger"), (["compare", "{nan}"], "row 0: arm 'x', layer 'h': macs is nan"),
-     (["compare", "{dram}", "--json", "{no}"], "no device of the catalogue can be priced; the first says: "),
-     (["compare", "{nan}", "--json", "{nan}"], "would write over"), (["devices", "--devices", "{toml}"], "source is missing")],
-)  # fmt: skip
+    [
+        (["report", "{no}"], "no results directory"),
+        (["report", "{run}", "--json", "{no}/x.json"], "--json"),
+        (["report", "{run}", "--draws", "0"], "--draws 0 must be"),
+        (["report", "{run}", "--seed", "-1"], "--seed -1"),
+        (["report", "{run}", "--devices", "{no}"], "cannot read the device catalogue"),
+        (["report", "{run}", "--json", "{run}/config.json"], "would write over an input"),
+        (["report", "{one}", "--svg", "{one}/x.svg"], "nothing to draw"),
+        (["report", "{old}"], "holds no counts_files"),
+        (["report", "{bad}"], "a damaged op_counts of method 'delta'"),
+        (["compare", "{no}"], "cannot read a op_counts"),
+        (["compare", "{nan}"], "row 0: method 'x', layer 'h': macs is nan"),
+        (["compare", "{dram}", "--json", "{no}"], "no device of the catalogue can be priced; the first says: "),
+        (["compare", "{nan}", "--json", "{nan}"], "would write over"),
+        (["devices", "--devices", "{toml}"], "source is missing"),
+    ],
+)
 def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str):
-    damaged = row_of("delta", spiking_ledger())
-    damaged["ledger"]["counts"][0][4]["synops"] = "many"
+    damaged = row_of("delta", spiking_op_counts())
+    damaged["op_counts"]["counts"][0][4]["synops"] = "many"
     nan, toml = tmp_path / "nan.json", tmp_path / "own.toml"
-    first = {"arm": "x", "phase": "predictor", "layer": "h", "schedule": "batched", "macs": float("nan")}
-    nan.write_text(json.dumps({"format": "spikeplan-ledger", "version": 3, "actions": 1, "rows": [first]}))
+    first = {"method": "x", "phase": "predictor", "layer": "h", "schedule": "batched", "macs": float("nan")}
+    nan.write_text(json.dumps({"format": "spikeplan-counts", "version": 3, "actions": 1, "rows": [first]}))
     dram = tmp_path / "dram.json"  # synops keep it off dense devices, DRAM off the chips
     dram.write_text(nan.read_text().replace("NaN", '0, "synops": 7, "dram_bytes": 1').replace("batched", "sequential"))
     toml.write_text('[devices.speck.figures]\ne_synop = { value = 2, unit = "pJ", evidence = "R" }\n')
     places = {
-        "no": tmp_path / "none", "run": run_dir(tmp_path / "run", rows_of_a_run()), "nan": nan, "dram": dram, "toml": toml,
-        "one": run_dir(tmp_path / "one", [row_of("delta", spiking_ledger())]),
-        "old": run_dir(tmp_path / "old", [{"kind": "arm"}]), "bad": run_dir(tmp_path / "bad", [damaged]),
-    }  # fmt: skip
+        "no": tmp_path / "none",
+        "run": run_dir(tmp_path / "run", rows_of_a_run()),
+        "nan": nan,
+        "dram": dram,
+        "toml": toml,
+        "one": run_dir(tmp_path / "one", [row_of("delta", spiking_op_counts())]),
+        "old": run_dir(tmp_path / "old", [{"kind": "method"}]),
+        "bad": run_dir(tmp_path / "bad", [damaged]),
+    }
     with pytest.raises(SystemExit) as stop:
         main(["energy", *(word.format(**places) for word in words)])
     said = capsys.readouterr().err

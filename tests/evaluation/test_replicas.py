@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 from spikeplan import energy
-from spikeplan.core.counts.ledger import per_action, total
+from spikeplan.core.counts.operations import per_action, total
 from spikeplan.core.errors import UserError
 from spikeplan.core.limits import LOIHI2
 from spikeplan.energy.uncertainty import draw
-from spikeplan.evaluation.aggregate import Run, cheapest_copies, copies_of_run, front_rows, ledger_row
+from spikeplan.evaluation.aggregate import Run, cheapest_copies, copies_of_run, front_rows, op_counts_row
 from spikeplan.evaluation.placed_energy import placed
 from spikeplan.evaluation.pricing.layers import updates_share
 from spikeplan.evaluation.pricing.price import Pricing, on_chip, told_copies
-from spikeplan.evaluation.pricing.runs import Arm, read_run
+from spikeplan.evaluation.pricing.runs import PricedRun, read_run
 from spikeplan.evaluation.replicas import COLUMNS, Copies, copies_of
 from spikeplan.evaluation.shard import Job
 from spikeplan.evaluation.traffic import Traffic, traffic_of
@@ -41,42 +41,42 @@ def options(delta: Traffic) -> list[Copies]:
 
 
 def run_of(traffic: Traffic, role: str = "headline") -> Run:
-    job = Job(task="two-room", arm="delta", role=role, planner=traffic.planner, episodes=1, count=1, threshold=1.4)
+    job = Job(task="two-room", method="delta", role=role, planner=traffic.planner, episodes=1, count=1, threshold=1.4)
     return Run(job, np.ones((1, 1)), traffic.spiking, 0.0, None)
 
 
-def arm_of(folder: Path, traffic: Traffic, options: list[Copies], **damage: Any) -> Arm:
-    (row,) = ledger_row(run_of(traffic), None, options)
+def method_of(folder: Path, traffic: Traffic, options: list[Copies], **damage: Any) -> PricedRun:
+    (row,) = op_counts_row(run_of(traffic), None, options)
     (folder / "config.json").write_text(json.dumps({"command": "toy"}))
     (folder / "metrics.jsonl").write_text(json.dumps({**row, **damage}) + "\n")
-    return read_run(folder).arms["two-room"][0]
+    return read_run(folder).methods["two-room"][0]
 
 
 def test_time_and_energy_are_those_of_the_placement(delta: Traffic, options: list[Copies], tmp_path: Path) -> None:
     pricing = Pricing(catalogue=energy.default())
-    arms = on_chip([arm_of(tmp_path, delta, options)], "loihi2")
-    assert [told_copies(arm, "loihi2")["copies"] for arm in arms] == [one.replicas for one in options]
+    methods = on_chip([method_of(tmp_path, delta, options)], "loihi2")
+    assert [told_copies(method, "loihi2")["copies"] for method in methods] == [one.replicas for one in options]
     assert {one.replicas for one in options} == {1, 2, 4, 8, 16}, "more need a second chip"
-    for arm, one in zip(arms, options, strict=True):
-        own = placed(delta, LOIHI2, replicas=one.replicas, spread=one.spread, scope="loop")
+    for method, one in zip(methods, options, strict=True):
+        own = placed(delta, LOIHI2, replicas=one.replicas, spread=one.spread, extent="loop")
         assert own.found.cores == one.cores and own.found.chips == 1
         for schedule in SCHEDULES:
-            e, said = pricing.price(arm, "loihi2", schedule), own.energy(schedule)
+            e, said = pricing.price(method, "loihi2", schedule), own.energy(schedule)
             for bound in ("low", "nominal", "high", "latency_s"):
                 assert getattr(e, bound) == pytest.approx(said[bound], rel=1e-6), (one.replicas, one.spread, bound)
-            assert e.nominal - pricing.price(arm, "loihi2", schedule, ledger="B").nominal > 0
+            assert e.nominal - pricing.price(method, "loihi2", schedule, scope="chip").nominal > 0
 
 
 def test_what_is_priced_is_what_is_counted(delta: Traffic, options: list[Copies], tmp_path: Path) -> None:
     """By hand: 8 copies at the least cores. Neurons of a copy: network 34 + 256 + 256 + 32, source 24 x 2, latent and distance
     32 each, sum 1, cost 64 / 8; once theta 1 and refit 2 x 48. Each updates in each of the plan's chip steps."""
-    arm = next(a for a in arm_of(tmp_path, delta, options).placed if a.copies and a.copies.told["cores"] == 41)
-    assert arm.copies is not None and delta.planner.label == "64x4 H12"
+    method = next(a for a in method_of(tmp_path, delta, options).placed if a.copies and a.copies.told["cores"] == 41)
+    assert method.copies is not None and delta.planner.label == "64x4 H12"
     variables = delta.planner.variables * 2
     neurons = 8 * (34 + 256 + 256 + 32 + variables + 32 + 32 + 1 + 8) + 1 + 2 * variables
-    load, actions = arm.copies.load["interleaved"], delta.spiking.actions
+    load, actions = method.copies.load["interleaved"], delta.spiking.actions
     pricing = Pricing(catalogue=energy.default())
-    rows = pricing.rows(arm, "loihi2", "interleaved")
+    rows = pricing.rows(method, "loihi2", "interleaved")
     assert total(rows, "updates") / actions == pytest.approx(neurons * load.steps_J.sum(), rel=1e-6)
     parts = next(
         row for row in rows if row.layer == "parts"
@@ -84,36 +84,40 @@ def test_what_is_priced_is_what_is_counted(delta: Traffic, options: list[Copies]
     assert parts.synops / actions == 64 * 4 * 12 * (32 + 32 + 8) + 2 * 64 * 4 * variables
     chip = energy.default().device("loihi2")
     chip_rows = [row for row in rows if row.phase != "encoder"]
-    alone = pricing.price(arm, "loihi2", "interleaved", ledger="A", rows=chip_rows).nominal
+    alone = pricing.price(method, "loihi2", "interleaved", scope="compute", rows=chip_rows).nominal
     assert alone == pytest.approx(chip.figure("e_eq").band.nominal * per_action(chip_rows, actions))
     assert (
-        pricing.equivalents(arm, "loihi2", "interleaved") == per_action(rows, actions) > arm.equivalents("interleaved")
+        pricing.equivalents(method, "loihi2", "interleaved")
+        == per_action(rows, actions)
+        > method.equivalents("interleaved")
     )
-    assert updates_share(arm, pricing) == pytest.approx(10 * total(rows, "updates") / total(rows, "synop_equivalents"))
+    assert updates_share(method, pricing) == pytest.approx(
+        10 * total(rows, "updates") / total(rows, "synop_equivalents")
+    )
 
 
 def test_a_host_that_waits_waits_less_for_copies(delta: Traffic, options: list[Copies], tmp_path: Path) -> None:
     """Idle power through the encoder's launches and until the placed chip is done, its static power through the former."""
     pricing = Pricing(catalogue=energy.default())
-    arm = next(a for a in arm_of(tmp_path, delta, options).placed if a.copies and a.copies.replicas == 8)
-    assert arm.copies is not None
+    method = next(a for a in method_of(tmp_path, delta, options).placed if a.copies and a.copies.replicas == 8)
+    assert method.copies is not None
     h100, chip = (pricing.catalogue.device(name) for name in ("h100", "loihi2"))
-    waiting = pricing.waiting(arm, "loihi2", "interleaved", host="h100")
+    waiting = pricing.waiting(method, "loihi2", "interleaved", host="h100")
     assert waiting is not None
     launches_s = len([r for r in delta.spiking.rows("interleaved") if r.macs]) / delta.spiking.actions
     launches_s *= h100.figure("t_launch").band.nominal
-    words = total(pricing.rows(arm, "loihi2", "interleaved"), "host_words") / delta.spiking.actions
-    chip_s = arm.copies.time_s(chip, "interleaved").nominal + words / chip.figure("io_rate").band.nominal
-    more = waiting(pricing.catalogue) - pricing.price(arm, "loihi2", "interleaved", host="h100").nominal
+    words = total(pricing.rows(method, "loihi2", "interleaved"), "host_words") / delta.spiking.actions
+    chip_s = method.copies.time_s(chip, "interleaved").nominal + words / chip.figure("io_rate").band.nominal
+    more = waiting(pricing.catalogue) - pricing.price(method, "loihi2", "interleaved", host="h100").nominal
     idle, static = h100.figure("p_idle").band.nominal, chip.figure("p_static").band.nominal
     assert more == pytest.approx(idle * (chip_s + launches_s) + static * launches_s, rel=1e-3)
 
 
 def test_draws_are_the_same_sums_one_by_one(delta: Traffic, options: list[Copies], tmp_path: Path) -> None:
     pricing = Pricing(catalogue=energy.default())
-    arm = next(a for a in arm_of(tmp_path, delta, options).placed if a.copies and a.copies.replicas == 8)
+    method = next(a for a in method_of(tmp_path, delta, options).placed if a.copies and a.copies.replicas == 8)
     many = draw(energy.default(), prior="log-triangular", draws=3, rng=np.random.default_rng(4))
-    together = pricing.nominal(arm, "loihi2", "interleaved")(many)
+    together = pricing.nominal(method, "loihi2", "interleaved")(many)
     chip = many.device("loihi2")
     for i in range(3):
         figures = {
@@ -126,7 +130,7 @@ def test_draws_are_the_same_sums_one_by_one(delta: Traffic, options: list[Copies
             for name, f in host.figures.items()
         }
         devices = {**many.devices, "loihi2": replace(chip, figures=figures), "orin_nano": replace(host, figures=its)}
-        assert pricing.nominal(arm, "loihi2", "interleaved")(replace(many, devices=devices)) == pytest.approx(
+        assert pricing.nominal(method, "loihi2", "interleaved")(replace(many, devices=devices)) == pytest.approx(
             together[i]
         )
 
@@ -145,10 +149,10 @@ def test_a_prediction_alone_and_other_chips_have_no_copies(
     delta: Traffic, options: list[Copies], tmp_path: Path
 ) -> None:
     pricing = Pricing(catalogue=energy.default())
-    plain = arm_of(tmp_path, delta, options)
+    plain = method_of(tmp_path, delta, options)
     many = plain.placed[-1]
-    for device, scope in (("loihi2", "predictor"), ("loihi1", "loop"), ("hala_point", "loop")):
-        both = [pricing.price(arm, device, "interleaved", scope=scope).nominal for arm in (plain, many)]
+    for device, extent in (("loihi2", "predictor"), ("loihi1", "loop"), ("hala_point", "loop")):
+        both = [pricing.price(method, device, "interleaved", extent=extent).nominal for method in (plain, many)]
         assert both[0] == both[1]
     assert on_chip([plain], "loihi1") == [plain] and on_chip([replace(plain, options=())], "loihi2")[0].copies is None
 
@@ -156,14 +160,16 @@ def test_a_prediction_alone_and_other_chips_have_no_copies(
 def test_a_sweep_is_no_candidate(delta: Traffic) -> None:
     assert copies_of_run(run_of(delta, "sweep")) == [] and len(copies_of_run(run_of(delta))) == len(copies_of(delta))
     assert all("loihi2" not in row["joules"] for row in front_rows(run_of(delta, "sweep"), run_of(delta), None))
-    assert copies_of(replace(delta, axis="mean")) == [], "every copy would pass the mean, which no ledger counts"
+    assert copies_of(replace(delta, reference="mean_candidate")) == [], (
+        "every copy would pass the mean, which no op_counts counts"
+    )
 
 
 def test_the_lif_network_is_placed_too() -> None:
     traffic = traffic_of(LIF, LOIHI2)
-    job = replace(run_of(traffic).job, arm="lif", threshold=None)
+    job = replace(run_of(traffic).job, method="lif", threshold=None)
     for one in copies_of_run(replace(run_of(traffic), job=job))[:2]:
-        own = placed(traffic, LOIHI2, replicas=one.replicas, spread=one.spread, scope="loop")
+        own = placed(traffic, LOIHI2, replicas=one.replicas, spread=one.spread, extent="loop")
         device = energy.default().device("loihi2")
         assert own.found.cores == one.cores
         assert one.time_s(device, "interleaved").nominal == pytest.approx(own.times["interleaved"]["nominal"].action_s)
@@ -171,9 +177,9 @@ def test_the_lif_network_is_placed_too() -> None:
 
 def test_more_messages_take_longer_and_cost_more(delta: Traffic, options: list[Copies], tmp_path: Path) -> None:
     pricing = Pricing(catalogue=energy.default())
-    arm = arm_of(tmp_path, delta, options).placed[0]
-    found = [pricing.price(arm.scaled(factor), "loihi2", "interleaved") for factor in (0.5, 1.0, 2.0)]
-    assert found[1].nominal == pricing.price(arm, "loihi2", "interleaved").nominal
+    method = method_of(tmp_path, delta, options).placed[0]
+    found = [pricing.price(method.scaled(factor), "loihi2", "interleaved") for factor in (0.5, 1.0, 2.0)]
+    assert found[1].nominal == pricing.price(method, "loihi2", "interleaved").nominal
     assert found[0].nominal < found[1].nominal < found[2].nominal
     assert (found[0].latency_s or 0) < (found[1].latency_s or 0) < (found[2].latency_s or 0)
 
@@ -188,13 +194,23 @@ def test_the_undamaged_load_is_read(options: list[Copies]) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    [{"replicas": 0}, {"replicas": 1.5}, {"cores": "many"}, {"synops": -1.0}, {"waiting": {}},
-     {"load": {}}, {"load": {"interleaved": 3}},
-     {"load": loads(synops=[])}, {"load": loads(steps=[0.0])}, {"load": loads(messages=["x"])}, {"load": loads(updates=0)},
-     {"synops": True}],
-)  # fmt: skip
+    [
+        {"replicas": 0},
+        {"replicas": 1.5},
+        {"cores": "many"},
+        {"synops": -1.0},
+        {"waiting": {}},
+        {"load": {}},
+        {"load": {"interleaved": 3}},
+        {"load": loads(synops=[])},
+        {"load": loads(steps=[0.0])},
+        {"load": loads(messages=["x"])},
+        {"load": loads(updates=0)},
+        {"synops": True},
+    ],
+)
 def test_a_damaged_placement_is_refused(delta: Traffic, options: list[Copies], tmp_path: Path, damage: Any) -> None:
-    with pytest.raises(UserError, match="damaged ledger of arm 'delta'"):
-        arm_of(tmp_path, delta, [], copies=[{**options[0].dump(), **damage}])
-    with pytest.raises(UserError, match="damaged ledger of arm 'delta'"):
-        arm_of(tmp_path, delta, [], copies={})
+    with pytest.raises(UserError, match="damaged op_counts of method 'delta'"):
+        method_of(tmp_path, delta, [], copies=[{**options[0].dump(), **damage}])
+    with pytest.raises(UserError, match="damaged op_counts of method 'delta'"):
+        method_of(tmp_path, delta, [], copies={})

@@ -14,7 +14,7 @@ DENSE = (np.arange(200) % 10 > 0).astype(float)  # .90
 
 
 def candidates(*costs: float) -> list[dict[str, Any]]:
-    return [{"axis": "none", "factor": factor, "equivalents": cost} for factor, cost in enumerate(costs)]
+    return [{"reference": "zero", "factor": factor, "equivalents": cost} for factor, cost in enumerate(costs)]
 
 
 def walked(losses: dict[int, float], *costs: float) -> tuple[list[dict[str, Any]], dict[str, Any]]:

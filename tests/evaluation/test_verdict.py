@@ -11,13 +11,19 @@ from spikeplan.evaluation.verdict import verdict
 
 
 def point(
-    arm: str, success: float, equivalents: float, joules: dict[str, float], schedule: str = "batched", **more: Any
+    method: str, success: float, equivalents: float, joules: dict[str, float], schedule: str = "batched", **more: Any
 ) -> dict[str, Any]:
     bands = {name: {"low": value / 2, "nominal": value, "high": value * 2} for name, value in joules.items()}
     return {
-        "arm": arm, "budget": "64x4", "success": success, "synop_equivalents": equivalents, "schedule": schedule,
-        "joules": bands, "paired_vs_dense": [-0.021, 0.011], **more,
-    }  # fmt: skip
+        "method": method,
+        "budget": "64x4",
+        "success": success,
+        "synop_equivalents": equivalents,
+        "schedule": schedule,
+        "joules": bands,
+        "paired_vs_dense": [-0.021, 0.011],
+        **more,
+    }
 
 
 DENSE = [
@@ -67,26 +73,48 @@ def test_nobody_near_the_full_planner() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arm", "family"),
-    [("int8", "dense"), ("narrow-64", "dense"), ("delta-96/full", "full"), ("zero-skip", "skipping"),
-     ("delta-96/skip", "skipping"), ("delta-96", "spiking"), ("lif", "spiking")],
-)  # fmt: skip
-def test_families(arm: str, family: str) -> None:
-    assert family_of({"arm": arm}) == family
+    ("method", "family"),
+    [
+        ("int8", "dense"),
+        ("narrow-64", "dense"),
+        ("delta-96/full", "full"),
+        ("zero-skip", "skipping"),
+        ("delta-96/skip", "skipping"),
+        ("delta-96", "spiking"),
+        ("lif", "spiking"),
+    ],
+)
+def test_families(method: str, family: str) -> None:
+    assert family_of({"method": method}) == family
 
 
 def test_a_point_without_a_price_is_not_the_cheapest() -> None:
     rows = [point("int8", 0.95, 5.0, {}), {**point("narrow-64", 0.95, 1.0, {}), "synop_equivalents": None}]
     found = compare(
-        rows, 0.95, what="", unit="", against=("dense",), dense_cost=lambda r: r["synop_equivalents"],
+        rows,
+        0.95,
+        what="",
+        unit="",
+        against=("dense",),
+        dense_cost=lambda r: r["synop_equivalents"],
         spiking_cost=lambda r: r["synop_equivalents"],
-    )  # fmt: skip
+    )
     assert found.dense_cost == 5.0 and found.spiking is None and found.ahead == "dense"
 
 
 def test_placed_copies_stand_beside_the_one_copy_figures() -> None:
-    row = {"schedule": "interleaved", "arm": "delta", "budget": "64x4", "device": "loihi2", "cores": 6, "chips": 1,
-           "latency_s": 0.0432, "low": 1e-4, "nominal": 0.0115, "high": 0.042}  # fmt: skip
+    row = {
+        "schedule": "interleaved",
+        "method": "delta",
+        "budget": "64x4",
+        "device": "loihi2",
+        "cores": 6,
+        "chips": 1,
+        "latency_s": 0.0432,
+        "low": 1e-4,
+        "nominal": 0.0115,
+        "high": 0.042,
+    }
     rows = [{**row, "replicas": 1}, {**row, "replicas": 64, "cores": 321, "chips": 3, "latency_s": 0.00445}]
     slow = {**row, "replicas": 1, "schedule": "sequential", "latency_s": 9.0}
     before, said = verdict([*DENSE, DELTA], 0.95), verdict([*DENSE, DELTA], 0.95, [*rows, slow])

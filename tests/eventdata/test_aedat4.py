@@ -31,10 +31,21 @@ def clip() -> Recording:
 def test_info_of_the_clip(clip: Recording) -> None:
     found = json.loads(json.dumps(info(clip, CLIP)))
     expected = {
-        "format": "aedat4", "width": 346, "height": 260, "events": 117_667, "frames": 3, "imu": 130, "triggers": 15,
-        "offset_us": {"imu": 678, "frames": 2954}, "first_t_us": 0, "last_t_us": 129_999, "duration_us": 129_999,
-        "origin_us": 1_633_953_690_975_950, "monotonic": True, "frame_rate": 25.0,
-    }  # fmt: skip
+        "format": "aedat4",
+        "width": 346,
+        "height": 260,
+        "events": 117_667,
+        "frames": 3,
+        "imu": 130,
+        "triggers": 15,
+        "offset_us": {"imu": 678, "frames": 2954},
+        "first_t_us": 0,
+        "last_t_us": 129_999,
+        "duration_us": 129_999,
+        "origin_us": 1_633_953_690_975_950,
+        "monotonic": True,
+        "frame_rate": 25.0,
+    }
     assert {key: found[key] for key in expected} == expected
     assert found["rate_mean"] == pytest.approx(117_667 / 0.129999)
     assert found["imu_rate"] == pytest.approx(1000, rel=1e-3)

@@ -138,17 +138,25 @@ def write_bag(path: Path, prefixes: tuple[str, ...]) -> None:
                 made.append(("events", "dvs_msgs/msg/EventArray", us, array))
             us = 10 + IMU_LATE_US
             imu = types["sensor_msgs/msg/Imu"](
-                header=header(us), orientation=types["geometry_msgs/msg/Quaternion"](x=0.0, y=0.0, z=0.0, w=1.0),
-                orientation_covariance=np.zeros(9), angular_velocity=vector(0.1, 0.2, 0.3),
-                angular_velocity_covariance=np.zeros(9), linear_acceleration=vector(1.0, 2.0, 9.8),
+                header=header(us),
+                orientation=types["geometry_msgs/msg/Quaternion"](x=0.0, y=0.0, z=0.0, w=1.0),
+                orientation_covariance=np.zeros(9),
+                angular_velocity=vector(0.1, 0.2, 0.3),
+                angular_velocity_covariance=np.zeros(9),
+                linear_acceleration=vector(1.0, 2.0, 9.8),
                 linear_acceleration_covariance=np.zeros(9),
-            )  # fmt: skip
+            )
             made.append(("imu", "sensor_msgs/msg/Imu", us, imu))
             us = 10 + FRAMES_LATE_US
             image = types["sensor_msgs/msg/Image"](
-                header=header(us), height=180, width=240, encoding="mono8", is_bigendian=0, step=240,
+                header=header(us),
+                height=180,
+                width=240,
+                encoding="mono8",
+                is_bigendian=0,
+                step=240,
                 data=np.full(180 * 240, 7, np.uint8),
-            )  # fmt: skip
+            )
             made.append(("image_raw", "sensor_msgs/msg/Image", us, image))
             topics = {
                 topic: writer.add_connection(f"{prefix}{topic}", kind, typestore=store) for topic, kind, *_ in made[1:]

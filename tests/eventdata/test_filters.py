@@ -72,8 +72,17 @@ def test_refractory_equals_a_loop(path: str, rows: list[Row], dead_us: int) -> N
 
 def test_by_hand(path: str) -> None:
     """A pixel does not support itself; a row's end does not support the next row's start; age == window is too old."""
-    events = from_rows([(0, 0, 0, True), (0, 0, 1, True), (4, 1, 2, True), (0, 2, 3, True), (1, 1, 10, True),
-                        (1, 2, 13, False), (2, 3, 22, True)])  # fmt: skip
+    events = from_rows(
+        [
+            (0, 0, 0, True),
+            (0, 0, 1, True),
+            (4, 1, 2, True),
+            (0, 2, 3, True),
+            (1, 1, 10, True),
+            (1, 2, 13, False),
+            (2, 3, 22, True),
+        ]
+    )
     assert denoise(events, (H, W), 10).t_us.tolist() == [
         10,
         13,

@@ -69,8 +69,11 @@ def test_sine_gives_the_crossings_of_its_levels() -> None:
     """L = -3 + A sin: each monotone piece crosses floor((peak - reference) / theta) levels; references hand over."""
     amplitude, theta, period_us = 1.0, 0.3, 20_000
     t_us = np.arange(0, period_us + 1, 20)
-    out = run(log_ramp((-3 + amplitude * np.sin(2 * np.pi * t_us / period_us)).tolist()), t_us.tolist(),
-              DvsParams(theta_on=theta, theta_off=theta))[1]  # fmt: skip
+    out = run(
+        log_ramp((-3 + amplitude * np.sin(2 * np.pi * t_us / period_us)).tolist()),
+        t_us.tolist(),
+        DvsParams(theta_on=theta, theta_off=theta),
+    )[1]
     events = of_env(out, 0)
     # up 0 -> 1: levels .3 .6 .9; down to -1: 0.6 0.3 0 -0.3 -0.6 -0.9; up to 0: -0.6 -0.3 (0 is met at the very end)
     levels = [0.3, 0.6, 0.9, 0.6, 0.3, 0.0, -0.3, -0.6, -0.9, -0.6, -0.3]

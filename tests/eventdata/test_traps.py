@@ -206,8 +206,15 @@ def test_trap_drop_by_time_assumes_a_clock_from_zero(transforms: Any) -> None:
     assert len(drop_time(Events.empty(), 0.5, np.random.default_rng(0))) == 0
 
 
-OURS = (Histogram(SIZE, 3), VoxelGrid(SIZE, 3), LastTime(SIZE), TimeSurface(SIZE), Denoise(SIZE), Refractory(SIZE),
-        DropHotPixels(SIZE))  # fmt: skip
+OURS = (
+    Histogram(SIZE, 3),
+    VoxelGrid(SIZE, 3),
+    LastTime(SIZE),
+    TimeSurface(SIZE),
+    Denoise(SIZE),
+    Refractory(SIZE),
+    DropHotPixels(SIZE),
+)
 
 
 @pytest.mark.parametrize("transform", OURS, ids=lambda t: type(t).__name__)

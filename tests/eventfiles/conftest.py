@@ -153,8 +153,11 @@ def bag_of(path: Path, messages: list[tuple[str, str, int, bytes]], compression:
 def rosbag(events: Columns, path: Path) -> None:
     parts = [Columns(*(column[start : start + 50] for column in events)) for start in range(0, len(events.t_us), 50)]
     kind = "dvs_msgs/msg/EventArray"
-    bag_of(path, [("/dvs/events", kind, 10**9 + i, event_array(part)) for i, part in enumerate(parts)] or
-           [("/dvs/events", kind, 0, event_array(events))])  # fmt: skip
+    bag_of(
+        path,
+        [("/dvs/events", kind, 10**9 + i, event_array(part)) for i, part in enumerate(parts)]
+        or [("/dvs/events", kind, 0, event_array(events))],
+    )
 
 
 def mono_bag(events: Columns, path: Path) -> None:
@@ -189,10 +192,18 @@ def aedat4(events: Columns, path: Path) -> None:
 
 
 ENCODERS: dict[str, tuple[str, Encoder]] = {
-    "evt2": (".raw", evt2), "evt3": (".raw", evt3), "dat": (".dat", dat), "es": (".es", es), "nmnist": (".bin", nmnist),
-    "gesture": (".npy", gesture), "dsec": (".h5", dsec), "rosbag": (".bag", rosbag), "mono_bag": (".bag", mono_bag),
-    "evt3_bag": (".bag", evt3_bag), "aedat4": (".aedat4", aedat4),
-}  # fmt: skip
+    "evt2": (".raw", evt2),
+    "evt3": (".raw", evt3),
+    "dat": (".dat", dat),
+    "es": (".es", es),
+    "nmnist": (".bin", nmnist),
+    "gesture": (".npy", gesture),
+    "dsec": (".h5", dsec),
+    "rosbag": (".bag", rosbag),
+    "mono_bag": (".bag", mono_bag),
+    "evt3_bag": (".bag", evt3_bag),
+    "aedat4": (".aedat4", aedat4),
+}
 
 
 class Files(NamedTuple):

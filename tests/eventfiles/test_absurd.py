@@ -29,8 +29,15 @@ def at(*t_us: int) -> Events:
 
 def with_header(path: Path, **changed: Any) -> Path:
     """A recording of ours with one event at 0, and a header that says something else."""
-    header = {"format": "spikeplan-recording", "version": 1, "width": 4, "height": 4, "origin_us": 0, "offset_us": {},
-              "span_us": [0, 1]} | changed  # fmt: skip
+    header = {
+        "format": "spikeplan-recording",
+        "version": 1,
+        "width": 4,
+        "height": 4,
+        "origin_us": 0,
+        "offset_us": {},
+        "span_us": [0, 1],
+    } | changed
     text = np.frombuffer(json.dumps(header).encode(), np.uint8)
     event = at(0)
     np.savez(path, header=text, x=event.x, y=event.y, t_us=event.t_us, p=event.p)

@@ -22,9 +22,20 @@ from spikeplan.eventdata.writers import write_recording
 
 HERE = Path(__file__).resolve().parent
 CASES = {
-    "evt2": 1200, "evt3": 1200, "dat": 1200, "es": 1200, "nmnist": 1000, "gesture": 1000, "dsec": 500, "rosbag": 1000,
-    "mono_bag": 500, "evt3_bag": 500, "aedat4": 1200, "npz": 1000, "h5": 500,
-}  # fmt: skip
+    "evt2": 1200,
+    "evt3": 1200,
+    "dat": 1200,
+    "es": 1200,
+    "nmnist": 1000,
+    "gesture": 1000,
+    "dsec": 500,
+    "rosbag": 1000,
+    "mono_bag": 500,
+    "evt3_bag": 500,
+    "aedat4": 1200,
+    "npz": 1000,
+    "h5": 500,
+}
 KINDS = list(CASES)
 
 
@@ -44,11 +55,18 @@ def tiny(files, kind: str) -> Path:
     path = files.folder / f"ours.{kind}"
     write_recording(
         Recording(
-            events=events, width=34, height=34, imu=imu, imu_t_us=np.array([1, 2]), frames=frames, frame_t_us=one,
-            exposure_us=one, origin_us=77,
+            events=events,
+            width=34,
+            height=34,
+            imu=imu,
+            imu_t_us=np.array([1, 2]),
+            frames=frames,
+            frame_t_us=one,
+            exposure_us=one,
+            origin_us=77,
         ),
         path,
-    )  # fmt: skip
+    )
     return path
 
 

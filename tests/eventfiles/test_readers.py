@@ -20,8 +20,18 @@ from spikeplan.eventdata.writers import write_recording
 CLIP = Path(os.environ.get("SPIKEPLAN_AEDAT4", "clip.aedat4"))
 needs_clip = pytest.mark.skipif(not CLIP.is_file(), reason="needs a DAVIS recording; name it in SPIKEPLAN_AEDAT4")
 KINDS = (
-    "evt2", "evt3", "dat", "es", "nmnist", "gesture", "dsec", "rosbag", "mono_bag", "evt3_bag", "aedat4",
-)  # fmt: skip
+    "evt2",
+    "evt3",
+    "dat",
+    "es",
+    "nmnist",
+    "gesture",
+    "dsec",
+    "rosbag",
+    "mono_bag",
+    "evt3_bag",
+    "aedat4",
+)
 FORMAT_OF = {"evt2": "evt", "evt3": "evt", "dsec": "hdf5", "mono_bag": "rosbag", "evt3_bag": "rosbag"}
 ROS_US = 1_600_000_000_000_000
 GESTURE_SENSOR, DSEC_SENSOR = (128, 128), (640, 480)
@@ -191,7 +201,11 @@ BAD = [
     ("a.raw", b"% evt 2.0\n% geometry 4x4\n% end\n\0\0\0", "3 of 4 bytes of a word at byte 31"),
     ("a.raw", b"hello", "says 'evt'"),
     ("a.dat", b"% Version 2\n% Width 4\n% Height 4\n\x0e\x08", "type 0x0e and 8 bytes at byte 33"),
-    ("a.dat", b"% Version 2\n% Width 4\n% Height 4\n\0\x08" + struct.pack("<II", 0, 4), "event 0: x = 4 lies outside the 4x4"),
+    (
+        "a.dat",
+        b"% Version 2\n% Width 4\n% Height 4\n\0\x08" + struct.pack("<II", 0, 4),
+        "event 0: x = 4 lies outside the 4x4",
+    ),
     ("a.es", b"Event Stream\x02\0\0\x02\x04\0\x04\0", "type 2; this build reads version 2, type 1"),
     ("a.es", b"Event Stream\x02\0\0\x01\0\0\x04\0", "width 0"),
     ("a.es", b"Event Stream\x02\0\0\x01\x04\0\x04\0\xff\x02\x01\0\x04\0", "y=4 .* event at byte 21"),
@@ -204,7 +218,7 @@ BAD = [
     ("a.h5", b"\x89HDF\r\n\x1a\n" + bytes(100), "truncated or damaged"),
     ("a.raw", b"% evt 2.0\n% geometry 4x4\n% end\n" + struct.pack("<I", 1 << 28 | 4), "y=4 .* at byte 31"),
     ("a.xyz", b"hello", r"unknown recording format; this build reads \.aedat4, \.npz"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("name", "data", "words"), BAD)
@@ -246,10 +260,17 @@ def test_slices_by_index_at_any_microsecond(files) -> None:
             assert found.tolist() == recording.slice_us(start_us, stop_us).events.t_us.tolist(), (start_us, stop_us)
 
 
-@pytest.mark.parametrize(("row", "words"), [
-    ([1, 2, np.nan, 5], "event 1: p = nan"), ([1, 2, 2, 5], "event 1: p = 2.0"), ([1, -2, 1, 5], "event 1: y = -2.0"),
-    ([1, 2, 1, -5], "event 1: t = -5.0"), ([1, 2, 1, np.inf], "event 1: t = inf"), ([1, 128, 1, 5], "event 1: y = 128 lies"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ([1, 2, np.nan, 5], "event 1: p = nan"),
+        ([1, 2, 2, 5], "event 1: p = 2.0"),
+        ([1, -2, 1, 5], "event 1: y = -2.0"),
+        ([1, 2, 1, -5], "event 1: t = -5.0"),
+        ([1, 2, 1, np.inf], "event 1: t = inf"),
+        ([1, 128, 1, 5], "event 1: y = 128 lies"),
+    ],
+)
 def test_gesture_tables_of_nonsense(tmp_path: Path, row: list[float], words: str) -> None:
     path = tmp_path / "label.npy"
     np.save(path, np.array([[1, 2, 1, 4], row]))
@@ -331,11 +352,19 @@ def full_recording() -> Recording:
         p=rng.random(300) < 0.5,
     )
     return Recording(
-        events=events, width=6, height=5, frames=rng.integers(0, 255, (2, 5, 6)).astype(np.uint8),
-        frame_t_us=np.array([-40, 700]), exposure_us=np.array([3, 4]), imu=rng.random((3, 6)).astype(np.float32),
-        imu_t_us=np.array([-1, 5, 9]), triggers=np.array([(4, 1), (5, 2)], TRIGGER), origin_us=1_700_000_000_123_456,
-        offset_us={"imu": -1, "frames": -39}, span_us=(-100, 20_000),
-    )  # fmt: skip
+        events=events,
+        width=6,
+        height=5,
+        frames=rng.integers(0, 255, (2, 5, 6)).astype(np.uint8),
+        frame_t_us=np.array([-40, 700]),
+        exposure_us=np.array([3, 4]),
+        imu=rng.random((3, 6)).astype(np.float32),
+        imu_t_us=np.array([-1, 5, 9]),
+        triggers=np.array([(4, 1), (5, 2)], TRIGGER),
+        origin_us=1_700_000_000_123_456,
+        offset_us={"imu": -1, "frames": -39},
+        span_us=(-100, 20_000),
+    )
 
 
 def equal(one: Recording, other: Recording) -> None:

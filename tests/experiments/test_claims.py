@@ -17,24 +17,45 @@ from spikeplan.experiments.claims.table import check_claims, claims_command
 from spikeplan.experiments.cli.main import main
 
 VERDICT = {
-    "candidate_step": "holds", "two_frames": "holds", "action_flop": "holds", "step_flop": "fails", "plan_flop": "fails",
-    "vjepa2_ac_time": "holds", "cosmos_time": "holds", "rendering_low": "fails", "rendering_high": "fails",
-    "jepa_r_power": "fails", "jepa_r_latency": "fails", "envelope": "depends", "fall_detection": "holds",
-    "llm_energy": "fails", "cpu_gain": "unsupported", "gpu_gain": "unsupported", "latent_log": "depends",
+    "candidate_step": "holds",
+    "two_frames": "holds",
+    "action_flop": "holds",
+    "step_flop": "fails",
+    "plan_flop": "fails",
+    "vjepa2_ac_time": "holds",
+    "cosmos_time": "holds",
+    "rendering_low": "fails",
+    "rendering_high": "fails",
+    "jepa_r_power": "fails",
+    "jepa_r_latency": "fails",
+    "envelope": "depends",
+    "fall_detection": "holds",
+    "llm_energy": "fails",
+    "cpu_gain": "unsupported",
+    "gpu_gain": "unsupported",
+    "latent_log": "depends",
     "akida_standby": "not found",
-}  # fmt: skip
+}
 # By hand. M = 81.923 GMAC (tests/worldmodel/test_vjepa2_ac.py), 8000 evaluations.
 BY_HAND = {
-    "candidate_step": 81.923, "two_frames": 340.78, "action_flop": 1.31077, "step_flop": 163.847, "plan_flop": 1310.77,
+    "candidate_step": 81.923,
+    "two_frames": 340.78,
+    "action_flop": 1.31077,
+    "step_flop": 163.847,
+    "plan_flop": 1310.77,
     "vjepa2_ac_time": 1310.77 / 165.15,
     "cosmos_time": 4.0,
-    "rendering_low": 1250 / 163.847, "rendering_high": 10000 / 163.847,
-    "jepa_r_power": 655.387 * 0.077 / 0.010, "jepa_r_latency": 655.387 * 0.077 / 15 * 1000,
+    "rendering_low": 1250 / 163.847,
+    "rendering_high": 10000 / 163.847,
+    "jepa_r_power": 655.387 * 0.077 / 0.010,
+    "jepa_r_latency": 655.387 * 0.077 / 15 * 1000,
     "envelope": 655.387 * (2 * 130 / 517.5) / 16,  # Thor: 130 W, 517.5 TOPS int8, dense
-    "fall_detection": 90.0, "llm_energy": 2.0, "cpu_gain": 157 / 102,
+    "fall_detection": 90.0,
+    "llm_energy": 2.0,
+    "cpu_gain": 157 / 102,
     "gpu_gain": (2 * 25 / 33.5) / (17.7 * 10 * (256 + 256 + 64) / (66 * 256 + 256 * 256 + 256 * 64)),
     "latent_log": 256 * 1408 * 50 / 1000,
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +81,16 @@ def test_every_claim_is_here(rows):
 
 @pytest.mark.parametrize(
     ("name", "stated", "verdict"),
-    [("step_flop", 163.8, "holds"), ("candidate_step", 80.0, "fails"), ("jepa_r_power", 6000, "holds"),
-     ("llm_energy", 2.0, "holds"), ("cpu_gain", 1.5, "holds"), ("latent_log", 50, "fails"), ("vjepa2_ac_time", 5, "fails")],
-)  # fmt: skip
+    [
+        ("step_flop", 163.8, "holds"),
+        ("candidate_step", 80.0, "fails"),
+        ("jepa_r_power", 6000, "holds"),
+        ("llm_energy", 2.0, "holds"),
+        ("cpu_gain", 1.5, "holds"),
+        ("latent_log", 50, "fails"),
+        ("vjepa2_ac_time", 5, "fails"),
+    ],
+)
 def test_a_verdict_follows_the_numbers(name: str, stated: float, verdict: str):
     claim = Claim(claim="c", stated=stated, unit="u", source="s")
     assert RECKON[name](claim, Basis(default(), load_claims())).verdict == verdict

@@ -19,7 +19,7 @@ from spikeplan.lava_procs.child import group_members
 from spikeplan.worldmodel.checkpoint import shipped
 from spikeplan.worldmodel.tasks import make_world
 
-PLAN = ["plan", "--task", "two-room", "--arm", "dense", "--episodes", "4"]
+PLAN = ["plan", "--task", "two-room", "--method", "dense", "--episodes", "4"]
 
 
 def refused(args: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -34,13 +34,16 @@ def refused(args: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 @pytest.mark.parametrize(
     ("args", "expected"),
     [
-        (["plan", "--task", "three-room", "--arm", "dense"], "use one of two-room"),
-        (["plan", "--task", "two-room", "--arm", "quantum"], "use one of random, oracle"),
-        (["plan", "--task", "two-room", "--arm", "delta", "--axis", "time"], "use one of none, rollout"),
-        (["plan", "--task", "two-room", "--arm", "dense", "--axis", "mean"], "--axis goes with --arm delta"),
-        (["plan", "--task", "two-room", "--arm", "dense", "--elites", "65"], "elites 65 exceed samples 64"),
-        (["plan", "--task", "two-room", "--arm", "dense", "--horizon", "0"], "horizon 0 must be at least 1"),
-        (["plan", "--task", "two-room", "--arm", "dense", "--episodes", "-3"], "-3 must be at least 1"),
+        (["plan", "--task", "three-room", "--method", "dense"], "use one of two-room"),
+        (["plan", "--task", "two-room", "--method", "quantum"], "use one of random, oracle"),
+        (["plan", "--task", "two-room", "--method", "delta", "--reference", "time"], "use one of none, rollout"),
+        (
+            ["plan", "--task", "two-room", "--method", "dense", "--reference", "mean_candidate"],
+            "--reference goes with --method delta",
+        ),
+        (["plan", "--task", "two-room", "--method", "dense", "--elites", "65"], "elites 65 exceed samples 64"),
+        (["plan", "--task", "two-room", "--method", "dense", "--horizon", "0"], "horizon 0 must be at least 1"),
+        (["plan", "--task", "two-room", "--method", "dense", "--episodes", "-3"], "-3 must be at least 1"),
     ],
 )
 def test_impossible_requests(
@@ -77,7 +80,7 @@ def test_bad_artifact(damage: str, tmp_path: Path, capsys: pytest.CaptureFixture
     content = {"truncated": good[: len(good) // 2], "foreign": shipped("two-room").read_bytes(), "other task": other}
     if damage != "missing":
         path.write_bytes(content[damage])
-    args = ["plan", "--task", "two-room", "--arm", "delta", "--episodes", "4", "--artifact", str(path)]
+    args = ["plan", "--task", "two-room", "--method", "delta", "--episodes", "4", "--artifact", str(path)]
     assert "net.safetensors" in refused([*args, "--out", str(tmp_path / "out")], capsys)
     if damage != "other task":
         assert "net.safetensors" in refused(["check", str(path)], capsys)
@@ -106,14 +109,28 @@ def test_events_info(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arm", ["delta", "lif", "oracle"])
-def test_plan_one_arm(arm: str, tmp_path: Path) -> None:
-    """A real closed loop: better than chance, with the main job's fields and a ledger that adds up."""
-    main(["plan", "--task", "planar-reach", "--arm", arm, "--episodes", "12", "--seed", "1", "--out", str(tmp_path)])
-    found = json.loads((tmp_path / "summary.json").read_text())["tasks"]["planar-reach"]["arms"][arm]
+@pytest.mark.parametrize("method", ["delta", "lif", "oracle"])
+def test_plan_one_method(method: str, tmp_path: Path) -> None:
+    """A real closed loop: better than chance, with the main job's fields and operation counts that adds up."""
+    main(
+        [
+            "plan",
+            "--task",
+            "planar-reach",
+            "--method",
+            method,
+            "--episodes",
+            "12",
+            "--seed",
+            "1",
+            "--out",
+            str(tmp_path),
+        ]
+    )
+    found = json.loads((tmp_path / "summary.json").read_text())["tasks"]["planar-reach"]["methods"][method]
     assert (found["episodes"], found["seeds"]) == (12, 1) and found["success"] >= 0.75
     assert found["ci95"][0] < found["success"] <= found["ci95"][1]
-    if arm == "oracle":
+    if method == "oracle":
         assert found["synops_per_action"] is None
     else:
         floor = 10 * found["neuron_updates_per_action"]
@@ -126,14 +143,25 @@ def test_plan_through_lava(tmp_path: Path) -> None:
     """Real episodes through real Lava processes; every plan equals the reference, which does not plan worse than chance."""
     small = ["--samples", "16", "--iterations", "2", "--horizon", "6"]
     main(
-        ["plan", "--task", "planar-reach", "--arm", "lava", "--episodes", "4", *small, "--out", str(tmp_path / "lava")]
+        [
+            "plan",
+            "--task",
+            "planar-reach",
+            "--method",
+            "lava",
+            "--episodes",
+            "4",
+            *small,
+            "--out",
+            str(tmp_path / "lava"),
+        ]
     )
     main(
         [
             "plan",
             "--task",
             "planar-reach",
-            "--arm",
+            "--method",
             "integer",
             "--episodes",
             "4",
@@ -143,8 +171,8 @@ def test_plan_through_lava(tmp_path: Path) -> None:
         ]
     )
     lava, integer = (
-        json.loads((tmp_path / out / "summary.json").read_text())["tasks"]["planar-reach"]["arms"][arm]
-        for out, arm in (("lava", "lava"), ("int", "integer"))
+        json.loads((tmp_path / out / "summary.json").read_text())["tasks"]["planar-reach"]["methods"][method]
+        for out, method in (("lava", "lava"), ("int", "integer"))
     )
     plans = 4 * make_world("planar-reach").max_steps
     assert lava["plans"] == plans and lava["values_different"] == 0
@@ -161,13 +189,15 @@ def test_planners(tmp_path: Path) -> None:
     main(["planners", "--episodes", "4", "--seeds", "1", "--out", str(tmp_path)])
     summary = json.loads((tmp_path / "summary.json").read_text())
     for rows in summary["tasks"].values():
-        by_arm = {row["arm"]: row for row in rows}
-        assert set(by_arm) == {"delta", "delta-mad", "integer"}
+        by_method = {row["method"]: row for row in rows}
+        assert set(by_method) == {"delta", "delta-mad", "integer"}
         assert all(row["episodes"] == 4 and row["success"] >= 0.5 for row in rows)
-        minus = by_arm["integer"]["minus"]
+        minus = by_method["integer"]["minus"]
         assert set(minus) == {"delta", "delta-mad"} and not minus["delta"]["holds"]
-        assert minus["delta"]["mean"] == by_arm["integer"]["success"] - by_arm["delta"]["success"]
-        assert by_arm["integer"]["equivalents"]["sequential"] > by_arm["integer"]["equivalents"]["interleaved"] > 0
+        assert minus["delta"]["mean"] == by_method["integer"]["success"] - by_method["delta"]["success"]
+        assert (
+            by_method["integer"]["equivalents"]["sequential"] > by_method["integer"]["equivalents"]["interleaved"] > 0
+        )
 
 
 @pytest.mark.parametrize(
@@ -175,18 +205,24 @@ def test_planners(tmp_path: Path) -> None:
     [
         (["foo"], "Unrecognized options: foo"),
         ([], "Missing subcommand"),
-        (["plan", "--task", "two-room", "--arm", "dense", "--out", "o", "--episodes", "many"], "--episodes"),
+        (["plan", "--task", "two-room", "--method", "dense", "--out", "o", "--episodes", "many"], "--episodes"),
         (["events"], "Missing subcommand"),
         ([*PLAN, "--out", "o", "--seed", "-1"], "--seed -1 must be from 0"),
         ([*PLAN, "--out", "o", "--samples", "1000000000000"], "at most 100000"),
-        ([*PLAN, "--out", "o", "--threshold", "0.5"], "for sigma-delta arms only"),
-        (["plan", "--task", "two-room", "--arm", "delta", "--out", "o", "--threshold", "nan"], "--threshold nan"),
-        (["plan", "--task", "two-room", "--arm", "lava", "--out", "o", "--axis", "mean"], "axis 'mean' does not run"),
+        ([*PLAN, "--out", "o", "--threshold", "0.5"], "for sigma-delta methods only"),
+        (["plan", "--task", "two-room", "--method", "delta", "--out", "o", "--threshold", "nan"], "--threshold nan"),
         (
-            ["plan", "--task", "two-room", "--arm", "integer", "--out", "o", "--elites", "6"],
+            ["plan", "--task", "two-room", "--method", "lava", "--out", "o", "--reference", "mean_candidate"],
+            "reference 'mean_candidate' does not run",
+        ),
+        (
+            ["plan", "--task", "two-room", "--method", "integer", "--out", "o", "--elites", "6"],
             "power of two; use --elites",
         ),
-        (["plan", "--task", "two-room", "--arm", "lava", "--out", "o", "--elites", "6"], "power of two; use --elites"),
+        (
+            ["plan", "--task", "two-room", "--method", "lava", "--out", "o", "--elites", "6"],
+            "power of two; use --elites",
+        ),
         (
             [*PLAN, "--out", "o", "--samples", "10000", "--horizon", "10000"],
             "predictions an action, at most 10,000,000",
@@ -220,10 +256,10 @@ def test_an_output_never_writes_over_an_input(
 
 
 def test_networks_of_another_task_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arm = ["plan", "--task", "two-room", "--arm", "delta", "--out", str(tmp_path / "o")]
-    assert "trained on task planar-reach" in refused([*arm, "--checkpoint", str(shipped("planar-reach"))], capsys)
+    method = ["plan", "--task", "two-room", "--method", "delta", "--out", str(tmp_path / "o")]
+    assert "trained on task planar-reach" in refused([*method, "--checkpoint", str(shipped("planar-reach"))], capsys)
     foreign = str(shipped("two-room-random")).replace(".safetensors", ".delta.safetensors")
-    assert "converted for task two-room-random" in refused([*arm, "--artifact", foreign], capsys)
+    assert "converted for task two-room-random" in refused([*method, "--artifact", foreign], capsys)
     assert not (tmp_path / "o").exists()
 
 
@@ -247,32 +283,35 @@ def test_results_of_another_command_and_foreign_files_stay(tmp_path: Path, capsy
     assert (tmp_path / "parts" / "thesis.txt").read_text() == "mine"
     assert [p.name for p in (tmp_path / "parts").iterdir()] == ["thesis.txt"], "its own shards are gone"
     asked = json.loads((tmp_path / "config.json").read_text())
-    assert (asked["episodes"], asked["planner"]["samples"], asked["axis"]) == (4, 4, "none")
+    assert (asked["episodes"], asked["planner"]["samples"], asked["reference"]) == (4, 4, "zero")
     (tmp_path / "config.json").write_text(json.dumps({"command": "results"}))
     assert "holds the results of `results`" in refused([*PLAN, *small, "--out", str(tmp_path)], capsys)
     assert json.loads((tmp_path / "config.json").read_text()) == {"command": "results"}
 
 
-@pytest.mark.parametrize("chosen", [None, {}, {"axis": "up", "factor": 1}, {"axis": "none", "factor": -2}])
+@pytest.mark.parametrize("chosen", [None, {}, {"reference": "up", "factor": 1}, {"reference": "zero", "factor": -2}])
 def test_a_damaged_choice_of_thresholds_is_refused(
     chosen: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = artifact_file.load(shipped("two-room").with_suffix("").with_suffix(".delta.safetensors"))
     path = artifact_file.save(replace(whole, provenance={"thresholds": {"chosen": chosen}}), tmp_path / "a.safetensors")
-    arm = ["plan", "--task", "two-room", "--arm", "delta", "--artifact", str(path), "--out", str(tmp_path / "o")]
-    assert "damaged choice of thresholds" in refused(arm, capsys)
+    method = ["plan", "--task", "two-room", "--method", "delta", "--artifact", str(path), "--out", str(tmp_path / "o")]
+    assert "damaged choice of thresholds" in refused(method, capsys)
 
 
 @pytest.mark.slow
 def test_sigterm_ends_everything_in_one_line(tmp_path: Path) -> None:
     """In the middle of planning in Lava: no process, no temporary directory, exit code 128 + 15."""
     scratch = Path(tempfile.mkdtemp())  # a path short enough for the sockets in it
-    words = ["plan", "--task", "planar-reach", "--arm", "lava", "--episodes", "200", "--out", str(tmp_path / "o")]
+    words = ["plan", "--task", "planar-reach", "--method", "lava", "--episodes", "200", "--out", str(tmp_path / "o")]
     environment = {**os.environ, "TMPDIR": str(scratch), "PYTHONPATH": str(Path(__file__).resolve().parents[2] / "src")}
     with subprocess.Popen(
-        [sys.executable, "-m", "spikeplan.experiments.cli.main", *words], env=environment, stderr=subprocess.PIPE,
-        stdout=subprocess.DEVNULL, text=True,
-    ) as tool:  # fmt: skip
+        [sys.executable, "-m", "spikeplan.experiments.cli.main", *words],
+        env=environment,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    ) as tool:
         pid_file = tmp_path / "o" / "lava" / "worker.pid"
         until = time.monotonic() + 60
         while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < until:

@@ -61,8 +61,23 @@ def test_a_folder_of_frames_in_order_of_their_numbers(tmp_path: Path, capsys: py
     assert values[0] == pytest.approx(((20 / 255 + 0.055) / 1.055) ** 2.4, rel=1e-5)
     linear = [float(frame[0, 0]) for frame in read_frames(frames, linear=True)]
     assert linear[-1] == pytest.approx(220 / 255)
-    main(["events", "simulate", str(tmp_path / "o.npz"), "--frames", str(frames), "--rate-hz", "100",
-          "--theta-sigma", "0", "--shot-noise-hz", "0", "--leak-hz", "0"])  # fmt: skip
+    main(
+        [
+            "events",
+            "simulate",
+            str(tmp_path / "o.npz"),
+            "--frames",
+            str(frames),
+            "--rate-hz",
+            "100",
+            "--theta-sigma",
+            "0",
+            "--shot-noise-hz",
+            "0",
+            "--leak-hz",
+            "0",
+        ]
+    )
     out = np.load(tmp_path / "o.npz")
     assert out["p"].all() and len(out["p"]) >= 20 * 10
     assert "5x4 pixels in 0.1 s" in capsys.readouterr().out
@@ -177,9 +192,15 @@ def test_the_bench_measures_both_sides(monkeypatch: pytest.MonkeyPatch, tmp_path
     rows.append(bench_events.reader_row(bench_events.made_events(3000), 1))
     rows.append(bench_events.clip_row(tmp_path / "none.aedat4", 1))
     rows.append(bench_events.simulator_row(bench_events.moving_texture(4, 26, 34), 1))
-    assert [row["name"] for row in rows] == ["histogram_vs_tonic", "voxel_vs_tonic", "denoise_vs_tonic",
-                                             "refractory_vs_tonic", "read_vs_decoder", "read_vs_decoder_clip",
-                                             "simulator_frames_per_s"]  # fmt: skip
+    assert [row["name"] for row in rows] == [
+        "histogram_vs_tonic",
+        "voxel_vs_tonic",
+        "denoise_vs_tonic",
+        "refractory_vs_tonic",
+        "read_vs_decoder",
+        "read_vs_decoder_clip",
+        "simulator_frames_per_s",
+    ]
     for row in rows[:5]:
         assert row["ours"] > 0 < row["other"] and row["holds"] == (row["ratio"] >= float(row["goal"][3:]))
     assert (rows[5]["ours"], rows[5]["holds"]) == (None, None) and "not available" in rows[5]["unit"]
@@ -197,9 +218,13 @@ def png_that_claims(width: int, height: int) -> bytes:
 def test_frames_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Each names the file, or the frame of the array, that is wrong."""
     for name, array in (
-        ("object", np.array([None, 1], object)), ("nan", np.full((2, 3, 3), np.nan)), ("deep", np.full((2, 3, 3), 10**12)),
-        ("signed", np.full((2, 3, 3), -5, np.int16)), ("wide", np.zeros((2, 1, 70_000), np.uint8)), ("thin", np.zeros((2, 0, 3))),
-    ):  # fmt: skip
+        ("object", np.array([None, 1], object)),
+        ("nan", np.full((2, 3, 3), np.nan)),
+        ("deep", np.full((2, 3, 3), 10**12)),
+        ("signed", np.full((2, 3, 3), -5, np.int16)),
+        ("wide", np.zeros((2, 1, 70_000), np.uint8)),
+        ("thin", np.zeros((2, 0, 3))),
+    ):
         np.save(tmp_path / f"{name}.npy", array)
     with (tmp_path / "archive.npy").open("wb") as handle:
         np.savez(handle, frames=np.zeros(3))
@@ -215,12 +240,18 @@ def test_frames_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]
             path.write_bytes(image) if isinstance(image, bytes) else Image.fromarray(image).save(path)
     out = tmp_path / "o.npz"
     for name, said in (
-        ("object.npy", "cannot be read as .npy"), ("nan.npy", "nan.npy: frame 0: radiance from nan"),
-        ("deep.npy", "pixels are int64"), ("signed.npy", "pixels are int16"), ("wide.npy", "at most 4096 pixels a side"),
-        ("thin.npy", "thin.npy: frame 0: frame of 3x0 pixels"), ("archive.npy", "cannot be read as .npy"),
+        ("object.npy", "cannot be read as .npy"),
+        ("nan.npy", "nan.npy: frame 0: radiance from nan"),
+        ("deep.npy", "pixels are int64"),
+        ("signed.npy", "pixels are int16"),
+        ("wide.npy", "at most 4096 pixels a side"),
+        ("thin.npy", "thin.npy: frame 0: frame of 3x0 pixels"),
+        ("archive.npy", "cannot be read as .npy"),
         ("sizes", "1.png: 6x5 after 4x4 pixels"),
-        ("huge", "0.png: cannot be read as an image"), ("large", "0.png: cannot be read as an image"), ("cut", "0.png: cannot"),
-    ):  # fmt: skip
+        ("huge", "0.png: cannot be read as an image"),
+        ("large", "0.png: cannot be read as an image"),
+        ("cut", "0.png: cannot"),
+    ):
         assert said in refused(["simulate", str(out), "--frames", str(tmp_path / name)], capsys), name
         assert not out.exists()
 
@@ -230,11 +261,15 @@ def test_numbers_no_run_could_bear(
 ) -> None:
     out = str(tmp_path / "o.npz")
     for flag, value, said in (
-        ("--control-steps", 10**30, "at most 1000000 in one recording"), ("--size", 65_537, "at most 4096"),
-        ("--theta", "inf", "theta_on inf"), ("--cutoff-hz", "inf", "cutoff_hz inf"), ("--leak-hz", "inf", "leak_hz inf"),
-        ("--shot-noise-hz", "1e300", "shot_noise_hz 1e+300"), ("--refractory-us", 10**30, "refractory_us 1"),
+        ("--control-steps", 10**30, "at most 1000000 in one recording"),
+        ("--size", 65_537, "at most 4096"),
+        ("--theta", "inf", "theta_on inf"),
+        ("--cutoff-hz", "inf", "cutoff_hz inf"),
+        ("--leak-hz", "inf", "leak_hz inf"),
+        ("--shot-noise-hz", "1e300", "shot_noise_hz 1e+300"),
+        ("--refractory-us", 10**30, "refractory_us 1"),
         ("--rate-hz", "1e-300", "rate 1e-300 Hz"),
-    ):  # fmt: skip
+    ):
         assert said in refused(["simulate", out, flag, str(value)], capsys)
     assert "values" in refused(["represent", "clip", out, "--bins", str(10**30)], capsys)
     assert "exceed 64 bits" in refused(["denoise", "clip", "--window-us", str(10**30)], capsys)

@@ -158,16 +158,23 @@ def test_training_leaves_networks_that_load(tmp_path: Path) -> None:
 def test_the_command_from_films_to_figures_and_again(tmp_path: Path) -> None:
     def run() -> dict[str, object]:
         return fuse_command(
-            str(tmp_path), episodes=3, seeds=1, conditions="nominal", checkpoint=None, lava=True, turns=2, validation=2,
+            str(tmp_path),
+            episodes=3,
+            seeds=1,
+            conditions="nominal",
+            checkpoint=None,
+            lava=True,
+            turns=2,
+            validation=2,
             console=Console(quiet=True),
-        )  # fmt: skip
+        )
 
     summary = run()
     names = {"config.json", "metrics.jsonl", "summary.json", "distance.svg", "age.svg", "latency.svg"}
     assert names <= {path.name for path in tmp_path.iterdir()}
     drawn = [(tmp_path / f"{name}.svg").read_text() for name in ("distance", "age", "latency")]
     assert not any("mathdefault" in text for text in drawn), "tick labels in mathematical text stay source code"
-    rows = {row["arm"]: row for row in summary["conditions"]["nominal"]}  # type: ignore[index]
+    rows = {row["method"]: row for row in summary["conditions"]["nominal"]}  # type: ignore[index]
     assert rows["oracle"]["state_error"][0] == 0 < rows["1 kHz frames"]["state_error"][0]
     assert rows["oracle"]["distance"][0] < 0.03 < rows["frames"]["distance"][0] + 0.03
     assert rows[HEADLINE]["state_error"][0] < rows["frames"]["state_error"][0], "events must be worth something"
@@ -184,7 +191,7 @@ def test_the_command_from_films_to_figures_and_again(tmp_path: Path) -> None:
 def test_claims_and_losses_follow_the_intervals() -> None:
     def row(condition: str, distance: list[float], success: list[float]) -> dict[str, object]:
         gain = {"best_frame_only": "cv-pose", "distance": distance, "success": success, "state_error": distance}
-        return {"kind": "arm", "arm": HEADLINE, "condition": condition, "gain": gain}
+        return {"kind": "method", "method": HEADLINE, "condition": condition, "gain": gain}
 
     rows = [row("speed x8", [0.1, 0.05, 0.15], [0.1, -0.1, 0.3]), row("nominal", [-0.1, -0.2, -0.05], [0.0, -0.1, 0.1])]
     (claim,) = claims(rows)

@@ -14,10 +14,22 @@ from spikeplan.experiments.main_study.run import run_main
 from spikeplan.experiments.main_study.summary import TARGETS
 
 SMALL = Size(episodes=3, seeds=2, front_episodes=3, front=False, shard=2)
-ARM_FIELDS = {
-    "episodes", "success", "ci95", "paired_vs_dense", "latent_nmse", "density", "spearman", "topk_overlap", "macs_per_action",
-    "synops_per_action", "neuron_updates_per_action", "synop_equivalents_per_action", "values_compared", "values_different",
-}  # fmt: skip
+METHOD_FIELDS = {
+    "episodes",
+    "success",
+    "ci95",
+    "paired_vs_dense",
+    "latent_nmse",
+    "density",
+    "spearman",
+    "topk_overlap",
+    "macs_per_action",
+    "synops_per_action",
+    "neuron_updates_per_action",
+    "synop_equivalents_per_action",
+    "values_compared",
+    "values_different",
+}
 
 
 @pytest.fixture(scope="module")
@@ -38,52 +50,58 @@ def test_the_summary_has_what_was_agreed(out: Path) -> None:
     assert (summary["episodes"], summary["seeds"]) == (3, 2) and set(summary["tasks"]) == set(TASKS) == set(TARGETS)
     for task in summary["tasks"].values():
         assert set(task["admission"]) == {"full", "budget5", "greedy", "holds"}
-        assert set(task["arms"]) == {"random", "oracle", "dense", "int8", "delta", "lif", "lava"}
-        assert all(set(arm) >= ARM_FIELDS for arm in task["arms"].values())
-        assert task["arms"]["lava"]["values_different"] == 0 and task["arms"]["lava"]["success"] is None
-        assert task["arms"]["lava"]["values_compared"] >= 1_000_000
-        assert set(task["arms"]["delta"]["density"]) == {"none", "rollout", "order", "mean", "iteration"}
+        assert set(task["methods"]) == {"random", "oracle", "dense", "int8", "delta", "lif", "lava"}
+        assert all(set(method) >= METHOD_FIELDS for method in task["methods"].values())
+        assert task["methods"]["lava"]["values_different"] == 0 and task["methods"]["lava"]["success"] is None
+        assert task["methods"]["lava"]["values_compared"] >= 1_000_000
+        assert set(task["methods"]["delta"]["density"]) == {
+            "zero",
+            "previous_step",
+            "previous_candidate",
+            "mean_candidate",
+            "previous_iteration",
+        }
         for point in task["front"]:
-            assert set(point) >= {"arm", "budget", "threshold", "success", "synop_equivalents"}
+            assert set(point) >= {"method", "budget", "threshold", "success", "synop_equivalents"}
         loihi, orin = task["energy"]["loihi2"]["delta"], task["energy"]["orin_nano"]["int8"]
-        assert loihi["low"] < loihi["nominal"] < loihi["high"] and loihi["ledger"] == orin["ledger"] == "C"
+        assert loihi["low"] < loihi["nominal"] < loihi["high"] and loihi["op_counts"] == orin["scope"] == "system"
         assert "fp32 dense" not in task["energy"]["orin_nano"]
-        assert {"delta/full", "delta/skip", "delta-96/skip"} <= {point["arm"] for point in task["front"]}
+        assert {"delta/full", "delta/skip", "delta-96/skip"} <= {point["method"] for point in task["front"]}
         assert task["verdict"].count("Synop-equivalents, against") == 3 and "The order turns" in task["verdict"]
         assert all(isinstance(target["holds"], bool) for target in task["targets"])
 
 
 @pytest.mark.slow
 def test_rows_agree_with_each_other(rows: list[dict[str, Any]]) -> None:
-    """A front is of one planner seed, the arms of both; admission is the dense arm's; the bill of `skip` is the least."""
+    """A front is of one planner seed, the methods of both; admission is the dense method's; the bill of `skip` is the least."""
     for task in TASKS:
         of = [row for row in rows if row.get("task") == task]
-        dense = next(row for row in of if row["kind"] == "arm" and row["arm"] == "dense")
+        dense = next(row for row in of if row["kind"] == "method" and row["method"] == "dense")
         assert dense["episodes"] == 3 and dense["seeds"] == 2
-        front = {(r["arm"], r["budget"], r["schedule"]): r for r in of if r["kind"] == "front"}
+        front = {(r["method"], r["budget"], r["schedule"]): r for r in of if r["kind"] == "front"}
         admission = next(row for row in of if row["kind"] == "admission")
-        assert admission["full"] == next(r["success"] for r in front.values() if r["arm"] == "dense")
+        assert admission["full"] == next(r["success"] for r in front.values() if r["method"] == "dense")
         assert {r["episodes"] for r in front.values()} == {3}
-        for arm in ("delta", "delta-96"):
+        for method in ("delta", "delta-96"):
             own, full, skip = (
                 next(
                     r
                     for r in front.values()
-                    if r["arm"] == name and r["schedule"] != "sequential" and "x4" in r["budget"]
+                    if r["method"] == name and r["schedule"] != "sequential" and "x4" in r["budget"]
                 )
-                for name in (arm, f"{arm}/full", f"{arm}/skip")
+                for name in (method, f"{method}/full", f"{method}/skip")
             )
             assert own["success"] == full["success"] == skip["success"]
             assert skip["synop_equivalents"] < min(own["synop_equivalents"], full["synop_equivalents"])
         terms = [row for row in of if row["kind"] == "break_even"]
         assert terms and all(row["static_term"] > 0 for row in terms)
-        refused = {(r["device"], r["arm"]) for r in of if r["kind"] == "energy_refused"}
+        refused = {(r["device"], r["method"]) for r in of if r["kind"] == "energy_refused"}
         assert ("h100", "dense") in refused, "what has no sourced figure is said, not left out"
 
 
 @pytest.mark.slow
 def test_the_report_is_drawn_from_it(out: Path) -> None:
     page = (out / "report.html").read_text()
-    for word in ("skips zeros at no cost", "passes on the rollout axis", "thresholds ×", "Wilson 95 %"):
+    for word in ("skips zeros at no cost", "passes on the previous_step reference", "thresholds ×", "Wilson 95 %"):
         assert word in page, word
     assert not (out / "parts").exists() and {p.name for p in out.iterdir()} >= {"config.json", "events.npz", "figures"}

@@ -80,7 +80,7 @@ def test_a_job_that_sanafe_refuses_is_one_line():
         run_sanafe({"spikes": [[1]]})
 
 
-def test_the_ledger_that_sanafe_is_compared_with():
+def test_the_op_counts_that_sanafe_is_compared_with():
     """By hand, from the trace: each spike of h1 meets 4 neurons of h2, each of h2 the 3 outputs; 6 + 2 chip steps."""
     predictor, x = sanafe_case(seeded(), sizes=(5, 6, 4, 3), steps=6)
     rows, job = sanafe_rows(predictor, x, tiles=(0, 2, 5))

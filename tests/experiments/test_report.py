@@ -21,12 +21,18 @@ from spikeplan.experiments.report.html import SECTIONS
 from spikeplan.experiments.report.markup import energy, number, points, text
 
 TASK = "two-room"
-AXES = ("none", "rollout", "order", "mean", "iteration")
+REFERENCES = ("zero", "previous_step", "previous_candidate", "mean_candidate", "previous_iteration")
 LAYERS = ("input", "h1", "h2", "out")
-DENSITY = {"none": 0.521, "rollout": 0.447, "order": 0.402, "mean": 0.383, "iteration": 0.284}
+DENSITY = {
+    "zero": 0.521,
+    "previous_step": 0.447,
+    "previous_candidate": 0.402,
+    "mean_candidate": 0.383,
+    "previous_iteration": 0.284,
+}
 
 
-def arm(success: float | None, **fields: object) -> dict:
+def method(success: float | None, **fields: object) -> dict:
     keys = [
         "episodes",
         "success",
@@ -54,7 +60,7 @@ def front_row(
 ) -> dict:
     band = {device: {"low": joules / 4, "nominal": joules, "high": joules * 2}}
     ends = [max(0.0, success - 0.06), min(1.0, success + 0.05)]
-    row = {"kind": "front", "task": TASK, "arm": name, "budget": budget, "axis": "none", "threshold": None}
+    row = {"kind": "front", "task": TASK, "method": name, "budget": budget, "reference": "zero", "threshold": None}
     return row | {"success": success, "ci95": ends, "synop_equivalents": cost, "joules": band} | fields
 
 
@@ -68,26 +74,41 @@ def front() -> list[dict]:
     for factor, loss, share in ((1.0, 0.0, 0.45), (1.5, 0.03, 0.36), (2.0, 0.1, 0.30)):
         for schedule, cost in (("sequential", 1.6), ("interleaved", 1.0)):
             for budget, success, c in budgets[:3]:
-                fields = {"axis": "iteration", "threshold": factor, "schedule": schedule}
+                fields = {"reference": "previous_iteration", "threshold": factor, "schedule": schedule}
                 at = (success - loss, 2.9e8 * c * cost * share, "loihi2", 6e-3 * c * cost)
                 rows.append(front_row("delta", budget, *at, **fields))
     rows.append(front_row("lif", "64x4 H12", 0.71, 4.1e8, "loihi2", 2.2e-2, schedule="interleaved"))
-    for axis, success in (("none", 0.88), ("rollout", 0.31), ("mean", 0.4)):  # cheap and, on `none`, as good as full
+    for reference, success in (
+        ("zero", 0.88),
+        ("previous_step", 0.31),
+        ("mean_candidate", 0.4),
+    ):  # cheap and, on `none`, as good as full
         for factor in (1.0, 0.25):
-            fields = {"axis": axis, "threshold": factor, "schedule": "interleaved", "role": "sweep"}
+            fields = {"reference": reference, "threshold": factor, "schedule": "interleaved", "role": "sweep"}
             rows.append(front_row("delta", "64x4 H12", success, 1e7 / factor, "loihi2", 1e-5, **fields))
     return rows
 
 
 def energies() -> list[dict]:
     rows = []
-    arms = [("int8", "orin_nano", "batched", 1e-3), ("dense", "h100", "batched", 2e-3), ("int8", "cpu", "batched", 0.4)]
-    arms += [("delta", "loihi2", "sequential", 9e-3), ("delta", "loihi2", "interleaved", 5e-3)]
-    for name, device, schedule, joules in arms:
-        for ledger, factor in (("A", 0.2), ("B", 0.35), ("C", 1.0)):
-            for scope, part in (("predictor", 0.8), ("loop", 1.0)):
+    methods = [
+        ("int8", "orin_nano", "batched", 1e-3),
+        ("dense", "h100", "batched", 2e-3),
+        ("int8", "cpu", "batched", 0.4),
+    ]
+    methods += [("delta", "loihi2", "sequential", 9e-3), ("delta", "loihi2", "interleaved", 5e-3)]
+    for name, device, schedule, joules in methods:
+        for scope, factor in (("compute", 0.2), ("chip", 0.35), ("system", 1.0)):
+            for extent, part in (("predictor", 0.8), ("loop", 1.0)):
                 nominal = joules * factor * part
-                row = {"kind": "energy", "task": TASK, "device": device, "arm": name, "ledger": ledger, "scope": scope}
+                row = {
+                    "kind": "energy",
+                    "task": TASK,
+                    "device": device,
+                    "method": name,
+                    "scope": scope,
+                    "extent": extent,
+                }
                 row |= {"schedule": schedule, "low": nominal / 8, "nominal": nominal, "high": 1.6 * nominal}
                 rows.append(row | {"unit": "J/action", "evidence": "D,R; simulated counts", "latency_s": 0.021})
     return rows
@@ -96,23 +117,41 @@ def energies() -> list[dict]:
 def metrics() -> list[dict]:
     rng = np.random.default_rng(0)
     rows = front() + energies()
-    for name, axis in [("dense", "none"), ("int8", "none"), *(("delta", axis) for axis in AXES), ("lif", "none")]:
+    for name, reference in [
+        ("dense", "zero"),
+        ("int8", "zero"),
+        *(("delta", reference) for reference in REFERENCES),
+        ("lif", "zero"),
+    ]:
         spiking = name in ("delta", "lif")
-        total = 2.9e8 * (DENSITY[axis] if spiking else 1.0)
+        total = 2.9e8 * (DENSITY[reference] if spiking else 1.0)
         whole = {"interleaved": total, "sequential": 1.6 * total} if spiking else {"batched": total}
         phases = {"encoder": 1.2e7, "predictor": total - 1.6e7, "evaluation": 3e6, "selection": 1e6}
         operations = {"macs": 1.2e7, "acs": 0, "synops": total / 2, "updates": 8e6, "updates_active": 2e6}
         operations |= {"state_restores": 1e6, "messages": 2e6, "host_words": 6144}
-        row = {"kind": "arm", "task": TASK, "arm": name, "axis": axis, "threshold": 1.0 if spiking else None}
+        row = {
+            "kind": "method",
+            "task": TASK,
+            "method": name,
+            "reference": reference,
+            "threshold": 1.0 if spiking else None,
+        }
         row |= {"per_action": operations, "equivalents": whole, "equivalents_predictor": whole, "by_phase": phases}
         rows.append(row | {"success": 0.87, "floor": 8e7 if spiking else 0.0})
         density = {
-            "total": DENSITY[axis],
-            "by_iteration_step": (DENSITY[axis] * rng.uniform(0.6, 1.3, (4, 12))).tolist(),
+            "total": DENSITY[reference],
+            "by_iteration_step": (DENSITY[reference] * rng.uniform(0.6, 1.3, (4, 12))).tolist(),
             "messages_per_update": dict(zip(LAYERS[:3], rng.uniform(0.1, 0.6, 3).tolist(), strict=True)),
             "saturated": dict.fromkeys(LAYERS, 0),
         }
-        row = {"kind": "agreement", "task": TASK, "arm": name, "axis": axis, "spearman": 0.96, "topk_overlap": 0.81}
+        row = {
+            "kind": "agreement",
+            "task": TASK,
+            "method": name,
+            "reference": reference,
+            "spearman": 0.96,
+            "topk_overlap": 0.81,
+        }
         drift = (0.01 * np.arange(1, 13) * rng.uniform(0.5, 1.5)).tolist()
         if name != "dense":
             rows.append(row | {"latent_nmse": 0.05, "nmse_by_step": drift, "density": density if spiking else None})
@@ -125,13 +164,13 @@ def metrics() -> list[dict]:
     )
     table = [
         {
-            "axis": a,
+            "reference": a,
             "factor": f,
             "success": 0.9 - 0.1 * i * i / 4,
             "density": DENSITY[a] / (1 + i / 2),
             "equivalents": 1e8,
         }
-        for a in AXES
+        for a in REFERENCES
         for i, f in enumerate((0.5, 1.0, 1.5, 2.0))
     ]
     rows.append({"kind": "thresholds", "task": TASK, "dense_success": 0.9, "table": table, "chosen": table[-3]})
@@ -140,7 +179,7 @@ def metrics() -> list[dict]:
     won = {"trained": 0.88, "untrained": 0.07, "shuffled_actions": 0.05, "collapsed": 0.02}
     rows.append({"kind": "gates", "task": TASK, "trained": gates, "untrained": bad, "collapsed": bad, "success": won})
     raster = {n: (rng.random((49, k)) < p).astype(int).tolist() for n, k, p in (("input", 66, 0.6), ("h1", 256, 0.2))}
-    lava = {"kind": "lava", "task": TASK, "axis": "mean", "passes": 3072, "values_compared": 4_521_984}
+    lava = {"kind": "lava", "task": TASK, "reference": "mean_candidate", "passes": 3072, "values_compared": 4_521_984}
     lava |= {"values_different": 0, "nonzero_share": {"input": 0.61, "h1": 0.2}, "positive_crossed": {"input": True}}
     rows.append(lava | {"negative_crossed": {"input": True, "h1": True}, "raster": raster, "seconds": 61.2})
     for device, first, static in (("orin_nano", 0.084, 0.4), ("h100", 0.040, 0.4)):
@@ -148,7 +187,7 @@ def metrics() -> list[dict]:
         rows.append({"kind": "break_even", "task": TASK, "device": device} | terms)
     way = np.stack([np.linspace(0.2, 0.8, 26), np.linspace(0.3, 0.5, 26)], 1)
     for name in ("dense", "delta"):
-        episode = {"kind": "episode", "task": TASK, "arm": name, "poses": way.tolist(), "goal": [0.8, 0.5]}
+        episode = {"kind": "episode", "task": TASK, "method": name, "poses": way.tolist(), "goal": [0.8, 0.5]}
         rows.append(episode | {"start": [0.2, 0.3], "layout": [0.51], "success": name == "dense"})
     return rows
 
@@ -162,37 +201,37 @@ def brief(*kinds: str) -> list[dict]:
 def summary() -> dict:
     dense = {"macs_per_action": 2.9e8, "synop_equivalents_per_action": 2.9e8}
     spikes = {"synops_per_action": 1.1e8, "neuron_updates_per_action": 8e6, "synop_equivalents_per_action": 1.9e8}
-    arms = {
-        "random": arm(0.03),
-        "oracle": arm(0.97),
-        "dense": arm(0.88, **dense),
-        "int8": arm(
+    methods = {
+        "random": method(0.03),
+        "oracle": method(0.97),
+        "dense": method(0.88, **dense),
+        "int8": method(
             0.8731, paired_vs_dense=[-0.02, 0.006], latent_nmse=0.002, spearman=0.991, topk_overlap=0.94, **dense
         ),
-        "delta": arm(
+        "delta": method(
             0.871,
             paired_vs_dense=[-0.029, 0.011],
             latent_nmse=0.05,
-            axis="iteration",
+            reference="previous_iteration",
             density=DENSITY,
             spearman=0.96,
             **spikes,
         ),
-        "lif": arm(0.71, paired_vs_dense=[-0.23, -0.11], density={"none": 0.22}, **spikes),
-        "lava": arm(None, values_compared=4_521_984, values_different=0),
+        "lif": method(0.71, paired_vs_dense=[-0.23, -0.11], density={"zero": 0.22}, **spikes),
+        "lava": method(None, values_compared=4_521_984, values_different=0),
     }
     targets = [
         {"name": "dense success", "goal": ">= .85", "value": 0.88, "holds": True},
         {"name": "int8 paired lower bound", "goal": ">= -.03", "value": -0.02, "holds": True},
-        {"name": "synops of dense MACs, best axis", "goal": "<= .30", "value": 0.38, "holds": False},
+        {"name": "synops of dense MACs, best reference", "goal": "<= .30", "value": 0.38, "holds": False},
         {"name": "training seeds", "goal": 3, "value": None, "holds": None},
     ]
-    task = {"admission": {"full": 0.88, "budget5": 0.41, "greedy": 0.11}, "arms": arms, "targets": targets}
+    task = {"admission": {"full": 0.88, "budget5": 0.41, "greedy": 0.11}, "methods": methods, "targets": targets}
     task |= {"verdict": "Dense int8 needs less energy at every success rate & the chip is <simulated>."}
-    keys = ("arm", "budget", "threshold", "success", "synop_equivalents")
+    keys = ("method", "budget", "threshold", "success", "synop_equivalents")
     task["front"] = [{key: row[key] for key in keys} for row in front()]
     task["energy"] = {
-        "loihi2": {"delta": {"ledger": "C", "low": 1e-3, "nominal": 5e-3, "high": 9e-3, "unit": "J/action"}}
+        "loihi2": {"delta": {"scope": "system", "low": 1e-3, "nominal": 5e-3, "high": 9e-3, "unit": "J/action"}}
     }
     return {"episodes": 100, "seeds": [0], "seconds": 212.5, "tasks": {TASK: task}}
 
@@ -239,9 +278,7 @@ def test_every_section_is_there_in_order_and_was_run(report):
 def test_figures_are_xml_with_text_as_text(report):
     out, page = report
     files = {path.stem: path.read_text(encoding="utf-8") for path in (out / "figures").iterdir()}
-    names = (
-        "success phases front front-joules admission density axes heat layers agreement thresholds gates raster energy"
-    )
+    names = "success phases front front-joules admission density references heat layers agreement thresholds gates raster energy"
     assert set(files) == {f"{name}-{TASK}" for name in (*names.split(), "break-even")}
     for name, drawn in files.items():
         root = ElementTree.fromstring(drawn)
@@ -267,7 +304,7 @@ def test_numbers_come_from_the_files(report, tmp_path):
     assert '<td class="number">0.873</td>' in report[1]
     assert "4\u2009521\u2009984 values compared, 0 different" in report[1]
     found, rows = summary(), brief("lava", "front", "energy", "layers")
-    found["tasks"][TASK]["arms"]["int8"]["success"] = 0.4567
+    found["tasks"][TASK]["methods"]["int8"]["success"] = 0.4567
     for row in rows:
         if row["kind"] == "lava":
             row["values_different"] = 17
@@ -313,7 +350,7 @@ def emptied(value: object, keep: tuple[str, ...], depth: int = 0) -> object:
 
 @pytest.mark.parametrize("depth", [0, 1, 2, 9])
 def test_nulls_crash_nothing(depth, tmp_path):
-    keep = ("kind", "task", "arm", "axis")
+    keep = ("kind", "task", "method", "reference")
     rows = [emptied(row, keep, depth) for row in brief()]
     found = emptied(summary(), keep, depth + 2)
     page = write_report(store(tmp_path, rows=rows, found=found)).read_text(encoding="utf-8")  # type: ignore[arg-type]
@@ -372,7 +409,7 @@ def test_the_front_drops_what_a_cheaper_point_equals():
 def test_damaged_files_are_errors_of_one_line(tmp_path):
     for name, content, expected in (
         ("summary.json", "{", "truncated or not JSON"),
-        ("metrics.jsonl", '{"kind": "arm"}\n{"kind', "line 2: not JSON"),
+        ("metrics.jsonl", '{"kind": "method"}\n{"kind', "line 2: not JSON"),
         ("events.npz", "PK", "truncated or foreign"),
     ):
         out = store(tmp_path / name.split(".")[0])
@@ -384,12 +421,12 @@ def test_damaged_files_are_errors_of_one_line(tmp_path):
         write_report(tmp_path / "nowhere")
 
 
-def test_the_terminal_table_prints_arms_targets_and_verdict():
+def test_the_terminal_table_prints_methods_targets_and_verdict():
     console = Console(record=True, width=130, file=io.StringIO())
     print_table(summary(), console)
     printed = console.export_text()
     for word in (
-        *summary()["tasks"][TASK]["arms"],
+        *summary()["tasks"][TASK]["methods"],
         "0.873",
         "0.284 iteration",
         "not reached",
@@ -419,10 +456,10 @@ def test_numbers_as_text(made, shown):
     assert made == shown
 
 
-def test_an_arm_is_filmed_too_and_what_cannot_be_filmed_is_said(tmp_path):
-    arm_row = {"kind": "episode", "task": "planar-reach", "arm": "dense", "success": None, "layout": []}
-    arm_row |= {"poses": [[0.0, 0.1 * t] for t in range(21)], "goal": [0.0, 2.0], "start": [0.0, 0.0]}
-    rows = [arm_row, arm_row | {"arm": "int8", "goal": [0.0]}, arm_row | {"arm": "delta", "poses": None}]
+def test_an_method_is_filmed_too_and_what_cannot_be_filmed_is_said(tmp_path):
+    method_row = {"kind": "episode", "task": "planar-reach", "method": "dense", "success": None, "layout": []}
+    method_row |= {"poses": [[0.0, 0.1 * t] for t in range(21)], "goal": [0.0, 2.0], "start": [0.0, 0.0]}
+    rows = [method_row, method_row | {"method": "int8", "goal": [0.0]}, method_row | {"method": "delta", "poses": None}]
     page = write_report(store(tmp_path, rows=rows, found={"tasks": {}})).read_text(encoding="utf-8")
     assert page.count("data:image/gif") == 1 and "dense: outcome not recorded" in page
     assert "int8: no picture" in page and "delta: no picture" in page

@@ -23,15 +23,28 @@ from spikeplan.worldmodel.prune import zero_share
 from spikeplan.worldmodel.train import TrainConfig
 
 TINY = TrainConfig(
-    task="planar-reach", seed=3, steps=4, schedule_steps=4, batch=8, latent_dim=8, hidden=(16, 16), validate_every=2,
-    validation_episodes=2, planner=CEMConfig(samples=8, iterations=2, elites=2, horizon=6),
-)  # fmt: skip
+    task="planar-reach",
+    seed=3,
+    steps=4,
+    schedule_steps=4,
+    batch=8,
+    latent_dim=8,
+    hidden=(16, 16),
+    validate_every=2,
+    validation_episodes=2,
+    planner=CEMConfig(samples=8, iterations=2, elites=2, horizon=6),
+)
 DERIVE = DeriveConfig(
-    record_episodes=2, delta=DeltaTraining(steps=2, records=2, candidates=4), lif_training=LIFTraining(steps=2),
-    narrow_widths=(8,), distillation=Distillation(steps=2, short_steps=2),
-    pruned_percent=(50,), pruning=Distillation(steps=2, short_steps=2),
-    choice=Choice(factors=(1.0,), axes=("none",), episodes=4, block=2), validation_episodes=2,
-)  # fmt: skip
+    record_episodes=2,
+    delta=DeltaTraining(steps=2, records=2, candidates=4),
+    lif_training=LIFTraining(steps=2),
+    narrow_widths=(8,),
+    distillation=Distillation(steps=2, short_steps=2),
+    pruned_percent=(50,),
+    pruning=Distillation(steps=2, short_steps=2),
+    choice=Choice(factors=(1.0,), references=("zero",), episodes=4, block=2),
+    validation_episodes=2,
+)
 FILES = ["", ".delta", ".delta-8", ".lif", ".narrow-8", ".pruned-50"]
 
 
@@ -50,7 +63,7 @@ def test_every_stage_leaves_a_file_that_loads_and_is_made_once(tmp_path: Path) -
     assert load_narrow(tmp_path / "planar-reach.narrow-8.safetensors").hidden == (8, 8)
     pruned = load_narrow(tmp_path / "planar-reach.pruned-50.safetensors")
     assert pruned.hidden == (16, 16) and zero_share(pruned) == pytest.approx(0.5, abs=0.01)
-    assert chosen_of("planar-reach", checkpoint=checkpoint) == ("none", 1.0)
+    assert chosen_of("planar-reach", checkpoint=checkpoint) == ("zero", 1.0)
     assert found["delta"]["chosen"]["episodes"] in (2, 4) and set(found["narrow_validation_success"]) == {8}
     assert set(found["pruned_validation_success"]) == {50}
     stages = {stage for stage, _ in reported}
@@ -63,7 +76,7 @@ def test_every_stage_leaves_a_file_that_loads_and_is_made_once(tmp_path: Path) -
     train_task(TINY, other, tmp_path, report=lambda stage, row: None, workers=2)
     changed = {name for name, when in times(tmp_path).items() if when != made[name]}
     assert changed == {"planar-reach.delta.safetensors", "planar-reach.delta-8.safetensors"}
-    assert chosen_of("planar-reach", checkpoint=checkpoint) == ("none", 0.5)
+    assert chosen_of("planar-reach", checkpoint=checkpoint) == ("zero", 0.5)
 
     before = times(tmp_path)
     train_task(replace(TINY, seed=4), other, tmp_path, report=lambda stage, row: None, workers=2)
@@ -87,5 +100,5 @@ def test_the_spread_plans_reported_episodes_with_each_seeds_own_networks(
     spread = json.loads((tmp_path / "planar-reach-spread.json").read_text())
     assert [row["seed"] for row in spread["seeds"]] == [5, 6]
     for row in spread["seeds"]:
-        assert set(row["arms"]) == {"dense", "int8", "delta", "lif"} and row["arms"]["delta"]["synop_share"] > 0
+        assert set(row["methods"]) == {"dense", "int8", "delta", "lif"} and row["methods"]["delta"]["synop_share"] > 0
     assert not list(tmp_path.glob("*/*.narrow-*")) and not list(tmp_path.glob("*/*.pruned-*"))

@@ -52,9 +52,11 @@ def some_state(cell: FusedLatent, rows: int = 3, windows: int = 5) -> FusedState
 def frame(rows: int = 3, age_s: float = 0.015, there: bool = True) -> FrameUpdate:
     generator = torch.Generator().manual_seed(2)
     return FrameUpdate(
-        torch.randn(rows, D, generator=generator), torch.full((rows,), age_s), torch.full((rows,), 7.0),
+        torch.randn(rows, D, generator=generator),
+        torch.full((rows,), age_s),
+        torch.full((rows,), 7.0),
         torch.full((rows,), there),
-    )  # fmt: skip
+    )
 
 
 def same(a: FusedState, b: FusedState) -> bool:

@@ -29,9 +29,15 @@ def weighted(name: str, kind: str, weight: list[list[int]], bias: list[int], **o
     w = np.array(weight, np.int8)
     act = "relu" if kind == "sigma_delta" else "identity"
     return Layer(
-        name=name, kind=kind, n_in=w.shape[1], n_out=w.shape[0], weight=w, bias=np.array(bias, np.int32), act=act,
+        name=name,
+        kind=kind,
+        n_in=w.shape[1],
+        n_out=w.shape[0],
+        weight=w,
+        bias=np.array(bias, np.int32),
+        act=act,
         **options,
-    )  # fmt: skip
+    )
 
 
 def run(artifact: Artifact, passes: Passes, folder: Path, **options: Any) -> Trace:

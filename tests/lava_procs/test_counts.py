@@ -1,4 +1,4 @@
-"""Equal counts for equal runs: the torch reference's ledger and one filled from the Lava processes' own messages."""
+"""Equal counts for equal runs: the torch reference's operation counts and one filled from the Lava processes' own messages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from spikeplan.core.counts.ledger import AXES, Ledger, total
+from spikeplan.core.counts.operations import REFERENCES, OperationCounts, total
 from spikeplan.core.ir.artifact import Artifact, save
 from spikeplan.evaluation.lava_replay import program_of
 from spikeplan.evaluation.ranking import rerun
@@ -18,9 +18,19 @@ from spikeplan.lava_procs import replay
 from spikeplan.lava_procs.counts import counts_of
 from spikeplan.snn.delta_predictor import DeltaPredictor
 
-CONFIG = {"arm": "delta", "precision": "int8", "spiking": True, "sequential_steps": 4}
-COUNTED = ("synops", "updates_active", "updates_idle", "state_restores", "messages", "message_bits", "chip_steps",
-           "weight_reads", "state_reads", "state_writes")  # fmt: skip
+CONFIG = {"method": "delta", "precision": "int8", "spiking": True, "sequential_steps": 4}
+COUNTED = (
+    "synops",
+    "updates_active",
+    "updates_idle",
+    "state_restores",
+    "messages",
+    "message_bits",
+    "chip_steps",
+    "weight_reads",
+    "state_reads",
+    "state_writes",
+)
 
 
 def plans() -> Plans:
@@ -30,17 +40,17 @@ def plans() -> Plans:
     return Plans(latent, latent, candidates, torch.zeros(1, 2, 4, 3, 6), torch.zeros(1, 2, 4))
 
 
-@pytest.mark.parametrize("axis", AXES)
-def test_lava_and_the_reference_count_alike(axis: str, artifact: Artifact, tmp_path: Path):
-    reference = Ledger(**CONFIG, axis=axis)
-    rerun(DeltaPredictor(artifact), plans(), axis, reference)
-    passes, _ = program_of(artifact, plans(), axis=axis, iterations=2)
+@pytest.mark.parametrize("reference", REFERENCES)
+def test_lava_and_the_reference_count_alike(reference: str, artifact: Artifact, tmp_path: Path):
+    golden = OperationCounts(**CONFIG, reference=reference)
+    rerun(DeltaPredictor(artifact), plans(), reference, golden)
+    passes, _ = program_of(artifact, plans(), reference=reference, iterations=2)
     path = save(artifact, tmp_path / "net.safetensors")
     trace = replay(path, passes, timeout_s=60.0, workdir=tmp_path / "run")
-    lava = Ledger(**CONFIG, axis=axis)
-    for counts in counts_of(artifact, passes, trace, axis=axis):
+    lava = OperationCounts(**CONFIG, reference=reference)
+    for counts in counts_of(artifact, passes, trace, reference=reference):
         lava.add("predictor", counts)
-    ours = [row for row in reference.rows("interleaved") if row.layer != "z"]
+    ours = [row for row in golden.rows("interleaved") if row.layer != "z"]
     theirs = lava.rows("interleaved")
     assert total(theirs, "synops") > 0 and total(theirs, "messages") > 0
     for layer in [layer.name for layer in artifact.layers]:
@@ -49,11 +59,11 @@ def test_lava_and_the_reference_count_alike(axis: str, artifact: Artifact, tmp_p
 
 
 def test_a_message_more_is_seen(artifact: Artifact, tmp_path: Path):
-    passes, trace = program_of(artifact, plans(), axis="none", iterations=1)
-    before = counts_of(artifact, passes, trace, axis="none")[1]
+    passes, trace = program_of(artifact, plans(), reference="zero", iterations=1)
+    before = counts_of(artifact, passes, trace, reference="zero")[1]
     zero = tuple(np.argwhere(trace.messages[before.layer] == 0)[0])
     changed = trace.messages[before.layer].copy()
     changed[zero] = 1
     more = replace(trace, messages={**trace.messages, before.layer: changed})
-    after = counts_of(artifact, passes, more, axis="none")[1]
+    after = counts_of(artifact, passes, more, reference="zero")[1]
     assert (after.messages, after.synops) == (before.messages + 1, before.synops + artifact.layers[2].n_out)

@@ -17,9 +17,13 @@ DECLARED = ("InPort", "OutPort", "RefPort", "Var")
 def test_the_python_blocks_run_in_order(tmp_path: Path) -> None:
     script = "\n".join(re.findall(r"```python\n(.*?)```", TEXT, re.S))
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT / "src")}, capture_output=True,
-        text=True, timeout=120,
-    )  # fmt: skip
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     lif, sums, network = done.stdout.splitlines()
     assert 10 < int(lif.removeprefix("LIF spikes: ")) < 140
@@ -37,9 +41,11 @@ def declared() -> dict[str, set[str]]:
                 names = {
                     call.targets[0].attr
                     for call in ast.walk(node)
-                    if isinstance(call, ast.Assign) and isinstance(call.targets[0], ast.Attribute)
-                    and isinstance(call.value, ast.Call) and ast.unparse(call.value.func) in DECLARED
-                }  # fmt: skip
+                    if isinstance(call, ast.Assign)
+                    and isinstance(call.targets[0], ast.Attribute)
+                    and isinstance(call.value, ast.Call)
+                    and ast.unparse(call.value.func) in DECLARED
+                }
                 base = ast.unparse(node.bases[0]) if node.bases else ""
                 if names:
                     found[node.name] = names

@@ -27,9 +27,7 @@ ENDLESS = 100_000  # passes; minutes of work
 @pytest.fixture
 def net(tmp_path: Path) -> Path:
     code = Layer(name="code", kind="delta", n_in=2, n_out=2)
-    out = Layer(
-        name="out", kind="sigma", n_in=2, n_out=1, weight=np.ones((1, 2), np.int8), bias=np.zeros(1, np.int32)
-    )  # fmt: skip
+    out = Layer(name="out", kind="sigma", n_in=2, n_out=1, weight=np.ones((1, 2), np.int8), bias=np.zeros(1, np.int32))
     artifact = Artifact(layers=(code, out), edges=(Edge(src="code", dst="out"),), scales={"latent": 1.0})
     return save(artifact, tmp_path / "net.safetensors")
 
@@ -128,9 +126,15 @@ def test_failure_of_a_running_process_keeps_its_traceback(net: Path, tmp_path: P
     )
     with (tmp_path / "log").open("wb") as log:
         done = subprocess.run(
-            [sys.executable, "-c", script, str(tmp_path / "job.json")], cwd=Path(__file__).resolve().parents[2], timeout=20,
-            check=False, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, "-c", script, str(tmp_path / "job.json")],
+            cwd=Path(__file__).resolve().parents[2],
+            timeout=20,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
     assert done.returncode == 1
     assert "ZeroDivisionError: on purpose" in (tmp_path / "log").read_text()
 

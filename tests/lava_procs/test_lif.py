@@ -24,8 +24,11 @@ def test_a_current_beyond_24_bits_wraps_once() -> None:
     p = LIFParams(du=4095, dv=0, vth=10**9)
     fired, state = lif_fixed(np.array([(1 << 17) + 1]), LIFState(np.zeros(1, np.int64), np.zeros(1, np.int64)), p)
     assert state.u.tolist() == [-(1 << 23) + 64] and not fired.any()
-    _, state = lif_fixed(np.array([0]), LIFState(np.zeros(1, np.int64), np.array([8_000_000])), LIFParams(
-        du=4095, vth=10**9, bias_mant=1, bias_exp=22))  # fmt: skip
+    _, state = lif_fixed(
+        np.array([0]),
+        LIFState(np.zeros(1, np.int64), np.array([8_000_000])),
+        LIFParams(du=4095, vth=10**9, bias_mant=1, bias_exp=22),
+    )
     assert state.v.tolist() == [(1 << 23) - 1]
 
 

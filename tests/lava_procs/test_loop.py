@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from spikeplan.core.counts.ledger import Ledger
+from spikeplan.core.counts.operations import OperationCounts
 from spikeplan.core.fixed_point import STATE_BITS, limit
 from spikeplan.core.ir.artifact import Artifact, save
 from spikeplan.core.noise import candidate_noise
@@ -24,24 +24,26 @@ CONFIG = CEMConfig(samples=16, iterations=3, elites=4, horizon=6, chunk=2)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("axis", ["none", "rollout"])
+@pytest.mark.parametrize("reference", ["zero", "previous_step"])
 def test_every_register_of_every_plan_equals_the_reference(
-    axis: str, layout: str, artifact: Artifact, tmp_path: Path
+    reference: str, layout: str, artifact: Artifact, tmp_path: Path
 ) -> None:
-    reference = IntegerCEM(DeltaPredictor(artifact), CONFIG, action_dim=2, action_limit=0.08, axis=axis)
-    plan = reference.params
+    golden = IntegerCEM(DeltaPredictor(artifact), CONFIG, action_dim=2, action_limit=0.08, reference=reference)
+    plan = golden.params
     path = save(artifact, tmp_path / "net.safetensors")
     rng = np.random.default_rng(1)
-    dtype = reference.predictor.network.dtype  # type: ignore[attr-defined]
-    with LavaSession.open(path, plan, timeout_s=60, workdir=tmp_path / "run", axis=axis, layout=layout) as session:
+    dtype = golden.predictor.network.dtype  # type: ignore[attr-defined]
+    with LavaSession.open(
+        path, plan, timeout_s=60, workdir=tmp_path / "run", reference=reference, layout=layout
+    ) as session:
         mean = None
         for number in range(4):
             fresh = number in (0, 2)
             z, goal, seed = rng.integers(-3000, 3000, 6), rng.integers(-3000, 3000, 6), int(rng.integers(1 << 24))
             action, found = session.plan(z, goal, seed, fresh=fresh)
             noise = torch.from_numpy(candidate_noise(np.array([seed]), 16, 3, 2)).long()
-            warm = None if fresh or mean is None else reference.shift(mean)
-            mean, trace = reference.plan_integers(
+            warm = None if fresh or mean is None else golden.shift(mean)
+            mean, trace = golden.plan_integers(
                 torch.from_numpy(z)[None].to(dtype), torch.from_numpy(goal)[None].to(dtype), noise, warm, record=True
             )
             assert (found.cost_IS == trace.cost_IBS[:, 0].numpy()).all(), number
@@ -58,21 +60,21 @@ def test_every_register_of_every_plan_equals_the_reference(
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_clipping_is_counted(layout: str, artifact: Artifact, tmp_path: Path) -> None:
     """A latent next to the end of its width, a goal at the other end: z, the distance and the cost are clipped."""
-    ledger = Ledger(arm="delta", axis="none", precision="int8", spiking=True)
-    reference = IntegerCEM(DeltaPredictor(artifact), CONFIG, action_dim=2, action_limit=0.08, ledger=ledger)
+    op_counts = OperationCounts(method="delta", reference="zero", precision="int8", spiking=True)
+    golden = IntegerCEM(DeltaPredictor(artifact), CONFIG, action_dim=2, action_limit=0.08, op_counts=op_counts)
     top = limit(STATE_BITS)
     z, goal = np.full(6, top - 2), np.full(6, -top)
     path = save(artifact, tmp_path / "net.safetensors")
-    plan = reference.params
+    plan = golden.params
     with LavaSession.open(path, plan, timeout_s=60, workdir=tmp_path / "run", layout=layout) as session:
         _, found = session.plan(z, goal, 7)
         _, usual = session.plan(np.zeros(6, np.int64), goal // 100, 7)
-    dtype = reference.predictor.network.dtype  # type: ignore[attr-defined]
+    dtype = golden.predictor.network.dtype  # type: ignore[attr-defined]
     noise = torch.from_numpy(candidate_noise(np.array([7]), 16, 3, 2)).long()
-    _, trace = reference.plan_integers(
+    _, trace = golden.plan_integers(
         torch.from_numpy(z)[None].to(dtype), torch.from_numpy(goal)[None].to(dtype), noise, None
     )
-    in_network = sum(counts.saturated for _, counts in ledger.counts("predictor"))
+    in_network = sum(counts.saturated for _, counts in op_counts.counts("predictor"))
     assert trace.saturated > 0 and in_network > 0
     assert found.saturated_I.sum() == trace.saturated + in_network
     assert (found.cost_IS == trace.cost_IBS[:, 0].numpy()).all()

@@ -84,15 +84,26 @@ def test_sums_of_a_convolution_wrap_at_24_bits_and_are_counted(records: dict[str
 
 def test_values_beyond_32_bits_wrap_as_lavas_do_and_are_counted(tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
-    dense = Layer(name="d", shape=(6,), synapse=Dense(weight=rng.integers(-99, 99, (6, 20))), neuron=SDNeuron(
-        kind="sigma_delta", vth=1))  # fmt: skip
+    dense = Layer(
+        name="d",
+        shape=(6,),
+        synapse=Dense(weight=rng.integers(-99, 99, (6, 20))),
+        neuron=SDNeuron(kind="sigma_delta", vth=1),
+    )
     first = Layer(name="in", shape=(20,), neuron=SDNeuron(kind="delta", vth=1))
     huge = rng.integers(-9, 10, (30, 20)) + (1 << 19) * rng.integers(-1, 2, (30, 20))  # 2^31 after the shift by 12
     ours, stock = (
-        run_network(Network(input_shape=(20,), layers=(first, dense)), huge, workdir=tmp_path / form,
-                    timeout_s=TIMEOUT_S, form=form, residue="lost", watch=True)
+        run_network(
+            Network(input_shape=(20,), layers=(first, dense)),
+            huge,
+            workdir=tmp_path / form,
+            timeout_s=TIMEOUT_S,
+            form=form,
+            residue="lost",
+            watch=True,
+        )
         for form in ("fused", "stock")
-    )  # fmt: skip
+    )
     assert (ours.out == stock.out).all() and (ours.states["d.sigma"] == stock.states["d.sigma"]).all()
     assert (ours.counts["in"] == stock.counts["in"]).all() and ours.overflows is not None and ours.overflows > 100
     assert wrap(np.array([5, 1 << 31, -(1 << 31) - 1]), 32)[0].tolist() == [5, -(1 << 31), (1 << 31) - 1]
@@ -127,8 +138,12 @@ def test_a_receiver_drifts_only_where_residues_are_lost(residue: str, drifts: bo
 def test_silence_costs_nothing_and_owes_nothing() -> None:
     """Without bias nothing moves; states saturate at 24 bits and messages at their width, and both are counted."""
     quiet = replace(network().layers[0], name="in")
-    dense = Layer(name="d", shape=(2,), synapse=Dense(weight=np.array([[9] * 126, [-9] * 126])), neuron=SDNeuron(
-        kind="sigma_delta", vth=1))  # fmt: skip
+    dense = Layer(
+        name="d",
+        shape=(2,),
+        synapse=Dense(weight=np.array([[9] * 126, [-9] * 126])),
+        neuron=SDNeuron(kind="sigma_delta", vth=1),
+    )
     running = SigmaDeltaNetwork(Network(input_shape=(2, 9, 7), layers=(quiet, dense)))
     assert not running.step(np.zeros((2, 9, 7), int)).any() and not running.messages.any()
     for _ in range(3):
@@ -227,8 +242,14 @@ print(*equal, fired.any(0).tolist(), len(np.unique(v)))
 
 def test_states_and_messages_are_watched_as_lavas_monitor_sees_them(tmp_path: Path) -> None:
     """A population whose thresholds differ from neuron to neuron; the last one never fires."""
-    done = subprocess.run([sys.executable, "-c", WATCHED], cwd=tmp_path, env={"PYTHONPATH": str(ROOT / "src")}, text=True,
-                          capture_output=True, timeout=60)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", WATCHED],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT / "src")},
+        text=True,
+        capture_output=True,
+        timeout=60,
+    )
     assert done.returncode == 0, done.stderr[-1500:]
     *equal, unique = done.stdout.replace("[", "").replace("]", "").replace(",", "").split()
     assert equal == ["True", "True", "True", "True", "True", "True", "False"] and int(unique) > 50

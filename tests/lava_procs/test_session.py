@@ -24,9 +24,21 @@ from spikeplan.lava_procs.child import group_members
 from spikeplan.lava_procs.session import LavaSession
 
 PLAN = PlanParams(
-    samples=8, iterations=2, elites=4, horizon=4, chunk=2, limit=3000, action_shift=1, cost_shift=2, start_spread=3000,
-    least_spread=200, deviation_factor=139, warm_factor=512, latent_dim=6, action_dim=2,
-)  # fmt: skip
+    samples=8,
+    iterations=2,
+    elites=4,
+    horizon=4,
+    chunk=2,
+    limit=3000,
+    action_shift=1,
+    cost_shift=2,
+    start_spread=3000,
+    least_spread=200,
+    deviation_factor=139,
+    warm_factor=512,
+    latent_dim=6,
+    action_dim=2,
+)
 Z = np.zeros(6, np.int64)
 
 
@@ -65,8 +77,13 @@ def victim_of(group: int, victim: str) -> int:
     members = sorted(group_members(group))
     trackers = [pid for pid in members if b"resource_tracker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     others = [pid for pid in members if pid not in (group, *trackers)]
-    return {"the worker": group, "Python's tracker": trackers[0], "shared memory": others[0],
-            "a Lava process": others[-1], "the group": -group}[victim]  # fmt: skip
+    return {
+        "the worker": group,
+        "Python's tracker": trackers[0],
+        "shared memory": others[0],
+        "a Lava process": others[-1],
+        "the group": -group,
+    }[victim]
 
 
 @pytest.mark.parametrize("victim", ["the worker", "a Lava process", "Python's tracker", "shared memory", "the group"])

@@ -95,7 +95,7 @@ def test_what_no_split_can_meet_is_listed(net: Artifact) -> None:
     assert [b.assumed for b in found.broken if b.limit == "fan_in"] == [True]
     assert any("split the layer's inputs over two stages" in str(b) for b in found.broken)
     binary = placed(net, LOIHI1)
-    assert {b.layer for b in binary.broken} == {"code", "h1", "h2", "out"} and "LIF arm" in str(binary.broken[0])
+    assert {b.layer for b in binary.broken} == {"code", "h1", "h2", "out"} and "LIF method" in str(binary.broken[0])
 
 
 def test_hops_and_links_by_hand(net: Artifact) -> None:
@@ -164,8 +164,16 @@ def test_more_messages_of_the_predictor_and_the_loop_as_it_is(net: Artifact, fac
     assert (said.synops_J >= said.fixed_J).all() and said.fixed_J.any()
 
 
-@pytest.mark.parametrize("change", [{"steps_J": np.zeros(1)}, {"synops_J": np.ones(2)}, {"fixed_J": np.array([np.nan])},
-                                    {"messages_J": np.array([-1.0])}, {"updates": -1}])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"steps_J": np.zeros(1)},
+        {"synops_J": np.ones(2)},
+        {"fixed_J": np.array([np.nan])},
+        {"messages_J": np.array([-1.0])},
+        {"updates": -1},
+    ],
+)
 def test_a_load_that_is_none_is_refused(change: dict[str, Any]) -> None:
     one = np.ones(1)
     names = ("steps_J", "synops_J", "synops_sent_J", "fixed_J", "messages_J", "messages_sent_J")
@@ -225,14 +233,17 @@ def test_the_loop_by_hand(net: Artifact) -> None:
 
 
 def test_contexts_and_turns() -> None:
-    assert [contexts_of(axis, PLAN, 4) for axis in ("none", "order", "rollout", "mean", "iteration")] == [
+    assert [
+        contexts_of(reference, PLAN, 4)
+        for reference in ("zero", "previous_candidate", "previous_step", "mean_candidate", "previous_iteration")
+    ] == [
         0,
         0,
         4,
         6,
         24,
     ]
-    assert contexts_of("rollout", PLAN, 16) == 0 and turns_of(PLAN, 5) == 4
+    assert contexts_of("previous_step", PLAN, 16) == 0 and turns_of(PLAN, 5) == 4
     with pytest.raises(UserError, match="17 replicas for 16 candidates; use at most 16"):
         turns_of(PLAN, 17)
 
@@ -258,27 +269,48 @@ def random_net(sizes: list[int], bits: int) -> Artifact:
     for i, (n_in, n_out) in enumerate(pairwise(sizes), 1):
         last = i == len(sizes) - 1
         layers.append(
-            Layer(name=f"l{i}", kind="sigma" if last else "sigma_delta", n_in=n_in, n_out=n_out, message_bits=bits,
-                  weight=rng.integers(-9, 9, (n_out, n_in)).astype(np.int8), bias=np.zeros(n_out, np.int32))
-        )  # fmt: skip
+            Layer(
+                name=f"l{i}",
+                kind="sigma" if last else "sigma_delta",
+                n_in=n_in,
+                n_out=n_out,
+                message_bits=bits,
+                weight=rng.integers(-9, 9, (n_out, n_in)).astype(np.int8),
+                bias=np.zeros(n_out, np.int32),
+            )
+        )
     edges = tuple(Edge(src=a.name, dst=b.name) for a, b in pairwise(layers))
     return Artifact(layers=tuple(layers), edges=edges, scales={"latent": 1.0, "action": 1.0})
 
 
 CHIPS = st.builds(
     lambda neurons, memory, fan_in, fan_out, cores, graded: replace(
-        LOIHI2, neurons_per_core=neurons, core_memory_bytes=memory, fan_in=fan_in, fan_out=fan_out, cores=cores,
+        LOIHI2,
+        neurons_per_core=neurons,
+        core_memory_bytes=memory,
+        fan_in=fan_in,
+        fan_out=fan_out,
+        cores=cores,
         graded_messages=graded,
     ),
-    st.integers(1, 40), st.integers(8, 900), st.integers(4, 60), st.integers(2, 120), st.integers(3, 30), st.booleans(),
-)  # fmt: skip
+    st.integers(1, 40),
+    st.integers(8, 900),
+    st.integers(4, 60),
+    st.integers(2, 120),
+    st.integers(3, 30),
+    st.booleans(),
+)
 
 
 @settings(max_examples=150)
 @given(
-    sizes=st.lists(st.integers(1, 40), min_size=2, max_size=5), bits=st.integers(1, 33), chip=CHIPS,
-    replicas=st.integers(1, 4), spread=st.integers(1, 4), loop=st.booleans(),
-)  # fmt: skip
+    sizes=st.lists(st.integers(1, 40), min_size=2, max_size=5),
+    bits=st.integers(1, 33),
+    chip=CHIPS,
+    replicas=st.integers(1, 4),
+    spread=st.integers(1, 4),
+    loop=st.booleans(),
+)
 def test_a_placement_holds_what_it_claims(
     sizes: list[int], bits: int, chip: ChipLimits, replicas: int, spread: int, loop: bool
 ) -> None:
@@ -312,9 +344,11 @@ def test_a_placement_holds_what_it_claims(
     for group in network.groups:
         for copy in (CENTRE,) if group.once else range(replicas):
             reached = [
-                u for name in group.receivers for u in found.uses
+                u
+                for name in group.receivers
+                for u in found.uses
                 if u.layer == name and (group.once or u.replica in (copy, CENTRE))
-            ]  # fmt: skip
+            ]
             for use in (u for u in found.uses if u.layer == group.name and u.replica == copy):
                 assert use.axons_out == use.neurons * len(reached)
 

@@ -1,10 +1,10 @@
-"""Every axis of change against its definition, one candidate after the other in plain int64 numpy.
+"""Every reference against its definition, one candidate after the other in plain int64 numpy.
 
 none       each pass starts from the zero state
 rollout    from the candidate's own pass one step earlier
 order      from the previous candidate (sorted by first action, stably) at the same step; the first one from zero
-mean       from the mean candidate's pass at the same step; the mean runs on the rollout axis
-iteration  from the same candidate and step one CEM iteration earlier; the first iteration is the mean axis
+mean       from the mean candidate's pass at the same step; the mean runs on the previous_step reference
+iteration  from the same candidate and step one CEM iteration earlier; the first iteration is the mean_candidate reference
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from spikeplan.core.counts.ledger import AXES
+from spikeplan.core.counts.operations import REFERENCES
 from spikeplan.core.errors import UserError
 from spikeplan.snn.delta_predictor import STATE_KIND, DeltaPredictor
 
@@ -46,7 +46,7 @@ def problem(seed: int) -> tuple[np.ndarray, list[np.ndarray]]:
     return rng.integers(-120, 120, (B, D)), sets
 
 
-def simulate(plain_pass, artifact, axis: str, latent: np.ndarray, sets: list[np.ndarray]) -> list[list[Step]]:
+def simulate(plain_pass, artifact, reference: str, latent: np.ndarray, sets: list[np.ndarray]) -> list[list[Step]]:
     kept: dict[tuple[int, int, int], dict] = {}
     iterations = []
     for n, candidates in enumerate(sets):
@@ -66,7 +66,7 @@ def simulate(plain_pass, artifact, axis: str, latent: np.ndarray, sets: list[np.
                     messages[name].append(done.value if name == "out" else done.messages[name])
                     saturated[name] += done.clipped[name] + done.saturated[name]
 
-            by_mean = axis == "mean" or (axis == "iteration" and n == 0)
+            by_mean = reference == "mean_candidate" or (reference == "previous_iteration" and n == 0)
             for b in range(B):
                 if by_mean:
                     a = np.round(candidates[b, :, t].mean(0)).astype(np.int64)
@@ -76,12 +76,12 @@ def simulate(plain_pass, artifact, axis: str, latent: np.ndarray, sets: list[np.
                     book(done)
                     passes, restored = passes + 1, restored + 1
                 before = None
-                for s in order[b] if axis == "order" else range(S):
-                    if axis == "none":
+                for s in order[b] if reference == "previous_candidate" else range(S):
+                    if reference == "zero":
                         start, fetched = None, False
-                    elif axis == "rollout":
+                    elif reference == "previous_step":
                         start, fetched = own[b][s], t == 0
-                    elif axis == "order":
+                    elif reference == "previous_candidate":
                         start, fetched = before, before is None
                     else:
                         start, fetched = mean_state[b] if by_mean else kept[b, s, t], True
@@ -97,17 +97,17 @@ def simulate(plain_pass, artifact, axis: str, latent: np.ndarray, sets: list[np.
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-@pytest.mark.parametrize("axis", AXES)
-def test_axis_equals_its_definition(make_chain, plain_pass, axis, seed):
+@pytest.mark.parametrize("reference", REFERENCES)
+def test_reference_equals_its_definition(make_chain, plain_pass, reference, seed):
     artifact = make_chain(np.random.default_rng(seed + 10), **CHAIN, latent_scale=LATENT, action_scale=ACTION)
     predictor = DeltaPredictor(artifact)
     latent, sets = problem(seed)
-    expected = simulate(plain_pass, artifact, axis, latent, sets)
+    expected = simulate(plain_pass, artifact, reference, latent, sets)
     real = torch.from_numpy(latent * LATENT).float()
     state, everything = None, {name: [] for name in LAYERS}
     for candidates, steps in zip(sets, expected, strict=True):
         actions = torch.from_numpy(candidates * ACTION).float()
-        state = predictor.begin(real, actions, axis, state)
+        state = predictor.begin(real, actions, reference, state)
         z = real[:, None].expand(-1, S, -1)
         for t, step in enumerate(steps):
             z, state, counts = predictor.step(z, actions[:, :, t], state)
@@ -131,24 +131,28 @@ def test_axis_equals_its_definition(make_chain, plain_pass, axis, seed):
                 )
     for name in ("code", "h1", "h2"):
         s = np.concatenate(everything[name])
-        assert (s == 0).mean() > 0.02, (axis, name)
-        assert (s > 0).mean() > 0.02, (axis, name)
-        if axis != "none" or name == "code":  # ReLU from the zero state sends nothing negative
-            assert (s < 0).mean() > 0.02, (axis, name)
+        assert (s == 0).mean() > 0.02, (reference, name)
+        assert (s > 0).mean() > 0.02, (reference, name)
+        if reference != "zero" or name == "code":  # ReLU from the zero state sends nothing negative
+            assert (s < 0).mean() > 0.02, (reference, name)
     assert np.abs(expected[-1][-1].latent - latent[:, None]).max() > 30, "the network moves the latent"
 
 
-def test_axes_differ(make_chain, plain_pass):
-    """The definitions are told apart: no two axes send the same messages."""
+def test_references_differ(make_chain, plain_pass):
+    """The definitions are told apart: no two references send the same messages."""
     artifact = make_chain(np.random.default_rng(10), **CHAIN)
     latent, sets = problem(0)
     sent = {
-        axis: str(
-            [step.latent.tolist() for steps in simulate(plain_pass, artifact, axis, latent, sets) for step in steps]
+        reference: str(
+            [
+                step.latent.tolist()
+                for steps in simulate(plain_pass, artifact, reference, latent, sets)
+                for step in steps
+            ]
         )
-        for axis in AXES
+        for reference in REFERENCES
     }
-    assert len(set(sent.values())) == len(AXES)
+    assert len(set(sent.values())) == len(REFERENCES)
 
 
 def test_rollouts_end_at_the_width_of_a_state(make_chain):
@@ -157,13 +161,13 @@ def test_rollouts_end_at_the_width_of_a_state(make_chain):
     top = float(2**23 - 1)
     latent = torch.full((1, D), 1e9)
     assert (predictor.encode(latent) == top).all()
-    state = predictor.begin(latent, torch.zeros(1, 2, 1, A), "none")
+    state = predictor.begin(latent, torch.zeros(1, 2, 1, A), "zero")
     z, _, _ = predictor.step(latent[:, None].expand(1, 2, D), torch.zeros(1, 2, A), state)
     assert z.abs().max() <= top
 
 
-def test_unknown_axis(make_chain):
+def test_unknown_reference(make_chain):
     predictor = DeltaPredictor(make_chain(np.random.default_rng(0)))
-    with pytest.raises(UserError, match="axis 'time' is unknown; use one of none, rollout"):
+    with pytest.raises(UserError, match="reference 'time' is unknown; use one of none, rollout"):
         predictor.begin(torch.zeros(1, D), torch.zeros(1, S, H, A), "time")
-    assert set(STATE_KIND) == set(AXES) == set(predictor.axes)
+    assert set(STATE_KIND) == set(REFERENCES) == set(predictor.references)

@@ -22,11 +22,9 @@ SHAPES = {
     "narrow": dict(),
     "identity": dict(hidden_act="identity"),
     "wide": dict(sizes=(40, 300, 64, 4), shifts=(0, 14, 13, 5), thresholds=(3, 20000, 9000), weight_exps=(3, 2, 1)),
-    "saturating": dict(
-        sizes=(6, 16, 12, 4), shifts=(0, 10, 10, 3), thresholds=(3, 1100, 1100), weight_exps=(9, 5, 4)
-    ),
+    "saturating": dict(sizes=(6, 16, 12, 4), shifts=(0, 10, 10, 3), thresholds=(3, 1100, 1100), weight_exps=(9, 5, 4)),
     "two layers": dict(sizes=(5, 3), shifts=(2, 1), thresholds=(6,), weight_exps=(2,)),
-}  # fmt: skip
+}
 
 
 def walks(rng: np.random.Generator, n_in: int) -> np.ndarray:

@@ -32,10 +32,10 @@ def problem(make_predictor):
     return dense, Rollouts(latent[:B], latent[B : 2 * B], candidates, torch.stack(path, 2)), artifact
 
 
-def integer_rollout(artifact, data: Rollouts, axis: str):
+def integer_rollout(artifact, data: Rollouts, reference: str):
     """Latents (B, S, H, D) and messages of each sending layer per candidate pass."""
     predictor = DeltaPredictor(artifact)
-    state = predictor.begin(data.latent_ND, data.candidates_NSHA, axis)
+    state = predictor.begin(data.latent_ND, data.candidates_NSHA, reference)
     z, path, sent = data.latent_ND[:, None].expand(-1, S, -1), [], torch.zeros(3)
     for t in range(H):
         z, state, counts = predictor.step(z, data.candidates_NSHA[:, :, t], state)
@@ -44,20 +44,20 @@ def integer_rollout(artifact, data: Rollouts, axis: str):
     return torch.stack(path, 2), sent
 
 
-@pytest.mark.parametrize("axis", ["none", "mean"])
-def test_the_twin_approximates_the_integer_network(problem, axis):
+@pytest.mark.parametrize("reference", ["zero", "mean_candidate"])
+def test_the_twin_approximates_the_integer_network(problem, reference):
     """Same gates up to 8-bit weights: latents within 1 % of the variance of the change, messages within 5 %; a twin
-    that stands still has 100 %, and the other axis sends another number of messages."""
+    that stands still has 100 %, and the other reference sends another number of messages."""
     dense, data, artifact = problem
     chain = DeltaChain(chain_of(dense), artifact)
-    mean = data.candidates_NSHA.mean(1) if axis == "mean" else None
+    mean = data.candidates_NSHA.mean(1) if reference == "mean_candidate" else None
     with torch.no_grad():
         twin, sent = chain.rollout(data.latent_ND, data.candidates_NSHA, mean, 1 / S)
-    exact, messages = integer_rollout(artifact, data, axis)
+    exact, messages = integer_rollout(artifact, data, reference)
     change = exact - data.latent_ND[:, None, None]
     assert float((twin - exact).square().mean() / change.square().mean()) < 0.01
     assert float(((sent - messages).abs() / messages).max()) < 0.05
-    other = integer_rollout(artifact, data, "none" if axis == "mean" else "mean")[1]
+    other = integer_rollout(artifact, data, "zero" if reference == "mean_candidate" else "mean_candidate")[1]
     assert ((messages - other).abs() > 0.1 * messages).any()
 
 
@@ -74,22 +74,24 @@ def calibration(problem):
     return latent, data.candidates_NSHA.flatten(0, 2)
 
 
-@pytest.mark.parametrize("axis", ["none", "mean"])
-def test_finetuning_lowers_the_density(problem, axis):
+@pytest.mark.parametrize("reference", ["zero", "mean_candidate"])
+def test_finetuning_lowers_the_density(problem, reference):
     """Of the chain, and of the integer network converted from it with the learned thresholds."""
     dense, data, artifact = problem
     linears = copy.deepcopy(chain_of(dense))
     chain = DeltaChain(linears, artifact)
     rows = []
-    config = DeltaTraining(steps=40, records=4, candidates=8, axis=axis, rate=1e-3, threshold_rate=0.1, rate_weight=5.0)
+    config = DeltaTraining(
+        steps=40, records=4, candidates=8, reference=reference, rate=1e-3, threshold_rate=0.1, rate_weight=5.0
+    )
     finetune_delta(chain, data, config, generator=torch.Generator().manual_seed(0), report=rows.append)
     assert rows[-1]["density"] < 0.85 * rows[0]["density"]
     assert rows[-1]["density"] > 0
     assert all(after > 0 for after in chain.thresholds())
     data_for = Calibration(*calibration(problem))
     tuned = SigmaDelta(thresholds=chain.thresholds(), absolute=True).build(linears, data_for)
-    before = integer_rollout(SigmaDelta(thresholds=0.25).build(chain_of(dense), data_for), data, axis)
-    after = integer_rollout(tuned, data, axis)
+    before = integer_rollout(SigmaDelta(thresholds=0.25).build(chain_of(dense), data_for), data, reference)
+    after = integer_rollout(tuned, data, reference)
     assert float(after[1].sum()) < 0.85 * float(before[1].sum())
     still = (data.latents_NSHD - data.latent_ND[:, None, None]).square().mean()
     assert float((after[0] - data.latents_NSHD).square().mean()) < 0.2 * float(still), "and it still predicts"
@@ -102,8 +104,11 @@ def test_randomness_is_passed_in(problem):
         rows = []
         chain = DeltaChain(copy.deepcopy(chain_of(dense)), artifact)
         finetune_delta(
-            chain, data, DeltaTraining(steps=3, records=4, candidates=8),
-            generator=torch.Generator().manual_seed(seed), report=rows.append,
-        )  # fmt: skip
+            chain,
+            data,
+            DeltaTraining(steps=3, records=4, candidates=8),
+            generator=torch.Generator().manual_seed(seed),
+            report=rows.append,
+        )
         runs.append(rows)
     assert runs[0] == runs[1] != runs[2]

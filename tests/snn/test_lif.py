@@ -193,8 +193,8 @@ def test_impossible_settings_are_refused():
     for bad in ({"time_steps": 0}, {"beta": 0.0}, {"beta": 1.1}):
         with pytest.raises(UserError, match="lif: time_steps"):
             LIFConfig(**bad)
-    with pytest.raises(UserError, match="axis 'mean' is not offered"):
-        LIFPredictor(make()).begin(torch.zeros(1, 4), torch.zeros(1, 1, 1, 2), "mean")
+    with pytest.raises(UserError, match="reference 'mean_candidate' is not offered"):
+        LIFPredictor(make()).begin(torch.zeros(1, 4), torch.zeros(1, 1, 1, 2), "mean_candidate")
 
 
 def test_inference_is_the_training_network_spike_by_spike() -> None:

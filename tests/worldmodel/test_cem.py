@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from spikeplan.core.counts.ledger import Ledger, total
+from spikeplan.core.counts.operations import OperationCounts, total
 from spikeplan.core.errors import UserError
 from spikeplan.worldmodel.planning.cem import CEMConfig, CEMPlanner, LatentDistance
 from spikeplan.worldmodel.planning.closed_loop import TrueLatent, random_policy, run_episodes, step_generator
@@ -166,32 +166,32 @@ def test_latents_and_costs_that_are_not_finite_are_refused():
         diverging.plan(good, good, noise)
 
 
-def test_axes_that_a_predictor_lacks_are_refused():
+def test_references_that_a_predictor_lacks_are_refused():
     _, planner = oracle("two-room", SMALL)
-    planner.axis = "mean"
-    with pytest.raises(UserError, match="axis 'mean' is not offered.*use one of none"):
+    planner.reference = "mean_candidate"
+    with pytest.raises(UserError, match="reference 'mean_candidate' is not offered.*use one of none"):
         planner.plan(torch.zeros(1, 3), torch.zeros(1, 3), planner.noise(1, step_generator(0, 0)))
     world = planner.predictor.world
     with pytest.raises(UserError, match="0 episodes"):
         run_episodes(world, TrueLatent(), planner, world.sample(1, np.random.default_rng(0)).take(slice(0, 0)), seed=0)
 
 
-def test_the_ledger_counts_every_multiplication():
+def test_the_op_counts_counts_every_multiplication():
     """MACs are S x I x H x weights for each action, evaluated in S x I x H calls; nothing else multiplies."""
     module = ResidualPredictor(3, 2, (7, 5))
     weights = 5 * 7 + 7 * 5 + 5 * 3
     world = make_world("two-room")
-    ledger = Ledger(arm="dense", axis="none", precision="fp32", spiking=False)
+    op_counts = OperationCounts(method="dense", reference="zero", precision="fp32", spiking=False)
     config = CEMConfig(samples=6, iterations=2, elites=2, horizon=5, chunk=2)
-    planner = CEMPlanner(DensePredictor(module), config, action_dim=2, action_limit=0.08, ledger=ledger)
+    planner = CEMPlanner(DensePredictor(module), config, action_dim=2, action_limit=0.08, op_counts=op_counts)
     episodes = world.sample(3, np.random.default_rng(0))
     run_episodes(world, TrueLatent(), planner, episodes, seed=0, block=2)
     actions = 3 * world.max_steps
-    assert ledger.actions == actions
-    rows = ledger.rows("batched")
+    assert op_counts.actions == actions
+    rows = op_counts.rows("batched")
     assert total(rows, "macs") == actions * 6 * 2 * 5 * weights
-    assert sum(c.calls for key, c in ledger.counts("predictor") if key[1] == "h1") == actions * 6 * 2 * 5
-    by_place = {(key[1], key[2], key[3]): c.macs for key, c in ledger.counts("predictor")}
+    assert sum(c.calls for key, c in op_counts.counts("predictor") if key[1] == "h1") == actions * 6 * 2 * 5
+    by_place = {(key[1], key[2], key[3]): c.macs for key, c in op_counts.counts("predictor")}
     assert set(by_place) == {(f"h{n}", i, t) for n in (1, 2, 3) for i in range(2) for t in range(5)}
     assert by_place["h2", 1, 4] == actions * 6 * 35
     phases = {row.layer: row for row in rows}

@@ -86,8 +86,8 @@ def test_refusals(dense):
     predictor, latent, action = dense
     with pytest.raises(UserError, match="calibration latent is not finite"):
         Int8Predictor(predictor, latent / 0, action)
-    with pytest.raises(UserError, match="axis 'rollout' is not offered"):
-        Int8Predictor(predictor, latent, action).begin(latent, action, "rollout")
+    with pytest.raises(UserError, match="reference 'previous_step' is not offered"):
+        Int8Predictor(predictor, latent, action).begin(latent, action, "previous_step")
 
 
 def test_clipped_activations_are_counted(dense):

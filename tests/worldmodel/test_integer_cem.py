@@ -123,7 +123,7 @@ def plain_plan(
                 for v in range(r.variables)
             ]
             x, cost = torch.from_numpy(z).to(predictor.network.dtype).view(1, 1, -1), 0
-            state = predictor.begin(x[:, 0] * 0, torch.zeros(1, 1, r.horizon, 2), "none")
+            state = predictor.begin(x[:, 0] * 0, torch.zeros(1, 1, r.horizon, 2), "zero")
             for t in range(r.horizon):
                 a = torch.tensor(u[t // r.chunk]).view(1, 1, 2) * 2**r.action_shift
                 x, state, _ = predictor.advance(x, a.to(x.dtype), state)

@@ -53,8 +53,16 @@ def test_distillation_moves_what_is_left_and_nothing_else() -> None:
     config = Distillation(short_steps=20, short_rows=8, steps=5, records=2, candidates=4)
     errors: list[float] = []
     with zeros_kept(net):
-        distil(net, latent, goal, actions, torch.stack(path, 2), config, generator=draw,
-               report=lambda row: errors.append(row["prediction"]))  # fmt: skip
+        distil(
+            net,
+            latent,
+            goal,
+            actions,
+            torch.stack(path, 2),
+            config,
+            generator=draw,
+            report=lambda row: errors.append(row["prediction"]),
+        )
     for zero, old, linear in zip(zeros, before, net.linears(), strict=True):
         assert torch.equal(linear.weight == 0, zero) and not torch.equal(linear.weight, old)
     assert len(errors) == 25

@@ -18,9 +18,16 @@ from spikeplan.worldmodel.tasks import make_world
 from spikeplan.worldmodel.train import TrainConfig, Trainer, recipe, train
 
 TINY = TrainConfig(
-    task="two-room", seed=1, steps=6, batch=4, latent_dim=6, hidden=(16,), validate_every=3, validation_episodes=2,
+    task="two-room",
+    seed=1,
+    steps=6,
+    batch=4,
+    latent_dim=6,
+    hidden=(16,),
+    validate_every=3,
+    validation_episodes=2,
     planner=CEMConfig(samples=4, iterations=1, elites=2, horizon=2),
-)  # fmt: skip
+)
 
 
 class Interrupted(Exception):

@@ -70,12 +70,14 @@ def test_agrees_with_torchs_own_counter(training: bool):
     assert count_macs(encoder.to_empty(device="cpu"), torch.zeros(2, 3, 32, 32)).macs == found
 
 
-def test_dense_predictor_and_ledger_form():
+def test_dense_predictor_and_op_counts_form():
     predictor = ResidualPredictor(64, 2)
     found = count_macs(predictor, torch.zeros(5, 7, 64), torch.zeros(5, 7, 2))
     assert [(c.layer, c.macs) for c in found.layer_counts(calls=35)] == [
-        ("net.0", 35 * 66 * 256), ("net.2", 35 * 256 * 256), ("net.4", 35 * 256 * 64),
-    ]  # fmt: skip
+        ("net.0", 35 * 66 * 256),
+        ("net.2", 35 * 256 * 256),
+        ("net.4", 35 * 256 * 64),
+    ]
     assert found.macs.activation == 0
 
 
@@ -148,8 +150,12 @@ def test_rotation_by_hand():
     still, turned = rope(x, place)[0, 0]
     assert torch.equal(still, x[0, 0, 0])
     f0, f1 = torch.tensor(1.0), torch.tensor(0.01)
-    expected = [1 * f0.cos() - 2 * f0.sin(), 2 * f1.cos() + 1 * f1.sin(), 3 * f0.cos() - 4 * f0.sin(),
-                4 * f1.cos() + 3 * f1.sin()]  # fmt: skip
+    expected = [
+        1 * f0.cos() - 2 * f0.sin(),
+        2 * f1.cos() + 1 * f1.sin(),
+        3 * f0.cos() - 4 * f0.sin(),
+        4 * f1.cos() + 3 * f1.sin(),
+    ]
     assert torch.allclose(turned[:4], torch.stack(expected))
     assert turned[12] == 13  # the channel left over
 

@@ -129,13 +129,13 @@ def test_two_room_image_shows_robot_and_door():
     world = TwoRoomWorld(random_door=True)
     pose, layout = rng.uniform(0.2, 0.8, (50, 2)), rng.uniform(0.3, 0.7, (50, 1))
     robot, wall = world.render(pose, layout).transpose(1, 0, 2, 3)
-    axis = (np.arange(32) + 0.5) / 32
+    reference = (np.arange(32) + 0.5) / 32
     mass = robot.sum((1, 2))
-    assert (robot.sum(1) @ axis) / mass == pytest.approx(pose[:, 0], abs=1e-3)
-    assert (robot.sum(2) @ axis) / mass == pytest.approx(pose[:, 1], abs=1e-3)
+    assert (robot.sum(1) @ reference) / mass == pytest.approx(pose[:, 0], abs=1e-3)
+    assert (robot.sum(2) @ reference) / mass == pytest.approx(pose[:, 1], abs=1e-3)
     opening = 1 - wall[:, :, 15] / wall[:, :1, 15]
     assert opening.sum(1) / 32 == pytest.approx(2 * DOOR_HALF_WIDTH, abs=1e-3)
-    assert (opening @ axis) / opening.sum(1) == pytest.approx(layout[:, 0], abs=1e-3)
+    assert (opening @ reference) / opening.sum(1) == pytest.approx(layout[:, 0], abs=1e-3)
     assert (wall[:, :, :14] == 0).all()
     assert (wall[:, :, 18:] == 0).all()
 

@@ -7,7 +7,7 @@
                 (spread "mad": sqrt(pi/2) mean |a - mu|, which needs no root: what the integer planner takes)
 
 Noise is an argument: eps is drawn once per control step and reused over iterations (common random numbers), the same
-for every arm. Actions may be chunked: one variable holds for `chunk` steps, so a horizon of H has V = ceil(H / chunk).
+for every method. Actions may be chunked: one variable holds for `chunk` steps, so a horizon of H has V = ceil(H / chunk).
 Source: Rubinstein 1999; the V-JEPA 2-AC planner (arXiv 2506.09985) sums |delta| over features in the same way.
 Shapes: B episodes, S candidates, H steps, V variables, A action, D latent.
 """
@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from spikeplan.core.counts.charges import book_iteration
-from spikeplan.core.counts.ledger import Ledger
+from spikeplan.core.counts.operations import OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.worldmodel.predictor import Predictor
 
@@ -116,15 +116,15 @@ class CEMPlanner:
         *,
         action_dim: int,
         action_limit: float,
-        axis: str = "none",
-        ledger: Ledger | None = None,
+        reference: str = "zero",
+        op_counts: OperationCounts | None = None,
         evaluator: LatentDistance | None = None,
         spread: str = "std",
     ) -> None:
         if spread not in ("std", "mad"):
             raise UserError(f"CEM: spread {spread!r} is unknown; use std or mad")
         self.spread = spread
-        self.predictor, self.config, self.axis, self.ledger = predictor, config, axis, ledger
+        self.predictor, self.config, self.reference, self.op_counts = predictor, config, reference, op_counts
         self.action_dim, self.action_limit = action_dim, action_limit
         self.evaluator = evaluator or LatentDistance(config.energy, config.reduce)
 
@@ -167,15 +167,15 @@ class CEMPlanner:
         for iteration in range(c.iterations):
             variables = (mean[:, None] + spread[:, None] * noise_BSVA).clamp(-limit, limit)
             candidates = self.expand(variables)
-            state = self.predictor.begin(latent_BD, candidates, self.axis, state)
+            state = self.predictor.begin(latent_BD, candidates, self.reference, state)
             z = latent_BD[:, None].expand(-1, c.samples, -1)
             path = []
             for step in range(c.horizon):
                 z, state, counts = self.predictor.step(z, candidates[:, :, step], state)
                 path.append(z)
-                if self.ledger is not None:
+                if self.op_counts is not None:
                     for layer in counts:
-                        self.ledger.add("predictor", layer, iteration=iteration, step=step)
+                        self.op_counts.add("predictor", layer, iteration=iteration, step=step)
             latents = torch.stack(path, 2)
             cost = self.evaluator.cost(latents, goal_BD)
             if not torch.isfinite(cost).all():
@@ -193,14 +193,22 @@ class CEMPlanner:
             spreads.append(spread)
             if record:
                 recorded.append((candidates, latents))
-            if self.ledger is not None:
+            if self.op_counts is not None:
                 book_iteration(
-                    self.ledger, c, spiking=self.predictor.spiking, batch=batch, latent_dim=latent_BD.shape[1],
-                    action_dim=self.action_dim, iteration=iteration, steps=c.horizon if c.reduce == "sum" else 1,
-                )  # fmt: skip
+                    self.op_counts,
+                    c,
+                    spiking=self.predictor.spiking,
+                    batch=batch,
+                    latent_dim=latent_BD.shape[1],
+                    action_dim=self.action_dim,
+                    iteration=iteration,
+                    steps=c.horizon if c.reduce == "sum" else 1,
+                )
         trace = PlanTrace(
-            torch.stack(costs), torch.stack(means), torch.stack(spreads),
+            torch.stack(costs),
+            torch.stack(means),
+            torch.stack(spreads),
             torch.stack([r[0] for r in recorded]) if record else None,
             torch.stack([r[1] for r in recorded]) if record else None,
-        )  # fmt: skip
+        )
         return mean[:, 0], mean, trace

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from spikeplan.core.counts.ledger import LayerCounts, Ledger
+from spikeplan.core.counts.operations import LayerCounts, OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.worldmodel.encoder import Encoder
 from spikeplan.worldmodel.planning.cem import CEMConfig
@@ -33,7 +33,7 @@ class Planner(Protocol):
     start of, and a trace. CEMPlanner here, IntegerCEM in snn, LavaPlanner in experiments."""
 
     config: CEMConfig
-    ledger: Ledger | None
+    op_counts: OperationCounts | None
 
     @property
     def predictor(self) -> Predicting: ...
@@ -117,8 +117,8 @@ def run_episodes(
         pose, warm = start.copy(), None
         poses[part, 0] = pose
         goal_z = latent_of(goal, layout)
-        if planner.ledger is not None:
-            planner.ledger.add("encoder", latent_of.counts(len(goal)))
+        if planner.op_counts is not None:
+            planner.op_counts.add("encoder", latent_of.counts(len(goal)))
         for step in range(world.max_steps):
             z = latent_of(pose, layout)
             action, mean, trace = planner.plan(z, goal_z, noise_TNSVA[step][part], warm, record=record is not None)
@@ -127,10 +127,10 @@ def run_episodes(
                 record(step, part, z, goal_z, trace)
             pose = world.move(pose, action.numpy().astype(np.float64), layout)
             poses[part, step + 1], actions[part, step] = pose, action.numpy()
-            if planner.ledger is not None:
-                planner.ledger.actions += len(pose)
-                planner.ledger.add("encoder", latent_of.counts(len(pose)))
-                planner.ledger.add_host_words("latents", 2 * z.numel())
+            if planner.op_counts is not None:
+                planner.op_counts.actions += len(pose)
+                planner.op_counts.add("encoder", latent_of.counts(len(pose)))
+                planner.op_counts.add_host_words("latents", 2 * z.numel())
             if progress is not None:
                 progress(len(pose))
     distance = world.distance(poses[:, -1], episodes.goal_NP)

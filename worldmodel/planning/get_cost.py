@@ -20,10 +20,15 @@ from spikeplan.worldmodel.predictor import Predictor
 
 class CostModel(nn.Module):
     def __init__(
-        self, encoder: nn.Module, predictor: Predictor, *, axis: str = "none", evaluator: LatentDistance | None = None
+        self,
+        encoder: nn.Module,
+        predictor: Predictor,
+        *,
+        reference: str = "zero",
+        evaluator: LatentDistance | None = None,
     ) -> None:
         super().__init__()
-        self.encoder, self.predictor, self.axis = encoder.eval(), predictor, axis
+        self.encoder, self.predictor, self.reference = encoder.eval(), predictor, reference
         self.evaluator = evaluator or LatentDistance()
 
     @torch.no_grad()
@@ -31,7 +36,7 @@ class CostModel(nn.Module):
         if candidates.dim() != 4:
             raise UserError(f"get_cost: candidates have shape {tuple(candidates.shape)}, expected (B, S, H, A)")
         latent, goal = self.encoder(_image(info, ("pixels", "image"))), self.encoder(_image(info, ("goal",)))
-        state = self.predictor.begin(latent, candidates, self.axis)
+        state = self.predictor.begin(latent, candidates, self.reference)
         z = latent[:, None].expand(-1, candidates.shape[1], -1)
         path = []
         for t in range(candidates.shape[2]):
@@ -41,7 +46,7 @@ class CostModel(nn.Module):
 
 
 def _image(info: dict[str, Any], names: tuple[str, ...]) -> Tensor:
-    """(B, C, H, W); a sample axis holds one image S times, so its last is its first."""
+    """(B, C, H, W); a sample reference holds one image S times, so its last is its first."""
     name = next((name for name in names if name in info), None)
     if name is None:
         raise UserError(f"get_cost: info has no {' or '.join(map(repr, names))} (found {', '.join(info)})")

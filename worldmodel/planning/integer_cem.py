@@ -31,7 +31,7 @@ from torch import Tensor
 
 from spikeplan.core import noise
 from spikeplan.core.counts.charges import book_iteration
-from spikeplan.core.counts.ledger import LayerCounts, Ledger
+from spikeplan.core.counts.operations import LayerCounts, OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import STATE_BITS, limit
 from spikeplan.core.planning import PlanParams
@@ -80,13 +80,21 @@ def plan_params(
     shift = max(0, whole.bit_length() - LIMIT_BITS)
     top = whole >> shift
     return PlanParams(
-        samples=config.samples, iterations=config.iterations, elites=config.elites, horizon=config.horizon,
-        chunk=config.chunk, limit=top, action_shift=shift, cost_shift=math.ceil(math.log2(config.horizon)),
+        samples=config.samples,
+        iterations=config.iterations,
+        elites=config.elites,
+        horizon=config.horizon,
+        chunk=config.chunk,
+        limit=top,
+        action_shift=shift,
+        cost_shift=math.ceil(math.log2(config.horizon)),
         start_spread=round(config.sigma * top * SPREAD_OF_SIGMA),
         least_spread=max(1, round(config.sigma_floor * top * SPREAD_OF_SIGMA)),
         deviation_factor=round((1 << SPREAD_SHIFT) * math.sqrt(math.pi / 2) * SPREAD_OF_SIGMA / config.elites),
-        warm_factor=round((1 << WARM_SHIFT) / config.chunk), latent_dim=latent_dim, action_dim=action_dim,
-    )  # fmt: skip
+        warm_factor=round((1 << WARM_SHIFT) / config.chunk),
+        latent_dim=latent_dim,
+        action_dim=action_dim,
+    )
 
 
 def shifted(x: Tensor, bits: int) -> Tensor:
@@ -157,7 +165,7 @@ class IntegerPredictor(Protocol):
     action_scale: float
 
     def encode(self, latent: Tensor) -> Tensor: ...
-    def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, axis: str, previous: Any = None) -> Any: ...
+    def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, reference: str, previous: Any = None) -> Any: ...
     def advance(self, z_BSD: Tensor, action_BSA: Tensor, state: Any) -> tuple[Tensor, Any, list[LayerCounts]]: ...
 
 
@@ -165,15 +173,24 @@ class IntegerCEM:
     """Behind the Planner contract: plan(latent, goal, noise, warm) -> action, mean (integers), trace."""
 
     def __init__(
-        self, predictor: IntegerPredictor, config: Any, *, action_dim: int, action_limit: float, axis: str = "none",
-        ledger: Ledger | None = None,
-    ) -> None:  # fmt: skip
-        self.predictor, self.config, self.axis, self.ledger = predictor, config, axis, ledger
+        self,
+        predictor: IntegerPredictor,
+        config: Any,
+        *,
+        action_dim: int,
+        action_limit: float,
+        reference: str = "zero",
+        op_counts: OperationCounts | None = None,
+    ) -> None:
+        self.predictor, self.config, self.reference, self.op_counts = predictor, config, reference, op_counts
         self.action_dim, self.action_limit = action_dim, action_limit
         self.params = plan_params(
-            config, latent_dim=predictor.latent_dim, action_dim=action_dim, action_limit=action_limit,
+            config,
+            latent_dim=predictor.latent_dim,
+            action_dim=action_dim,
+            action_limit=action_limit,
             action_scale=predictor.action_scale,
-        )  # fmt: skip
+        )
 
     def seeds(self, episodes: int, generator: torch.Generator) -> Tensor:
         """One 24-bit seed a plan: all that a host injects."""
@@ -225,11 +242,18 @@ class IntegerCEM:
             rows.append((cost, elite, mean, spread, variables))
             paths.append(path)
             over += clipped
-            if self.ledger is not None:
+            if self.op_counts is not None:
                 book_iteration(
-                    self.ledger, r, spiking=True, batch=len(z_BD), latent_dim=z_BD.shape[1], action_dim=self.action_dim,
-                    iteration=iteration, steps=r.horizon, source_on_chip=True,
-                )  # fmt: skip
+                    self.op_counts,
+                    r,
+                    spiking=True,
+                    batch=len(z_BD),
+                    latent_dim=z_BD.shape[1],
+                    action_dim=self.action_dim,
+                    iteration=iteration,
+                    steps=r.horizon,
+                    source_on_chip=True,
+                )
         cost_I, elite_I, mean_I, spread_I, variables_I = (torch.stack(column) for column in zip(*rows, strict=True))
         trace = IntegerTrace(cost_I, elite_I, mean_I, spread_I, variables_I, _stack(paths), over)
         return mean, trace
@@ -237,12 +261,12 @@ class IntegerCEM:
     def _rollouts(
         self, z_BD: Tensor, goal_BD: Tensor, variables_BSVA: Tensor, state: Any, iteration: int, record: bool
     ) -> tuple[Tensor, Tensor | None, int, Any]:
-        """Costs of all candidates; the latents when recorded; how many costs were clipped; the axis state."""
+        """Costs of all candidates; the latents when recorded; how many costs were clipped; the reference state."""
         r = self.params
         actions = (variables_BSVA << r.action_shift).to(z_BD.dtype)
         actions = actions.repeat_interleave(r.chunk, 2)[:, :, : r.horizon]
         scale = self.predictor.action_scale
-        state = self.predictor.begin(z_BD * self.predictor.latent_scale, actions * scale, self.axis, state)
+        state = self.predictor.begin(z_BD * self.predictor.latent_scale, actions * scale, self.reference, state)
         z = z_BD[:, None].expand(-1, r.samples, -1)
         goal = goal_BD[:, None].long()
         cost = torch.zeros(z.shape[:2], dtype=torch.long)
@@ -254,9 +278,9 @@ class IntegerCEM:
             over += clipped + more
             if record:
                 path.append(z)
-            if self.ledger is not None:
+            if self.op_counts is not None:
                 for layer in counts:
-                    self.ledger.add("predictor", layer, iteration=iteration, step=t)
+                    self.op_counts.add("predictor", layer, iteration=iteration, step=t)
         return cost, torch.stack(path, 2) if record else None, over, state
 
 

@@ -65,14 +65,14 @@ class PlanarReachWorld:
         """Coverage falls linearly over one pixel at a capsule's edge, so a slow joint changes radiance smoothly."""
         size = self.image_shape[1]
         pixel = 2.0 / size
-        axis = ((np.arange(size) + 0.5) * pixel - 1.0).astype(np.float32)
+        reference = ((np.arange(size) + 0.5) * pixel - 1.0).astype(np.float32)
         joint = self.joints(pose_NP).astype(np.float32)
         image = np.zeros((len(pose_NP), size, size), np.float32)
         for link, radiance in enumerate(RADIANCE):
             origin, end = joint[:, link], joint[:, link + 1]
             along = (end - origin) / np.float32(LINKS[link] ** 2)
-            dx = axis[None, None, :] - origin[:, 0, None, None]
-            dy = axis[None, :, None] - origin[:, 1, None, None]
+            dx = reference[None, None, :] - origin[:, 0, None, None]
+            dy = reference[None, :, None] - origin[:, 1, None, None]
             t = np.clip(dx * along[:, 0, None, None] + dy * along[:, 1, None, None], 0, 1)
             direction = end - origin
             dx = dx - t * direction[:, 0, None, None]

@@ -57,9 +57,14 @@ def sinabs_conv(generator: torch.Generator) -> list[Row]:
         other = float(layer.hook_data["layer_synops_per_timestep"]) * len(spikes)  # type: ignore[index]
         ours = synops(spikes.numpy(), conv_of(layer), (n_in, side, side))
         rows.append(
-            row(f"sinabs_conv_{name}", ours, other, holds=abs(ours - other) < 0.5,  # theirs is a mean in fp32
-                note="binary spikes; of a graded message sinabs counts its value, we count one")
-        )  # fmt: skip
+            row(
+                f"sinabs_conv_{name}",
+                ours,
+                other,
+                holds=abs(ours - other) < 0.5,  # theirs is a mean in fp32
+                note="binary spikes; of a graded message sinabs counts its value, we count one",
+            )
+        )
     return rows
 
 
@@ -67,8 +72,12 @@ def conv_of(layer: nn.Conv2d) -> Conv:
     """Our description of a torch convolution with numeric padding."""
     pairs = [tuple(int(v) for v in value) for value in (layer.stride, layer.padding, layer.dilation)]
     return Conv(
-        weight=layer.weight.detach().numpy(), stride=pairs[0], padding=pairs[1], dilation=pairs[2], groups=layer.groups  # type: ignore[arg-type]
-    )  # fmt: skip
+        weight=layer.weight.detach().numpy(),
+        stride=pairs[0],
+        padding=pairs[1],
+        dilation=pairs[2],
+        groups=layer.groups,  # type: ignore[arg-type]
+    )
 
 
 def torch_macs(generator: torch.Generator) -> list[Row]:
@@ -93,9 +102,9 @@ def torch_macs(generator: torch.Generator) -> list[Row]:
     ]
 
 
-def shipped(arm: str) -> Any:
+def shipped(method: str) -> Any:
     """The shipped network behind the Predictor contract."""
-    return make_predictor(Job(task=TASK, arm=arm, role="agreement", planner=CEMConfig(), episodes=1, count=1))
+    return make_predictor(Job(task=TASK, method=method, role="agreement", planner=CEMConfig(), episodes=1, count=1))
 
 
 def _lif(generator: torch.Generator) -> list[Row]:
@@ -113,9 +122,12 @@ def _delta(generator: torch.Generator) -> list[Row]:
 
 
 TOOLS: dict[str, Callable[[torch.Generator], list[Row]]] = {
-    "neurobench_lif": _lif, "neurobench_delta": _delta, "sinabs_conv": sinabs_conv, "torch": torch_macs,
+    "neurobench_lif": _lif,
+    "neurobench_delta": _delta,
+    "sinabs_conv": sinabs_conv,
+    "torch": torch_macs,
     "sanafe": sanafe_loihi1,
-}  # fmt: skip
+}
 
 
 def agreement(seed: int = 0) -> list[Row]:
@@ -146,9 +158,15 @@ def bench_energy(console: Console) -> list[dict[str, Any]]:
         known = r["ours"] is not None
         ours = r["ours"] - r["explained"] if known else None
         found.append(
-            {"name": r["name"], "ours": ours, "other": r["other"], "ratio": ours / r["other"] if known and r["other"] else None,
-             "unit": r["unit"] if known else r["note"], "goal": "within 1 %" if r["unit"] == "J" else "equal",
-             "holds": r["holds"]}
-        )  # fmt: skip
+            {
+                "name": r["name"],
+                "ours": ours,
+                "other": r["other"],
+                "ratio": ours / r["other"] if known and r["other"] else None,
+                "unit": r["unit"] if known else r["note"],
+                "goal": "within 1 %" if r["unit"] == "J" else "equal",
+                "holds": r["holds"],
+            }
+        )
         console.print(f"{r['name']}: {r['note']}", markup=False)
     return found

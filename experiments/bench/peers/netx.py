@@ -69,8 +69,12 @@ def run_netx(file: Path, inputs: NDArray[np.int64], folder: Path) -> tuple[NDArr
     """Output (T, *output_shape) and seconds a step of lava-dl's netx."""
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "inputs.npy", inputs)
-    job = {"netx": str(file.resolve()), "inputs": str(folder / "inputs.npy"), "record": str(folder / "record.npz"),
-           "parent": os.getpid()}  # fmt: skip
+    job = {
+        "netx": str(file.resolve()),
+        "inputs": str(folder / "inputs.npy"),
+        "record": str(folder / "record.npz"),
+        "parent": os.getpid(),
+    }
     (folder / "job.json").write_text(json.dumps(job))
     child.run("spikeplan.experiments.bench.peers.netx_worker", folder, TIMEOUT_S)
     with np.load(folder / "record.npz") as found:
@@ -98,8 +102,9 @@ def against_netx(file: Path, folder: Path, *, steps: int = STEPS, rounds: int = 
     ours_s, theirs_s, different, compared, busy = [], [], 0, 0, 0.0
     for number in range(rounds):
         inputs = walk(network.input_shape, steps, seed=3 + number)
-        ours = run_network(network, inputs, workdir=folder / f"ours-{number}", timeout_s=TIMEOUT_S, residue="lost",
-                           counts=False)  # fmt: skip
+        ours = run_network(
+            network, inputs, workdir=folder / f"ours-{number}", timeout_s=TIMEOUT_S, residue="lost", counts=False
+        )
         theirs, seconds = run_netx(file, inputs, folder / f"netx-{number}")
         different += int((ours.out != theirs).sum())
         compared, busy = compared + ours.out.size, float(np.mean(theirs != 0))
@@ -111,8 +116,18 @@ def against_netx(file: Path, folder: Path, *, steps: int = STEPS, rounds: int = 
 def netx_rows(folder: Path) -> list[Row]:
     goals = {"netx_values_different": "0", "vs_netx_step": "< 1"}
     if not netx_installed():
-        return [{"name": name, "ours": None, "other": None, "ratio": None, "unit": NOT_INSTALLED, "goal": goal,
-                 "holds": None} for name, goal in goals.items()]  # fmt: skip
+        return [
+            {
+                "name": name,
+                "ours": None,
+                "other": None,
+                "ratio": None,
+                "unit": NOT_INSTALLED,
+                "goal": goal,
+                "holds": None,
+            }
+            for name, goal in goals.items()
+        ]
     folder.mkdir(parents=True, exist_ok=True)
     files = {name: write_netx(make(), folder / f"{name}.net") for name, make in NETWORKS.items()}
     if (trained := pilotnet()) is not None:
@@ -122,12 +137,30 @@ def netx_rows(folder: Path) -> list[Row]:
     compared = sum(f["compared"] for f in found.values())
     silent = [name for name, f in found.items() if f["busy"] < 0.02]
     unit = f"of {compared:,} output values ({', '.join(found)})" + (f"; silent: {', '.join(silent)}" if silent else "")
-    rows: list[Row] = [{"name": "netx_values_different", "ours": different, "other": None, "ratio": None, "unit": unit,
-                        "goal": goals["netx_values_different"], "holds": different == 0 and not silent}]  # fmt: skip
+    rows: list[Row] = [
+        {
+            "name": "netx_values_different",
+            "ours": different,
+            "other": None,
+            "ratio": None,
+            "unit": unit,
+            "goal": goals["netx_values_different"],
+            "holds": different == 0 and not silent,
+        }
+    ]
     worst = max(found, key=lambda name: found[name]["ours"] / found[name]["netx"])
     for name in (worst, *(name for name in found if name != worst)):
         ours, other = found[name]["ours"] * 1e3, found[name]["netx"] * 1e3
         label = "vs_netx_step" if name == worst else f"vs_netx_step_{name}"
-        rows.append({"name": label, "ours": ours, "other": other, "ratio": ours / other, "unit": f"ms a step, {name}",
-                     "goal": goals["vs_netx_step"], "holds": ours < other})  # fmt: skip
+        rows.append(
+            {
+                "name": label,
+                "ours": ours,
+                "other": other,
+                "ratio": ours / other,
+                "unit": f"ms a step, {name}",
+                "goal": goals["vs_netx_step"],
+                "holds": ours < other,
+            }
+        )
     return rows

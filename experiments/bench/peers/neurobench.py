@@ -1,4 +1,4 @@
-"""NeuroBench's SynapticOperations on the networks that we count: what its hooks see and what our ledger is charged.
+"""NeuroBench's SynapticOperations on the networks that we count: what its hooks see and what our operation counts is charged.
 
 NeuroBench counts a layer call as accumulates (AC) only if all of its inputs are -1, 0 or 1, else as MACs, and leaves weights of
 zero out of its "effective" operations. A chip processes every stored synapse, so the zeros are what explains the difference.
@@ -81,11 +81,23 @@ def neurobench_lif(predictor: LIFPredictor, x_RI: Tensor) -> list[Row]:
     code_zero = len(x_RI) * int((net.w1.weight == 0).sum())
     sent = ours["h1"].synops + ours["h2"].synops
     return [
-        row("neurobench_lif_spikes", sent, ac, explained=zero, holds=sent - zero == ac, note="ACs; explained: weights of zero"),
-        row("neurobench_lif_input", ours["code"].synops, mac, explained=code_zero,
+        row(
+            "neurobench_lif_spikes",
+            sent,
+            ac,
+            explained=zero,
+            holds=sent - zero == ac,
+            note="ACs; explained: weights of zero",
+        ),
+        row(
+            "neurobench_lif_input",
+            ours["code"].synops,
+            mac,
+            explained=code_zero,
             holds=ours["code"].synops - code_zero == mac,
-            note="the graded input: MACs there, synops here; explained: weights of zero"),
-    ]  # fmt: skip
+            note="the graded input: MACs there, synops here; explained: weights of zero",
+        ),
+    ]
 
 
 def _spikes(net: LIFNetwork, x_RI: Tensor) -> list[Tensor]:
@@ -95,7 +107,7 @@ def _spikes(net: LIFNetwork, x_RI: Tensor) -> list[Tensor]:
 
 
 def neurobench_delta(predictor: DeltaPredictor, x_TRI: Tensor) -> list[Row]:
-    """The shipped sigma-delta network over predictions that follow one another (rollout axis). x in state LSB."""
+    """The shipped sigma-delta network over predictions that follow one another (rollout reference). x in state LSB."""
     network, state = predictor.network, None
     weights = [w.T for w in network.weight_t[1:]]
     sent, ours = [], 0
@@ -110,7 +122,13 @@ def neurobench_delta(predictor: DeltaPredictor, x_TRI: Tensor) -> list[Row]:
     values = torch.cat([s.flatten() for step in sent for s in step])
     graded = float((values.abs() > 1).sum() / (values != 0).sum())
     return [
-        row("neurobench_delta", ours, mac + ac, explained=zero, holds=ours - zero == mac + ac,
+        row(
+            "neurobench_delta",
+            ours,
+            mac + ac,
+            explained=zero,
+            holds=ours - zero == mac + ac,
             note=f"explained: weights of zero. Of the operations NeuroBench calls {mac} MACs and {ac} ACs: one message beyond "
-                 f"-1, 0, 1 makes a whole layer call MACs, and {graded:.0%} of the messages are beyond"),
-    ]  # fmt: skip
+            f"-1, 0, 1 makes a whole layer call MACs, and {graded:.0%} of the messages are beyond",
+        ),
+    ]

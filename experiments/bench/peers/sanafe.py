@@ -1,9 +1,9 @@
-"""Our ledger's Joules on Loihi 1 beside SANA-FE's, on one LIF network and one trace, with the same constants.
+"""Our operation counts Joules on Loihi 1 beside SANA-FE's, on one LIF network and one trace, with the same constants.
 
 The catalogue's `loihi1_sanafe` holds the figures of SANA-FE's own arch/loihi.yaml. SANA-FE runs in a process of its own
 (`spikeplan.experiments.bench.peers.sanafe_worker`, GPL-3.0). What may differ: a hop is priced by direction there and at the
 mean of two directions
-here, since a ledger counts hops without their direction.
+here, since operation counts counts hops without their direction.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spikeplan.core.counts.ledger import Ledger, LedgerRow, total
+from spikeplan.core.counts.operations import CountRow, OperationCounts, total
 from spikeplan.core.errors import UserError
 from spikeplan.energy import estimate
 from spikeplan.experiments.bench.peers.rows import NotInstalledError, Row, row
@@ -44,30 +44,36 @@ def sanafe_case(
 
 def sanafe_rows(
     predictor: LIFPredictor, x_RI: Tensor, *, tiles: tuple[int, int, int]
-) -> tuple[list[LedgerRow], dict[str, Any]]:
-    """Our ledger of one prediction, and the job that gives SANA-FE the same network and trace.
+) -> tuple[list[CountRow], dict[str, Any]]:
+    """Our operation counts of one prediction, and the job that gives SANA-FE the same network and trace.
 
     SANA-FE gets the first layer's spikes: its neurons and the coding of the input are left out of ours. The output layer is
     read, not sent: all of its updates are idle there.
     """
     net = predictor.network
     d, t = net.w3.out_features, net.config.time_steps
-    ledger = Ledger(arm="lif", axis="none", precision="int8", spiking=True, sequential_steps=t + 2, interleaved_steps=t)
+    op_counts = OperationCounts(
+        method="lif", reference="zero", precision="int8", spiking=True, sequential_steps=t + 2, interleaved_steps=t
+    )
     for counts in predictor.step(x_RI[None, :, :d], x_RI[None, :, d:], None)[2]:
         if counts.layer == "h1":
-            ledger.add("predictor", replace(counts, updates=0, updates_active=0))
+            op_counts.add("predictor", replace(counts, updates=0, updates_active=0))
         elif counts.layer == "h2":
-            ledger.add("predictor", counts)
+            op_counts.add("predictor", counts)
         elif counts.layer == "out":
-            ledger.add("predictor", replace(counts, updates_active=0))
+            op_counts.add("predictor", replace(counts, updates_active=0))
     way = dict(zip(("h1", "h2"), map(_hops, tiles, tiles[1:]), strict=False))
-    rows = [replace(found, hops=found.messages * way.get(found.layer, 0)) for found in ledger.rows("sequential")]
+    rows = [replace(found, hops=found.messages * way.get(found.layer, 0)) for found in op_counts.rows("sequential")]
     with torch.no_grad():
         spikes_TN = torch.stack(_first_spikes(net, x_RI))[:, 0]
     job = {
-        "spikes": spikes_TN.int().tolist(), "weight2": net.w2.weight.tolist(), "weight3": net.w3.weight.tolist(),
-        "threshold": 1.0, "steps": t + 2, "tiles": tiles,
-    }  # fmt: skip
+        "spikes": spikes_TN.int().tolist(),
+        "weight2": net.w2.weight.tolist(),
+        "weight3": net.w3.weight.tolist(),
+        "threshold": 1.0,
+        "steps": t + 2,
+        "tiles": tiles,
+    }
     return rows, job
 
 
@@ -106,20 +112,41 @@ def sanafe_loihi1(generator: torch.Generator, *, tiles: tuple[int, int, int] = (
     predictor, x_RI = sanafe_case(generator, sizes=(12, 64, 48, 10), steps=40)
     rows, job = sanafe_rows(predictor, x_RI, tiles=tiles)
     other = run_sanafe(job)
-    at = {ledger: estimate("loihi1_sanafe", rows, 1, ledger=ledger, scope="predictor").nominal for ledger in ("A", "B")}
+    at = {
+        scope: estimate("loihi1_sanafe", rows, 1, scope=scope, extent="predictor").nominal
+        for scope in ("compute", "chip")
+    }
     energy, fired = other["energy_J"], sum(other["fired2"])
     sent2 = total([found for found in rows if found.layer == "h2"], "messages")
     theirs = {"operations": energy["synapse"] + energy["soma"], "whole": energy["total"]}
     note = f"{total(rows, 'synops')} synops, {total(rows, 'updates')} updates, {total(rows, 'messages')} messages; catalogue's "
     note += "loihi1_sanafe figures"
     return [
-        row("sanafe_spikes", sent2, fired, unit="spikes", holds=sent2 == fired,
-            note="of the second layer, which both simulate from the first one's spikes"),
-        row("sanafe_hops", total(rows, "hops"), other["hops"], unit="hops", holds=total(rows, "hops") == other["hops"],
-            note=f"layers on tiles {tiles} of the mesh"),
-        *(
-            row(f"sanafe_{name}_joules", at[ledger], theirs[name], unit="J",
-                holds=abs(at[ledger] / theirs[name] - 1) <= LIMIT, note=f"ledger {ledger}; {note}")
-            for name, ledger in (("operations", "A"), ("whole", "B"))
+        row(
+            "sanafe_spikes",
+            sent2,
+            fired,
+            unit="spikes",
+            holds=sent2 == fired,
+            note="of the second layer, which both simulate from the first one's spikes",
         ),
-    ]  # fmt: skip
+        row(
+            "sanafe_hops",
+            total(rows, "hops"),
+            other["hops"],
+            unit="hops",
+            holds=total(rows, "hops") == other["hops"],
+            note=f"layers on tiles {tiles} of the mesh",
+        ),
+        *(
+            row(
+                f"sanafe_{name}_joules",
+                at[scope],
+                theirs[name],
+                unit="J",
+                holds=abs(at[scope] / theirs[name] - 1) <= LIMIT,
+                note=f"scope {scope}; {note}",
+            )
+            for name, scope in (("operations", "compute"), ("whole", "chip"))
+        ),
+    ]

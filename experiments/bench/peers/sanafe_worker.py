@@ -45,9 +45,10 @@ def run(sanafe: Any, job: dict[str, Any]) -> dict[str, Any]:
     chip.load(net)
     found = chip.sim(steps, spike_trace=True, perf_trace=True)
     return {
-        "energy_J": found["energy"], "fired2": [len(step) for step in found["spike_trace"]],
+        "energy_J": found["energy"],
+        "fired2": [len(step) for step in found["spike_trace"]],
         "hops": sum(found["perf_trace"]["hops"]),
-    }  # fmt: skip
+    }
 
 
 def main() -> None:

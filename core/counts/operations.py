@@ -1,4 +1,4 @@
-"""The operation ledger: what every arm is charged for, one row per phase, layer, iteration and rollout step.
+"""The operation operation counts: what every method is charged for, one row per phase, layer, iteration and rollout step.
 
     synop_equivalents = macs + acs + synops + 10 * (updates_active + updates_idle + state_restores)
 
@@ -6,7 +6,7 @@ The factor 10 is Intel's own weighting (N-DNS challenge: power proxy = SynOPS + 
 as one synop-equivalent with no update charge: the most favourable count for the dense opponent. Restoring one
 neuron's stored state is charged like one update; `without_restores` gives the figure without it.
 
-Rows are sums over all episodes and control steps of a run (`Ledger.actions` actions): sum first, then divide.
+Rows are sums over all episodes and control steps of a run (`OperationCounts.actions` actions): sum first, then divide.
 An *update* is paid by every neuron of a layer in every chip step; it is *active* when the neuron sends a message.
 
 Accesses are counted in words, whatever their width. Spiking: one weight read a synop, one state read and one written an
@@ -17,8 +17,8 @@ Schedules of a recurrent rollout on one network instance of L neuron layers:
     sequential   a prediction takes `sequential_steps` chip steps (sigma-delta: L; LIF: T + L - 1), and every layer
                  updates in each of them
     interleaved  as many candidates as layers share the pipe, one prediction leaves it every `interleaved_steps`
-                 (sigma-delta: 1; LIF: T), the count at which `LayerCounts.updates` is kept. On the rollout axis each
-                 candidate's state is then a stored context, restored at every prediction; the other axes keep no state
+                 (sigma-delta: 1; LIF: T), the count at which `LayerCounts.updates` is kept. On the previous_step reference each
+                 candidate's state is then a stored context, restored at every prediction; the other references keep no state
                  (none), hand it on in pipeline order (order) or restore it anyway (mean, iteration).
     batched      dense hardware: no chip steps
 """
@@ -32,9 +32,9 @@ from typing import Any
 
 from spikeplan.core.errors import UserError
 
-LEDGER_VERSION = 3
+COUNTS_VERSION = 3
 PHASES = ("encoder", "events", "predictor", "evaluation", "selection", "host")
-AXES = ("none", "rollout", "order", "mean", "iteration")
+REFERENCES = ("zero", "previous_step", "previous_candidate", "mean_candidate", "previous_iteration")
 SCHEDULES = ("sequential", "interleaved", "batched")
 BYTES = {"int8": 1, "fp16": 2, "bf16": 2, "int32": 4, "fp32": 4}  # of a word, by a row's precision
 UPDATE_WEIGHT = 10
@@ -67,14 +67,14 @@ class LayerCounts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LedgerRow:
-    """One line of the ledger (pinned contract). `control_step` is None where control steps are summed."""
+class CountRow:
+    """One line of the operation counts (pinned contract). `control_step` is None where control steps are summed."""
 
-    version: int = LEDGER_VERSION
-    arm: str
+    version: int = COUNTS_VERSION
+    method: str
     phase: str
     layer: str
-    axis: str
+    reference: str
     schedule: str
     control_step: int | None = None
     iteration: int | None = None
@@ -101,8 +101,10 @@ class LedgerRow:
     precision: str = "fp32"
 
     def __post_init__(self) -> None:
-        if self.version != LEDGER_VERSION:
-            raise UserError(f"{self._where}: ledger version {self.version!r}; this code reads version {LEDGER_VERSION}")
+        if self.version != COUNTS_VERSION:
+            raise UserError(
+                f"{self._where}: op_counts version {self.version!r}; this code reads version {COUNTS_VERSION}"
+            )
         for name in COUNTS:
             value = getattr(self, name)
             if value is None and name == "hops":
@@ -112,7 +114,7 @@ class LedgerRow:
 
     @property
     def _where(self) -> str:
-        return f"arm {self.arm!r}, layer {self.layer!r}"
+        return f"method {self.method!r}, layer {self.layer!r}"
 
     @property
     def updates(self) -> int:
@@ -127,29 +129,32 @@ class LedgerRow:
         return self.without_restores + UPDATE_WEIGHT * self.state_restores
 
 
-COUNTS = tuple(f.name for f in fields(LedgerRow) if f.type in ("int", "int | None") and f.name not in
-               ("version", "control_step", "iteration", "rollout_step"))  # fmt: skip
+COUNTS = tuple(
+    f.name
+    for f in fields(CountRow)
+    if f.type in ("int", "int | None") and f.name not in ("version", "control_step", "iteration", "rollout_step")
+)
 
 
-def total(rows: Iterable[LedgerRow], field: str) -> int:
+def total(rows: Iterable[CountRow], field: str) -> int:
     """Sum of one column or property over rows."""
     return sum(getattr(row, field) for row in rows)
 
 
-class Ledger:
-    """Accumulates counts of one run of one arm; `rows(schedule)` writes them out."""
+class OperationCounts:
+    """Accumulates counts of one run of one method; `rows(schedule)` writes them out."""
 
     def __init__(
         self,
         *,
-        arm: str,
-        axis: str,
+        method: str,
+        reference: str,
         precision: str,
         spiking: bool,
         sequential_steps: int = 1,
         interleaved_steps: int = 1,
     ) -> None:
-        self.arm, self.axis, self.precision, self.spiking = arm, axis, precision, spiking
+        self.method, self.reference, self.precision, self.spiking = method, reference, precision, spiking
         self.sequential_steps, self.interleaved_steps = sequential_steps, interleaved_steps
         self.actions = 0
         self._counts: dict[tuple[str, str, int | None, int | None], LayerCounts] = {}
@@ -176,31 +181,37 @@ class Ledger:
         return [(key, value) for key, value in self._counts.items() if phase is None or key[0] == phase]
 
     def dump(self) -> dict[str, Any]:
-        """JSON form, zeros left out; `merge` adds it to another ledger of the same arm (shards of one run), `load` makes
-        the ledger again."""
+        """JSON form, zeros left out; `merge` adds it to another operation counts of the same method (shards of one
+        run), `load` makes
+        the operation counts again."""
         return {
-            "version": LEDGER_VERSION, "arm": self.arm, "axis": self.axis, "precision": self.precision,
-            "spiking": self.spiking, "sequential_steps": self.sequential_steps,
-            "interleaved_steps": self.interleaved_steps, "actions": self.actions,
+            "version": COUNTS_VERSION,
+            "method": self.method,
+            "reference": self.reference,
+            "precision": self.precision,
+            "spiking": self.spiking,
+            "sequential_steps": self.sequential_steps,
+            "interleaved_steps": self.interleaved_steps,
+            "actions": self.actions,
             "memory": {layer: list(sizes) for layer, sizes in self._memory.items()},
             "counts": [
                 [*key, {name: count for name, count in asdict(value).items() if count and name != "layer"}]
                 for key, value in self._counts.items()
             ],
             "host_words": dict(self._host_words),
-        }  # fmt: skip
+        }
 
     @classmethod
-    def load(cls, dumped: dict[str, Any]) -> Ledger:
+    def load(cls, dumped: dict[str, Any]) -> OperationCounts:
         """What `dump` wrote, by this version."""
-        if dumped.get("version") != LEDGER_VERSION:
-            raise UserError(f"ledger version {dumped.get('version')!r}; this code reads version {LEDGER_VERSION}")
-        names = ("arm", "axis", "precision", "spiking", "sequential_steps", "interleaved_steps")
-        ledger = cls(**{name: dumped[name] for name in names})
-        ledger.merge(dumped)
+        if dumped.get("version") != COUNTS_VERSION:
+            raise UserError(f"op_counts version {dumped.get('version')!r}; this code reads version {COUNTS_VERSION}")
+        names = ("method", "reference", "precision", "spiking", "sequential_steps", "interleaved_steps")
+        op_counts = cls(**{name: dumped[name] for name in names})
+        op_counts.merge(dumped)
         for layer, (weight_bytes, state_bytes) in dumped["memory"].items():
-            ledger.set_memory(layer, weight_bytes=weight_bytes, state_bytes=state_bytes)
-        return ledger
+            op_counts.set_memory(layer, weight_bytes=weight_bytes, state_bytes=state_bytes)
+        return op_counts
 
     def merge(self, dumped: dict[str, Any]) -> None:
         self.actions += dumped["actions"]
@@ -209,12 +220,12 @@ class Ledger:
         for phase, words in dumped["host_words"].items():
             self._host_words[phase] += words
 
-    def rows(self, schedule: str) -> list[LedgerRow]:
+    def rows(self, schedule: str) -> list[CountRow]:
         if schedule not in SCHEDULES:
             raise ValueError(f"schedule {schedule!r} is unknown; use one of {', '.join(SCHEDULES)}")
         if (schedule == "batched") == self.spiking:
             kind = "spiking" if self.spiking else "dense"
-            raise ValueError(f"arm {self.arm!r}: schedule {schedule!r} does not fit a {kind} arm")
+            raise ValueError(f"method {self.method!r}: schedule {schedule!r} does not fit a {kind} method")
         rows = []
         # Chip steps are booked once per prediction, on the first predictor layer.
         leading = next((key[1] for key in self._counts if key[0] == "predictor"), None)
@@ -226,7 +237,7 @@ class Ledger:
                 updates = c.updates * steps // self.interleaved_steps
                 chip_steps = c.calls * steps if layer == leading else 0
             switches = 0
-            if in_chain and schedule == "interleaved" and self.axis == "rollout":
+            if in_chain and schedule == "interleaved" and self.reference == "previous_step":
                 switches = max(0, c.updates - c.state_restores)
             weight_bytes, state_bytes = self._memory.get(layer, (0, 0))
             restores = c.state_restores + switches
@@ -236,27 +247,49 @@ class Ledger:
                 weight_reads = (c.dense_macs or c.macs) // c.calls * self.actions if c.calls else 0
                 state_reads, state_writes = c.state_reads, c.state_writes
             rows.append(
-                LedgerRow(
-                    arm=self.arm, phase=phase, layer=layer, axis=self.axis, schedule=schedule, iteration=iteration,
-                    rollout_step=step, macs=c.macs, acs=c.acs, synops=c.synops, updates_active=c.updates_active,
-                    updates_idle=updates - c.updates_active, state_restores=restores,
-                    messages=c.messages, message_bits=c.message_bits, weight_bytes=weight_bytes,
-                    state_bytes=state_bytes, chip_steps=chip_steps,
-                    saturated=c.saturated, dense_macs=c.dense_macs, weight_reads=weight_reads,
-                    state_reads=state_reads, state_writes=state_writes, precision=self.precision,
+                CountRow(
+                    method=self.method,
+                    phase=phase,
+                    layer=layer,
+                    reference=self.reference,
+                    schedule=schedule,
+                    iteration=iteration,
+                    rollout_step=step,
+                    macs=c.macs,
+                    acs=c.acs,
+                    synops=c.synops,
+                    updates_active=c.updates_active,
+                    updates_idle=updates - c.updates_active,
+                    state_restores=restores,
+                    messages=c.messages,
+                    message_bits=c.message_bits,
+                    weight_bytes=weight_bytes,
+                    state_bytes=state_bytes,
+                    chip_steps=chip_steps,
+                    saturated=c.saturated,
+                    dense_macs=c.dense_macs,
+                    weight_reads=weight_reads,
+                    state_reads=state_reads,
+                    state_writes=state_writes,
+                    precision=self.precision,
                 )
-            )  # fmt: skip
+            )
         for phase, words in self._host_words.items():
             rows.append(
-                LedgerRow(
-                    arm=self.arm, phase="host", layer=phase, axis=self.axis, schedule=schedule, host_words=words,
+                CountRow(
+                    method=self.method,
+                    phase="host",
+                    layer=phase,
+                    reference=self.reference,
+                    schedule=schedule,
+                    host_words=words,
                     precision="int32",
                 )
-            )  # fmt: skip
+            )
         return rows
 
 
-def per_action(rows: Iterable[LedgerRow], actions: int, field: str = "synop_equivalents") -> float:
+def per_action(rows: Iterable[CountRow], actions: int, field: str = "synop_equivalents") -> float:
     if actions <= 0:
-        raise ValueError(f"{actions} actions: a ledger is divided by the number of actions it was summed over")
+        raise ValueError(f"{actions} actions: a op_counts is divided by the number of actions it was summed over")
     return total(rows, field) / actions
