@@ -20,7 +20,7 @@ from spikeplan.evaluation.intervals import paired, success_interval
 from spikeplan.evaluation.iso_success import family_of
 from spikeplan.evaluation.placed_energy import placed
 from spikeplan.evaluation.replicas import DEVICE, Copies, copies_of
-from spikeplan.evaluation.shard import Job, make_op_counts, make_predictor, scale_thresholds
+from spikeplan.evaluation.shard import Job, make_op_counts, make_predictor
 from spikeplan.evaluation.traffic import Traffic, network_on, traffic_of_run
 from spikeplan.placement.groups import contexts_of
 from spikeplan.placement.hops import Ways, predictions_of, ways_of
@@ -281,7 +281,7 @@ def _traffic(run: Run) -> Traffic:
     assert run.op_counts is not None
     bundle = load_bundle(job.task, checkpoint=job.checkpoint, artifact=job.artifact)
     factor = 1.0 if job.threshold is None else job.threshold
-    network = bundle.lif if job.method == "lif" else scale_thresholds(bundle.delta(job.method), factor)
+    network = bundle.lif if job.method == "lif" else bundle.delta(job.method).scaled(factor)
     return traffic_of_run(run.op_counts, network, job.planner, task=job.task, threshold=factor)
 
 

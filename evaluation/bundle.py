@@ -13,7 +13,6 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from spikeplan.core.counts.operations import REFERENCES
 from spikeplan.core.errors import UserError
 from spikeplan.core.files import write_whole
 from spikeplan.core.ir import artifact as artifact_file
@@ -34,8 +33,6 @@ OWN_DENSE_METHODS = (*NARROW_METHODS, *PRUNED_METHODS)
 # The full one under other planners: CEM in integers, and its control, floating CEM with the same estimate of the spread.
 PLANNER_METHODS = ("integer", "delta-mad")
 DELTA_METHODS = ("delta", *NARROW_DELTA_METHODS, *PLANNER_METHODS)
-
-LARGEST_FACTOR = 1000.0  # of thresholds; beyond it nothing is ever sent
 
 
 @dataclass(frozen=True)
@@ -106,26 +103,6 @@ def load_bundle(task: str, *, checkpoint: str | None = None, artifact: str | Non
     model_path = Path(checkpoint) if checkpoint else shipped(task)
     default = model_path.with_suffix("").with_suffix(".delta.safetensors")
     return Bundle(task, model_path, Path(artifact) if artifact else default)
-
-
-def chosen_of(
-    task: str, method: str = "delta", *, checkpoint: str | None = None, artifact: str | None = None
-) -> tuple[str, float]:
-    """Axis and threshold factor that validation chose when the artifact of a sigma-delta method was made; an artifact of
-    `spikeplan convert` is taken as it is, without state."""
-    provenance = load_bundle(task, checkpoint=checkpoint, artifact=artifact).delta(method).provenance
-    if "thresholds" not in provenance:
-        return "zero", 1.0
-    try:
-        chosen = provenance["thresholds"]["chosen"]
-        reference, factor = chosen["reference"], float(chosen["factor"])
-        if reference not in REFERENCES or not 0 < factor <= LARGEST_FACTOR:
-            raise ValueError(f"reference {reference!r}, factor {factor:g}")
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise UserError(
-            f"artifact of {task} {method}: damaged choice of thresholds ({error}); train it again"
-        ) from error
-    return reference, factor
 
 
 def _save(tensors: dict[str, torch.Tensor], meta: dict[str, object], path: Path) -> None:

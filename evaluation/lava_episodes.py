@@ -23,7 +23,7 @@ from spikeplan.core.ir.artifact import Artifact
 from spikeplan.evaluation.bundle import Bundle, load_bundle
 from spikeplan.evaluation.intervals import success_interval
 from spikeplan.evaluation.lava_planner import LavaPlanner, differences
-from spikeplan.evaluation.shard import EPISODE_SEED, scale_thresholds
+from spikeplan.evaluation.shard import EPISODE_SEED
 from spikeplan.lava_procs.fused import FusedNetwork
 from spikeplan.lava_procs.session import PlanRecord
 from spikeplan.worldmodel.planning.cem import CEMConfig
@@ -108,7 +108,7 @@ def lava_episodes(
     """One row: success with interval, values compared and different, seconds and messages a plan, drift by step."""
     world = make_world(bundle.task)
     drawn = world.sample(episodes, np.random.default_rng(EPISODE_SEED))
-    artifact: Artifact = scale_thresholds(bundle.artifact, threshold)
+    artifact: Artifact = bundle.artifact.scaled(threshold)
     with LavaPlanner(
         artifact,
         config,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,6 @@ import torch
 from spikeplan.conversion import Calibration
 from spikeplan.core.counts.operations import OperationCounts
 from spikeplan.core.errors import UserError
-from spikeplan.core.ir.artifact import Artifact
 from spikeplan.evaluation.bundle import DELTA_METHODS, OWN_DENSE_METHODS, PRUNED_METHODS, Bundle, load_bundle
 from spikeplan.evaluation.recorded_plans import RECORD_SEED, record_plans
 from spikeplan.snn.delta_predictor import DeltaPredictor
@@ -91,17 +90,6 @@ def shards(size: int, shard: int) -> list[tuple[int, int]]:
     return [(first, min(shard, size - first)) for first in range(0, size, shard)]
 
 
-def scale_thresholds(artifact: Artifact, factor: float) -> Artifact:
-    """The same network with every threshold times `factor`, never below one message LSB."""
-    layers = tuple(
-        layer
-        if layer.kind == "sigma"
-        else replace(layer, threshold_lsb=max(1 << layer.shift, round(layer.threshold_lsb * factor)))
-        for layer in artifact.layers
-    )
-    return replace(artifact, layers=layers)
-
-
 @lru_cache(maxsize=4)
 def bundle_of(task: str, checkpoint: str | None, artifact: str | None) -> Bundle:
     return load_bundle(task, checkpoint=checkpoint, artifact=artifact)
@@ -124,9 +112,7 @@ def make_predictor(job: Job) -> Predictor:
         module = bundle.narrow(job.method) if job.method in OWN_DENSE_METHODS else bundle.model.predictor
         return Int8Predictor(module, data.latent_ND, data.action_NA, zero_skip=job.method == "zero-skip")
     if job.method in DELTA_METHODS:
-        return DeltaPredictor(
-            scale_thresholds(bundle.delta(job.method), 1.0 if job.threshold is None else job.threshold)
-        )
+        return DeltaPredictor(bundle.delta(job.method).scaled(1.0 if job.threshold is None else job.threshold))
     if job.method == "lif":
         return LIFPredictor(bundle.lif)
     raise UserError(f"method {job.method!r} cannot plan; use one of {', '.join(a for a in METHODS if a != 'lava')}")

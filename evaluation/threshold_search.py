@@ -21,7 +21,6 @@ from spikeplan.core.ir.artifact import Artifact
 from spikeplan.evaluation.intervals import paired
 from spikeplan.evaluation.ranking import rerun
 from spikeplan.evaluation.recorded_plans import Plans
-from spikeplan.evaluation.shard import scale_thresholds
 from spikeplan.snn.delta_predictor import DeltaPredictor
 from spikeplan.worldmodel.checkpoint import WorldModel
 from spikeplan.worldmodel.planning.cem import CEMPlanner
@@ -135,11 +134,11 @@ def choose_thresholds(
     candidates: list[dict[str, Any]] = []
     for reference in choice.references:
         for factor in choice.factors:
-            cost = cost_on_plans(scale_thresholds(artifact, factor), plans, reference)
+            cost = cost_on_plans(artifact.scaled(factor), plans, reference)
             candidates.append({"reference": reference, "factor": factor, **cost})
 
     def success_of(candidate: dict[str, Any], part: slice) -> NDArray[np.float64]:
-        predictor = DeltaPredictor(scale_thresholds(artifact, candidate["factor"]))
+        predictor = DeltaPredictor(artifact.scaled(candidate["factor"]))
         return validation_success(
             model, predictor, reference=candidate["reference"], part=part, episodes=choice.episodes
         )

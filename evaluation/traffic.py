@@ -17,10 +17,10 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.core.ir.artifact import Artifact
 from spikeplan.core.limits import LOIHI2, ChipLimits
-from spikeplan.evaluation.bundle import chosen_of, header, load_bundle, load_lif
+from spikeplan.evaluation.bundle import header, load_bundle, load_lif
 from spikeplan.evaluation.ranking import rerun
 from spikeplan.evaluation.recorded_plans import Plans, record_plans
-from spikeplan.evaluation.shard import EPISODE_SEED, scale_thresholds
+from spikeplan.evaluation.shard import EPISODE_SEED
 from spikeplan.placement.groups import BITS_SET, INPUT_BITS, Network, contexts_of, lif_network, network_of
 from spikeplan.snn.delta_predictor import DeltaPredictor
 from spikeplan.snn.lif import LIFNetwork, LIFPredictor
@@ -64,8 +64,8 @@ def traffic_of(path: str, chip: ChipLimits) -> Traffic:
         return _lif(path, chip)
     task = _task(path, artifact_file.load(path).provenance.get("task"))
     bundle = load_bundle(task, artifact=path)
-    reference, factor = chosen_of(task, artifact=path)
-    scaled, planner = scale_thresholds(bundle.artifact, factor), bundle.model.planner
+    scaled, planner, factor = bundle.artifact, bundle.model.planner, 1.0
+    reference = scaled.reference
     op_counts = OperationCounts(
         method="delta", reference=reference, precision="int8", spiking=True, sequential_steps=len(scaled.layers)
     )

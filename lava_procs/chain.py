@@ -58,13 +58,6 @@ def validate_network(artifact: Artifact) -> None:
     for edge in artifact.edges:  # a residual edge is the reader's business: it adds the value once per prediction
         if edge.role == "feed" and edge.delay_steps != 1:
             raise UserError(f"edge {edge.src}->{edge.dst}: delay_steps {edge.delay_steps}; Dense delays by exactly 1")
-    for layer in layers:
-        found = (layer.message_signed, layer.overflow, layer.rounding, layer.reset, layer.delay)
-        if found != (True, "saturate", "to_zero", "none", 0):
-            raise UserError(
-                f"layer '{layer.name}': (message_signed, overflow, rounding, reset, delay) = {found}; "
-                "the Lava chain knows only (True, 'saturate', 'to_zero', 'none', 0)"
-            )
 
 
 def split_exp(layer: Layer, message_bits: int) -> tuple[int, int]:

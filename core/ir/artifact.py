@@ -1,4 +1,4 @@
-"""Artifact v1: a spiking network as one safetensors file with a JSON header; the source of truth between rooms.
+"""Artifact v2: a spiking network as one safetensors file with a JSON header. The file is what runs.
 
 A layer is a group of neurons together with the weights that feed it. Kinds:
 
@@ -6,6 +6,9 @@ A layer is a group of neurons together with the weights that feed it. Kinds:
     sigma_delta  sigma += (W s) << weight_exp            d = act(sigma + bias) - ref
                  s = trunc(d / 2^shift) if |d| >= threshold_lsb else 0;  ref += s << shift
     sigma        sigma += (W s) << weight_exp            value out: trunc((sigma + bias) / 2^shift), on a phase trigger
+
+The operating point is part of the file: `threshold_lsb` of each layer, and `reference`, the earlier pass that the delta
+code compares with (core/counts/operations.py lists them). Version 1 kept both as a hint in its provenance.
 
 Edges: `feed` carries messages, `residual` adds a value once per prediction. Scales are real numbers per LSB:
 latent = latent_lsb * scales["latent"]; action = action_lsb * scales["action"].
@@ -16,7 +19,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +28,14 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from spikeplan.core.counts.operations import REFERENCES
 from spikeplan.core.errors import UserError
 from spikeplan.core.files import write_whole
 from spikeplan.core.fixed_point import MESSAGE_BITS, STATE_BITS
 
 FORMAT = "spikeplan-artifact"
-VERSION = 1
+VERSION = 2
+MAX_FACTOR = 1000.0  # of thresholds; beyond it nothing is ever sent
 LEAST_SCALE = 1e-12  # of a real value a state LSB: beyond it nothing fits 24 bits
 KINDS = ("delta", "sigma_delta", "sigma")
 ACTIVATIONS = ("identity", "relu")
@@ -52,12 +57,7 @@ class Layer:
     threshold_lsb: int = 1
     shift: int = 0
     message_bits: int = MESSAGE_BITS
-    message_signed: bool = True
     state_bits: int = STATE_BITS
-    overflow: str = "saturate"
-    rounding: str = "to_zero"
-    reset: str = "none"
-    delay: int = 0
 
     def __post_init__(self) -> None:
         here = f"layer '{self.name}'"
@@ -95,14 +95,10 @@ class Layer:
             ("threshold_lsb", 1, 2**40),
             ("message_bits", 1, 32),
             ("state_bits", 2, 48),
-            ("delay", 0, 2**31),
         ):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or not low <= value <= high:
                 raise UserError(f"{here}: {name} {str(value)[:40]} must be an integer from {low} to {high}")
-        for name, known in (("overflow", ("saturate",)), ("rounding", ("to_zero",)), ("reset", ("none", "zero"))):
-            if getattr(self, name) not in known:
-                raise UserError(f"{here}: {name} {getattr(self, name)!r} is unknown; use one of {', '.join(known)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,17 +115,22 @@ class Edge:
 
 @dataclass(frozen=True, kw_only=True)
 class Artifact:
-    """A whole network. `layers` are in order of computation."""
+    """A whole network. `layers` are in order of computation. `reference`: one of core.counts.operations.REFERENCES."""
 
     layers: tuple[Layer, ...]
     edges: tuple[Edge, ...]
     scales: dict[str, float]
+    reference: str = "zero"
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         names = [layer.name for layer in self.layers]
         if not names or len(set(names)) != len(names):
             raise UserError(f"artifact: layer names {names} must be unique and at least one")
+        if self.reference not in REFERENCES:
+            raise UserError(
+                f"artifact: reference {self.reference!r:.40} is unknown; use one of {', '.join(REFERENCES)}"
+            )
         by_name = dict(zip(names, self.layers, strict=True))
         for edge in self.edges:
             for end in (edge.src, edge.dst):
@@ -148,6 +149,23 @@ class Artifact:
                 raise UserError(
                     f"artifact: scale {name!r} is {scale!r:.40}; it must be from {LEAST_SCALE} to {1 / LEAST_SCALE}"
                 )
+
+    def scaled(self, factor: float) -> Artifact:
+        """The same network with every threshold times `factor`, never below one message LSB.
+
+        Raises UserError for a factor that is not above 0 and at most MAX_FACTOR.
+
+        >>> finer = artifact.scaled(0.25)
+        """
+        if not 0 < factor <= MAX_FACTOR:
+            raise UserError(f"threshold factor {factor:g}: it must be above 0 and at most {MAX_FACTOR:g}")
+        layers = tuple(
+            layer
+            if layer.kind == "sigma"
+            else replace(layer, threshold_lsb=max(1 << layer.shift, round(layer.threshold_lsb * factor)))
+            for layer in self.layers
+        )
+        return replace(self, layers=layers)
 
     def layer(self, name: str) -> Layer:
         return next(layer for layer in self.layers if layer.name == name)
@@ -172,6 +190,7 @@ def save(artifact: Artifact, path: str | os.PathLike[str]) -> Path:
     meta = {
         "format": FORMAT,
         "version": VERSION,
+        "reference": artifact.reference,
         "layers": layers,
         "edges": [asdict(edge) for edge in artifact.edges],
         "scales": artifact.scales,
@@ -187,6 +206,17 @@ def save(artifact: Artifact, path: str | os.PathLike[str]) -> Path:
 
 def load(path: str | os.PathLike[str]) -> Artifact:
     """Read and validate; anything amiss is a UserError that names the file."""
+    source, (meta, tensors) = Path(path), read_header(path)
+    try:
+        return _parse(meta, tensors)
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise UserError(f"{source}: damaged {FORMAT} header ({error!r}); convert it again") from error
+
+
+def read_header(path: str | os.PathLike[str]) -> tuple[Any, dict[str, NDArray[Any]]]:
+    """The JSON header and the tensors of an artifact file of any version, not validated."""
     source = Path(path)
     try:
         there = source.is_file()
@@ -203,16 +233,19 @@ def load(path: str | os.PathLike[str]) -> Artifact:
     if meta is None:
         raise UserError(f"{source}: a safetensors file but no {FORMAT}; make one with `spikeplan convert`")
     try:
-        return _parse(json.loads(meta), tensors)
-    except UserError as error:
-        raise UserError(f"{source}: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        return json.loads(meta), tensors
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{source}: damaged {FORMAT} header ({error!r}); convert it again") from error
 
 
 def _parse(meta: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Artifact:
     if meta["format"] != FORMAT:
         raise UserError(f"format {meta['format']!r} is not {FORMAT!r}")
+    if meta["version"] == 1:
+        raise UserError(
+            "an artifact of version 0.1, whose thresholds are not those that ran; "
+            "upgrade it with `spikeplan convert OLD --out NEW`"
+        )
     if meta["version"] != VERSION:
         raise UserError(f"artifact version {meta['version']}, this build reads {VERSION}; convert the network again")
     layers = tuple(
@@ -220,4 +253,6 @@ def _parse(meta: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Artifact:
         for header in meta["layers"]
     )
     edges = tuple(Edge(**edge) for edge in meta["edges"])
-    return Artifact(layers=layers, edges=edges, scales=meta["scales"], provenance=meta["provenance"])
+    return Artifact(
+        layers=layers, edges=edges, scales=meta["scales"], reference=meta["reference"], provenance=meta["provenance"]
+    )

@@ -17,9 +17,9 @@ from rich.console import Console
 
 from spikeplan.core.ir.contexts import KEEP, RESET
 from spikeplan.core.noise import candidate_noise
-from spikeplan.evaluation.bundle import chosen_of, load_bundle
+from spikeplan.evaluation.bundle import load_bundle
 from spikeplan.evaluation.lava_planner import LavaPlanner, differences
-from spikeplan.evaluation.shard import EPISODE_SEED, one_thread, scale_thresholds
+from spikeplan.evaluation.shard import EPISODE_SEED, one_thread
 from spikeplan.experiments.bench.peers.netx import netx_rows
 from spikeplan.experiments.runner.pool import progress_bar
 from spikeplan.lava_procs import LavaError, Passes, replay
@@ -42,13 +42,12 @@ def row(name: str, ours: float, other: float | None, unit: str, goal: str | None
 
 def make_planner(folder: Path, task: str = TASK, *, reference: str | None = None, layout: str = "fused") -> LavaPlanner:
     bundle, world = load_bundle(task), make_world(task)
-    chosen, factor = chosen_of(task)
     return LavaPlanner(
-        scale_thresholds(bundle.artifact, factor),
+        bundle.artifact,
         bundle.model.planner,
         action_dim=world.action_dim,
         action_limit=world.action_limit,
-        reference=reference or chosen,
+        reference=reference or bundle.artifact.reference,
         workdir=folder,
         timeout_s=TIMEOUT_S,
         layout=layout,

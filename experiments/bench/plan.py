@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from spikeplan.core.errors import UserError
-from spikeplan.evaluation.bundle import chosen_of
+from spikeplan.evaluation.bundle import load_bundle
 from spikeplan.evaluation.shard import Job, make_predictor, one_thread
 from spikeplan.experiments.runner.output import check_outputs, write_report
 from spikeplan.experiments.runner.pool import progress_bar
@@ -42,7 +42,7 @@ def rollout_seconds(
 
 def bench_plan(console: Console, task: str = "two-room") -> list[dict[str, Any]]:
     one_thread()
-    reference, factor = chosen_of(task)
+    reference, factor = load_bundle(task).artifact.reference, 1.0
     methods = {"dense": "zero", "int8": "zero", "delta": reference, "lif": "zero"}
     predictors = {}
     for method, on in methods.items():

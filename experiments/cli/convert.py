@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from spikeplan.conversion import SigmaDelta, check, convert
+from spikeplan.conversion.upgrade import is_version_1, upgrade
 from spikeplan.core.errors import UserError
 from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.core.limits import CHIPS
@@ -20,13 +21,19 @@ from spikeplan.worldmodel.checkpoint import load_model
 
 def convert_command(checkpoint: str, out: str, *, threshold: float, bits: int, console: Console) -> None:
     recipe = SigmaDelta(bits=bits, thresholds=threshold)
-    model = load_model(checkpoint)
+    old = is_version_1(checkpoint)
+    model = None if old else load_model(checkpoint)
     target = Path(out)
     if not out or (target.exists() and not target.is_file()):
         raise UserError(f"--out {out!r}: is no file to write; name a .safetensors file")
     if target.exists() and target.samefile(checkpoint):
         raise UserError(f"--out {out}: is the checkpoint itself; name another file")
     open_output(target.parent)
+    if model is None:
+        made = upgrade(checkpoint)
+        artifact_file.save(made, target)
+        console.print(f"{target}: upgraded from version 0.1; reference {made.reference}, thresholds as they ran")
+        return
     with console.status("recording calibration rollouts"):
         calibration = record_plans(model, episodes=8, seed=RECORD_SEED).calibration()
     artifact, report = convert(model.predictor, calibration, recipe, task=model.task, seed=model.seed)

@@ -13,13 +13,12 @@ from rich.table import Table
 
 from spikeplan.core.counts.operations import REFERENCES
 from spikeplan.core.errors import UserError
+from spikeplan.core.ir.artifact import MAX_FACTOR
 from spikeplan.evaluation.aggregate import group, method_row, op_counts_row
 from spikeplan.evaluation.bundle import (
     DELTA_METHODS,
-    LARGEST_FACTOR,
     OWN_DENSE_METHODS,
     PLANNER_METHODS,
-    chosen_of,
     load_bundle,
 )
 from spikeplan.evaluation.lava_episodes import lava_episodes
@@ -64,9 +63,7 @@ def plan_command(
     planner = bundle.model.planner.at(**budget)
     check_seed(seed)
     # Reads the files: a foreign one is refused before anything is written.
-    chosen = (
-        chosen_of(task, method, checkpoint=checkpoint, artifact=artifact) if method in SIGMA_DELTA else ("zero", 1.0)
-    )
+    chosen = (bundle.delta(method).reference if method in SIGMA_DELTA else "zero", 1.0)
     if method not in ("random", "oracle"):
         bundle.digest(method)
     if method in ("integer", "lava"):
@@ -173,9 +170,9 @@ def _check(
         raise UserError(f"reference {reference!r} is unknown; use one of {', '.join(REFERENCES)}")
     if reference is not None and method not in SIGMA_DELTA:
         raise UserError(f"method {method!r} has no references; --reference goes with --method delta")
-    if threshold is not None and (method not in SIGMA_DELTA or not 0 < threshold <= LARGEST_FACTOR):
+    if threshold is not None and (method not in SIGMA_DELTA or not 0 < threshold <= MAX_FACTOR):
         raise UserError(
-            f"--threshold {threshold:g} with --method {method}: a factor from 0 to {LARGEST_FACTOR:g}, for "
+            f"--threshold {threshold:g} with --method {method}: a factor from 0 to {MAX_FACTOR:g}, for "
             f"sigma-delta methods only"
         )
     if artifact is not None and method not in ("delta", "lava", *PLANNER_METHODS):

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from spikeplan.core.counts.operations import REFERENCES
-from spikeplan.evaluation.bundle import NARROW_METHODS, chosen_of, load_bundle
+from spikeplan.evaluation.bundle import NARROW_METHODS, load_bundle
 from spikeplan.evaluation.lava_replay import run_lava_method
 from spikeplan.evaluation.ranking import agreement
 from spikeplan.evaluation.recorded_plans import record_plans
-from spikeplan.evaluation.shard import EPISODE_SEED, Job, make_op_counts, make_predictor, scale_thresholds
+from spikeplan.evaluation.shard import EPISODE_SEED, Job, make_op_counts, make_predictor
 from spikeplan.experiments.main_study.controls import gates_row
 from spikeplan.experiments.main_study.grid import TASKS
 
@@ -21,7 +21,7 @@ def agreement_rows(task: str, *, episodes: int = 6, every: int = 5) -> list[dict
     """Every method and reference on the same plans, recorded by the dense planner on reported episodes."""
     bundle = load_bundle(task)
     plans = record_plans(bundle.model, episodes=episodes, seed=EPISODE_SEED, every=every)
-    reference, factor = chosen_of(task)
+    reference, factor = load_bundle(task).artifact.reference, 1.0
     rows = []
     others = ["int8"] if task not in TASKS else ["int8", "lif", *NARROW_METHODS]
     methods = [*[(method, "zero") for method in others], *[("delta", a) for a in REFERENCES]]
@@ -51,12 +51,12 @@ def lava_rows(
     quarter of its thresholds, where every layer is busy and activations fall as well as rise, so that the comparison
     sees messages of both signs from all of them."""
     bundle = load_bundle(task, checkpoint=checkpoint, artifact=artifact_path)
-    reference, factor = chosen_of(task, checkpoint=checkpoint, artifact=artifact_path)
+    reference, factor = bundle.artifact.reference, 1.0
     plans = record_plans(bundle.model, episodes=1, seed=seed, every=bundle.model.planner.horizon)
     rows = []
     for on, threshold in ((reference, factor), ("previous_step", factor / 4)):
         began = time.monotonic()
-        artifact = scale_thresholds(bundle.artifact, threshold)
+        artifact = bundle.artifact.scaled(threshold)
         found = run_lava_method(artifact, plans, reference=on, workdir=out / "lava" / f"{task}-{on}-{threshold:g}")
         rows.append(
             {"kind": "lava", "task": task, "threshold": threshold, "seconds": time.monotonic() - began, **found}

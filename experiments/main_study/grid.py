@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spikeplan.core.counts.operations import REFERENCES
-from spikeplan.evaluation.bundle import NARROW_DELTA_METHODS, NARROW_METHODS, OWN_DENSE_METHODS, chosen_of, load_bundle
+from spikeplan.evaluation.bundle import NARROW_DELTA_METHODS, NARROW_METHODS, OWN_DENSE_METHODS, load_bundle
 from spikeplan.evaluation.shard import Job, shards
 from spikeplan.worldmodel.planning.cem import CEMConfig
 
@@ -59,7 +59,7 @@ def spiking_front(full: CEMConfig) -> list[CEMConfig]:
 def jobs_of(task: str, size: Size) -> list[Job]:
     """Every episode-running job of one task."""
     full = load_bundle(task).model.planner
-    reference, factor = chosen_of(task)
+    reference, factor = load_bundle(task).artifact.reference, 1.0
     jobs: list[Job] = []
 
     def add(
@@ -107,7 +107,7 @@ def jobs_of(task: str, size: Size) -> list[Job]:
             for planner in [full, *spiking_front(full)]:
                 add(method, "front", planner, episodes=n)
         for method in NARROW_DELTA_METHODS:
-            on, narrow_factor = chosen_of(task, method)
+            on, narrow_factor = load_bundle(task).delta(method).reference, 1.0
             for planner in [full, *spiking_front(full)]:
                 add(method, "front", planner, episodes=n, reference=on, threshold=narrow_factor)
             add(method, "sweep", full, episodes=n, reference=on, threshold=narrow_factor * 2.0)
@@ -136,7 +136,7 @@ def jobs_of(task: str, size: Size) -> list[Job]:
         for method in NARROW_METHODS:
             add(method, "front", full, episodes=n)
         for method in NARROW_DELTA_METHODS:
-            on, narrow_factor = chosen_of(task, method)
+            on, narrow_factor = load_bundle(task).delta(method).reference, 1.0
             add(method, "front", full, episodes=n, reference=on, threshold=narrow_factor)
         add("delta", "front", full.at(samples=16, iterations=2), episodes=n, reference=reference, threshold=factor)
     return jobs

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from spikeplan.core.errors import UserError
 from spikeplan.evaluation.aggregate import Run, group, method_row
-from spikeplan.evaluation.bundle import chosen_of, load_bundle
+from spikeplan.evaluation.bundle import load_bundle
 from spikeplan.evaluation.intervals import paired
 from spikeplan.evaluation.shard import EPISODE_SEED, Job, one_thread, shards
 from spikeplan.experiments.main_study.grid import TASKS
@@ -66,7 +66,7 @@ def planners_command(out: str, *, episodes: int, seeds: int, console: Console) -
 
 def jobs_of(task: str, episodes: int, seeds: int) -> list[Job]:
     planner = load_bundle(task).model.planner
-    reference, factor = chosen_of(task)
+    reference, factor = load_bundle(task).artifact.reference, 1.0
     return [
         Job(
             task=task,

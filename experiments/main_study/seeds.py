@@ -9,7 +9,7 @@ import numpy as np
 from rich.console import Console
 
 from spikeplan.evaluation.aggregate import Run, group, method_row
-from spikeplan.evaluation.bundle import chosen_of, load_bundle
+from spikeplan.evaluation.bundle import load_bundle
 from spikeplan.evaluation.shard import Job, shards
 from spikeplan.experiments.runner.pool import run_jobs
 
@@ -20,7 +20,7 @@ METRICS = ("validation_success", "probe_r2", "rollout_nmse_5")
 def seed_jobs(task: str, folder: Path, episodes: int) -> list[Job]:
     checkpoint = str(folder / f"{task}.safetensors")
     planner = load_bundle(task, checkpoint=checkpoint).model.planner
-    reference, factor = chosen_of(task, checkpoint=checkpoint)
+    reference, factor = load_bundle(task, checkpoint=checkpoint).artifact.reference, 1.0
     return [
         Job(
             task=task,

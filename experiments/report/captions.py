@@ -82,7 +82,7 @@ CAPTION = {
     "admission": "Success of the dense planner by budget, Wilson 95 %. Dashed: what reduced budgets must not reach.",
     "density": "Share of the dense synaptic operations that remain, per reference; the mean candidate's own pass "
     "is counted. Solid line: int8 dense. Dashed: what zeros alone save, without any memory of earlier passes.",
-    "axes": "The headline network planned with on every reference, its thresholds scaled down to a "
+    "references": "The headline network planned with on every reference, its thresholds scaled down to a "
     "quarter, on the first 100 of the "
     "front's episodes (reference zero at × 2 and × 4: all of them). Weights and thresholds were "
     "fine-tuned on the headline's reference.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from spikeplan.evaluation.results import Record, Results, finite, mapping, numbers
+from spikeplan.evaluation.results import Record, Results, finite, numbers
 from spikeplan.experiments.report import style
 from spikeplan.experiments.report.front import equivalents, full_success, success
 
@@ -24,11 +24,9 @@ def sweeps(results: Results, task: str) -> list[Record]:
     return sorted(rows, key=lambda row: equivalents(row) or 0.0)
 
 
-def factor(results: Results, task: str, row: Record) -> float | None:
-    """Thresholds of a point relative to those of the headline."""
-    chosen = finite(mapping((results.first("thresholds", task) or {}).get("chosen")).get("factor"))
-    own = finite(row.get("threshold"))
-    return None if not chosen or own is None else own / chosen
+def factor(row: Record) -> float | None:
+    """Thresholds of a point relative to those of its file, the headline's."""
+    return finite(row.get("threshold"))
 
 
 def axes_figure(results: Results, task: str) -> Figure | None:
@@ -46,7 +44,7 @@ def axes_figure(results: Results, task: str) -> Figure | None:
             place = (equivalents(row) or 0.0, success(row) or 0.0)
             if len(ends := numbers(row.get("ci95"))) == 2:
                 axes.plot((place[0],) * 2, ends, color=colour, linewidth=0.6, alpha=0.45)
-            if (share := factor(results, task, row)) is not None:
+            if (share := factor(row)) is not None:
                 axes.annotate(
                     f"× {share:g}", place, xytext=(4, -8), textcoords="offset points", fontsize=6, color=colour
                 )

@@ -106,8 +106,8 @@ def _told(task: str, part: dict[str, Any]) -> list[str]:
             )
     main = [row for row in part["chips"] if row["device"] == CHIPS[0]]
     said += [
-        f"  {row['device']}, {row['method']}{copied(row)}, {row['schedule']}: {joule(row['b'])} operations, "
-        f"{percent(1 - row['b'] / row['c'])} of {joule(row['c'])} is static power, I/O and host."
+        f"  {row['device']}, {row['method']}{copied(row)}, {row['schedule']}: {joule(row['chip'])} operations, "
+        f"{percent(1 - row['chip'] / row['system'])} of {joule(row['system'])} is static power, I/O and host."
         for row in main
     ]
     return said

@@ -32,7 +32,7 @@ def density(results: Results, gallery: Gallery) -> Section:
         return [
             gallery.draw("density", figures.density_figure, results, task),
             table(("method", *references), rows) if rows else "",
-            gallery.draw("axes", axes_figure, results, task),
+            gallery.draw("references", axes_figure, results, task),
             _axes_table(results, task),
         ]
 
@@ -42,7 +42,7 @@ def density(results: Results, gallery: Gallery) -> Section:
 def _axes_table(results: Results, task: str) -> Markup:
     rows = [
         (
-            *(plain(row.get("reference")), number(factor(results, task, row)), share(row.get("success"))),
+            *(plain(row.get("reference")), number(factor(row)), share(row.get("success"))),
             *(between(row.get("ci95")), points(row.get("paired_vs_dense")), number(row.get("synop_equivalents"))),
         )
         for row in sweeps(results, task)

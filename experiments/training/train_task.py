@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from spikeplan.conversion.upgrade import as_trained, at_operating_point
 from spikeplan.core.files import file_digest
 from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.core.ir.artifact import Artifact
@@ -107,13 +108,14 @@ def delta_stage(
         source_success = stage.success(DensePredictor(source), config.choice.episodes)
     choice = choose_thresholds(
         stage.model,
-        artifact,
+        as_trained(artifact),
         plans.thin(8),
         source_success,
         config.choice,
         lambda row: report(f"{name} thresholds", row),
     )
-    artifact_file.save(replace(artifact, provenance={**artifact.provenance, "thresholds": choice}), file)
+    told = replace(artifact, provenance={**artifact.provenance, "thresholds": choice})
+    artifact_file.save(at_operating_point(told, choice["chosen"]["reference"], choice["chosen"]["factor"]), file)
 
 
 def lif_stage(stage: Stage, plans: Plans, report: Report) -> None:

@@ -50,8 +50,8 @@ def test_header_is_the_contract(artifact, tmp_path):
     with safe_open(str(path), framework="numpy") as handle:
         header = json.loads(handle.metadata()["artifact"])
         assert set(handle.keys()) == {f"{n}.{part}" for n in ("h1", "h2", "out") for part in ("weight", "bias")}
-    assert set(header) == {"format", "version", "layers", "edges", "scales", "provenance"}
-    assert (header["format"], header["version"]) == ("spikeplan-artifact", 1)
+    assert set(header) == {"format", "version", "reference", "layers", "edges", "scales", "provenance"}
+    assert (header["format"], header["version"]) == ("spikeplan-artifact", 2)
     assert set(header["edges"][0]) == {"src", "dst", "delay_steps", "role"}
     assert set(header["layers"][1]) == {
         "name",
@@ -63,12 +63,7 @@ def test_header_is_the_contract(artifact, tmp_path):
         "threshold_lsb",
         "shift",
         "message_bits",
-        "message_signed",
         "state_bits",
-        "overflow",
-        "rounding",
-        "reset",
-        "delay",
     }
 
 
@@ -105,7 +100,7 @@ def float_weight(header, tensors):
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        (lambda h, t: h.update(version=VERSION + 1), "version 2, this build reads 1"),
+        (lambda h, t: h.update(version=VERSION + 1), "version 3, this build reads 2"),
         (lambda h, t: h.update(format="else"), "format 'else'"),
         (lambda h, t: h.pop("edges"), "damaged.*edges"),
         (lambda h, t: h["layers"][1].pop("kind"), "damaged.*kind"),

@@ -103,7 +103,7 @@ def test_accesses_by_hand():
         (whole(synop=3), "row 0 has unknown synop"),
         (whole(version=3), "unknown version"),
         (whole(phase="thinking"), "phase 'thinking' is unknown"),
-        (whole(axis="time"), "reference 'time' is unknown; use one of none, "),
+        (whole(reference="time"), "reference 'time' is unknown; use one of zero, "),
         (whole(precision="int3"), "precision 'int3' is unknown"),
         (whole(schedule="daily"), "schedule 'daily' is unknown"),
         (whole(layer=3), "layer is 3; expected text"),

@@ -165,7 +165,7 @@ def test_a_setup_refuses_nonsense(wrong: dict[str, object]):
     with pytest.raises(UserError, match="Setup"):
         Setup(**wrong)
     row = spiking_row(synops=1)
-    for bad in ({"op_counts": "D", "extent": "loop"}, {"scope": "compute", "extent": "all"}):
+    for bad in ({"scope": "D", "extent": "loop"}, {"scope": "compute", "extent": "all"}):
         with pytest.raises(UserError, match="is unknown"):
             estimate("loihi2", [row], 1, **bad)
     with pytest.raises(UserError, match="must be > 0"):

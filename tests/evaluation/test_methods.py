@@ -21,14 +21,14 @@ from rich.console import Console
 from spikeplan.core.errors import UserError
 from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.evaluation.aggregate import front_rows, group, method_row
-from spikeplan.evaluation.bundle import PRUNED_METHODS, chosen_of, load_bundle
+from spikeplan.evaluation.bundle import PRUNED_METHODS, load_bundle
 from spikeplan.evaluation.dense_readings import as_dense
 from spikeplan.evaluation.intervals import paired, success_interval, wilson
 from spikeplan.evaluation.iso_success import family_of
 from spikeplan.evaluation.lava_replay import program_of, run_lava_method
 from spikeplan.evaluation.ranking import agreement
 from spikeplan.evaluation.recorded_plans import record_plans
-from spikeplan.evaluation.shard import EPISODE_SEED, Job, make_op_counts, make_predictor, run_job, scale_thresholds
+from spikeplan.evaluation.shard import EPISODE_SEED, Job, make_op_counts, make_predictor, run_job
 from spikeplan.experiments.main_study.grid import DEMO, RESULTS, jobs_of, reduced_budgets
 from spikeplan.experiments.runner import pool
 from spikeplan.experiments.runner.output import write_json
@@ -274,13 +274,11 @@ def test_every_role_is_planned() -> None:
 
 def test_thresholds_scale_but_never_below_a_message() -> None:
     artifact = load_bundle(TASK).artifact
-    tiny = scale_thresholds(artifact, 1e-6)
+    tiny = artifact.scaled(1e-6)
     assert all(layer.threshold_lsb == 1 << layer.shift for layer in tiny.layers[:-1])
-    reference, factor = chosen_of(TASK)
-    assert (
-        reference in ("zero", "mean_candidate", "previous_step", "previous_candidate", "previous_iteration")
-        and factor > 0
-    )
+    for factor in (0.0, -1.0, float("nan"), 1e9):
+        with pytest.raises(UserError, match="threshold factor"):
+            artifact.scaled(factor)
 
 
 @given(st.integers(0, 50), st.integers(1, 50))

@@ -428,7 +428,7 @@ def test_the_terminal_table_prints_methods_targets_and_verdict():
     for word in (
         *summary()["tasks"][TASK]["methods"],
         "0.873",
-        "0.284 iteration",
+        "0.284 previous_iteration",
         "not reached",
         "not measured",
         "<simulated>",

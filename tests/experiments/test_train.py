@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from spikeplan.evaluation.bundle import chosen_of, load_bundle, load_narrow
+from spikeplan.evaluation.bundle import load_bundle, load_narrow
 from spikeplan.evaluation.threshold_search import Choice
 from spikeplan.experiments.cli import train as command
 from spikeplan.experiments.training.derive import DeriveConfig
@@ -63,7 +63,9 @@ def test_every_stage_leaves_a_file_that_loads_and_is_made_once(tmp_path: Path) -
     assert load_narrow(tmp_path / "planar-reach.narrow-8.safetensors").hidden == (8, 8)
     pruned = load_narrow(tmp_path / "planar-reach.pruned-50.safetensors")
     assert pruned.hidden == (16, 16) and zero_share(pruned) == pytest.approx(0.5, abs=0.01)
-    assert chosen_of("planar-reach", checkpoint=checkpoint) == ("zero", 1.0)
+    trained = bundle.artifact
+    assert trained.reference == "zero"
+    assert trained.provenance["trained_thresholds_lsb"] == {la.name: la.threshold_lsb for la in trained.layers}
     assert found["delta"]["chosen"]["episodes"] in (2, 4) and set(found["narrow_validation_success"]) == {8}
     assert set(found["pruned_validation_success"]) == {50}
     stages = {stage for stage, _ in reported}
@@ -76,7 +78,9 @@ def test_every_stage_leaves_a_file_that_loads_and_is_made_once(tmp_path: Path) -
     train_task(TINY, other, tmp_path, report=lambda stage, row: None, workers=2)
     changed = {name for name, when in times(tmp_path).items() if when != made[name]}
     assert changed == {"planar-reach.delta.safetensors", "planar-reach.delta-8.safetensors"}
-    assert chosen_of("planar-reach", checkpoint=checkpoint) == ("zero", 0.5)
+    finer = load_bundle("planar-reach", checkpoint=checkpoint).artifact
+    half = max(1 << finer.layers[1].shift, round(trained.layers[1].threshold_lsb * 0.5))
+    assert finer.layers[1].threshold_lsb == half
 
     before = times(tmp_path)
     train_task(replace(TINY, seed=4), other, tmp_path, report=lambda stage, row: None, workers=2)

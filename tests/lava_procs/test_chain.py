@@ -249,8 +249,6 @@ def test_refuses_what_the_chain_cannot_do() -> None:
         validate(network(code, h1, h2), passes)
     with pytest.raises(UserError, match="feed edges"):
         validate(replace(artifact, edges=artifact.edges[:2]), passes)
-    with pytest.raises(UserError, match=r"layer 'h1'.*wrap"):
-        validate(network(code, replace(h1, overflow="wrap"), h2, out), passes)
     with pytest.raises(UserError, match="delay_steps 2"):
         validate(replace(artifact, edges=(replace(artifact.edges[0], delay_steps=2), *artifact.edges[1:])), passes)
     with pytest.raises(UserError, match=r"layer 'h2'.*accumulator"):

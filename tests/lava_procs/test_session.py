@@ -10,14 +10,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from spikeplan.core.errors import UserError
-from spikeplan.core.ir.artifact import Artifact, load, save
+from spikeplan.core.ir.artifact import Artifact, save
 from spikeplan.core.planning import PlanParams
 from spikeplan.lava_procs import LavaError
 from spikeplan.lava_procs.child import group_members
@@ -145,15 +144,6 @@ def test_a_long_temporary_directory_is_no_hindrance(net: Path, tmp_path: Path, m
     with LavaSession.open(net, PLAN, timeout_s=30, workdir=tmp_path / "run") as session:
         session.plan(Z, Z + 500, 7, fresh=True)
         assert list((tmp_path / ("long" * 20)).iterdir()) == []
-
-
-@pytest.mark.parametrize("field", [{"message_signed": False}, {"reset": "zero"}, {"delay": 1}])
-def test_what_the_loop_would_compute_otherwise_is_refused(field: dict, net: Path, tmp_path: Path) -> None:
-    whole = load(net)
-    layers = (whole.layers[0], replace(whole.layers[1], **field), *whole.layers[2:])
-    path = save(replace(whole, layers=layers), tmp_path / "other.safetensors")
-    with pytest.raises(UserError, match="the Lava chain knows only"):
-        LavaSession.open(path, PLAN, timeout_s=30, workdir=tmp_path / "run")
 
 
 def test_a_parent_that_is_killed_leaves_nothing(net: Path, tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ def test_latents_and_costs_that_are_not_finite_are_refused():
 def test_references_that_a_predictor_lacks_are_refused():
     _, planner = oracle("two-room", SMALL)
     planner.reference = "mean_candidate"
-    with pytest.raises(UserError, match="reference 'mean_candidate' is not offered.*use one of none"):
+    with pytest.raises(UserError, match="reference 'mean_candidate' is not offered.*use one of zero"):
         planner.plan(torch.zeros(1, 3), torch.zeros(1, 3), planner.noise(1, step_generator(0, 0)))
     world = planner.predictor.world
     with pytest.raises(UserError, match="0 episodes"):

@@ -73,10 +73,10 @@ def conv_of(layer: nn.Conv2d) -> Conv:
     pairs = [tuple(int(v) for v in value) for value in (layer.stride, layer.padding, layer.dilation)]
     return Conv(
         weight=layer.weight.detach().numpy(),
-        stride=pairs[0],
-        padding=pairs[1],
-        dilation=pairs[2],
-        groups=layer.groups,  # type: ignore[arg-type]
+        stride=(pairs[0][0], pairs[0][1]),
+        padding=(pairs[1][0], pairs[1][1]),
+        dilation=(pairs[2][0], pairs[2][1]),
+        groups=layer.groups,
     )
 
 

@@ -168,6 +168,6 @@ def test_rollouts_end_at_the_width_of_a_state(make_chain):
 
 def test_unknown_reference(make_chain):
     predictor = DeltaPredictor(make_chain(np.random.default_rng(0)))
-    with pytest.raises(UserError, match="reference 'time' is unknown; use one of none, rollout"):
+    with pytest.raises(UserError, match="reference 'time' is unknown; use one of zero, previous_step"):
         predictor.begin(torch.zeros(1, D), torch.zeros(1, S, H, A), "time")
     assert set(STATE_KIND) == set(REFERENCES) == set(predictor.references)
