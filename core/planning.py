@@ -1,19 +1,92 @@
-"""Constants of one integer planner: what the reference (worldmodel/planning/integer_cem.py, which has the equations) and
-the Lava loop
-(lava_procs/planning.py) are both given. They travel as JSON; both sides write their arithmetic from them on their own.
+"""Settings of planners, once for every package.
+
+CEMConfig     the budget and the shape of one plan, of any planner that samples candidates
+PlanParams    constants of the integer planner: what the reference (worldmodel/planning/integer_cem.py, which has the
+              equations) and the Lava loop (lava_procs/planning.py) are both given. They travel as JSON; both sides write
+              their arithmetic from them on their own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol
 
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import STATE_BITS, limit
 from spikeplan.core.noise import CENTRE
 
 LEAST_FACTOR = 8  # of the spread's estimate: rounded to a whole number, at most 6 % off
+LARGEST = 100_000  # of any setting that multiplies the work
+MOST_PREDICTIONS = 10_000_000  # an action
+
+
+class Budget(Protocol):
+    """What counting and placement read of a planner's settings."""
+
+    @property
+    def samples(self) -> int: ...
+    @property
+    def iterations(self) -> int: ...
+    @property
+    def elites(self) -> int: ...
+    @property
+    def horizon(self) -> int: ...
+    @property
+    def variables(self) -> int: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class CEMConfig:
+    samples: int = 64
+    iterations: int = 4
+    elites: int = 8
+    horizon: int = 12
+    chunk: int = 1
+    sigma: float = 0.7  # initial spread in units of the action limit
+    sigma_floor: float = 0.05
+    energy: str = "l1"
+    reduce: str = "sum"
+
+    def __post_init__(self) -> None:
+        for name in ("samples", "iterations", "elites", "horizon", "chunk"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LARGEST:
+                raise UserError(f"CEM: {name} {value} must be at least 1 and at most {LARGEST}; change --{name}")
+        for name in ("sigma", "sigma_floor"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 < value <= 1e3:
+                raise UserError(f"CEM: {name} {value!r} must be > 0 and at most 1000")
+        if self.evaluations > MOST_PREDICTIONS:
+            raise UserError(
+                f"CEM: {self.samples} samples x {self.iterations} iterations x {self.horizon} steps are {self.evaluations:,} "
+                f"predictions an action, at most {MOST_PREDICTIONS:,}; lower --samples or --horizon"
+            )
+        if self.elites > self.samples:
+            raise UserError(
+                f"CEM: elites {self.elites} exceed samples {self.samples}; lower --elites or raise --samples"
+            )
+        if self.energy not in ("l1", "mse") or self.reduce not in ("sum", "last"):
+            raise UserError(f"CEM: energy {self.energy!r} / reduce {self.reduce!r}; use l1 or mse, sum or last")
+
+    @property
+    def variables(self) -> int:
+        return -(-self.horizon // self.chunk)
+
+    @property
+    def evaluations(self) -> int:
+        """Predictor calls per action."""
+        return self.samples * self.iterations * self.horizon
+
+    @property
+    def label(self) -> str:
+        return f"{self.samples}x{self.iterations} H{self.horizon}"
+
+    def at(self, **changes: Any) -> CEMConfig:
+        """Another budget; elites keep their share of the samples unless given."""
+        samples = changes.get("samples", self.samples)
+        share = max(1, round(samples * self.elites / self.samples))
+        return replace(self, **{"elites": min(share, samples), **changes})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 from spikeplan import energy
 from spikeplan.core.counts.operations import CountRow, OperationCounts, per_action
 from spikeplan.core.errors import UserError
-from spikeplan.core.limits import LOIHI2
-from spikeplan.evaluation.bundle import DELTA_METHODS, OWN_DENSE_METHODS, load_bundle
+from spikeplan.core.groups import NeuronGroups
+from spikeplan.core.limits import LOIHI2, ChipLimits
+from spikeplan.core.planning import CEMConfig
 from spikeplan.evaluation.intervals import paired, success_interval
-from spikeplan.evaluation.iso_success import family_of
+from spikeplan.evaluation.methods import METHODS, Method
 from spikeplan.evaluation.placed_energy import placed
 from spikeplan.evaluation.replicas import DEVICE, Copies, copies_of
-from spikeplan.evaluation.shard import Job, make_op_counts, make_predictor
-from spikeplan.evaluation.traffic import Traffic, network_on, traffic_of_run
+from spikeplan.evaluation.shard import Job, make_predictor, site_of
+from spikeplan.evaluation.traffic import Traffic, traffic_of_run
 from spikeplan.placement.groups import contexts_of
 from spikeplan.placement.hops import Ways, predictions_of, ways_of
-from spikeplan.worldmodel.planning.cem import CEMConfig
 
 FIELDS = (
     "macs",
@@ -52,6 +52,13 @@ class Run:
     op_counts: OperationCounts | None
     seconds: float
     poses: list[Any] | None
+    weights_left: dict[str, int] = field(default_factory=dict)
+
+    family: str = ""  # of the method, or of the reading that this is
+
+    @property
+    def method(self) -> Method:
+        return METHODS[self.job.method]
 
     @property
     def spiking(self) -> bool:
@@ -77,32 +84,16 @@ def group(results: Iterable[dict[str, Any]], jobs: Iterable[Job]) -> list[Run]:
         for job, result in members:
             success[seeds.index(job.seed), job.first : job.first + job.count] = result["success"]
             poses = poses or result["poses"]
-            if result["op_counts"] is not None:
-                if op_counts is None:
-                    op_counts = make_op_counts(first, make_predictor(first))
-                    set_memory(op_counts, first)
+            if result["op_counts"] is None:
+                continue
+            if op_counts is None:
+                op_counts = OperationCounts.load(result["op_counts"])
+            else:
                 op_counts.merge(result["op_counts"])
-        runs.append(Run(first, success, op_counts, sum(r["seconds"] for _, r in members), poses))
+        seconds = sum(result["seconds"] for _, result in members)
+        family = METHODS[first.method].family
+        runs.append(Run(first, success, op_counts, seconds, poses, members[0][1]["weights_left"], family))
     return runs
-
-
-def set_memory(op_counts: OperationCounts, job: Job) -> None:
-    """Bytes of weights and state per layer: int8 weights, fp32 for the floating methods, 24-bit states. The encoder runs in
-    fp32 here but is charged in the method's own precision on every method but `dense`, MACs and bytes alike."""
-    bundle = load_bundle(job.task, checkpoint=job.checkpoint, artifact=job.artifact)
-    size = 4 if job.method == "dense" else 1
-    parameters = sum(p.numel() for p in bundle.model.encoder.parameters())
-    op_counts.set_memory("encoder", weight_bytes=size * parameters, state_bytes=0)
-    if job.method in DELTA_METHODS:
-        for layer in bundle.delta(job.method).layers:
-            weights = 0 if layer.weight is None else layer.weight.size
-            states = layer.n_out * 3 * (2 if layer.kind == "sigma_delta" else 1)
-            op_counts.set_memory(layer.name, weight_bytes=weights, state_bytes=states)
-        return
-    module = bundle.narrow(job.method) if job.method in OWN_DENSE_METHODS else bundle.model.predictor
-    names = ("h1", "h2", "out") if job.method == "lif" else ("h1", "h2", "h3")
-    for name, linear in zip(names, module.linears(), strict=True):
-        op_counts.set_memory(name, weight_bytes=linear.weight.numel() * size, state_bytes=3 * linear.out_features)
 
 
 def operations(run: Run) -> dict[str, Any]:
@@ -163,7 +154,7 @@ def front_rows(run: Run, dense: Run, cpu: energy.CpuPeak | None, copies: Sequenc
     for schedule in run.schedules:
         found = (
             []
-            if family_of({"method": run.job.method}) == "skipping"
+            if run.family == "zero_skipping"
             else energy_rows(run, cpu, schedules=(schedule,), scopes=("system",), extents=("loop",))
         )
         joules = {
@@ -180,6 +171,7 @@ def front_rows(run: Run, dense: Run, cpu: energy.CpuPeak | None, copies: Sequenc
                 "kind": "front",
                 "task": run.job.task,
                 "method": run.job.method,
+                "family": run.family,
                 "budget": run.job.planner.label,
                 "reference": run.job.reference,
                 "threshold": run.job.threshold,
@@ -206,6 +198,7 @@ def op_counts_row(run: Run, dense: Run | None, copies: Sequence[Copies] = ()) ->
             "kind": "op_counts",
             "task": run.job.task,
             "method": run.job.method,
+            "family": run.family,
             "budget": run.job.planner.label,
             "reference": run.job.reference,
             "threshold": run.job.threshold,
@@ -225,6 +218,8 @@ def op_counts_row(run: Run, dense: Run | None, copies: Sequence[Copies] = ()) ->
 
 def ways_of_job(job: Job) -> dict[str, Any] | None:
     """Hops of a spiking method's messages where its network is placed (`place_hops.Ways`)."""
+    if not METHODS[job.method].spiking:
+        return None
     return _ways(job.task, job.method, job.planner, job.reference, job.checkpoint, job.artifact)
 
 
@@ -232,12 +227,26 @@ def ways_of_job(job: Job) -> dict[str, Any] | None:
 def _ways(
     task: str, method: str, planner: CEMConfig, reference: str, checkpoint: str | None, artifact: str | None
 ) -> dict[str, Any] | None:
-    bundle = load_bundle(task, checkpoint=checkpoint, artifact=artifact)
-    model = bundle.model.predictor
-    if method not in (*DELTA_METHODS, "lif"):
-        return None
-    net = bundle.lif if method == "lif" else bundle.delta(method)
-    network = partial(network_on, net, contexts=contexts_of(reference, planner, 1))
+    site = site_of(
+        Job(
+            task=task,
+            method=method,
+            role="",
+            planner=planner,
+            episodes=1,
+            count=1,
+            checkpoint=checkpoint,
+            artifact=artifact,
+        )
+    )
+    groups = METHODS[method].predictor(site).neuron_groups
+    contexts, model = contexts_of(reference, planner, 1), site.bundle.model.predictor
+
+    def network(chip: ChipLimits) -> NeuronGroups:
+        found = groups(chip, contexts=contexts)
+        assert found is not None  # a spiking method's
+        return found
+
     return ways_of(network, planner, latent_dim=model.latent_dim, action_dim=model.action_dim)
 
 
@@ -245,7 +254,7 @@ def placed_rows(run: Run, *, replicas: tuple[int, ...] = (1, 8)) -> list[dict[st
     """A sigma-delta method's whole loop placed on loihi2 with spatial copies, and with one a candidate: time from the
     placement, static power of the chips it takes, updates of neurons that wait. Beside `energy_rows`, which assume one copy
     with one neurocore a layer and charge no neuron that waits."""
-    if run.op_counts is None or run.job.method not in DELTA_METHODS:
+    if run.op_counts is None or run.method.artifact is None:
         return []
     job = run.job
     traffic = _traffic(run)
@@ -279,19 +288,12 @@ def _traffic(run: Run) -> Traffic:
     """Of a spiking method, from its op_counts."""
     job = run.job
     assert run.op_counts is not None
-    bundle = load_bundle(job.task, checkpoint=job.checkpoint, artifact=job.artifact)
-    factor = 1.0 if job.threshold is None else job.threshold
-    network = bundle.lif if job.method == "lif" else bundle.delta(job.method).scaled(factor)
-    return traffic_of_run(run.op_counts, network, job.planner, task=job.task, threshold=factor)
+    return traffic_of_run(run.op_counts, make_predictor(job), job, site_of(job).bundle.model.predictor)
 
 
 def copies_of_run(run: Run) -> list[Copies]:
     """Placements of a spiking method's loop on one chip; none of a sweep over references or thresholds, which is no candidate."""
-    if (
-        run.op_counts is None
-        or run.job.method not in (*DELTA_METHODS, "lif")
-        or run.job.role not in ("headline", "front")
-    ):
+    if not run.spiking or run.job.role not in ("headline", "front"):
         return []
     return copies_of(_traffic(run))
 

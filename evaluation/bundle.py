@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,19 +21,6 @@ from spikeplan.core.ir.artifact import Artifact
 from spikeplan.snn.lif import LIFConfig, LIFNetwork
 from spikeplan.worldmodel.checkpoint import WorldModel, load_model, shipped
 from spikeplan.worldmodel.predictor import ResidualPredictor
-
-NARROW_WIDTHS = (64, 96, 128)
-NARROW_METHODS = tuple(f"narrow-{width}" for width in NARROW_WIDTHS)
-# The same narrow networks as sigma-delta: what spikes save must be asked of the cheapest network, too.
-NARROW_DELTA_METHODS = tuple(f"delta-{width}" for width in NARROW_WIDTHS)
-# The full network with its smallest weights zero, in percent, distilled again; the shape is the full one's.
-PRUNED_PERCENT = (80, 90, 95)
-PRUNED_METHODS = tuple(f"pruned-{percent}" for percent in PRUNED_PERCENT)
-# Dense networks with a file of their own.
-OWN_DENSE_METHODS = (*NARROW_METHODS, *PRUNED_METHODS)
-# The full one under other planners: CEM in integers, and its control, floating CEM with the same estimate of the spread.
-PLANNER_METHODS = ("integer", "delta-mad")
-DELTA_METHODS = ("delta", *NARROW_DELTA_METHODS, *PLANNER_METHODS)
 
 
 @dataclass(frozen=True)
@@ -70,27 +58,24 @@ class Bundle:
             )
         return found
 
-    def delta(self, method: str) -> Artifact:
-        """`method`: delta-W for the narrow network of width W, otherwise the full one."""
-        if method not in NARROW_DELTA_METHODS:
-            return self.artifact
-        return artifact_file.load(self.stem.with_suffix(f".{method}.safetensors"))
+    def beside(self, name: str) -> Path:
+        """The file of a derived network, beside the world model."""
+        return self.stem.with_suffix(f".{name}.safetensors")
+
+    def narrow_artifact(self, width: int) -> Artifact:
+        """The sigma-delta form of the narrow network of this width."""
+        return artifact_file.load(self.beside(f"delta-{width}"))
 
     @cached_property
     def lif(self) -> LIFNetwork:
-        return load_lif(self.stem.with_suffix(".lif.safetensors"))
+        return load_lif(self.beside("lif"))
 
-    def narrow(self, method: str) -> ResidualPredictor:
-        """`method`: narrow-W or pruned-P."""
-        return load_narrow(self.stem.with_suffix(f".{method}.safetensors"))
+    def narrow(self, name: str) -> ResidualPredictor:
+        """`name`: narrow-W or pruned-P."""
+        return load_narrow(self.beside(name))
 
-    def digest(self, method: str) -> str:
-        """Of the files that a method reads: a cached result is void when one of them changes."""
-        files = [self.model_path]
-        if method in ("delta", "lava", *PLANNER_METHODS):
-            files.append(self.artifact_path)
-        elif method in ("lif", *OWN_DENSE_METHODS, *NARROW_DELTA_METHODS):
-            files.append(self.stem.with_suffix(f".{method}.safetensors"))
+    def digest(self, files: Sequence[Path]) -> str:
+        """Of trained files: a cached result is void when one of them changes. UserError where one is missing."""
         sha = hashlib.sha256()
         for path in files:
             if not path.is_file():

@@ -1,10 +1,6 @@
 """Who is ahead at equal success: the cheapest point of each family within `MARGIN` of the full dense planner.
 
-dense      networks trained to run densely: every MAC is computed
-full       a sigma-delta network's own function, every MAC computed: what was trained for spikes serves dense hardware too
-skipping   the MACs of zero activations (or of zero weights, pruned) are skipped, at no cost for finding them: the most
-           favourable count
-spiking    message-driven: synops, neuron updates, restores
+Families are those of evaluation.methods (FAMILIES): every row carries its own.
 
 Points come from the front alone: threshold sweeps, which would pick thresholds on reported episodes, do not decide, and
 neither does the sequential schedule. Point estimates decide; `strict` asks the paired interval instead.
@@ -16,22 +12,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from spikeplan.evaluation.bundle import DELTA_METHODS
+from spikeplan.evaluation.methods import METHODS
 
 MARGIN = 0.03  # how far below the full dense planner a point may lie and still count as equal
-SPIKING_METHODS = (*DELTA_METHODS, "lif", "lava")
-
+READINGS = {"dense": "dense_replay", "skip": "zero_skipping"}  # `METHOD/how`, see evaluation.dense_readings
 Row = dict[str, Any]
 Cost = Callable[[Row], float | None]
 
 
 def family_of(row: Row) -> str:
-    method = str(row.get("method"))
-    if method in SPIKING_METHODS:
-        return "spiking"
-    if method.endswith("/full"):
-        return "full"
-    return "skipping" if method == "zero-skip" or method.endswith("/skip") else "dense"
+    """The family that the row carries, else its method's; one of evaluation.methods.FAMILIES, "" where neither is known."""
+    if row.get("family"):
+        return str(row["family"])
+    base, _, how = str(row.get("method")).partition("/")
+    if how:
+        return READINGS.get(how, "")
+    return METHODS[base].family if base in METHODS else ""
 
 
 def decides(row: Row) -> bool:

@@ -20,13 +20,13 @@ import torch
 from torch import Tensor
 
 from spikeplan.core.ir.artifact import Artifact
+from spikeplan.core.planning import CEMConfig
 from spikeplan.evaluation.bundle import Bundle, load_bundle
 from spikeplan.evaluation.intervals import success_interval
 from spikeplan.evaluation.lava_planner import LavaPlanner, differences
 from spikeplan.evaluation.shard import EPISODE_SEED
 from spikeplan.lava_procs.fused import FusedNetwork
 from spikeplan.lava_procs.session import PlanRecord
-from spikeplan.worldmodel.planning.cem import CEMConfig
 from spikeplan.worldmodel.planning.closed_loop import ImageLatent, run_episodes
 from spikeplan.worldmodel.tasks import make_world
 
@@ -95,9 +95,9 @@ class CheckedPlanner:
 
 
 def lava_episodes(
-    bundle: Bundle,
-    config: CEMConfig,
     *,
+    bundle: Bundle,
+    planner: CEMConfig,
     reference: str,
     threshold: float,
     episodes: int,
@@ -111,19 +111,19 @@ def lava_episodes(
     artifact: Artifact = bundle.artifact.scaled(threshold)
     with LavaPlanner(
         artifact,
-        config,
+        planner,
         action_dim=world.action_dim,
         action_limit=world.action_limit,
         reference=reference,
         workdir=folder,
         timeout_s=TIMEOUT_S,
-    ) as planner:
-        checked = CheckedPlanner(planner, load_bundle(bundle.task, checkpoint=str(bundle.model_path)).model.predictor)
+    ) as in_lava:
+        checked = CheckedPlanner(in_lava, load_bundle(bundle.task, checkpoint=str(bundle.model_path)).model.predictor)
         outcome = run_episodes(
             world, ImageLatent(world, bundle.model.encoder), checked, drawn, seed=seed, block=1, progress=progress
         )
     success = outcome.success_N.astype(float)[None]
-    messages = np.mean(checked.messages, 0) / config.evaluations
+    messages = np.mean(checked.messages, 0) / planner.evaluations
     return {
         "kind": "lava_loop",
         "task": bundle.task,

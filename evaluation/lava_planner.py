@@ -19,9 +19,9 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.core.ir.artifact import Artifact
 from spikeplan.core.noise import candidate_noise
+from spikeplan.core.planning import CEMConfig
 from spikeplan.lava_procs.session import LavaSession, PlanRecord
 from spikeplan.snn.delta_predictor import DeltaPredictor
-from spikeplan.worldmodel.planning.cem import CEMConfig
 from spikeplan.worldmodel.planning.integer_cem import IntegerCEM, IntegerTrace
 
 

@@ -16,9 +16,10 @@ from typing import Any
 
 from spikeplan import energy
 from spikeplan.core.counts.operations import CountRow, total
+from spikeplan.core.groups import NeuronGroups
 from spikeplan.core.limits import ChipLimits
 from spikeplan.evaluation.traffic import Traffic
-from spikeplan.placement.groups import Network, loop_messages, loop_synops, turns_of, with_loop
+from spikeplan.placement.groups import loop_messages, loop_synops, turns_of, with_loop
 from spikeplan.placement.hops import hops_per_message, predictions_of, with_hops
 from spikeplan.placement.place import Placement, hops, place
 from spikeplan.placement.timing import SCHEDULES, ActionTime, Clock, Speed
@@ -33,7 +34,7 @@ class Placed:
 
     traffic: Traffic
     extent: str
-    network: Network
+    network: NeuronGroups
     found: Placement
 
     @property

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikeplan.core.errors import UserError
-from spikeplan.evaluation.iso_success import SPIKING_METHODS
+from spikeplan.evaluation.iso_success import family_of
 
 Record = dict[str, Any]
 
@@ -96,7 +96,7 @@ def numbers(value: Any) -> list[float]:
 
 
 def spiking(row: Record) -> bool:
-    return row.get("method") in SPIKING_METHODS
+    return family_of(row) == "spiking"
 
 
 def load(out: Path) -> Results:

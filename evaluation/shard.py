@@ -11,51 +11,30 @@ import json
 import time
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from spikeplan.conversion import Calibration
-from spikeplan.core.counts.operations import OperationCounts
-from spikeplan.core.errors import UserError
-from spikeplan.evaluation.bundle import DELTA_METHODS, OWN_DENSE_METHODS, PRUNED_METHODS, Bundle, load_bundle
-from spikeplan.evaluation.recorded_plans import RECORD_SEED, record_plans
-from spikeplan.snn.delta_predictor import DeltaPredictor
-from spikeplan.snn.lif import LIFPredictor
-from spikeplan.worldmodel.int8 import Int8Predictor
-from spikeplan.worldmodel.planning.cem import CEMConfig, CEMPlanner
+from spikeplan.core.counts.operations import BYTES, OperationCounts
+from spikeplan.core.digest import code_digest
+from spikeplan.core.planning import CEMConfig
+from spikeplan.evaluation.bundle import Bundle, load_bundle
+from spikeplan.evaluation.methods import METHODS, Site
+from spikeplan.worldmodel.encoder import Encoder
+from spikeplan.worldmodel.planning import PLANNERS
+from spikeplan.worldmodel.planning.base import Planner
 from spikeplan.worldmodel.planning.closed_loop import ImageLatent, Progress, TrueLatent, random_policy, run_episodes
-from spikeplan.worldmodel.planning.integer_cem import IntegerCEM
-from spikeplan.worldmodel.predictor import DensePredictor, Predictor, TrueStatePredictor
+from spikeplan.worldmodel.predictor import Predictor
 from spikeplan.worldmodel.tasks import make_world
 from spikeplan.worldmodel.tasks.world import World
 
-METHODS = ("random", "oracle", "dense", "int8", "delta", "lif", "lava")
 KEY_LENGTH = 24
-COST = {
-    "dense": 1.0,
-    "int8": 1.05,
-    "zero-skip": 1.1,
-    **dict.fromkeys(PRUNED_METHODS, 1.05),
-    "delta": 1.6,
-    "delta-mad": 1.6,
-    "integer": 1.8,
-    "lif": 5.8,
-    "random": 0.0,
-    "oracle": 0.1,
-}
 EPISODE_SEED = 1_000_000  # reported episodes; validation uses spikeplan.worldmodel.train.VALIDATION_SEED
 
 
-@lru_cache(maxsize=1)
-def code_digest() -> str:
-    """Of the code that plans and counts: a cached result is void when it changes."""
-    root = Path(__file__).parent.parent
-    rooms = ("core", "worldmodel", "snn", "conversion")
-    files = [Path(__file__), *(path for room in rooms for path in sorted((root / room).rglob("*.py")))]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
+# Whatever can change a shard: how it is planned and counted, and how its calibration is recorded.
+MADE_BY = ("worldmodel", "snn", "conversion", "evaluation")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,13 +56,13 @@ class Job:
     keep_poses: bool = False
 
     def key(self, digest: str) -> str:
-        text = json.dumps([asdict(self), digest, code_digest()], sort_keys=True)
+        text = json.dumps([asdict(self), digest, code_digest(*MADE_BY)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
 
     @property
     def weight(self) -> float:
         """Rough cost for the progress bar and for scheduling, in dense predictor passes."""
-        return COST.get(self.method, 0.6) * self.planner.evaluations * self.count + 1.0
+        return METHODS[self.method].relative_cost * self.planner.evaluations * self.count + 1.0
 
 
 def shards(size: int, shard: int) -> list[tuple[int, int]]:
@@ -95,59 +74,63 @@ def bundle_of(task: str, checkpoint: str | None, artifact: str | None) -> Bundle
     return load_bundle(task, checkpoint=checkpoint, artifact=artifact)
 
 
-@lru_cache(maxsize=4)
-def calibration_of(task: str, checkpoint: str | None) -> Calibration:
-    bundle = bundle_of(task, checkpoint, None)
-    return record_plans(bundle.model, episodes=4, seed=RECORD_SEED, every=5).calibration()
+@lru_cache(maxsize=8)
+def _site(task: str, checkpoint: str | None, artifact: str | None, threshold: float) -> Site:
+    return Site(bundle_of(task, checkpoint, artifact), threshold)
+
+
+def site_of(job: Job) -> Site:
+    """The files of a job; kept, since calibration plans four episodes."""
+    return _site(job.task, job.checkpoint, job.artifact, 1.0 if job.threshold is None else job.threshold)
 
 
 def make_predictor(job: Job) -> Predictor:
-    if job.method == "oracle":
-        return TrueStatePredictor(make_world(job.task))
-    bundle = bundle_of(job.task, job.checkpoint, job.artifact)
-    if job.method == "dense":
-        return DensePredictor(bundle.model.predictor)
-    if job.method in ("int8", "zero-skip", *OWN_DENSE_METHODS):
-        data = calibration_of(job.task, job.checkpoint)
-        module = bundle.narrow(job.method) if job.method in OWN_DENSE_METHODS else bundle.model.predictor
-        return Int8Predictor(module, data.latent_ND, data.action_NA, zero_skip=job.method == "zero-skip")
-    if job.method in DELTA_METHODS:
-        return DeltaPredictor(bundle.delta(job.method).scaled(1.0 if job.threshold is None else job.threshold))
-    if job.method == "lif":
-        return LIFPredictor(bundle.lif)
-    raise UserError(f"method {job.method!r} cannot plan; use one of {', '.join(a for a in METHODS if a != 'lava')}")
+    """The predictor of a job's method. Raises UserError for a method that has none."""
+    return METHODS[job.method].predictor(site_of(job))
 
 
-def make_op_counts(job: Job, predictor: Predictor) -> OperationCounts:
-    steps = (1, 1)
-    if isinstance(predictor, DeltaPredictor):
-        steps = (len(predictor.network.layers), 1)
-    if isinstance(predictor, LIFPredictor):
-        t = predictor.network.config.time_steps
-        steps = (t + 3, t)
-    return OperationCounts(
+def make_op_counts(job: Job, predictor: Predictor, encoder: Encoder | None = None) -> OperationCounts:
+    """Empty counts with what the predictor says of itself; with `encoder`, the bytes of all weights.
+
+    The encoder runs in fp32 here but is charged in the method's own precision, MACs and bytes alike.
+    """
+    sequential, interleaved = predictor.pipeline_steps
+    op_counts = OperationCounts(
         method=job.method,
         reference=job.reference if predictor.spiking else "zero",
         precision=predictor.precision,
         spiking=predictor.spiking,
-        sequential_steps=steps[0],
-        interleaved_steps=steps[1],
+        sequential_steps=sequential,
+        interleaved_steps=interleaved,
+    )
+    if encoder is not None:
+        parameters = sum(p.numel() for p in encoder.parameters())
+        op_counts.set_memory("encoder", weight_bytes=BYTES[predictor.precision] * parameters, state_bytes=0)
+        for layer, (weights, states) in predictor.memory().items():
+            op_counts.set_memory(layer, weight_bytes=weights, state_bytes=states)
+    return op_counts
+
+
+def make_planner(job: Job, predictor: Predictor, world: World, op_counts: OperationCounts | None) -> Planner:
+    return PLANNERS[METHODS[job.method].planner].make(
+        predictor,
+        job.planner,
+        action_dim=world.action_dim,
+        action_limit=world.action_limit,
+        reference=job.reference,
+        op_counts=op_counts,
     )
 
 
-def make_planner(
-    job: Job, predictor: Predictor, world: World, op_counts: OperationCounts | None
-) -> CEMPlanner | IntegerCEM:
-    settings: dict[str, Any] = {
-        "action_dim": world.action_dim,
-        "action_limit": world.action_limit,
-        "reference": job.reference,
-        "op_counts": op_counts,
-    }
-    if job.method == "integer":
-        assert isinstance(predictor, DeltaPredictor)
-        return IntegerCEM(predictor, job.planner, **settings)
-    return CEMPlanner(predictor, job.planner, spread="mad" if job.method == "delta-mad" else "std", **settings)
+@lru_cache(maxsize=64)
+def _files_digest(task: str, method: str, checkpoint: str | None, artifact: str | None) -> str:
+    bundle = bundle_of(task, checkpoint, artifact)
+    return bundle.digest(METHODS[method].files(bundle))
+
+
+def job_key(job: Job) -> str:
+    """The name of a shard's result: its settings, the trained files it reads, and the code that makes it."""
+    return job.key(_files_digest(job.task, job.method, job.checkpoint, job.artifact))
 
 
 def run_job(job: Job, progress: Progress | None = None) -> dict[str, Any]:
@@ -156,29 +139,30 @@ def run_job(job: Job, progress: Progress | None = None) -> dict[str, Any]:
     part = slice(job.first, job.first + job.count)
     episodes = world.sample(job.episodes, np.random.default_rng(EPISODE_SEED)).take(part)
     began = time.perf_counter()
-    dump: dict[str, Any] | None = None
-    if job.method == "random":
+    method = METHODS[job.method]
+    op_counts: OperationCounts | None = None
+    weights_left: dict[str, int] = {}
+    if method.family == "floor":
         rng = np.random.default_rng([EPISODE_SEED, job.seed])
         outcome = random_policy(world, episodes, rng=rng, noise_rows=(job.first, job.episodes))
     else:
         predictor = make_predictor(job)
-        op_counts = make_op_counts(job, predictor)
-        planner = make_planner(job, predictor, world, None if job.method == "oracle" else op_counts)
-        latent_of = (
-            TrueLatent()
-            if job.method == "oracle"
-            else ImageLatent(world, bundle_of(job.task, job.checkpoint, job.artifact).model.encoder)
-        )
+        latent_of: ImageLatent | TrueLatent = TrueLatent()
+        if method.reads_files:
+            encoder = site_of(job).bundle.model.encoder
+            latent_of, op_counts = ImageLatent(world, encoder), make_op_counts(job, predictor, encoder)
+            weights_left = predictor.weights_left()
+        planner = make_planner(job, predictor, world, op_counts)
         outcome = run_episodes(
             world, latent_of, planner, episodes, seed=job.seed, noise_rows=(job.first, job.episodes), progress=progress
         )
-        dump = None if job.method == "oracle" else op_counts.dump()
     return {
         "job": asdict(job),
         "success": outcome.success_N.astype(int).tolist(),
         "distance": [round(float(d), 5) for d in outcome.distance_N],
         "poses": outcome.poses_NTP[:1].tolist() if job.keep_poses else None,
-        "op_counts": dump,
+        "op_counts": None if op_counts is None else op_counts.dump(),
+        "weights_left": weights_left,
         "seconds": time.perf_counter() - began,
     }
 

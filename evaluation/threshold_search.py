@@ -81,7 +81,7 @@ def cost_on_plans(artifact: Artifact, plans: Plans, reference: str) -> dict[str,
     """Synops and synop-equivalents (interleaved) of the predictor, in units of the dense MACs."""
     network = DeltaPredictor(artifact)
     op_counts = OperationCounts(
-        method="delta",
+        method="sigma_delta",
         reference=reference,
         precision="int8",
         spiking=True,

@@ -12,22 +12,22 @@ from pathlib import Path
 from typing import Any
 
 from spikeplan.core.counts.charges import book_iteration
-from spikeplan.core.counts.operations import LayerCounts, OperationCounts
+from spikeplan.core.counts.operations import BYTES, LayerCounts, OperationCounts
 from spikeplan.core.errors import UserError
+from spikeplan.core.groups import BITS_SET, INPUT_BITS, NeuronGroups
 from spikeplan.core.ir import artifact as artifact_file
-from spikeplan.core.ir.artifact import Artifact
 from spikeplan.core.limits import LOIHI2, ChipLimits
+from spikeplan.core.planning import CEMConfig
 from spikeplan.evaluation.bundle import header, load_bundle, load_lif
 from spikeplan.evaluation.ranking import rerun
 from spikeplan.evaluation.recorded_plans import Plans, record_plans
-from spikeplan.evaluation.shard import EPISODE_SEED
-from spikeplan.placement.groups import BITS_SET, INPUT_BITS, Network, contexts_of, lif_network, network_of
+from spikeplan.evaluation.shard import EPISODE_SEED, Job
+from spikeplan.placement.groups import contexts_of
 from spikeplan.snn.delta_predictor import DeltaPredictor
 from spikeplan.snn.lif import LIFNetwork, LIFPredictor
 from spikeplan.worldmodel.checkpoint import WorldModel
-from spikeplan.worldmodel.planning.cem import CEMConfig
-from spikeplan.worldmodel.predictor import DensePredictor, Predictor
-from spikeplan.worldmodel.tasks import WORLDS
+from spikeplan.worldmodel.predictor import DensePredictor, Predictor, ResidualPredictor
+from spikeplan.worldmodel.tasks import TASKS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +44,7 @@ class Traffic:
     latent_dim: int
     action_dim: int
     sent: dict[str, float]
-    network: Callable[[int], Network]
+    network: Callable[[int], NeuronGroups]
     spiking: OperationCounts
     dense: OperationCounts | None
 
@@ -59,92 +59,81 @@ class Traffic:
 
 
 def traffic_of(path: str, chip: ChipLimits) -> Traffic:
-    """An artifact of sigma-delta layers, or a LIF network as `spikeplan train` writes it."""
-    if header(Path(path)).get("kind") == "lif":
-        return _lif(path, chip)
-    task = _task(path, artifact_file.load(path).provenance.get("task"))
-    bundle = load_bundle(task, artifact=path)
-    scaled, planner, factor = bundle.artifact, bundle.model.planner, 1.0
-    reference = scaled.reference
-    op_counts = OperationCounts(
-        method="delta", reference=reference, precision="int8", spiking=True, sequential_steps=len(scaled.layers)
-    )
-
-    def network(replicas: int) -> Network:
-        return network_on(scaled, chip, contexts=contexts_of(reference, planner, replicas))
-
-    return _record(path, bundle.model, DeltaPredictor(scaled), op_counts, reference, factor, network, 1.0)
-
-
-def _lif(path: str, chip: ChipLimits) -> Traffic:
-    net = load_lif(Path(path))
-    task = _task(path, header(Path(path)).get("task"))
-    model = load_bundle(task).model
-    t = net.config.time_steps
-    op_counts = OperationCounts(
-        method="lif", reference="zero", precision="int8", spiking=True, sequential_steps=t + 3, interleaved_steps=t
-    )
-    sizes = sizes_of(net)
+    """An artifact of sigma-delta layers, or a LIF network as `spikeplan train` writes it, on recorded plans of its task."""
+    lif = header(Path(path))
+    is_lif = lif.get("kind") == "lif"
+    net = load_lif(Path(path)) if is_lif else artifact_file.load(path)
+    task = _task(path, (lif if isinstance(net, LIFNetwork) else net.provenance).get("task"))
+    model = load_bundle(task, artifact=None if is_lif else path).model
+    predictor: Predictor = LIFPredictor(net) if isinstance(net, LIFNetwork) else DeltaPredictor(net)
+    groups = predictor.neuron_groups(LOIHI2)
+    assert groups is not None
     dims = (model.predictor.latent_dim + model.predictor.action_dim, model.predictor.latent_dim)
-    if (sizes[0], sizes[-1]) != dims:
-        raise UserError(f"{path}: {sizes[0]} inputs and {sizes[-1]} outputs, task {task} has {dims[0]} and {dims[1]}")
-    coded = 1.0 if chip.graded_messages else INPUT_BITS * BITS_SET
-    return _record(path, model, LIFPredictor(net), op_counts, "zero", 1.0, lambda _: network_on(net, chip), coded)
-
-
-def sizes_of(net: LIFNetwork) -> tuple[int, ...]:
-    """Inputs, hidden layers, outputs."""
-    return (net.w1.in_features, net.w1.out_features, net.w2.out_features, net.w3.out_features)
-
-
-def network_on(net: Artifact | LIFNetwork, chip: ChipLimits, *, contexts: int = 0) -> Network:
-    """What is placed on `chip`; a LIF network keeps no contexts."""
-    if isinstance(net, LIFNetwork):
-        return lif_network(sizes_of(net), net.config.time_steps, chip)
-    return network_of(net, contexts=contexts)
+    found = (groups.groups[0].neurons, groups.groups[-1].neurons)
+    if found != dims:
+        raise UserError(f"{path}: {found[0]} inputs and {found[1]} outputs, task {task} has {dims[0]} and {dims[1]}")
+    reference = "zero" if isinstance(net, LIFNetwork) else net.reference
+    sequential, interleaved = predictor.pipeline_steps
+    op_counts = OperationCounts(
+        method="lif" if is_lif else "sigma_delta",
+        reference=reference,
+        precision=predictor.precision,
+        spiking=True,
+        sequential_steps=sequential,
+        interleaved_steps=interleaved,
+    )
+    coded = INPUT_BITS * BITS_SET if is_lif and not chip.graded_messages else 1.0
+    return _record(path, model, predictor, chip, op_counts, coded)
 
 
 def _task(path: str, task: Any) -> str:
-    if task not in WORLDS:
+    if task not in TASKS:
         raise UserError(f"{path}: its header names task {task!r}, so its traffic cannot be recorded; convert it again")
     return str(task)
 
 
 def _record(
-    path: str,
-    model: WorldModel,
-    predictor: Predictor,
-    op_counts: OperationCounts,
-    reference: str,
-    factor: float,
-    network: Callable[[int], Network],
-    coded: float,
+    path: str, model: WorldModel, predictor: Predictor, chip: ChipLimits, op_counts: OperationCounts, coded: float
 ) -> Traffic:
     """`coded`: messages that one graded input becomes."""
     plans = record_plans(model, episodes=1, seed=EPISODE_SEED, every=model.planner.horizon)
-    rerun(predictor, plans, reference, op_counts)
+    rerun(predictor, plans, op_counts.reference, op_counts)
     if coded != 1.0:
         op_counts = _bit_by_bit(op_counts, coded)
     dense = OperationCounts(method="int8", reference="zero", precision="int8", spiking=False)
     rerun(DensePredictor(model.predictor), plans, "zero", dense)
-    for name, linear in zip(("h1", "h2", "h3"), model.predictor.linears(), strict=False):
-        dense.set_memory(name, weight_bytes=linear.weight.numel(), state_bytes=0)
+    for name, (fp32_bytes, _) in DensePredictor(model.predictor).memory().items():
+        dense.set_memory(name, weight_bytes=fp32_bytes // BYTES["fp32"], state_bytes=0)
     for book in (op_counts, dense):
         _rest_of_the_loop(book, model, plans)
     return Traffic(
         path=path,
         method=op_counts.method,
         task=model.task,
-        reference=reference,
-        threshold=factor,
+        reference=op_counts.reference,
+        threshold=1.0,
         planner=model.planner,
         spiking=op_counts,
         dense=dense,
         latent_dim=model.predictor.latent_dim,
         action_dim=model.predictor.action_dim,
         sent=sent_of(op_counts),
-        network=network,
+        network=_groups(predictor, chip, op_counts.reference, model.planner),
     )
+
+
+def _groups(
+    predictor: Predictor, chip: ChipLimits, reference: str, planner: CEMConfig
+) -> Callable[[int], NeuronGroups]:
+    """Replicas -> what is placed."""
+
+    def network(replicas: int) -> NeuronGroups:
+        groups = predictor.neuron_groups(chip, contexts=contexts_of(reference, planner, replicas))
+        if groups is None:
+            raise UserError(f"a {predictor.precision} predictor runs on no {chip.name}; place a spiking network")
+        return groups
+
+    return network
 
 
 def sent_of(op_counts: OperationCounts) -> dict[str, float]:
@@ -157,29 +146,19 @@ def sent_of(op_counts: OperationCounts) -> dict[str, float]:
     return {layer: sent[layer] / calls[layer] for layer in sent if sent[layer]}
 
 
-def traffic_of_run(
-    op_counts: OperationCounts, net: Artifact | LIFNetwork, planner: CEMConfig, *, task: str, threshold: float
-) -> Traffic:
-    """From the operation counts of a run that is done, for a chip of graded messages. `net`: as it planned, thresholds scaled."""
-    if isinstance(net, LIFNetwork):
-        inputs, *_, outputs = sizes_of(net)
-    else:
-        inputs, outputs = net.layers[0].n_in, net.layers[-1].n_out
-
-    def network(replicas: int) -> Network:
-        return network_on(net, LOIHI2, contexts=contexts_of(op_counts.reference, planner, replicas))
-
+def traffic_of_run(op_counts: OperationCounts, predictor: Predictor, job: Job, model: ResidualPredictor) -> Traffic:
+    """From the operation counts of a run that is done, for a chip of graded messages. `predictor`: as it planned."""
     return Traffic(
         path="",
         method=op_counts.method,
-        task=task,
+        task=job.task,
         reference=op_counts.reference,
-        threshold=threshold,
-        planner=planner,
-        latent_dim=outputs,
-        action_dim=inputs - outputs,
+        threshold=1.0 if job.threshold is None else job.threshold,
+        planner=job.planner,
+        latent_dim=model.latent_dim,
+        action_dim=model.action_dim,
         sent=sent_of(op_counts),
-        network=network,
+        network=_groups(predictor, LOIHI2, op_counts.reference, job.planner),
         spiking=op_counts,
         dense=None,
     )

@@ -6,14 +6,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from spikeplan import energy
-from spikeplan.evaluation.bundle import NARROW_METHODS
 from spikeplan.evaluation.iso_success import MARGIN, Comparison, Cost, Row, compare
+from spikeplan.evaluation.methods.smaller import NARROW
 
 DENSE_DEVICES, CHIP = ("orin_nano", "h100"), "loihi2"
 OPPONENTS = (  # families, how they are called
     (("dense",), "networks trained to run densely"),
-    (("full",), "the sigma-delta networks run densely"),
-    (("skipping",), "hardware that skips zeros at no cost"),
+    (("dense_replay",), "the sigma-delta networks run densely"),
+    (("zero_skipping",), "hardware that skips zeros at no cost"),
 )
 
 
@@ -21,7 +21,7 @@ def verdict(front: list[Row], full_success: float | None, placed: Sequence[Row] 
     """`front`: rows of kind front of one task; `placed`: of kind energy_placed, told beside them."""
     if full_success is None:
         return "not run"
-    if not any(row["method"] in NARROW_METHODS for row in front):
+    if not any(row["method"] in NARROW for row in front):
         return "Not compared at equal cost: no front was run."
     sentences = [_joules_sentence(front, full_success)]
     for families, name in OPPONENTS:
@@ -81,7 +81,7 @@ def _joules_sentence(front: list[Row], full_success: float) -> str:
             full_success,
             what=f"Scope system, nominal, {CHIP} against {' or '.join(DENSE_DEVICES)} at peak rates",
             unit="mJ",
-            against=("dense", "full"),
+            against=("dense", "dense_replay"),
             dense_cost=lambda row: _best(row)[0],
             spiking_cost=lambda row: _joules(row, CHIP).get("nominal"),
             strict=strict,

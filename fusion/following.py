@@ -17,8 +17,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from spikeplan.core.planning import CEMConfig
 from spikeplan.fusion.maps import joints_of
-from spikeplan.worldmodel.planning.cem import CEMConfig, CEMPlanner
+from spikeplan.worldmodel.planning.cem import CEMPlanner
 from spikeplan.worldmodel.planning.closed_loop import step_generator
 from spikeplan.worldmodel.predictor import DensePredictor, ResidualPredictor
 from spikeplan.worldmodel.tasks.world import World

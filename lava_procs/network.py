@@ -83,7 +83,7 @@ def conv(synapse: Conv, before: Shape, after: Shape) -> Apply:
     padded: NDArray[np.float64] = np.zeros((c, h + 2 * ph, w + 2 * pw))
     inside = padded[:, ph : ph + h, pw : pw + w]
     reach = (dh * (kh - 1) + 1, dw * (kw - 1) + 1)
-    sliding: Any = sliding_window_view  # numpy's types know one reference only
+    sliding: Any = sliding_window_view  # numpy's types know one axis only
     windows = sliding(padded, reach, axis=(1, 2))[:, ::sh, ::sw, ::dh, ::dw]  # (C, H', W', kh, kw), a view
     windows = windows.transpose(0, 3, 4, 1, 2)
     gathered = np.empty(windows.shape)

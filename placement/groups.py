@@ -22,54 +22,16 @@ the noise is drawn again from its seed in every iteration. Assumed, not publishe
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
 
 from spikeplan.core.errors import UserError
-from spikeplan.core.fit import Group, groups_of
-from spikeplan.core.fixed_point import MESSAGE_BITS, STATE_BITS
-from spikeplan.core.ir.artifact import Artifact
-from spikeplan.core.limits import ChipLimits
+from spikeplan.core.fit import Group
+from spikeplan.core.fixed_point import STATE_BITS
+from spikeplan.core.groups import NeuronGroups
+from spikeplan.core.planning import Budget
 
-INPUT_BITS = MESSAGE_BITS
-BITS_SET = 0.5  # of a coded input: assumed
 PARTS = ("source", "latent", "distance", "sum", "cost", "theta", "refit")
 RETURN_STEPS = 2  # a question to every candidate and its answer
-
-
-class Budget(Protocol):
-    """What is read of a planner's settings."""
-
-    @property
-    def samples(self) -> int: ...
-    @property
-    def iterations(self) -> int: ...
-    @property
-    def elites(self) -> int: ...
-    @property
-    def horizon(self) -> int: ...
-    @property
-    def variables(self) -> int: ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Network:
-    """Groups of one copy. `path`: the groups that a prediction crosses until the next may begin, in order; `tail`: those
-    after it. `time_steps`: chip steps that a layer works on one prediction (sigma-delta 1, LIF T)."""
-
-    groups: tuple[Group, ...]
-    path: tuple[str, ...]
-    tail: tuple[str, ...] = ()
-    time_steps: int = 1
-
-    @property
-    def whole_loop(self) -> bool:
-        return bool(self.tail)
-
-    @property
-    def depth(self) -> int:
-        """Chip steps from input to output of one prediction."""
-        return len(self.path) + self.time_steps - 1
 
 
 def turns_of(budget: Budget, replicas: int) -> int:
@@ -95,44 +57,9 @@ def contexts_of(reference: str, budget: Budget, replicas: int) -> int:
     }[reference]
 
 
-def network_of(artifact: Artifact, *, contexts: int = 0) -> Network:
-    groups = groups_of(artifact, contexts=contexts)
-    return Network(groups=groups, path=tuple(group.name for group in groups))
-
-
-def lif_network(sizes: tuple[int, ...], time_steps: int, chip: ChipLimits) -> Network:
-    """`sizes`: inputs, hidden layers, outputs. u and v in every neuron."""
-    bits = 1 if chip.graded_messages else INPUT_BITS
-    names = ["code", *(f"h{i}" for i in range(1, len(sizes) - 1)), "out"]
-    groups = [
-        Group(
-            name="code",
-            neurons=bits * sizes[0],
-            axons_in=bits * sizes[0],
-            synapses=0,
-            words=1,
-            message_bits=INPUT_BITS // bits,
-            receivers=(names[1],),
-        )
-    ]
-    for i, name in enumerate(names[1:], 1):
-        before = groups[-1].neurons
-        after = names[i + 1 : i + 2]
-        groups.append(
-            Group(
-                name=name,
-                neurons=sizes[i],
-                axons_in=before,
-                synapses=before,
-                words=2,
-                message_bits=1 if after else 0,
-                receivers=tuple(after),
-            )
-        )
-    return Network(groups=tuple(groups), path=tuple(names), time_steps=time_steps)
-
-
-def with_loop(network: Network, budget: Budget, *, latent_dim: int, action_dim: int, replicas: int) -> Network:
+def with_loop(
+    network: NeuronGroups, budget: Budget, *, latent_dim: int, action_dim: int, replicas: int
+) -> NeuronGroups:
     """The network with the loop's other parts around it."""
     turns = turns_of(budget, replicas)
     code, out = network.groups[0], network.groups[-1]

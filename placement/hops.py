@@ -17,8 +17,10 @@ from typing import Any
 
 from spikeplan.core.counts.operations import CountRow, OperationCounts, total
 from spikeplan.core.fixed_point import STATE_BITS
+from spikeplan.core.groups import NeuronGroups
 from spikeplan.core.limits import CHIPS, ChipLimits
-from spikeplan.placement.groups import Budget, Network, loop_messages, with_loop
+from spikeplan.core.planning import Budget
+from spikeplan.placement.groups import loop_messages, with_loop
 from spikeplan.placement.place import Placement, hops, place
 
 
@@ -47,7 +49,7 @@ class Ways:
 
 
 def ways_of(
-    network: Callable[[ChipLimits], Network], planner: Budget, *, latent_dim: int, action_dim: int
+    network: Callable[[ChipLimits], NeuronGroups], planner: Budget, *, latent_dim: int, action_dim: int
 ) -> dict[str, Any]:
     """JSON form of `Ways`."""
     found: dict[str, dict[str, dict[str, float]]] = {}

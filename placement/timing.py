@@ -29,7 +29,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikeplan.core.errors import UserError
-from spikeplan.placement.groups import Budget, Network, selection_steps, turns_of
+from spikeplan.core.groups import NeuronGroups
+from spikeplan.core.planning import Budget
+from spikeplan.placement.groups import selection_steps, turns_of
 from spikeplan.placement.place import CENTRE, Placement, link_loads
 
 SCHEDULES = ("sequential", "interleaved")
@@ -121,7 +123,7 @@ class Clock:
     def __init__(
         self,
         placement: Placement,
-        network: Network,
+        network: NeuronGroups,
         messages: Mapping[str, float],
         speed: Speed,
         *,

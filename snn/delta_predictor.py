@@ -17,13 +17,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from spikeplan.core.counts.operations import REFERENCES, LayerCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import STATE_BITS, limit
+from spikeplan.core.groups import NeuronGroups, network_of
 from spikeplan.core.ir.artifact import Artifact
+from spikeplan.core.limits import ChipLimits
 from spikeplan.snn.delta import DeltaNetwork, DeltaState
 
 STATE_KIND = {
@@ -63,6 +66,26 @@ class DeltaPredictor:
             raise UserError(f"artifact: scale {', '.join(sorted(missing))} is missing; convert the predictor again")
         self.latent_scale, self.action_scale = artifact.scales["latent"], artifact.scales["action"]
         self.latent_dim = self.network.layers[-1].n_out
+
+    @property
+    def pipeline_steps(self) -> tuple[int, int]:
+        return len(self.network.layers), 1
+
+    def memory(self) -> dict[str, tuple[int, int]]:
+        """int8 weights, 24-bit states: sigma and ref where a layer has both."""
+        return {
+            layer.name: (
+                0 if layer.weight is None else layer.weight.size,
+                layer.n_out * 3 * (2 if layer.kind == "sigma_delta" else 1),
+            )
+            for layer in self.network.layers
+        }
+
+    def weights_left(self) -> dict[str, int]:
+        return {la.name: int(np.count_nonzero(la.weight)) for la in self.network.layers if la.weight is not None}
+
+    def neuron_groups(self, chip: ChipLimits, *, contexts: int = 0) -> NeuronGroups:
+        return network_of(self.network.artifact, contexts=contexts)
 
     def encode(self, latent: Tensor) -> Tensor:
         """Real latent -> integer latent, saturated to 24 bits."""

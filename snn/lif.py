@@ -24,6 +24,8 @@ from torch import Tensor, nn
 from spikeplan.core.counts.operations import LayerCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import WEIGHT_BITS, limit
+from spikeplan.core.groups import NeuronGroups, lif_network
+from spikeplan.core.limits import ChipLimits
 
 WEIGHT_TOP = limit(WEIGHT_BITS)
 
@@ -109,7 +111,7 @@ def _fire(currents: list[Tensor], beta: float) -> list[Tensor]:
 
 
 class LIFPredictor:
-    """Behind the Predictor contract; no reference but `none`: every prediction starts from rest."""
+    """Behind the Predictor contract; no reference but `zero`: every prediction starts from rest."""
 
     references = ("zero",)
     spiking = True
@@ -127,9 +129,30 @@ class LIFPredictor:
                 mine.weight.copy_((theirs.weight / unit).round() * unit)
                 mine.bias.copy_(theirs.bias)
 
+    @property
+    def _linears(self) -> dict[str, nn.Linear]:
+        return {"h1": self.network.w1, "h2": self.network.w2, "out": self.network.w3}
+
+    @property
+    def pipeline_steps(self) -> tuple[int, int]:
+        """A prediction takes T steps; the layers start one after the other."""
+        t = self.network.config.time_steps
+        return t + len(self._linears), t
+
+    def memory(self) -> dict[str, tuple[int, int]]:
+        return {name: (m.weight.numel(), 3 * m.out_features) for name, m in self._linears.items()}
+
+    def weights_left(self) -> dict[str, int]:
+        return {name: int(m.weight.count_nonzero()) for name, m in self._linears.items()}
+
+    def neuron_groups(self, chip: ChipLimits, *, contexts: int = 0) -> NeuronGroups:
+        """u and v in every neuron; a LIF network keeps no contexts."""
+        sizes = (self.network.w1.in_features, *(m.out_features for m in self._linears.values()))
+        return lif_network(sizes, self.network.config.time_steps, chip)
+
     def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, reference: str = "zero", previous: Any = None) -> None:
         if reference not in self.references:
-            raise UserError(f"reference {reference!r} is not offered by the LIF predictor; use none")
+            raise UserError(f"reference {reference!r} is not offered by the LIF predictor; use zero")
 
     @torch.no_grad()
     def step(self, latent_BSD: Tensor, action_BSA: Tensor, state: None) -> tuple[Tensor, None, list[LayerCounts]]:

@@ -50,9 +50,9 @@ def test_the_python_blocks_run_in_order(tmp_path: Path) -> None:
 def test_the_tables_are_replaced_and_nothing_else(tmp_path: Path) -> None:
     summary = {"episodes": 3, "seeds": 1, "tasks": {}}
     assert tables(summary).startswith("3 paired episodes a task and method, 1 planner seed(s)")
-    minus = {"delta": {"mean": -0.01, "ci95": [-0.02, 0.0], "holds": True}}
+    minus = {"sigma_delta": {"mean": -0.01, "ci95": [-0.02, 0.0], "holds": True}}
     rows = [
-        {"method": "delta", "success": 0.9, "ci95": [0.8, 1.0], "minus": {}},
+        {"method": "sigma_delta", "success": 0.9, "ci95": [0.8, 1.0], "minus": {}},
         {"method": "integer", "success": 0.89, "ci95": [0.79, 0.99], "minus": minus},
     ]
     planners = {"episodes": 3, "seeds": 1, "tasks": {"method": rows}}

@@ -14,10 +14,10 @@ from safetensors.torch import save_file
 
 from spikeplan.core.errors import UserError
 from spikeplan.core.files import write_whole
+from spikeplan.core.planning import CEMConfig
 from spikeplan.worldmodel.encoder import Encoder, EncoderConfig
-from spikeplan.worldmodel.planning.cem import CEMConfig
 from spikeplan.worldmodel.predictor import ResidualPredictor
-from spikeplan.worldmodel.tasks import make_world
+from spikeplan.worldmodel.tasks import make_world, task_of
 
 FORMAT = "spikeplan-worldmodel"
 VERSION = 1
@@ -118,8 +118,8 @@ def load_model(path: str | os.PathLike[str]) -> WorldModel:
 
 
 def shipped(task: str) -> Path:
-    """The checkpoint that the repository ships for a task (levels of one world share it)."""
-    for known in ("two-room-random", "two-room", "planar-reach"):
-        if task.startswith(known):
-            return SHIPPED / f"{known}.safetensors"
+    """The checkpoint that the package ships for a task (levels of one world share it). UserError where none ships."""
+    name = task_of(task).checkpoint
+    if name is not None:
+        return SHIPPED / f"{name}.safetensors"
     raise UserError(f"task {task!r} has no shipped checkpoint; train one with `spikeplan train {task}`")

@@ -17,12 +17,12 @@ from torch import Tensor
 from spikeplan.core.counts.operations import LayerCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import WEIGHT_BITS, limit
-from spikeplan.worldmodel.predictor import ResidualPredictor, check_reference
+from spikeplan.worldmodel.predictor import OffChip, ResidualPredictor, check_reference
 
 TOP = float(limit(WEIGHT_BITS))
 
 
-class Int8Predictor:
+class Int8Predictor(OffChip):
     references = ("zero",)
     spiking = False
     precision = "int8"
@@ -53,6 +53,9 @@ class Int8Predictor:
                 x = x @ w.T + self.bias[i]
                 x = x.relu()
         self._names = [f"h{i}" for i in range(1, len(weights) + 1)]
+
+    def memory(self) -> dict[str, tuple[int, int]]:
+        return {name: (w.numel(), 3 * w.shape[1]) for name, w in zip(self._names, self.weight, strict=True)}
 
     def weights_left(self) -> dict[str, int]:
         """Layer -> weights that are not zero after rounding."""

@@ -22,6 +22,8 @@ from torch import Tensor, nn
 
 from spikeplan.core.counts.operations import LayerCounts
 from spikeplan.core.errors import UserError
+from spikeplan.core.groups import NeuronGroups
+from spikeplan.core.limits import ChipLimits
 from spikeplan.worldmodel.tasks.world import World
 
 
@@ -32,6 +34,23 @@ class Predictor(Protocol):
     def spiking(self) -> bool: ...
     @property
     def precision(self) -> str: ...
+
+    @property
+    def pipeline_steps(self) -> tuple[int, int]:
+        """Chip steps of one prediction: layers one after the other, and interleaved."""
+        ...
+
+    def memory(self) -> dict[str, tuple[int, int]]:
+        """Layer -> bytes of its weights and of its states."""
+        ...
+
+    def weights_left(self) -> dict[str, int]:
+        """Layer -> weights that are not zero."""
+        ...
+
+    def neuron_groups(self, chip: ChipLimits, *, contexts: int = 0) -> NeuronGroups | None:
+        """What is placed on a chip of these limits, with `contexts` stored states a neuron; None: it runs on no such chip."""
+        ...
 
     def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, reference: str, previous: Any = None) -> Any: ...
     def step(self, latent_BSD: Tensor, action_BSA: Tensor, state: Any) -> tuple[Tensor, Any, list[LayerCounts]]: ...
@@ -61,7 +80,16 @@ class ResidualPredictor(nn.Module):
         return [module for module in self.net if isinstance(module, nn.Linear)]
 
 
-class DensePredictor:
+class OffChip:
+    """What a predictor answers that runs as one batched pass and on no spiking chip."""
+
+    pipeline_steps = (1, 1)
+
+    def neuron_groups(self, chip: ChipLimits, *, contexts: int = 0) -> NeuronGroups | None:
+        return None
+
+
+class DensePredictor(OffChip):
     """The fp32 network behind the Predictor contract."""
 
     references = ("zero",)
@@ -71,6 +99,14 @@ class DensePredictor:
     def __init__(self, module: ResidualPredictor) -> None:
         self.module = module.eval()
         self._per_row = {f"h{i}": (m.in_features, m.out_features) for i, m in enumerate(module.linears(), 1)}
+
+    def memory(self) -> dict[str, tuple[int, int]]:
+        return {name: (4 * n_in * n_out, 3 * n_out) for name, (n_in, n_out) in self._per_row.items()}
+
+    def weights_left(self) -> dict[str, int]:
+        return {
+            name: int(m.weight.count_nonzero()) for name, m in zip(self._per_row, self.module.linears(), strict=True)
+        }
 
     def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, reference: str = "zero", previous: Any = None) -> None:
         check_reference(reference, self.references)
@@ -92,7 +128,7 @@ class DensePredictor:
         return self.module(latent_BSD, action_BSA), None, counts
 
 
-class TrueStatePredictor:
+class TrueStatePredictor(OffChip):
     """Oracle: the simulator itself as the predictor. The latent is [pose, layout]; nothing is counted."""
 
     references = ("zero",)
@@ -101,6 +137,12 @@ class TrueStatePredictor:
 
     def __init__(self, world: World) -> None:
         self.world = world
+
+    def memory(self) -> dict[str, tuple[int, int]]:
+        return {}
+
+    def weights_left(self) -> dict[str, int]:
+        return {}
 
     def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, reference: str = "zero", previous: Any = None) -> None:
         check_reference(reference, self.references)

@@ -19,15 +19,16 @@ from torch import Tensor, nn
 
 from spikeplan.core.errors import UserError
 from spikeplan.core.files import write_whole
+from spikeplan.core.planning import CEMConfig
 from spikeplan.worldmodel.checkpoint import WorldModel
 from spikeplan.worldmodel.data import draw_clips
 from spikeplan.worldmodel.encoder import Encoder, EncoderConfig
 from spikeplan.worldmodel.gates import measure_gates
 from spikeplan.worldmodel.losses import LossWeights, jepa_losses
-from spikeplan.worldmodel.planning.cem import CEMConfig, CEMPlanner
+from spikeplan.worldmodel.planning.cem import CEMPlanner
 from spikeplan.worldmodel.planning.closed_loop import ImageLatent, run_episodes
 from spikeplan.worldmodel.predictor import DensePredictor, ResidualPredictor
-from spikeplan.worldmodel.tasks import make_world
+from spikeplan.worldmodel.tasks import TASKS, make_world, task_of
 
 VALIDATION_SEED = 7_000_000  # episodes and planner noise used to choose checkpoints and thresholds; never reported
 
@@ -55,32 +56,13 @@ class TrainConfig:
             raise UserError(f"train: steps {self.steps}, batch {self.batch}, frames {self.frames} must be >= 1, 2, 2")
 
 
-RECIPES: dict[str, Callable[[int], TrainConfig]] = {
-    "two-room": lambda seed: TrainConfig(
-        task="two-room", seed=seed, planner=CEMConfig(samples=64, iterations=4, elites=8, horizon=12, chunk=3)
-    ),
-    "two-room-random": lambda seed: TrainConfig(
-        task="two-room-random",
-        seed=seed,
-        steps=2400,
-        planner=CEMConfig(samples=64, iterations=4, elites=8, horizon=12, chunk=3),
-    ),
-    "planar-reach": lambda seed: TrainConfig(
-        task="planar-reach",
-        seed=seed,
-        batch=64,
-        latent_dim=64,
-        rate=2e-3,
-        losses=LossWeights(variance=1.0, covariance=0.04, time=0.1, inverse=1.0),
-        planner=CEMConfig(samples=64, iterations=4, elites=8, horizon=6, chunk=2),
-    ),
-}
-
-
 def recipe(task: str, seed: int = 0) -> TrainConfig:
-    if task not in RECIPES:
-        raise UserError(f"task {task!r} has no training recipe; use one of {', '.join(RECIPES)}")
-    return RECIPES[task](seed)
+    """Settings that `spikeplan train` uses for a task; UserError where the task has none."""
+    settings = task_of(task).recipe
+    if settings is None:
+        known = [name for name, one in TASKS.items() if one.recipe is not None]
+        raise UserError(f"task {task!r} has no training recipe; use one of {', '.join(known)}")
+    return TrainConfig(task=task, seed=seed, **settings)
 
 
 class Trainer:

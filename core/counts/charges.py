@@ -7,26 +7,12 @@ accumulates, a distance as a subtraction and an addition.
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from spikeplan.core.counts.operations import LayerCounts, OperationCounts
 from spikeplan.core.fixed_point import STATE_BITS
 from spikeplan.core.noise import DRAWS as NOISE_DRAWS
+from spikeplan.core.planning import Budget
 
 COST_BITS = STATE_BITS  # of the threshold search: 23 comparisons (no sign), one is added for the ties at the threshold
-
-
-class Budget(Protocol):
-    """What is read of a planner's settings."""
-
-    @property
-    def samples(self) -> int: ...
-    @property
-    def elites(self) -> int: ...
-    @property
-    def horizon(self) -> int: ...
-    @property
-    def variables(self) -> int: ...
 
 
 def book_iteration(

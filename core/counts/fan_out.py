@@ -42,6 +42,6 @@ def synops(messages: NDArray[np.generic], synapse: Dense | Conv, before: Shape) 
 
 
 def _along(n_in: int, n_out: int, kernel: int, stride: int, padding: int, dilation: int) -> NDArray[np.int64]:
-    """(n_in,): pairs of output and kernel position that meet each input position, along one reference."""
+    """(n_in,): pairs of output and kernel position that meet each input position, along one axis."""
     at = np.arange(n_out)[:, None] * stride + np.arange(kernel)[None, :] * dilation - padding
     return np.bincount(at[(at >= 0) & (at < n_in)], minlength=n_in)

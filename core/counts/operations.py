@@ -176,6 +176,11 @@ class OperationCounts:
     def set_memory(self, layer: str, *, weight_bytes: int, state_bytes: int) -> None:
         self._memory[layer] = (weight_bytes, state_bytes)
 
+    @property
+    def memory(self) -> dict[str, tuple[int, int]]:
+        """Layer -> bytes of its weights and of its states."""
+        return dict(self._memory)
+
     def counts(self, phase: str | None = None) -> list[tuple[tuple[str, str, int | None, int | None], LayerCounts]]:
         """Raw (phase, layer, iteration, rollout step) -> counts, for density figures."""
         return [(key, value) for key, value in self._counts.items() if phase is None or key[0] == phase]

@@ -103,7 +103,7 @@ def reference_methods(methods: Sequence[PricedRun]) -> list[PricedRun]:
     success."""
     best: dict[str, PricedRun] = {}
     for method in methods:
-        if method.row["method"] == "delta":
+        if method.row["method"] == "sigma_delta":
             reference = method.op_counts.reference
             rank = (method.row["headline"], method.row["success"])
             if reference not in best or rank > (best[reference].row["headline"], best[reference].row["success"]):

@@ -11,14 +11,14 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from spikeplan.evaluation.bundle import PRUNED_METHODS
 from spikeplan.evaluation.iso_success import MARGIN
+from spikeplan.evaluation.methods.smaller import NARROW, PRUNED
 from spikeplan.evaluation.pricing.pairs import MAIN_CHIP
 from spikeplan.evaluation.pricing.price import Pricing, gains, on_chip, told_copies
 from spikeplan.evaluation.pricing.runs import BATCHED, PricedRun, full_dense, headline
 
 SCHEDULE = "interleaved"
-PRUNED_SKIP = tuple(f"{method}/skip" for method in PRUNED_METHODS)
+PRUNED_SKIP = tuple(f"{method}/skip" for method in PRUNED)
 
 
 def opponents(methods: Sequence[PricedRun], pricing: Pricing) -> dict[str, Any] | None:
@@ -33,7 +33,7 @@ def opponents(methods: Sequence[PricedRun], pricing: Pricing) -> dict[str, Any] 
     beside = [
         ("dense fp32, full budget", full, ""),
         ("dense int8, full budget", headline(methods, "int8"), ""),
-        (f"matched bits ({bits}): its own function, every MAC computed", _named(same, f"{name}/full"), _charged(bits)),
+        (f"matched bits ({bits}): its own function, every MAC computed", _named(same, f"{name}/dense"), _charged(bits)),
         (
             "zeros of its own function skipped",
             _named(same, f"{name}/skip"),
@@ -41,17 +41,17 @@ def opponents(methods: Sequence[PricedRun], pricing: Pricing) -> dict[str, Any] 
         ),
         (
             "zeros of the int8 network skipped",
-            _named(methods, "zero-skip"),
+            _named(methods, "zero_skipping"),
             "hypothetical: finding zeros costs nothing",
         ),
         (
             "pruned dense at equal success (whole neurons: distilled narrower)",
-            _cheapest(equal, pricing, lambda method: method.row["method"].startswith("narrow")),
+            _cheapest(equal, pricing, lambda method: method.row["method"] in NARROW),
             "",
         ),
         (
             "pruned dense at equal success (single weights), every MAC computed",
-            _cheapest(equal, pricing, lambda method: method.row["method"] in PRUNED_METHODS),
+            _cheapest(equal, pricing, lambda method: method.row["method"] in PRUNED),
             "no device here skips single zeros",
         ),
         (
@@ -66,12 +66,14 @@ def opponents(methods: Sequence[PricedRun], pricing: Pricing) -> dict[str, Any] 
         ),
         (
             "cheapest dense of equal success",
-            _cheapest(equal, pricing, lambda method: method.family in ("dense", "full")),
+            _cheapest(equal, pricing, lambda method: method.family in ("dense", "dense_replay")),
             "",
         ),
     ]
     rows = [row for what, method, note in beside for row in _rows(what, method, note, spiking, pricing)]
-    one = _at_batch_one(spiking, _cheapest(equal, pricing, lambda method: method.family in ("dense", "full")), pricing)
+    one = _at_batch_one(
+        spiking, _cheapest(equal, pricing, lambda method: method.family in ("dense", "dense_replay")), pricing
+    )
     e = pricing.price(spiking, MAIN_CHIP, SCHEDULE)
     return {
         "chip": MAIN_CHIP,

@@ -47,7 +47,7 @@ def best_pair(
     """The cheapest spiking and the cheapest dense point of equal success; None where one side has none."""
     sides = [
         *on_chip(methods, chip),
-        *(method for method in methods if not method.spiking and method.family in ("dense", "full")),
+        *(method for method in methods if not method.spiking and method.family in ("dense", "dense_replay")),
     ]
     spiking = {i: method for i, method in enumerate(sides) if method.spiking}
     dense = {i: method for i, method in enumerate(sides) if not method.spiking}
@@ -59,7 +59,9 @@ def best_pair(
         return None if e is None else e.nominal
 
     rows = [{**method.row, "index": i} for i, method in {**spiking, **dense}.items()]
-    best = compare(rows, success, what="", unit="J", against=("dense", "full"), dense_cost=cost, spiking_cost=cost)
+    best = compare(
+        rows, success, what="", unit="J", against=("dense", "dense_replay"), dense_cost=cost, spiking_cost=cost
+    )
     if best.spiking is None or best.dense is None:
         return None
     return sides[best.spiking["index"]], sides[best.dense["index"]]

@@ -106,7 +106,9 @@ def _dense_side(methods: Sequence[PricedRun], pricing: Pricing) -> list[PricedRu
         return found
     level = full.row["success"] - MARGIN
     equal = [
-        a for a in methods if a.row["role"] == "front" and a.family in ("dense", "full") and a.row["success"] >= level
+        a
+        for a in methods
+        if a.row["role"] == "front" and a.family in ("dense", "dense_replay") and a.row["success"] >= level
     ]
     priced = [(best[1], i) for i, method in enumerate(equal) if (best := best_device(method, pricing))]
     cheapest = equal[min(priced)[1]] if priced else None
@@ -115,7 +117,10 @@ def _dense_side(methods: Sequence[PricedRun], pricing: Pricing) -> list[PricedRu
 
 def drawable(methods: Sequence[PricedRun]) -> tuple[PricedRun, PricedRun] | None:
     """The same function spiking and dense, so that density alone moves: a method and its own reading with every MAC."""
-    spiking, dense = headline(methods, "delta"), headline(methods, "delta/full") or headline(methods, "int8")
+    spiking, dense = (
+        headline(methods, "sigma_delta"),
+        headline(methods, "sigma_delta/dense") or headline(methods, "int8"),
+    )
     if (
         spiking is None
         or dense is None

@@ -16,10 +16,10 @@ import torch
 from rich.console import Console
 
 from spikeplan.core.errors import UserError
+from spikeplan.core.planning import CEMConfig
 from spikeplan.energy.meter import Measured, Meter, NotReadable, NvmlMeter, RaplMeter, measure
 from spikeplan.evaluation.shard import bundle_of
 from spikeplan.worldmodel.mac_counter import count_macs
-from spikeplan.worldmodel.planning.cem import CEMConfig
 from spikeplan.worldmodel.predictor import ResidualPredictor
 
 SEED = 0

@@ -18,11 +18,11 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from spikeplan.core.errors import UserError
+from spikeplan.core.planning import CEMConfig
 from spikeplan.evaluation.bundle import load_bundle
 from spikeplan.evaluation.shard import Job, make_predictor, one_thread
 from spikeplan.experiments.runner.output import check_outputs, write_report
 from spikeplan.experiments.runner.pool import progress_bar
-from spikeplan.worldmodel.planning.cem import CEMConfig
 from spikeplan.worldmodel.predictor import Predictor
 
 EPISODES, HORIZON, ROUNDS = 16, 4, 5
@@ -43,7 +43,7 @@ def rollout_seconds(
 def bench_plan(console: Console, task: str = "two-room") -> list[dict[str, Any]]:
     one_thread()
     reference, factor = load_bundle(task).artifact.reference, 1.0
-    methods = {"dense": "zero", "int8": "zero", "delta": reference, "lif": "zero"}
+    methods = {"dense": "zero", "int8": "zero", "sigma_delta": reference, "lif": "zero"}
     predictors = {}
     for method, on in methods.items():
         job = Job(
@@ -54,7 +54,7 @@ def bench_plan(console: Console, task: str = "two-room") -> list[dict[str, Any]]
             episodes=1,
             count=1,
             reference=on,
-            threshold=factor if method == "delta" else None,
+            threshold=factor if method == "sigma_delta" else None,
         )
         predictors[method] = make_predictor(job)
     generator = torch.Generator().manual_seed(0)
@@ -71,7 +71,7 @@ def bench_plan(console: Console, task: str = "two-room") -> list[dict[str, Any]]
                     best[method] = min(best[method], rollout_seconds(predictors[method], latent, candidates, on))
                     bar.advance(ticks)
             steps = EPISODES * samples * HORIZON
-            for method in ("int8", "delta", "lif"):
+            for method in ("int8", "sigma_delta", "lif"):
                 ours, other = steps / best[method], steps / best["dense"]
                 rows.append(
                     {

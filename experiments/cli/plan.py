@@ -14,26 +14,18 @@ from rich.table import Table
 from spikeplan.core.counts.operations import REFERENCES
 from spikeplan.core.errors import UserError
 from spikeplan.core.ir.artifact import MAX_FACTOR
+from spikeplan.core.planning import LARGEST
 from spikeplan.evaluation.aggregate import group, method_row, op_counts_row
-from spikeplan.evaluation.bundle import (
-    DELTA_METHODS,
-    OWN_DENSE_METHODS,
-    PLANNER_METHODS,
-    load_bundle,
-)
-from spikeplan.evaluation.lava_episodes import lava_episodes
-from spikeplan.evaluation.shard import EPISODE_SEED, METHODS, Job, one_thread, shards
+from spikeplan.evaluation.bundle import load_bundle
+from spikeplan.evaluation.methods import METHODS
+from spikeplan.evaluation.shard import EPISODE_SEED, Job, one_thread, shards
 from spikeplan.experiments.main_study.summary import method_summary
 from spikeplan.experiments.runner.output import check_seed, open_output, versions, write_json, write_text
 from spikeplan.experiments.runner.pool import progress_bar, remove_parts, run_jobs
 from spikeplan.lava_procs.fused import check_reference
 from spikeplan.snn.delta_predictor import DeltaPredictor
-from spikeplan.worldmodel.planning.cem import LARGEST
 from spikeplan.worldmodel.planning.integer_cem import IntegerCEM
 from spikeplan.worldmodel.tasks import make_world
-
-SIGMA_DELTA = (*DELTA_METHODS, "lava")
-PLANNED = (*METHODS, "zero-skip", *OWN_DENSE_METHODS, *DELTA_METHODS[1:])
 
 
 def plan_command(
@@ -63,32 +55,31 @@ def plan_command(
     planner = bundle.model.planner.at(**budget)
     check_seed(seed)
     # Reads the files: a foreign one is refused before anything is written.
-    chosen = (bundle.delta(method).reference if method in SIGMA_DELTA else "zero", 1.0)
-    if method not in ("random", "oracle"):
-        bundle.digest(method)
-    if method in ("integer", "lava"):
+    one = METHODS[method]
+    own = "zero" if one.artifact is None else one.artifact(bundle).reference
+    digest = bundle.digest(one.files(bundle))
+    if one.planner == "integer_cem":
         world = make_world(task)
         IntegerCEM(
             DeltaPredictor(bundle.artifact), planner, action_dim=world.action_dim, action_limit=world.action_limit
         )
-    if method == "lava":
-        check_reference(reference or chosen[0])
+    if one.closed_loop is not None:
+        check_reference(reference or own)
     folder = open_output(Path(out), command="plan")
     one_thread()
     began = time.monotonic()
-    if reference not in (None, chosen[0]) and threshold is None:
+    if reference not in (None, own) and threshold is None:
         console.print(
-            f"thresholds x {chosen[1]:g} were chosen for reference {chosen[0]}; reference {reference} needs "
-            f"finer ones (--threshold)"
+            f"thresholds were chosen for reference {own}; reference {reference} needs finer ones (--threshold)"
         )
-    reference, threshold = reference or chosen[0], chosen[1] if threshold is None else threshold
-    if method == "lava":
+    reference, threshold = reference or own, 1.0 if threshold is None else threshold
+    if one.closed_loop is not None:
         with progress_bar(console) as bar:
             ticks = bar.add_task("planning in Lava", total=episodes * make_world(task).max_steps)
             rows = [
-                lava_episodes(
-                    bundle,
-                    planner,
+                one.closed_loop(
+                    bundle=bundle,
+                    planner=planner,
                     reference=reference,
                     threshold=threshold,
                     episodes=episodes,
@@ -109,7 +100,7 @@ def plan_command(
                 count=count,
                 seed=seed,
                 reference=reference,
-                threshold=threshold if method in SIGMA_DELTA else None,
+                threshold=None if one.artifact is None else threshold,
                 checkpoint=checkpoint,
                 artifact=artifact,
             )
@@ -134,7 +125,7 @@ def plan_command(
         "reference": reference,
         "threshold": threshold,
         "checkpoint": str(bundle.model_path),
-        "files_sha256": bundle.digest(method),
+        "files_sha256": digest,
         "artifact": artifact,
         "planner": asdict(planner),
     }
@@ -164,20 +155,18 @@ def _check(
 ) -> None:
     """Refuses what does not go together, before anything is read or written."""
     make_world(task)
-    if method not in PLANNED:
-        raise UserError(f"method {method!r} is unknown; use one of {', '.join(PLANNED)}")
+    converted = METHODS[method].artifact is not None
+    known = ", ".join(name for name, one in METHODS.items() if one.artifact is not None)
     if reference is not None and reference not in REFERENCES:
         raise UserError(f"reference {reference!r} is unknown; use one of {', '.join(REFERENCES)}")
-    if reference is not None and method not in SIGMA_DELTA:
-        raise UserError(f"method {method!r} has no references; --reference goes with --method delta")
-    if threshold is not None and (method not in SIGMA_DELTA or not 0 < threshold <= MAX_FACTOR):
+    if reference is not None and not converted:
+        raise UserError(f"method {method!r} has no references; --reference goes with one of {known}")
+    if threshold is not None and (not converted or not 0 < threshold <= MAX_FACTOR):
         raise UserError(
             f"--threshold {threshold:g} with --method {method}: a factor from 0 to {MAX_FACTOR:g}, for "
             f"sigma-delta methods only"
         )
-    if artifact is not None and method not in ("delta", "lava", *PLANNER_METHODS):
-        raise UserError(
-            f"--artifact {artifact} with --method {method}: an artifact is planned with by --method delta or lava"
-        )
+    if artifact is not None and not converted:
+        raise UserError(f"--artifact {artifact} with --method {method}: an artifact is planned with by one of {known}")
     if not 1 <= episodes <= LARGEST:
         raise UserError(f"--episodes {episodes} must be at least 1 and at most {LARGEST}")

@@ -15,8 +15,9 @@ from rich.console import Console
 from rich.table import Table
 
 from spikeplan.core.counts.operations import LayerCounts
+from spikeplan.core.digest import code_digest
 from spikeplan.core.errors import UserError
-from spikeplan.evaluation.shard import EPISODE_SEED, code_digest, shards
+from spikeplan.evaluation.shard import EPISODE_SEED, MADE_BY, shards
 from spikeplan.experiments.fusion_study import reaction_time as fuse_turn
 from spikeplan.experiments.fusion_study.convert import lava_equality, watch
 from spikeplan.experiments.fusion_study.front_end_energy import front_end
@@ -153,11 +154,7 @@ class Parts:
 
     def __init__(self, folder: Path, bundle: FuseBundle, checkpoint: str | None, console: Console) -> None:
         self.folder, self.checkpoint, self.console = folder, checkpoint, console
-        root = Path(__file__).parents[2]
-        own = [*sorted(Path(__file__).parent.glob("*.py")), *sorted((root / "fusion").glob("*.py"))]
-        own += sorted((root / "eventdata").rglob("*.py"))
-        code = hashlib.sha256(b"".join(path.read_bytes() for path in own)).hexdigest()
-        self.known = [code, code_digest(), bundle.digests]
+        self.known = [code_digest(*MADE_BY, "fusion", "eventdata", "experiments/fusion_study"), bundle.digests]
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:

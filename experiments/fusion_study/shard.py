@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from spikeplan.core.digest import code_digest
 from spikeplan.core.files import write_whole
 from spikeplan.evaluation.shard import EPISODE_SEED
 from spikeplan.fusion.checkpoint import TASK, FuseBundle, load_fusion
@@ -91,13 +92,7 @@ def film_of(part: Part, folder: str | None) -> Film:
 @lru_cache(maxsize=64)
 def film_digest(asked: str) -> str:
     """Of what was asked for and of the code that films."""
-    root = Path(__file__).parents[2]
-    files = [
-        root / "fusion/streams.py",
-        root / "worldmodel/tasks/planar_reach.py",
-        *sorted((root / "eventdata/simulation").glob("*.py")),
-    ]
-    return hashlib.sha256(asked.encode() + b"".join(path.read_bytes() for path in files)).hexdigest()[:24]
+    return hashlib.sha256((asked + code_digest("fusion", "eventdata", "worldmodel")).encode()).hexdigest()[:24]
 
 
 def film_part(part: Part, folder: str) -> None:

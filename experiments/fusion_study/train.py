@@ -18,6 +18,7 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file, save_file
 
+from spikeplan.core.digest import code_digest
 from spikeplan.core.files import write_whole
 from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.evaluation.shard import one_thread
@@ -33,14 +34,6 @@ from spikeplan.worldmodel.tasks import make_world
 
 THRESHOLDS = 0.1  # of each layer's standard deviation
 NETWORKS = ("fused", "twin")
-MADE_BY = (
-    "fusion/streams.py",
-    "fusion/train.py",
-    "fusion/maps.py",
-    "fusion/cell.py",
-    "fusion/denoise.py",
-    "snn/event_encoder.py",
-)
 
 
 def train_command(out: str, config: FuseTraining, *, console: Console) -> dict[str, Any]:
@@ -90,10 +83,8 @@ def train_command(out: str, config: FuseTraining, *, console: Console) -> dict[s
 
 def part_path(parts: Path, what: str, config: FuseTraining) -> Path:
     """Under the digest of what was asked for and of the code that makes it."""
-    root = Path(__file__).parents[2]
-    files = [root / name for name in MADE_BY] + sorted((root / "eventdata/simulation").glob("*.py"))
-    asked = json.dumps([what, asdict(config)]).encode()
-    digest = hashlib.sha256(asked + b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
+    asked = json.dumps([what, asdict(config)]) + code_digest("fusion", "eventdata", "worldmodel", "snn")
+    digest = hashlib.sha256(asked.encode()).hexdigest()[:16]
     return parts / f"{what}-{digest}"
 
 

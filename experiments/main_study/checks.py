@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from spikeplan.core.counts.operations import REFERENCES
-from spikeplan.evaluation.bundle import NARROW_METHODS, load_bundle
+from spikeplan.evaluation.bundle import load_bundle
 from spikeplan.evaluation.lava_replay import run_lava_method
+from spikeplan.evaluation.methods.smaller import NARROW
 from spikeplan.evaluation.ranking import agreement
 from spikeplan.evaluation.recorded_plans import record_plans
 from spikeplan.evaluation.shard import EPISODE_SEED, Job, make_op_counts, make_predictor
@@ -23,8 +24,8 @@ def agreement_rows(task: str, *, episodes: int = 6, every: int = 5) -> list[dict
     plans = record_plans(bundle.model, episodes=episodes, seed=EPISODE_SEED, every=every)
     reference, factor = load_bundle(task).artifact.reference, 1.0
     rows = []
-    others = ["int8"] if task not in TASKS else ["int8", "lif", *NARROW_METHODS]
-    methods = [*[(method, "zero") for method in others], *[("delta", a) for a in REFERENCES]]
+    others = ["int8"] if task not in TASKS else ["int8", "lif", *NARROW]
+    methods = [*[(method, "zero") for method in others], *[("sigma_delta", a) for a in REFERENCES]]
     for method, on in methods:
         job = Job(
             task=task,
@@ -34,7 +35,7 @@ def agreement_rows(task: str, *, episodes: int = 6, every: int = 5) -> list[dict
             episodes=1,
             count=1,
             reference=on,
-            threshold=factor if method == "delta" else None,
+            threshold=factor if method == "sigma_delta" else None,
         )
         predictor = make_predictor(job)
         found = agreement(predictor, plans, on, make_op_counts(job, predictor), elites=bundle.model.planner.elites)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spikeplan.core.counts.operations import REFERENCES
-from spikeplan.evaluation.bundle import NARROW_DELTA_METHODS, NARROW_METHODS, OWN_DENSE_METHODS, load_bundle
+from spikeplan.core.planning import CEMConfig
+from spikeplan.evaluation.bundle import load_bundle
+from spikeplan.evaluation.methods import METHODS, smaller
+from spikeplan.evaluation.methods.sigma_delta import NARROW as NARROW_SIGMA_DELTA
 from spikeplan.evaluation.shard import Job, shards
-from spikeplan.worldmodel.planning.cem import CEMConfig
 
 TASKS = ("two-room", "planar-reach")
 
@@ -56,6 +58,12 @@ def spiking_front(full: CEMConfig) -> list[CEMConfig]:
     return [full.at(samples=s, iterations=i) for s, i in ((32, 4), (32, 2), (16, 2))]
 
 
+def reference_of(task: str, method: str) -> str:
+    """The reference that the method's file runs at."""
+    artifact = METHODS[method].artifact
+    return "zero" if artifact is None else artifact(load_bundle(task)).reference
+
+
 def jobs_of(task: str, size: Size) -> list[Job]:
     """Every episode-running job of one task."""
     full = load_bundle(task).model.planner
@@ -94,7 +102,9 @@ def jobs_of(task: str, size: Size) -> list[Job]:
     beside = task in size.extra_tasks  # reported beside the headline tasks: no LIF method, no front
     for method in ("random", "oracle", "dense", "int8") if beside else ("random", "oracle", "dense", "int8", "lif"):
         add(method, "headline", full, episodes=size.episodes, seeds=size.seeds)
-    add("delta", "headline", full, episodes=size.episodes, seeds=size.seeds, reference=reference, threshold=factor)
+    add(
+        "sigma_delta", "headline", full, episodes=size.episodes, seeds=size.seeds, reference=reference, threshold=factor
+    )
     n = size.front_episodes
     for planner in [*reduced_budgets(full), greedy(full)]:
         add("dense", "admission", planner, episodes=n)
@@ -103,26 +113,26 @@ def jobs_of(task: str, size: Size) -> list[Job]:
     if size.front:
         for planner in dense_front(full):
             add("int8", "front", planner, episodes=n)
-        for method in OWN_DENSE_METHODS:
+        for method in (*smaller.NARROW, *smaller.PRUNED):
             for planner in [full, *spiking_front(full)]:
                 add(method, "front", planner, episodes=n)
-        for method in NARROW_DELTA_METHODS:
-            on, narrow_factor = load_bundle(task).delta(method).reference, 1.0
+        for method in NARROW_SIGMA_DELTA:
+            on, narrow_factor = reference_of(task, method), 1.0
             for planner in [full, *spiking_front(full)]:
                 add(method, "front", planner, episodes=n, reference=on, threshold=narrow_factor)
             add(method, "sweep", full, episodes=n, reference=on, threshold=narrow_factor * 2.0)
-        add("zero-skip", "front", full, episodes=n)
+        add("zero_skipping", "front", full, episodes=n)
         for planner in spiking_front(full):
-            add("delta", "front", planner, episodes=n, reference=reference, threshold=factor)
+            add("sigma_delta", "front", planner, episodes=n, reference=reference, threshold=factor)
         for other in (2.0, 4.0):
-            add("delta", "sweep", full, episodes=n, reference=reference, threshold=factor * other)
+            add("sigma_delta", "sweep", full, episodes=n, reference=reference, threshold=factor * other)
         add("lif", "front", full.at(samples=32, iterations=2), episodes=n)
         for on in REFERENCES:  # what every reference costs and keeps, from the headline's thresholds down to a quarter
             for finer in (
                 (0.25,) if on == "previous_candidate" else (1.0, 0.5, 0.25)
             ):  # order is ten times slower to simulate
                 add(
-                    "delta",
+                    "sigma_delta",
                     "sweep",
                     full,
                     episodes=n,
@@ -133,10 +143,12 @@ def jobs_of(task: str, size: Size) -> list[Job]:
     else:
         for planner in (full.at(samples=32, iterations=2), full.at(samples=16, iterations=2)):
             add("int8", "front", planner, episodes=n)
-        for method in NARROW_METHODS:
+        for method in smaller.NARROW:
             add(method, "front", full, episodes=n)
-        for method in NARROW_DELTA_METHODS:
-            on, narrow_factor = load_bundle(task).delta(method).reference, 1.0
+        for method in NARROW_SIGMA_DELTA:
+            on, narrow_factor = reference_of(task, method), 1.0
             add(method, "front", full, episodes=n, reference=on, threshold=narrow_factor)
-        add("delta", "front", full.at(samples=16, iterations=2), episodes=n, reference=reference, threshold=factor)
+        add(
+            "sigma_delta", "front", full.at(samples=16, iterations=2), episodes=n, reference=reference, threshold=factor
+        )
     return jobs

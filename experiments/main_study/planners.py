@@ -27,7 +27,7 @@ from spikeplan.experiments.main_study.grid import TASKS
 from spikeplan.experiments.runner.output import open_output, versions, write_json, write_text
 from spikeplan.experiments.runner.pool import remove_parts, run_jobs
 
-METHODS = ("delta", "delta-mad", "integer")
+METHODS = ("sigma_delta", "sigma_delta-mad", "integer")
 LEAST = -0.03  # lower bound of integer - floating that is asked for
 SHARD = 50
 
@@ -53,7 +53,7 @@ def planners_command(out: str, *, episodes: int, seeds: int, console: Console) -
         "episodes": episodes,
         "seeds": seeds,
         "episode_seed": EPISODE_SEED,
-        "files_sha256": {task: load_bundle(task).digest("delta") for task in TASKS},
+        "files_sha256": {task: files_digest(task) for task in TASKS},
         "versions": versions(),
     }
     write_json(folder / "config.json", config, indent=1)
@@ -62,6 +62,11 @@ def planners_command(out: str, *, episodes: int, seeds: int, console: Console) -
     remove_parts(folder / "parts")
     console.print(table_of(rows))
     return summary
+
+
+def files_digest(task: str) -> str:
+    bundle = load_bundle(task)
+    return bundle.digest([bundle.model_path, bundle.artifact_path])
 
 
 def jobs_of(task: str, episodes: int, seeds: int) -> list[Job]:

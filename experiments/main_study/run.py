@@ -28,7 +28,6 @@ from spikeplan.evaluation.aggregate import (
     placed_rows,
 )
 from spikeplan.evaluation.bundle import load_bundle
-from spikeplan.evaluation.dense_readings import as_dense
 from spikeplan.evaluation.intervals import success_interval
 from spikeplan.evaluation.shard import EPISODE_SEED, one_thread
 from spikeplan.experiments.main_study.checks import CHECKS, run_check
@@ -81,7 +80,7 @@ def method_rows(runs: list[Run], cpu: energy.CpuPeak) -> list[dict[str, Any]]:
     headline = [run for run in runs if run.job.role == "headline"]
     dense = next(run for run in headline if run.job.method == "dense")
     rows: list[dict[str, Any]] = []
-    front = [run for run in headline if run.job.method in ("int8", "dense", "delta", "lif")]
+    front = [run for run in headline if run.job.method in ("int8", "dense", "sigma_delta", "lif")]
     front += [run for run in runs if run.job.role in ("front", "sweep", "admission")]
     for run in headline:
         rows.append(method_row(run, dense))
@@ -90,12 +89,12 @@ def method_rows(runs: list[Run], cpu: energy.CpuPeak) -> list[dict[str, Any]]:
         if run.poses:
             rows.append(episode_row(run))
     for run in front:
-        for read in (run, *as_dense(run)):
+        for read in (run, *run.method.readings(run)):
             copies = copies_of_run(run) if read is run else []
             rows += front_rows(read, dense, cpu, copies)
             rows += op_counts_row(read, dense, copies)
     rows.append(admission_row(runs, dense))
-    rows += break_even_rows(next(run for run in headline if run.job.method == "delta"), cpu)
+    rows += break_even_rows(next(run for run in headline if run.job.method == "sigma_delta"), cpu)
     return rows
 
 

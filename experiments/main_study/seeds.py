@@ -13,7 +13,7 @@ from spikeplan.evaluation.bundle import load_bundle
 from spikeplan.evaluation.shard import Job, shards
 from spikeplan.experiments.runner.pool import run_jobs
 
-METHODS = ("dense", "int8", "delta", "lif")
+METHODS = ("dense", "int8", "sigma_delta", "lif")
 METRICS = ("validation_success", "probe_r2", "rollout_nmse_5")
 
 
@@ -30,8 +30,8 @@ def seed_jobs(task: str, folder: Path, episodes: int) -> list[Job]:
             episodes=episodes,
             first=first,
             count=count,
-            reference=reference if method == "delta" else "zero",
-            threshold=factor if method == "delta" else None,
+            reference=reference if method == "sigma_delta" else "zero",
+            threshold=factor if method == "sigma_delta" else None,
             checkpoint=checkpoint,
         )
         for method in METHODS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from spikeplan.evaluation.iso_success import SPIKING_METHODS
+from spikeplan.evaluation.methods import METHODS
 from spikeplan.evaluation.results import Record, Results, finite, positive
 from spikeplan.experiments.report import style
 from spikeplan.experiments.report.figures_network import densities
@@ -24,7 +24,7 @@ def energy_figure(results: Results, task: str) -> Figure | None:
     extents = [s for s in EXTENTS if any(r.get("extent") == s for r in rows)]
     if not extents:
         return None
-    keys = sorted({_key(r) for r in rows}, key=lambda k: (k[1] in SPIKING_METHODS, k))
+    keys = sorted({_key(r) for r in rows}, key=lambda k: (_spiking(k[1]), k))
     figure, [panels] = style.blank(1, len(extents), height=1.0 + 0.3 * len(keys), sharey=True)
     for axes, extent in zip(panels, extents, strict=True):
         for row in rows:
@@ -37,7 +37,7 @@ def energy_figure(results: Results, task: str) -> Figure | None:
             axes.plot((low, high), (place, place), color=colour, linewidth=2.2, alpha=0.5, solid_capstyle="butt")
             axes.plot(nominal, place, "|", color=colour, markersize=6, markeredgewidth=1.5)
         for place, (_, method, _) in enumerate(keys):
-            if method in SPIKING_METHODS:
+            if _spiking(method):
                 axes.axhspan(place - 0.5, place + 0.5, color=style.ORANGE, alpha=0.10, linewidth=0)
         axes.set_title(f"{extent}" if extent == "predictor" else "whole loop, encoder included")
         style.log_cost(axes, "energy per action", "J")
@@ -50,15 +50,19 @@ def energy_figure(results: Results, task: str) -> Figure | None:
     return figure
 
 
+def _spiking(method: str) -> bool:
+    return method in METHODS and METHODS[method].spiking
+
+
 def _key(row: Record) -> tuple[str, str, str]:
     """Device, method and, for a method that has two, the schedule."""
     schedule = str(row.get("schedule") or "")
-    return str(row.get("device")), str(row.get("method")), schedule if row.get("method") in SPIKING_METHODS else ""
+    return str(row.get("device")), str(row.get("method")), schedule if _spiking(str(row.get("method"))) else ""
 
 
 def _planned_reference(results: Results, task: str) -> str:
     """The reference that the sigma-delta method planned with; densities of the others are measured on recorded plans only."""
-    return next((str(r.get("reference")) for r in results.of("method", task) if r.get("method") == "delta"), "")
+    return next((str(r.get("reference")) for r in results.of("method", task) if r.get("method") == "sigma_delta"), "")
 
 
 def break_even_figure(results: Results, task: str) -> Figure | None:
@@ -82,7 +86,7 @@ def break_even_figure(results: Results, task: str) -> Figure | None:
             axes.plot(after, place, "s", color=style.BLUE, label="− updates" if once else None)
         axes.plot(s_star, place, "D", color=style.VERMILLION, label="− updates − static = s*" if once else None)
     axes.axvline(0, color=style.BLACK, linewidth=0.8)
-    reached, reference = densities(results, task).get("delta", {}), _planned_reference(results, task)
+    reached, reference = densities(results, task).get("sigma_delta", {}), _planned_reference(results, task)
     if reference in reached:
         label = f"reached: {reference} reference, {reached[reference]:.2f}"
         axes.axvline(reached[reference], color=style.GREY, linewidth=0.9, linestyle="--", label=label)

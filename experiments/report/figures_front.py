@@ -26,7 +26,7 @@ def success_figure(results: Results, task: str) -> Figure | None:
     """Success of every method with its Wilson interval."""
     rows = [(method, row) for method, row in results.methods(task).items() if success(row) is not None]
     return _dots(
-        [(method, row, style.look(style.METHOD, method)) for method, row in rows], full_success(results, task), "dense"
+        [(method, row, style.method_look(method)) for method, row in rows], full_success(results, task), "dense"
     )
 
 
@@ -73,8 +73,8 @@ def front_figure(results: Results, task: str) -> Figure | None:
     def draw(axes: Axes) -> None:
         for kind, colour, name in (
             ("dense", style.BLUE, "front, trained to run densely"),
-            ("full", style.BLACK, "front, sigma-delta networks run densely"),
-            ("skipping", style.SKY, "front, zeros skipped at no cost"),
+            ("dense_replay", style.BLACK, "front, sigma-delta networks run densely"),
+            ("zero_skipping", style.SKY, "front, zeros skipped at no cost"),
         ):
             _stairs(axes, pareto(family[kind], equivalents), equivalents, right, colour, "-", name)
         for schedule, dash in (("interleaved", "-"), ("sequential", ":")):
@@ -85,7 +85,7 @@ def front_figure(results: Results, task: str) -> Figure | None:
         for row in rows:
             cost, method = equivalents(row) or 0.0, str(row.get("method"))
             label = f"{method}, sequential" if row.get("schedule") == "sequential" else method
-            _point(axes, cost, row, style.look(style.METHOD, method), None if label in seen else label)
+            _point(axes, cost, row, style.method_look(method), None if label in seen else label)
             seen.add(label)
 
     label = "synop-equivalents per action, whole loop"
@@ -190,7 +190,7 @@ def phase_figure(results: Results, task: str) -> Figure | None:
             axes.barh(place, share, left=left, height=0.6, color=colour, label=phase if place == 0 else None)
             left += share
         floor = positive(row.get("floor"))
-        if floor is not None and row.get("method") in ("delta", "lif"):
+        if floor is not None and row.get("method") in ("sigma_delta", "lif"):
             axes.plot((floor, floor), (place - 0.42, place + 0.42), color=style.VERMILLION, linewidth=1.8)
         whole = positive(mapping(row.get("equivalents")).get("sequential"))
         if whole is not None:
@@ -210,6 +210,6 @@ def label_of(row: Record) -> str:
     reference = row.get("reference")
     return (
         f"{row.get('method')}, {reference}"
-        if reference and (reference != "zero" or row.get("method") == "delta")
+        if reference and (reference != "zero" or row.get("method") == "sigma_delta")
         else str(row.get("method"))
     )

@@ -49,7 +49,7 @@ def density_figure(results: Results, task: str) -> Figure | None:
             share,
             width=0.62,
             color=style.look(style.REFERENCE, reference)[0],
-            hatch="" if method == "delta" else "///",
+            hatch="" if method == "sigma_delta" else "///",
             edgecolor="white",
         )
         ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
@@ -57,7 +57,7 @@ def density_figure(results: Results, task: str) -> Figure | None:
     top = max(1.0, *(share for *_, share in bars))
     axes.axhline(1.0, color=style.BLACK, linewidth=0.9)
     axes.text(len(bars) - 0.45, 1.01, "int8 dense = 1.0", ha="right", va="bottom", fontsize=7)
-    zeros = found.get("delta", {}).get("zero")
+    zeros = found.get("sigma_delta", {}).get("zero")
     if zeros is not None:
         axes.axhline(zeros, color=style.GREY, linewidth=0.9, linestyle="--")
         axes.text(len(bars) - 0.45, zeros + 0.01, "zeros only", ha="right", va="bottom", fontsize=7, color=style.GREY)
@@ -170,9 +170,9 @@ def agreement_figure(results: Results, task: str) -> Figure | None:
 
 def _line(row: Record) -> dict[str, Any]:
     """How a method's curve looks: the sigma-delta method by reference, the others by method and dashed."""
-    delta = row.get("method") == "delta"
+    delta = row.get("method") == "sigma_delta"
     colour, marker = (
-        style.look(style.REFERENCE, row.get("reference")) if delta else style.look(style.METHOD, row.get("method"))
+        style.look(style.REFERENCE, row.get("reference")) if delta else style.method_look(row.get("method"))
     )
     return {"color": colour, "marker": marker, "linestyle": "-" if delta else "--"}
 

@@ -16,7 +16,7 @@ def sweeps(results: Results, task: str) -> list[Record]:
         row
         for row in results.front(task)
         if row.get("role") == "sweep"
-        and row.get("method") == "delta"
+        and row.get("method") == "sigma_delta"
         and row.get("schedule") != "sequential"
         and equivalents(row) is not None
         and success(row) is not None

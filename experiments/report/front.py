@@ -42,10 +42,10 @@ def success(row: Record) -> float | None:
 
 def families(rows: Sequence[Record]) -> dict[str, list[Record]]:
     """Points by family, those that decide: no threshold sweeps."""
-    found: dict[str, list[Record]] = {"dense": [], "full": [], "skipping": [], "spiking": []}
+    found: dict[str, list[Record]] = {"dense": [], "dense_replay": [], "zero_skipping": [], "spiking": []}
     for row in rows:
         if row.get("role", "front") == "front":
-            found[family_of(row)].append(row)
+            found.setdefault(family_of(row), []).append(row)
     return found
 
 
@@ -93,7 +93,7 @@ def comparisons(results: Results, task: str) -> list[Comparison]:
                 full,
                 what=what,
                 unit="J",
-                against=("dense", "full"),
+                against=("dense", "dense_replay"),
                 dense_cost=joules(other),
                 spiking_cost=joules(CHIP),
             )

@@ -16,7 +16,7 @@ from typing import Any
 from spikeplan.experiments.report.readme_energy import energy_section
 
 BENCHES = {"plan_values_different": "bench lava", "histogram_vs_tonic": "bench events"}  # by the first row
-METHODS = ("random", "oracle", "dense", "int8", "delta", "lif")
+METHODS = ("random", "oracle", "dense", "int8", "sigma_delta", "lif")
 
 
 def number(value: Any, digits: int = 2) -> str:
@@ -68,7 +68,7 @@ def tables(summary: dict[str, Any]) -> str:
     ]
     for task, found in summary["tasks"].items():
         lines += ["", f"### {task}", "", found["verdict"], "", *method_table(found["methods"])]
-        density = found["methods"]["delta"]["density"] or {}
+        density = found["methods"]["sigma_delta"]["density"] or {}
         if density:
             lines += [
                 "",
@@ -91,14 +91,14 @@ def spread_table(spreads: list[dict[str, Any]]) -> str:
     for spread in spreads:
         for row in spread["seeds"]:
             methods = row["methods"]
-            delta = methods["delta"]
+            delta = methods["sigma_delta"]
             how = f"({delta['reference']}, x {delta['threshold']:g}, {delta['synop_share']:.2f})"
             cells = [spread["task"], str(row["seed"]), *(number(methods[a]["success"]) for a in ("dense", "int8"))]
             cells += [f"{number(delta['success'])} {how}", number(methods["lif"]["success"])]
             lines.append("| " + " | ".join(cells) + " |")
         means = [
             f"{s['mean']:.3f} ± {s['std']:.3f}"
-            for s in (spread["success"][a] for a in ("dense", "int8", "delta", "lif"))
+            for s in (spread["success"][a] for a in ("dense", "int8", "sigma_delta", "lif"))
         ]
         lines.append("| " + " | ".join([spread["task"], "mean ± s.d.", *means]) + " |")
     return "\n".join(lines)

@@ -18,37 +18,12 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, FuncFormatter, LogLocator, NullFormatter
 
+from spikeplan.evaluation.methods import METHODS
+
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILLION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#7A7A7A"
 LIGHT = "#BBBBBB"
 
-METHOD = {
-    "dense": (BLACK, "D"),
-    "int8": (BLUE, "o"),
-    "zero-skip": (SKY, "s"),
-    "narrow-64": (GREEN, "^"),
-    "narrow-96": (GREEN, "v"),
-    "narrow-128": (GREEN, "<"),
-    **{
-        f"pruned-{percent}{how}": (colour, marker)
-        for percent, marker in ((80, "p"), (90, "h"), (95, "*"))
-        for how, colour in (("", GREEN), ("/skip", SKY))
-    },
-    "greedy": (GREY, "X"),
-    "delta": (VERMILLION, "o"),
-    "delta-64": (ORANGE, "^"),
-    "delta-96": (ORANGE, "v"),
-    "delta-128": (ORANGE, "<"),
-    **{
-        f"delta{width}/{how}": (SKY if how == "skip" else BLACK, marker)
-        for width, marker in (("", "o"), ("-64", "^"), ("-96", "v"), ("-128", "<"))
-        for how in ("full", "skip")
-    },
-    "lif": (PURPLE, "s"),
-    "lava": (ORANGE, "^"),
-    "oracle": (GREY, "P"),
-    "random": (GREY, "x"),
-}
 REFERENCE = {
     "zero": (GREY, "o"),
     "previous_step": (BLUE, "s"),
@@ -87,8 +62,17 @@ WIDTH = 7.0  # inches, the text width of a paper
 
 
 def look(table: dict[str, tuple[str, str]], name: object) -> tuple[str, str]:
-    """Colour and marker of a method or reference; a name we do not know gets one that depends on its letters only."""
+    """Colour and marker of a name; one that we do not know gets a look that depends on its letters only."""
     return table.get(str(name)) or SPARE[sum(map(ord, str(name))) % len(SPARE)]
+
+
+def method_look(name: object) -> tuple[str, str]:
+    """Colour and marker of a method, as its object says; a reading of it (`NAME/dense`, `NAME/skip`) keeps the marker."""
+    base, _, how = str(name).partition("/")
+    if base not in METHODS:
+        return look({"greedy": (GREY, "X")}, name)
+    method = METHODS[base]
+    return {"dense": BLACK, "skip": SKY}.get(how, method.colour), method.marker
 
 
 @contextmanager

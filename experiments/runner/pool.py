@@ -18,8 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from spikeplan.core.errors import UserError
-from spikeplan.evaluation.bundle import load_bundle
-from spikeplan.evaluation.shard import KEY_LENGTH, Job, one_thread, run_job
+from spikeplan.evaluation.shard import KEY_LENGTH, Job, job_key, one_thread, run_job
 from spikeplan.experiments.runner.output import write_json
 
 _reports: Any = None  # in a worker: where its stage reports to
@@ -76,13 +75,7 @@ def run_jobs(jobs: Sequence[Job], parts: Path, *, console: Console, workers: int
         parts.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{parts}: cannot keep results there ({error}); choose another --out") from error
-    digests: dict[tuple[str | None, ...], str] = {}
-    paths = []
-    for job in jobs:
-        key = (job.task, job.method, job.checkpoint, job.artifact)
-        if key not in digests:
-            digests[key] = load_bundle(job.task, checkpoint=job.checkpoint, artifact=job.artifact).digest(job.method)
-        paths.append(parts / f"{job.key(digests[key])}.json")
+    paths = [parts / f"{job_key(job)}.json" for job in jobs]
     waiting = sorted((i for i in range(len(jobs)) if _finished(paths[i]) is None), key=lambda i: -jobs[i].weight)
     with progress_bar(console) as bar:
         task = bar.add_task("planning episodes", total=sum(jobs[i].weight for i in waiting) or 1.0)
@@ -117,7 +110,7 @@ def _finished(path: Path) -> dict[str, Any] | None:
         found = json.loads(path.read_text())
     except (OSError, ValueError):
         return None
-    whole = isinstance(found, dict) and {"job", "success", "op_counts", "seconds"} <= found.keys()
+    whole = isinstance(found, dict) and {"job", "success", "op_counts", "weights_left", "seconds"} <= found.keys()
     return found if whole else None
 
 

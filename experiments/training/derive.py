@@ -13,7 +13,7 @@ from torch import Tensor
 from spikeplan.conversion import SigmaDelta, convert
 from spikeplan.conversion.calibration import chain_of, measure_ranges
 from spikeplan.core.ir.artifact import Artifact
-from spikeplan.evaluation.bundle import NARROW_WIDTHS, PRUNED_PERCENT
+from spikeplan.evaluation.methods.smaller import PERCENT, WIDTHS
 from spikeplan.evaluation.recorded_plans import Plans
 from spikeplan.evaluation.threshold_search import Choice
 from spikeplan.snn.finetune_delta import DeltaChain, DeltaTraining, finetune_delta
@@ -35,8 +35,8 @@ class DeriveConfig:
     delta: DeltaTraining = field(default_factory=lambda: DeltaTraining(steps=2500, rate_weight=1.5))
     lif: LIFConfig = field(default_factory=LIFConfig)
     lif_training: LIFTraining = field(default_factory=LIFTraining)
-    narrow_widths: tuple[int, ...] = NARROW_WIDTHS
-    pruned_percent: tuple[int, ...] = PRUNED_PERCENT
+    narrow_widths: tuple[int, ...] = tuple(WIDTHS)
+    pruned_percent: tuple[int, ...] = tuple(PERCENT)
     distillation: Distillation = field(default_factory=Distillation)
     pruning: Distillation = field(default_factory=Distillation)
     choice: Choice = field(default_factory=Choice)

@@ -21,11 +21,11 @@ from rich.console import Console
 from spikeplan.core.errors import UserError
 from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.evaluation.aggregate import front_rows, group, method_row
-from spikeplan.evaluation.bundle import PRUNED_METHODS, load_bundle
-from spikeplan.evaluation.dense_readings import as_dense
+from spikeplan.evaluation.bundle import load_bundle
 from spikeplan.evaluation.intervals import paired, success_interval, wilson
 from spikeplan.evaluation.iso_success import family_of
 from spikeplan.evaluation.lava_replay import program_of, run_lava_method
+from spikeplan.evaluation.methods.smaller import PRUNED
 from spikeplan.evaluation.ranking import agreement
 from spikeplan.evaluation.recorded_plans import record_plans
 from spikeplan.evaluation.shard import EPISODE_SEED, Job, make_op_counts, make_predictor, run_job
@@ -101,7 +101,7 @@ def test_agreement_separates_good_from_broken() -> None:
     good = job("int8")
     found = agreement(make_predictor(good), plans, "zero", make_op_counts(good, make_predictor(good)), elites=8)
     assert found["spearman"] > 0.95 and found["topk_overlap"] > 0.8 and found["latent_nmse"] < 0.05
-    broken = job("delta", threshold=200.0)
+    broken = job("sigma_delta", threshold=200.0)
     lost = agreement(make_predictor(broken), plans, "zero", make_op_counts(broken, make_predictor(broken)), elites=8)
     assert lost["spearman"] < 0.7 and lost["latent_nmse"] > 0.5
     assert lost["density"]["total"] < 0.2
@@ -145,7 +145,9 @@ def test_program_follows_the_batched_predictor(short_plan) -> None:
     from spikeplan.snn.delta_predictor import DeltaPredictor
 
     for reference in ("zero", "previous_step", "mean_candidate", "previous_iteration", "previous_candidate"):
-        op_counts = make_op_counts(job("delta", reference=reference), make_predictor(job("delta", reference=reference)))
+        op_counts = make_op_counts(
+            job("sigma_delta", reference=reference), make_predictor(job("sigma_delta", reference=reference))
+        )
         batched = (
             rerun(DeltaPredictor(artifact), short_plan, reference, op_counts)[0, :2, :, -1] / artifact.scales["latent"]
         )
@@ -198,37 +200,39 @@ def test_get_cost_follows_the_planner_contract(short_plan) -> None:
 
 def test_a_spiking_networks_own_function_on_dense_hardware() -> None:
     """Same actions, same success; every MAC on one reading, only those of non-zero inputs on the other, no updates."""
-    network = job("delta", reference="zero", threshold=0.5)
+    network = job("sigma_delta", reference="zero", threshold=0.5)
     run = group([run_job(network)], [network])[0]
-    full, skip = as_dense(run)
-    assert (full.job.method, skip.job.method) == ("delta/full", "delta/skip")
+    full, skip = run.method.readings(run)
+    assert (full.job.method, skip.job.method) == ("sigma_delta/dense", "sigma_delta/skip")
     assert (full.success_KN == run.success_KN).all() and full.op_counts is not None and run.op_counts is not None
     rates = {r.job.method: method_row(r, None) for r in (run, full, skip)}
     of = {method: rate["per_action"] for method, rate in rates.items()}
-    encoder = of["delta"]["macs"]
+    encoder = of["sigma_delta"]["macs"]
     spiking = sum(row.synops for row in run.op_counts.rows("interleaved") if row.phase == "predictor")
-    assert of["delta/skip"]["macs"] == pytest.approx(encoder + spiking / run.op_counts.actions)
+    assert of["sigma_delta/skip"]["macs"] == pytest.approx(encoder + spiking / run.op_counts.actions)
     planned = network.planner.evaluations * sum(m.weight.numel() for m in load_bundle(TASK).model.predictor.linears())
-    assert of["delta/full"]["macs"] == pytest.approx(encoder + planned)
-    assert of["delta/skip"]["updates"] == of["delta/skip"]["state_restores"] == 0
+    assert of["sigma_delta/dense"]["macs"] == pytest.approx(encoder + planned)
+    assert of["sigma_delta/skip"]["updates"] == of["sigma_delta/skip"]["state_restores"] == 0
     costs = {method: max(rate["equivalents"].values()) for method, rate in rates.items()}
-    assert costs["delta/skip"] < min(costs["delta/full"], rates["delta"]["equivalents"]["interleaved"])
+    assert costs["sigma_delta/skip"] < min(
+        costs["sigma_delta/dense"], rates["sigma_delta"]["equivalents"]["interleaved"]
+    )
     dense_job = job("dense")
     dense = group([run_job(dense_job)], [dense_job])[0]
     found = {read.job.method: front_rows(read, dense, None)[0] for read in (full, skip)}
-    assert "h100" in found["delta/full"]["joules"] and found["delta/skip"]["joules"] == {}
-    assert as_dense(replace(run, job=replace(network, reference="mean_candidate"))) == []
+    assert "h100" in found["sigma_delta/dense"]["joules"] and found["sigma_delta/skip"]["joules"] == {}
+    assert run.method.readings(replace(run, job=replace(network, reference="mean_candidate"))) == []
 
 
-@pytest.mark.parametrize("method", PRUNED_METHODS)
+@pytest.mark.parametrize("method", PRUNED)
 def test_a_pruned_network_is_charged_as_dense_and_without_its_zeros(method: str) -> None:
     """The same episodes twice: every MAC, and those of weights that int8 leaves above zero."""
     run = group([run_job(job(method))], [job(method)])[0]
-    (skip,) = as_dense(run)
+    (skip,) = run.method.readings(run)
     assert (skip.job.method, family_of({"method": method}), family_of({"method": skip.job.method})) == (
         f"{method}/skip",
         "dense",
-        "skipping",
+        "zero_skipping",
     )
     assert (skip.success_KN == run.success_KN).all() and skip.op_counts is not None and run.op_counts is not None
     weights = [m.weight for m in load_bundle(TASK).narrow(method).linears()]
@@ -258,14 +262,21 @@ def test_a_pruned_network_is_charged_as_dense_and_without_its_zeros(method: str)
 
 
 def test_pruned_methods_are_in_the_full_run_alone() -> None:
-    planned = {(j.method, j.planner.label) for j in jobs_of(TASK, RESULTS) if j.method in PRUNED_METHODS}
-    assert len(planned) == 4 * len(PRUNED_METHODS) and not any(j.method in PRUNED_METHODS for j in jobs_of(TASK, DEMO))
-    assert {j.role for j in jobs_of(TASK, RESULTS) if j.method in PRUNED_METHODS} == {"front"}
+    planned = {(j.method, j.planner.label) for j in jobs_of(TASK, RESULTS) if j.method in PRUNED}
+    assert len(planned) == 4 * len(PRUNED) and not any(j.method in PRUNED for j in jobs_of(TASK, DEMO))
+    assert {j.role for j in jobs_of(TASK, RESULTS) if j.method in PRUNED} == {"front"}
 
 
 def test_every_role_is_planned() -> None:
     jobs = jobs_of(TASK, RESULTS)
-    assert {j.method for j in jobs if j.role == "headline"} == {"random", "oracle", "dense", "int8", "delta", "lif"}
+    assert {j.method for j in jobs if j.role == "headline"} == {
+        "random",
+        "oracle",
+        "dense",
+        "int8",
+        "sigma_delta",
+        "lif",
+    }
     headline = [j for j in jobs if j.role == "headline" and j.method == "dense"]
     assert sum(j.count for j in headline) == 900 and {j.seed for j in headline} == {0, 1, 2}
     full = load_bundle(TASK).model.planner
@@ -376,14 +387,14 @@ def test_random_doors_are_reported_beside() -> None:
     """Every headline method but LIF, no front; the shipped files are there."""
     jobs = jobs_of("two-room-random", RESULTS)
     assert {j.role for j in jobs} == {"headline", "admission"}
-    assert {j.method for j in jobs if j.role == "headline"} == {"random", "oracle", "dense", "int8", "delta"}
+    assert {j.method for j in jobs if j.role == "headline"} == {"random", "oracle", "dense", "int8", "sigma_delta"}
     assert make_world("two-room-random").sample(4, np.random.default_rng(0)).layout_NL.std() > 0
 
 
 def test_every_method_that_runs_the_encoder_pays_its_weights() -> None:
     """The same encoder costs the same bytes in a dense and in a sigma-delta op_counts."""
     bytes_of = {}
-    for method in ("int8", "delta", "delta-64"):
+    for method in ("int8", "sigma_delta", "sigma_delta-64"):
         op_counts = group([run_job(job(method))], [job(method)])[0].op_counts
         assert op_counts is not None
         rows = op_counts.rows("interleaved" if op_counts.spiking else "batched")

@@ -14,6 +14,7 @@ import pytest
 from spikeplan import energy
 from spikeplan.core.counts.operations import total
 from spikeplan.core.errors import UserError
+from spikeplan.core.groups import network_of
 from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.core.limits import CHIPS, LOIHI1, LOIHI2
 from spikeplan.evaluation.aggregate import Run, energy_rows, op_counts_row, placed_rows, ways_of_job
@@ -23,7 +24,6 @@ from spikeplan.evaluation.pricing.runs import read_run
 from spikeplan.evaluation.shard import Job
 from spikeplan.evaluation.traffic import Traffic, traffic_of
 from spikeplan.experiments.cli.main import main
-from spikeplan.placement.groups import network_of
 from spikeplan.placement.hops import Ways, predictions_of, ways_of
 from spikeplan.worldmodel.checkpoint import shipped
 
@@ -216,7 +216,13 @@ def test_a_placement_sets_the_time_that_static_power_runs(delta: Traffic) -> Non
 def test_a_finished_run_is_placed_without_changing_its_figures(delta: Traffic) -> None:
     """The rows of a run's own operation counts agree with `place` on the same traffic; energy_rows keep their one copy."""
     job = Job(
-        task="two-room", method="delta", role="headline", planner=delta.planner, episodes=1, count=1, threshold=1.4
+        task="two-room",
+        method="sigma_delta",
+        role="headline",
+        planner=delta.planner,
+        episodes=1,
+        count=1,
+        threshold=1.4,
     )
     run_ = Run(job, np.ones((1, 1)), delta.spiking, 0.0, None)
     before = energy_rows(run_, None, scopes=("system",), extents=("loop",))
@@ -234,7 +240,13 @@ def test_a_finished_run_is_placed_without_changing_its_figures(delta: Traffic) -
 
 def run_of(traffic: Traffic) -> Run:
     job = Job(
-        task="two-room", method="delta", role="headline", planner=traffic.planner, episodes=1, count=1, threshold=1.4
+        task="two-room",
+        method="sigma_delta",
+        role="headline",
+        planner=traffic.planner,
+        episodes=1,
+        count=1,
+        threshold=1.4,
     )
     return Run(job, np.ones((1, 1)), traffic.spiking, 0.0, None)
 
@@ -259,9 +271,9 @@ def test_a_run_has_the_hops_that_place_says(delta: Traffic, chip: str, schedule:
 @pytest.mark.parametrize(
     ("method", "reference"),
     [
-        ("delta", "mean_candidate"),
-        ("delta", "previous_iteration"),
-        ("delta-64", "previous_step"),
+        ("sigma_delta", "mean_candidate"),
+        ("sigma_delta", "previous_iteration"),
+        ("sigma_delta-64", "previous_step"),
         ("integer", "zero"),
         ("lif", "zero"),
     ],
@@ -319,5 +331,5 @@ def test_damaged_ways_are_refused(delta: Traffic, tmp_path: Path, damage: Any) -
     (row,) = op_counts_row(run_of(delta), None)
     (tmp_path / "config.json").write_text(json.dumps({"command": "toy"}))
     (tmp_path / "metrics.jsonl").write_text(json.dumps({**row, "ways": damage}) + "\n")
-    with pytest.raises(UserError, match="damaged op_counts of method 'delta'"):
+    with pytest.raises(UserError, match="damaged op_counts of method 'sigma_delta'"):
         read_run(tmp_path)

@@ -14,6 +14,7 @@ from spikeplan.core.counts.exchange import read_rows
 from spikeplan.core.counts.operations import LayerCounts, OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.energy.uncertainty import PRIORS, Swing
+from spikeplan.evaluation.methods import METHODS
 from spikeplan.evaluation.pricing.layers import connections
 from spikeplan.evaluation.pricing.price import Pricing, gains
 from spikeplan.evaluation.pricing.report import energy_report
@@ -38,7 +39,9 @@ def dense_op_counts(method: str, precision: str, predictions: int = PREDICTIONS)
 
 
 def spiking_op_counts(predictions: int = PREDICTIONS) -> OperationCounts:
-    op_counts = OperationCounts(method="delta", reference="zero", precision="int8", spiking=True, sequential_steps=3)
+    op_counts = OperationCounts(
+        method="sigma_delta", reference="zero", precision="int8", spiking=True, sequential_steps=3
+    )
     rows = predictions * ACTIONS
     for name, neurons, fan_out in (("code", 10, 40), ("h1", 40, 8), ("out", 8, 0)):
         sent = SENT.get(name, 8) * rows
@@ -58,6 +61,11 @@ def spiking_op_counts(predictions: int = PREDICTIONS) -> OperationCounts:
     return op_counts
 
 
+def family(method: str) -> str:
+    base, _, how = method.partition("/")
+    return {"dense": "dense_replay", "skip": "zero_skipping"}.get(how) or METHODS[base].family
+
+
 def row_of(
     method: str, op_counts: OperationCounts, *, success: float = 0.9, role: str = "headline", budget: str = "4x2 H3"
 ) -> Any:
@@ -65,6 +73,7 @@ def row_of(
         "kind": "op_counts",
         "task": "toy",
         "method": method,
+        "family": family(method),
         "budget": budget,
         "reference": "zero",
         "threshold": None,
@@ -90,8 +99,8 @@ def rows_of_a_run(spiking_success: float = 0.9) -> list[Any]:
     return [
         row_of("dense", dense_op_counts("dense", "fp32")),
         row_of("int8", dense_op_counts("int8", "int8")),
-        row_of("delta", spiking_op_counts(), success=spiking_success),
-        row_of("delta/full", dense_op_counts("delta/full", "int8"), success=spiking_success),
+        row_of("sigma_delta", spiking_op_counts(), success=spiking_success),
+        row_of("sigma_delta/dense", dense_op_counts("sigma_delta/dense", "int8"), success=spiking_success),
     ]
 
 
@@ -131,7 +140,7 @@ def test_every_pair_of_devices_is_there_in_both_schedules(report: dict[str, Any]
     dense = {d.name for d in devices if not d.spiking}
     assert found == {(c, d, s) for c in chips for d in dense for s in ("sequential", "interleaved")}
     refused = report["tasks"]["toy"]["refused"]
-    assert "supply it: --devices" in refused["delta on speck"] and "t_action" in refused["delta on akida"]
+    assert "supply it: --devices" in refused["sigma_delta on speck"] and "t_action" in refused["sigma_delta on akida"]
 
 
 def test_probability_agrees_with_the_band(report: dict[str, Any]):
@@ -160,7 +169,7 @@ def test_the_encoder_of_a_pair_runs_on_the_opponent(tmp_path: Path):
         iteration=0,
         step=0,
     )
-    method = read_run(run_dir(tmp_path, [row_of("delta", spiking)])).methods["toy"][0]
+    method = read_run(run_dir(tmp_path, [row_of("sigma_delta", spiking)])).methods["toy"][0]
     cpu = energy.CpuPeak(flop_per_s=1e9, bytes_per_s=1e9, cores=2, power_w=5.0)
     pricing = Pricing(catalogue=energy.default(), cpu=cpu)
     for host, said in (("cpu", "int8 charged as fp32"), ("h100", "encoder on h100")):
@@ -195,7 +204,9 @@ def test_the_opponents_are_all_named(report: dict[str, Any]):
     for word in ("dense fp32", "dense int8", "matched bits (8)", "skipped", "pruned", "reduced budget", "batch 1"):
         assert word in said, word
     matched = next(row for row in rows if "matched bits" in row["opponent"])
-    assert matched["method"] == "delta/full 4x2 H3" and matched["algorithm_gain"] == pytest.approx(72_000 / 97_200)
+    assert matched["method"] == "sigma_delta/dense 4x2 H3" and matched["algorithm_gain"] == pytest.approx(
+        72_000 / 97_200
+    )
     one, many = (row["joules"] for row in (rows[-1], rows[-2]))
     assert one > many and rows[-1]["method"] == rows[-2]["method"]
     assert next(row for row in rows if "pruned" in row["opponent"])["method"] is None, "no narrow network in this run"
@@ -243,7 +254,7 @@ def test_who_waits_is_charged_on_both_sides(tmp_path: Path):
     for name, op_counts in (
         ("dense", dense_op_counts("dense", "fp32")),
         ("int8", dense_op_counts("int8", "int8")),
-        ("delta", spiking_op_counts()),
+        ("sigma_delta", spiking_op_counts()),
     ):
         op_counts.add("encoder", LayerCounts(layer="see", macs=ACTIONS * 50, dense_macs=ACTIONS * 50, calls=ACTIONS))
         rows.append(row_of(name, op_counts))
@@ -288,7 +299,7 @@ def test_a_spiking_method_that_plans_worse_is_no_point(tmp_path: Path):
 
 
 def test_a_run_of_one_method_is_priced_without_a_verdict(tmp_path: Path):
-    found = energy_report(run_dir(tmp_path, [row_of("delta", spiking_op_counts())]), energy.default(), draws=10)
+    found = energy_report(run_dir(tmp_path, [row_of("sigma_delta", spiking_op_counts())]), energy.default(), draws=10)
     task = found["tasks"]["toy"]
     assert task["pairs"] == [] and {row["device"] for row in task["chips"]} >= {"loihi2", "loihi1", "seneca"}
 
@@ -330,7 +341,7 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
         ]
     )
     said = capsys.readouterr().out
-    assert "P(win)" in said and "Opponents of delta" in said and "no chip was" in said
+    assert "P(win)" in said and "Opponents of sigma_delta" in said and "no chip was" in said
     found = json.loads((tmp_path / "r.json").read_text())
     assert "toy" in energy_section(found) and "loihi2 | interleaved, not placed | h100" in energy_section(found)
     assert (tmp_path / "r.svg").read_text().count("<svg") == 1
@@ -363,7 +374,7 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
         (lambda row: row.update(method=7), "method is 7"),
         (lambda row: row.update(op_counts=[]), "list indices"),
         (lambda row: row.update(threshold="x"), "threshold is 'x'"),
-        (lambda row: row.update(method="dense"), "spiking is True"),
+        (lambda row: row.update(method="dense", family="dense"), "spiking is True"),
         (lambda row: row["op_counts"].update(memory=None), "memory"),
         (lambda row: row["op_counts"].update(host_words=True), "host_words"),
         (lambda row: row["op_counts"].update(reference=float("nan")), "no results directory .NaN is no number"),
@@ -374,7 +385,7 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     ],
 )
 def test_a_damaged_row_of_a_run_is_one_line_and_writes_nothing(tmp_path: Path, change: Any, message: str):
-    row = row_of("delta", spiking_op_counts())
+    row = row_of("sigma_delta", spiking_op_counts())
     change(row)
     with pytest.raises(UserError, match=message):
         read_run(run_dir(tmp_path, [row_of("dense", dense_op_counts("dense", "fp32")), row]))
@@ -391,7 +402,7 @@ def test_a_damaged_row_of_a_run_is_one_line_and_writes_nothing(tmp_path: Path, c
         (["report", "{run}", "--json", "{run}/config.json"], "would write over an input"),
         (["report", "{one}", "--svg", "{one}/x.svg"], "nothing to draw"),
         (["report", "{old}"], "holds no counts_files"),
-        (["report", "{bad}"], "a damaged op_counts of method 'delta'"),
+        (["report", "{bad}"], "a damaged op_counts of method 'sigma_delta'"),
         (["compare", "{no}"], "cannot read a op_counts"),
         (["compare", "{nan}"], "row 0: method 'x', layer 'h': macs is nan"),
         (["compare", "{dram}", "--json", "{no}"], "no device of the catalogue can be priced; the first says: "),
@@ -400,7 +411,7 @@ def test_a_damaged_row_of_a_run_is_one_line_and_writes_nothing(tmp_path: Path, c
     ],
 )
 def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str):
-    damaged = row_of("delta", spiking_op_counts())
+    damaged = row_of("sigma_delta", spiking_op_counts())
     damaged["op_counts"]["counts"][0][4]["synops"] = "many"
     nan, toml = tmp_path / "nan.json", tmp_path / "own.toml"
     first = {"method": "x", "phase": "predictor", "layer": "h", "schedule": "batched", "macs": float("nan")}
@@ -414,7 +425,7 @@ def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
         "nan": nan,
         "dram": dram,
         "toml": toml,
-        "one": run_dir(tmp_path / "one", [row_of("delta", spiking_op_counts())]),
+        "one": run_dir(tmp_path / "one", [row_of("sigma_delta", spiking_op_counts())]),
         "old": run_dir(tmp_path / "old", [{"kind": "method"}]),
         "bad": run_dir(tmp_path / "bad", [damaged]),
     }

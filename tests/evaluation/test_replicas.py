@@ -41,7 +41,9 @@ def options(delta: Traffic) -> list[Copies]:
 
 
 def run_of(traffic: Traffic, role: str = "headline") -> Run:
-    job = Job(task="two-room", method="delta", role=role, planner=traffic.planner, episodes=1, count=1, threshold=1.4)
+    job = Job(
+        task="two-room", method="sigma_delta", role=role, planner=traffic.planner, episodes=1, count=1, threshold=1.4
+    )
     return Run(job, np.ones((1, 1)), traffic.spiking, 0.0, None)
 
 
@@ -210,7 +212,7 @@ def test_the_undamaged_load_is_read(options: list[Copies]) -> None:
     ],
 )
 def test_a_damaged_placement_is_refused(delta: Traffic, options: list[Copies], tmp_path: Path, damage: Any) -> None:
-    with pytest.raises(UserError, match="damaged op_counts of method 'delta'"):
+    with pytest.raises(UserError, match="damaged op_counts of method 'sigma_delta'"):
         method_of(tmp_path, delta, [], copies=[{**options[0].dump(), **damage}])
-    with pytest.raises(UserError, match="damaged op_counts of method 'delta'"):
+    with pytest.raises(UserError, match="damaged op_counts of method 'sigma_delta'"):
         method_of(tmp_path, delta, [], copies={})

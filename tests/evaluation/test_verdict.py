@@ -31,14 +31,14 @@ DENSE = [
     point("narrow-96", 0.93, 40e6, {"orin_nano": 1e-3, "h100": 2e-3}),
     {**point("narrow-64", 0.80, 10e6, {"orin_nano": 1e-4}), "paired_vs_dense": [-0.19, -0.1]},
 ]
-DELTA = point("delta", 0.94, 20e6, {"loihi2": 5e-3}, "interleaved")
-SKIP = point("delta/skip", 0.94, 16e6, {})
+DELTA = point("sigma_delta", 0.94, 20e6, {"loihi2": 5e-3}, "interleaved")
+SKIP = point("sigma_delta/skip", 0.94, 16e6, {})
 
 
 def test_cheapest_equal_points_by_hand() -> None:
     """Level .92: narrow-64 drops out; narrow-96 stands at 1 mJ on orin_nano and 40 M, delta at 5 mJ and 20 M; the same network
     run densely takes 30 M, with zeros skipped 16 M; delta's sequential schedule 44 M. 5 mJ / 25 W = 200 us."""
-    full = point("delta/full", 0.94, 30e6, {"orin_nano": 1.5e-3})
+    full = point("sigma_delta/dense", 0.94, 30e6, {"orin_nano": 1.5e-3})
     slow = {**DELTA, "schedule": "sequential", "synop_equivalents": 44e6}
     joules, trained, own, skipped = verdict([*DENSE, DELTA, slow, full, SKIP], 0.95).split(").", 1)[1].split(" Synop-")
     assert "the other side is ahead, spiking / other = 5.00" in joules
@@ -55,7 +55,7 @@ def test_cheapest_equal_points_by_hand() -> None:
 def test_the_lower_bounds_are_asked_too() -> None:
     """The cheap spiking point's interval reaches below -3 points, the dear one's does not."""
     doubtful = {**DELTA, "paired_vs_dense": [-0.06, 0.0]}
-    sure = {**point("delta", 0.94, 36e6, {}, "interleaved"), "budget": "64x8"}
+    sure = {**point("sigma_delta", 0.94, 36e6, {}, "interleaved"), "budget": "64x8"}
     said = verdict([*DENSE, doubtful, sure], 0.95)
     assert "trained to run densely: spiking is ahead, spiking / other = 0.50; 0.90 by the lower bounds" in said
 
@@ -77,10 +77,10 @@ def test_nobody_near_the_full_planner() -> None:
     [
         ("int8", "dense"),
         ("narrow-64", "dense"),
-        ("delta-96/full", "full"),
-        ("zero-skip", "skipping"),
-        ("delta-96/skip", "skipping"),
-        ("delta-96", "spiking"),
+        ("sigma_delta-96/dense", "dense_replay"),
+        ("zero_skipping", "zero_skipping"),
+        ("sigma_delta-96/skip", "zero_skipping"),
+        ("sigma_delta-96", "spiking"),
         ("lif", "spiking"),
     ],
 )
@@ -105,7 +105,7 @@ def test_a_point_without_a_price_is_not_the_cheapest() -> None:
 def test_placed_copies_stand_beside_the_one_copy_figures() -> None:
     row = {
         "schedule": "interleaved",
-        "method": "delta",
+        "method": "sigma_delta",
         "budget": "64x4",
         "device": "loihi2",
         "cores": 6,
@@ -119,6 +119,7 @@ def test_placed_copies_stand_beside_the_one_copy_figures() -> None:
     slow = {**row, "replicas": 1, "schedule": "sequential", "latency_s": 9.0}
     before, said = verdict([*DENSE, DELTA], 0.95), verdict([*DENSE, DELTA], 0.95, [*rows, slow])
     assert said.startswith(before) and said[len(before) :] == (
-        " Placed with its loop, neurons that wait charged (delta 64x4 on loihi2, interleaved): 1 copy on 6 cores, 1 chip(s): "
+        " Placed with its loop, neurons that wait charged (sigma_delta 64x4 on loihi2, interleaved): "
+        "1 copy on 6 cores, 1 chip(s): "
         "43.2 ms, 11.5 [0.1 .. 42] mJ; 64 copies on 321 cores, 3 chip(s): 4.45 ms, 11.5 [0.1 .. 42] mJ."
     )

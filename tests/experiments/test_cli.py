@@ -32,12 +32,15 @@ def refused(args: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 @pytest.mark.parametrize(
     ("args", "expected"),
     [
-        (["plan", "--task", "three-room", "--method", "dense"], "use one of two-room"),
-        (["plan", "--task", "two-room", "--method", "quantum"], "use one of random, oracle"),
-        (["plan", "--task", "two-room", "--method", "delta", "--reference", "time"], "use one of zero, previous_step"),
+        (["plan", "--task", "three-room", "--method", "dense"], "use one of planar-reach"),
+        (["plan", "--task", "two-room", "--method", "quantum"], "use one of dense, int8"),
+        (
+            ["plan", "--task", "two-room", "--method", "sigma_delta", "--reference", "time"],
+            "use one of zero, previous_step",
+        ),
         (
             ["plan", "--task", "two-room", "--method", "dense", "--reference", "mean_candidate"],
-            "--reference goes with --method delta",
+            "--reference goes with one of sigma_delta",
         ),
         (["plan", "--task", "two-room", "--method", "dense", "--elites", "65"], "elites 65 exceed samples 64"),
         (["plan", "--task", "two-room", "--method", "dense", "--horizon", "0"], "horizon 0 must be at least 1"),
@@ -78,7 +81,7 @@ def test_bad_artifact(damage: str, tmp_path: Path, capsys: pytest.CaptureFixture
     content = {"truncated": good[: len(good) // 2], "foreign": shipped("two-room").read_bytes(), "other task": other}
     if damage != "missing":
         path.write_bytes(content[damage])
-    args = ["plan", "--task", "two-room", "--method", "delta", "--episodes", "4", "--artifact", str(path)]
+    args = ["plan", "--task", "two-room", "--method", "sigma_delta", "--episodes", "4", "--artifact", str(path)]
     assert "net.safetensors" in refused([*args, "--out", str(tmp_path / "out")], capsys)
     if damage != "other task":
         assert "net.safetensors" in refused(["check", str(path)], capsys)
@@ -107,7 +110,7 @@ def test_events_info(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["delta", "lif", "oracle"])
+@pytest.mark.parametrize("method", ["sigma_delta", "lif", "oracle"])
 def test_plan_one_method(method: str, tmp_path: Path) -> None:
     """A real closed loop: better than chance, with the main job's fields and operation counts that adds up."""
     main(
@@ -188,11 +191,11 @@ def test_planners(tmp_path: Path) -> None:
     summary = json.loads((tmp_path / "summary.json").read_text())
     for rows in summary["tasks"].values():
         by_method = {row["method"]: row for row in rows}
-        assert set(by_method) == {"delta", "delta-mad", "integer"}
+        assert set(by_method) == {"sigma_delta", "sigma_delta-mad", "integer"}
         assert all(row["episodes"] == 4 and row["success"] >= 0.5 for row in rows)
         minus = by_method["integer"]["minus"]
-        assert set(minus) == {"delta", "delta-mad"} and not minus["delta"]["holds"]
-        assert minus["delta"]["mean"] == by_method["integer"]["success"] - by_method["delta"]["success"]
+        assert set(minus) == {"sigma_delta", "sigma_delta-mad"} and not minus["sigma_delta"]["holds"]
+        assert minus["sigma_delta"]["mean"] == by_method["integer"]["success"] - by_method["sigma_delta"]["success"]
         assert (
             by_method["integer"]["equivalents"]["sequential"] > by_method["integer"]["equivalents"]["interleaved"] > 0
         )
@@ -208,7 +211,10 @@ def test_planners(tmp_path: Path) -> None:
         ([*PLAN, "--out", "o", "--seed", "-1"], "--seed -1 must be from 0"),
         ([*PLAN, "--out", "o", "--samples", "1000000000000"], "at most 100000"),
         ([*PLAN, "--out", "o", "--threshold", "0.5"], "for sigma-delta methods only"),
-        (["plan", "--task", "two-room", "--method", "delta", "--out", "o", "--threshold", "nan"], "--threshold nan"),
+        (
+            ["plan", "--task", "two-room", "--method", "sigma_delta", "--out", "o", "--threshold", "nan"],
+            "--threshold nan",
+        ),
         (
             ["plan", "--task", "two-room", "--method", "lava", "--out", "o", "--reference", "mean_candidate"],
             "reference 'mean_candidate' does not run",
@@ -254,7 +260,7 @@ def test_an_output_never_writes_over_an_input(
 
 
 def test_networks_of_another_task_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    method = ["plan", "--task", "two-room", "--method", "delta", "--out", str(tmp_path / "o")]
+    method = ["plan", "--task", "two-room", "--method", "sigma_delta", "--out", str(tmp_path / "o")]
     assert "trained on task planar-reach" in refused([*method, "--checkpoint", str(shipped("planar-reach"))], capsys)
     foreign = str(shipped("two-room-random")).replace(".safetensors", ".delta.safetensors")
     assert "converted for task two-room-random" in refused([*method, "--artifact", foreign], capsys)

@@ -76,7 +76,7 @@ def front() -> list[dict]:
             for budget, success, c in budgets[:3]:
                 fields = {"reference": "previous_iteration", "threshold": factor, "schedule": schedule}
                 at = (success - loss, 2.9e8 * c * cost * share, "loihi2", 6e-3 * c * cost)
-                rows.append(front_row("delta", budget, *at, **fields))
+                rows.append(front_row("sigma_delta", budget, *at, **fields))
     rows.append(front_row("lif", "64x4 H12", 0.71, 4.1e8, "loihi2", 2.2e-2, schedule="interleaved"))
     for reference, success in (
         ("zero", 0.88),
@@ -85,7 +85,7 @@ def front() -> list[dict]:
     ):  # cheap and, on `none`, as good as full
         for factor in (1.0, 0.25):
             fields = {"reference": reference, "threshold": factor, "schedule": "interleaved", "role": "sweep"}
-            rows.append(front_row("delta", "64x4 H12", success, 1e7 / factor, "loihi2", 1e-5, **fields))
+            rows.append(front_row("sigma_delta", "64x4 H12", success, 1e7 / factor, "loihi2", 1e-5, **fields))
     return rows
 
 
@@ -96,7 +96,7 @@ def energies() -> list[dict]:
         ("dense", "h100", "batched", 2e-3),
         ("int8", "cpu", "batched", 0.4),
     ]
-    methods += [("delta", "loihi2", "sequential", 9e-3), ("delta", "loihi2", "interleaved", 5e-3)]
+    methods += [("sigma_delta", "loihi2", "sequential", 9e-3), ("sigma_delta", "loihi2", "interleaved", 5e-3)]
     for name, device, schedule, joules in methods:
         for scope, factor in (("compute", 0.2), ("chip", 0.35), ("system", 1.0)):
             for extent, part in (("predictor", 0.8), ("loop", 1.0)):
@@ -120,10 +120,10 @@ def metrics() -> list[dict]:
     for name, reference in [
         ("dense", "zero"),
         ("int8", "zero"),
-        *(("delta", reference) for reference in REFERENCES),
+        *(("sigma_delta", reference) for reference in REFERENCES),
         ("lif", "zero"),
     ]:
-        spiking = name in ("delta", "lif")
+        spiking = name in ("sigma_delta", "lif")
         total = 2.9e8 * (DENSITY[reference] if spiking else 1.0)
         whole = {"interleaved": total, "sequential": 1.6 * total} if spiking else {"batched": total}
         phases = {"encoder": 1.2e7, "predictor": total - 1.6e7, "evaluation": 3e6, "selection": 1e6}
@@ -186,7 +186,7 @@ def metrics() -> list[dict]:
         terms = {"first_term": first, "update_term": 0.058, "static_term": static, "s_star": first - 0.058 - static}
         rows.append({"kind": "break_even", "task": TASK, "device": device} | terms)
     way = np.stack([np.linspace(0.2, 0.8, 26), np.linspace(0.3, 0.5, 26)], 1)
-    for name in ("dense", "delta"):
+    for name in ("dense", "sigma_delta"):
         episode = {"kind": "episode", "task": TASK, "method": name, "poses": way.tolist(), "goal": [0.8, 0.5]}
         rows.append(episode | {"start": [0.2, 0.3], "layout": [0.51], "success": name == "dense"})
     return rows
@@ -208,7 +208,7 @@ def summary() -> dict:
         "int8": method(
             0.8731, paired_vs_dense=[-0.02, 0.006], latent_nmse=0.002, spearman=0.991, topk_overlap=0.94, **dense
         ),
-        "delta": method(
+        "sigma_delta": method(
             0.871,
             paired_vs_dense=[-0.029, 0.011],
             latent_nmse=0.05,
@@ -231,7 +231,7 @@ def summary() -> dict:
     keys = ("method", "budget", "threshold", "success", "synop_equivalents")
     task["front"] = [{key: row[key] for key in keys} for row in front()]
     task["energy"] = {
-        "loihi2": {"delta": {"scope": "system", "low": 1e-3, "nominal": 5e-3, "high": 9e-3, "unit": "J/action"}}
+        "loihi2": {"sigma_delta": {"scope": "system", "low": 1e-3, "nominal": 5e-3, "high": 9e-3, "unit": "J/action"}}
     }
     return {"episodes": 100, "seeds": [0], "seconds": 212.5, "tasks": {TASK: task}}
 
@@ -459,7 +459,11 @@ def test_numbers_as_text(made, shown):
 def test_an_method_is_filmed_too_and_what_cannot_be_filmed_is_said(tmp_path):
     method_row = {"kind": "episode", "task": "planar-reach", "method": "dense", "success": None, "layout": []}
     method_row |= {"poses": [[0.0, 0.1 * t] for t in range(21)], "goal": [0.0, 2.0], "start": [0.0, 0.0]}
-    rows = [method_row, method_row | {"method": "int8", "goal": [0.0]}, method_row | {"method": "delta", "poses": None}]
+    rows = [
+        method_row,
+        method_row | {"method": "int8", "goal": [0.0]},
+        method_row | {"method": "sigma_delta", "poses": None},
+    ]
     page = write_report(store(tmp_path, rows=rows, found={"tasks": {}})).read_text(encoding="utf-8")
     assert page.count("data:image/gif") == 1 and "dense: outcome not recorded" in page
     assert "int8: no picture" in page and "delta: no picture" in page

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from spikeplan.core.planning import CEMConfig
 from spikeplan.evaluation.bundle import load_bundle, load_narrow
 from spikeplan.evaluation.threshold_search import Choice
 from spikeplan.experiments.cli import train as command
@@ -18,7 +19,6 @@ from spikeplan.experiments.training.train_task import train_task
 from spikeplan.snn.finetune_delta import DeltaTraining
 from spikeplan.snn.lif import LIFTraining
 from spikeplan.worldmodel.distil import Distillation
-from spikeplan.worldmodel.planning.cem import CEMConfig
 from spikeplan.worldmodel.prune import zero_share
 from spikeplan.worldmodel.train import TrainConfig
 
@@ -104,5 +104,8 @@ def test_the_spread_plans_reported_episodes_with_each_seeds_own_networks(
     spread = json.loads((tmp_path / "planar-reach-spread.json").read_text())
     assert [row["seed"] for row in spread["seeds"]] == [5, 6]
     for row in spread["seeds"]:
-        assert set(row["methods"]) == {"dense", "int8", "delta", "lif"} and row["methods"]["delta"]["synop_share"] > 0
+        assert (
+            set(row["methods"]) == {"dense", "int8", "sigma_delta", "lif"}
+            and row["methods"]["sigma_delta"]["synop_share"] > 0
+        )
     assert not list(tmp_path.glob("*/*.narrow-*")) and not list(tmp_path.glob("*/*.pruned-*"))

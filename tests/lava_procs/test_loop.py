@@ -13,11 +13,10 @@ from spikeplan.core.counts.operations import OperationCounts
 from spikeplan.core.fixed_point import STATE_BITS, limit
 from spikeplan.core.ir.artifact import Artifact, save
 from spikeplan.core.noise import candidate_noise
-from spikeplan.core.planning import PlanParams
+from spikeplan.core.planning import CEMConfig, PlanParams
 from spikeplan.lava_procs.planning import LAYOUTS
 from spikeplan.lava_procs.session import LavaSession
 from spikeplan.snn.delta_predictor import DeltaPredictor
-from spikeplan.worldmodel.planning.cem import CEMConfig
 from spikeplan.worldmodel.planning.integer_cem import IntegerCEM
 
 CONFIG = CEMConfig(samples=16, iterations=3, elites=4, horizon=6, chunk=2)

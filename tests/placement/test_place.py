@@ -15,20 +15,13 @@ from hypothesis import strategies as st
 from spikeplan.conversion import check
 from spikeplan.core.errors import UserError
 from spikeplan.core.fit import Group, groups_of
+from spikeplan.core.groups import lif_network, network_of
 from spikeplan.core.ir.artifact import Artifact, Edge, Layer
 from spikeplan.core.limits import LOIHI1, LOIHI2, ChipLimits
-from spikeplan.placement.groups import (
-    contexts_of,
-    lif_network,
-    loop_messages,
-    network_of,
-    selection_steps,
-    turns_of,
-    with_loop,
-)
+from spikeplan.core.planning import CEMConfig
+from spikeplan.placement.groups import contexts_of, loop_messages, selection_steps, turns_of, with_loop
 from spikeplan.placement.place import CENTRE, Placement, hops, link_loads, place
 from spikeplan.placement.timing import Clock, Load, Speed
-from spikeplan.worldmodel.planning.cem import CEMConfig
 
 TIGHT = replace(LOIHI2, neurons_per_core=10, core_memory_bytes=500, fan_out=30, cores=8)
 SENT = {"code": 5.0, "h1": 12.0, "h2": 4.0}

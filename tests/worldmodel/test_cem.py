@@ -8,7 +8,8 @@ import torch
 
 from spikeplan.core.counts.operations import OperationCounts, total
 from spikeplan.core.errors import UserError
-from spikeplan.worldmodel.planning.cem import CEMConfig, CEMPlanner, LatentDistance
+from spikeplan.core.planning import CEMConfig
+from spikeplan.worldmodel.planning.cem import CEMPlanner, LatentDistance
 from spikeplan.worldmodel.planning.closed_loop import TrueLatent, random_policy, run_episodes, step_generator
 from spikeplan.worldmodel.predictor import DensePredictor, ResidualPredictor, TrueStatePredictor
 from spikeplan.worldmodel.tasks import make_world

@@ -11,9 +11,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from spikeplan.core.errors import UserError
+from spikeplan.core.planning import CEMConfig
 from spikeplan.worldmodel.checkpoint import WorldModel, load_model, save_model, shipped
 from spikeplan.worldmodel.encoder import Encoder, EncoderConfig
-from spikeplan.worldmodel.planning.cem import CEMConfig
 from spikeplan.worldmodel.predictor import ResidualPredictor
 
 
@@ -110,5 +110,5 @@ def test_writing_is_atomic(model, tmp_path, monkeypatch):
 def test_levels_share_a_shipped_checkpoint():
     names = ("two-room", "two-room-random", "planar-reach", "planar-reach-near")
     assert [shipped(name).stem for name in names] == ["two-room", "two-room-random", "planar-reach", "planar-reach"]
-    with pytest.raises(UserError, match="'maze' has no shipped checkpoint"):
+    with pytest.raises(UserError, match="task 'maze' is unknown"):
         shipped("maze")

@@ -8,7 +8,8 @@ import pytest
 
 from spikeplan import worldmodel
 from spikeplan.core.errors import UserError
-from spikeplan.worldmodel.tasks import TaskEnv, TaskVectorEnv, make_world
+from spikeplan.worldmodel.tasks import make_world
+from spikeplan.worldmodel.tasks.envs import TaskEnv, TaskVectorEnv
 
 assert worldmodel  # importing it registers the environments
 

@@ -13,10 +13,9 @@ from spikeplan.core import noise
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import STATE_BITS, limit
 from spikeplan.core.ir.artifact import Artifact
-from spikeplan.core.planning import PlanParams
+from spikeplan.core.planning import CEMConfig, PlanParams
 from spikeplan.snn.delta_predictor import DeltaPredictor
 from spikeplan.worldmodel.planning import integer_cem as ic
-from spikeplan.worldmodel.planning.cem import CEMConfig
 
 CONFIG = CEMConfig(samples=16, iterations=3, elites=4, horizon=6, chunk=2)
 R = ic.plan_params(CONFIG, action_limit=0.08, action_scale=1.1e-5, latent_dim=6, action_dim=2)

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from spikeplan.core.errors import UserError
+from spikeplan.core.planning import CEMConfig
 from spikeplan.worldmodel import train as training
 from spikeplan.worldmodel.data import draw_clips
 from spikeplan.worldmodel.gates import measure_gates, spearman
 from spikeplan.worldmodel.losses import LossWeights, jepa_losses
-from spikeplan.worldmodel.planning.cem import CEMConfig
 from spikeplan.worldmodel.tasks import make_world
 from spikeplan.worldmodel.train import TrainConfig, Trainer, recipe, train
 
@@ -159,6 +159,6 @@ def test_spearman():
 def test_impossible_settings_are_refused():
     with pytest.raises(UserError, match="steps 0"):
         TrainConfig(task="two-room", steps=0)
-    with pytest.raises(UserError, match="'maze' has no training recipe"):
+    with pytest.raises(UserError, match="task 'maze' is unknown"):
         recipe("maze")
     assert recipe("planar-reach", 4).seed == 4

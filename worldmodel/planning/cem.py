@@ -15,7 +15,8 @@ Shapes: B episodes, S candidates, H steps, V variables, A action, D latent.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -24,63 +25,9 @@ from torch import Tensor
 from spikeplan.core.counts.charges import book_iteration
 from spikeplan.core.counts.operations import OperationCounts
 from spikeplan.core.errors import UserError
+from spikeplan.core.planning import CEMConfig
+from spikeplan.worldmodel.planning.base import PlannerKind
 from spikeplan.worldmodel.predictor import Predictor
-
-LARGEST = 100_000  # of any setting that multiplies the work
-MOST_PREDICTIONS = 10_000_000  # an action
-
-
-@dataclass(frozen=True, kw_only=True)
-class CEMConfig:
-    samples: int = 64
-    iterations: int = 4
-    elites: int = 8
-    horizon: int = 12
-    chunk: int = 1
-    sigma: float = 0.7  # initial spread in units of the action limit
-    sigma_floor: float = 0.05
-    energy: str = "l1"
-    reduce: str = "sum"
-
-    def __post_init__(self) -> None:
-        for name in ("samples", "iterations", "elites", "horizon", "chunk"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LARGEST:
-                raise UserError(f"CEM: {name} {value} must be at least 1 and at most {LARGEST}; change --{name}")
-        for name in ("sigma", "sigma_floor"):
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or not 0 < value <= 1e3:
-                raise UserError(f"CEM: {name} {value!r} must be > 0 and at most 1000")
-        if self.evaluations > MOST_PREDICTIONS:
-            raise UserError(
-                f"CEM: {self.samples} samples x {self.iterations} iterations x {self.horizon} steps are {self.evaluations:,} "
-                f"predictions an action, at most {MOST_PREDICTIONS:,}; lower --samples or --horizon"
-            )
-        if self.elites > self.samples:
-            raise UserError(
-                f"CEM: elites {self.elites} exceed samples {self.samples}; lower --elites or raise --samples"
-            )
-        if self.energy not in ("l1", "mse") or self.reduce not in ("sum", "last"):
-            raise UserError(f"CEM: energy {self.energy!r} / reduce {self.reduce!r}; use l1 or mse, sum or last")
-
-    @property
-    def variables(self) -> int:
-        return -(-self.horizon // self.chunk)
-
-    @property
-    def evaluations(self) -> int:
-        """Predictor calls per action."""
-        return self.samples * self.iterations * self.horizon
-
-    @property
-    def label(self) -> str:
-        return f"{self.samples}x{self.iterations} H{self.horizon}"
-
-    def at(self, **changes: Any) -> CEMConfig:
-        """Another budget; elites keep their share of the samples unless given."""
-        samples = changes.get("samples", self.samples)
-        share = max(1, round(samples * self.elites / self.samples))
-        return replace(self, **{"elites": min(share, samples), **changes})
 
 
 class PlanTrace(NamedTuple):
@@ -212,3 +159,9 @@ class CEMPlanner:
             torch.stack([r[1] for r in recorded]) if record else None,
         )
         return mean[:, 0], mean, trace
+
+
+PLANNER = (
+    PlannerKind(name="cem", make=CEMPlanner),
+    PlannerKind(name="cem_mad", make=partial(CEMPlanner, spread="mad")),
+)

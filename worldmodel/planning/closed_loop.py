@@ -7,41 +7,20 @@ episodes are split into blocks. Blocks keep a block's activations inside the cac
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from spikeplan.core.counts.operations import LayerCounts, OperationCounts
+from spikeplan.core.counts.operations import LayerCounts
 from spikeplan.core.errors import UserError
 from spikeplan.worldmodel.encoder import Encoder
-from spikeplan.worldmodel.planning.cem import CEMConfig
+from spikeplan.worldmodel.planning.base import Planner
 from spikeplan.worldmodel.tasks.world import Array, Episodes, World
 
 Progress = Callable[[int], None]
-
-
-class Predicting(Protocol):
-    @property
-    def spiking(self) -> bool: ...
-
-
-class Planner(Protocol):
-    """`noise` of `episodes` plans, a row each; `plan` returns the action (B, A), the mean that `shift` makes the next warm
-    start of, and a trace. CEMPlanner here, IntegerCEM in snn, LavaPlanner in experiments."""
-
-    config: CEMConfig
-    op_counts: OperationCounts | None
-
-    @property
-    def predictor(self) -> Predicting: ...
-    def noise(self, episodes: int, generator: torch.Generator) -> Tensor: ...
-    def shift(self, mean_BVA: Tensor) -> Tensor: ...
-    def plan(
-        self, latent_BD: Tensor, goal_BD: Tensor, noise: Tensor, warm: Tensor | None = None, /, *, record: bool = False
-    ) -> tuple[Tensor, Tensor, Any]: ...
 
 
 class Outcome(NamedTuple):

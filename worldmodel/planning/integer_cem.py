@@ -35,6 +35,7 @@ from spikeplan.core.counts.operations import LayerCounts, OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import STATE_BITS, limit
 from spikeplan.core.planning import PlanParams
+from spikeplan.worldmodel.planning.base import PlannerKind
 
 NOISE_SHIFT = 8
 SPREAD_OF_SIGMA = 443 / 256  # w per standard deviation
@@ -287,3 +288,6 @@ class IntegerCEM:
 def _stack(paths: list[Tensor | None]) -> Tensor | None:
     known = [path for path in paths if path is not None]
     return torch.stack(known) if known else None
+
+
+PLANNER = PlannerKind(name="integer_cem", make=IntegerCEM)

@@ -1,4 +1,8 @@
-"""The tasks: worlds as pure batched functions, and their gymnasium environments."""
+"""The tasks: worlds as pure batched functions, and their gymnasium environments.
+
+To add a task, drop a file here that exports TASK (`base.Task`); a plug-in's file works the same. Any gymnasium environment
+with image observations is a task by its id, `gym:ENV_ID` (`gym_world`).
+"""
 
 from __future__ import annotations
 
@@ -6,38 +10,60 @@ from typing import Any
 
 import gymnasium
 
-from spikeplan.core.errors import UserError
-from spikeplan.worldmodel.tasks.envs import TaskEnv, TaskVectorEnv
-from spikeplan.worldmodel.tasks.planar_reach import PlanarReachWorld
-from spikeplan.worldmodel.tasks.two_room import TwoRoomWorld
+from spikeplan.core.registry import Registry
+from spikeplan.worldmodel.tasks.base import Task
 from spikeplan.worldmodel.tasks.world import Episodes, World
 
-WORLDS: dict[str, Any] = {
-    "two-room": lambda: TwoRoomWorld(),
-    "two-room-random": lambda: TwoRoomWorld(random_door=True, name="two-room-random"),
-    "planar-reach": lambda: PlanarReachWorld(level="far"),
-    "planar-reach-near": lambda: PlanarReachWorld(level="near", name="planar-reach-near"),
-    "planar-reach-anywhere": lambda: PlanarReachWorld(level="anywhere", name="planar-reach-anywhere"),
-}
+TASKS: Registry[Task] = Registry("TASK", "spikeplan.worldmodel.tasks", Task, "task")
+GYM = "gym:"
+
+
+def task_of(name: str) -> Task:
+    """The task of a name; `gym:ENV_ID` makes one of a gymnasium environment. Raises UserError for an unknown name."""
+    if name.startswith(GYM):
+        from spikeplan.worldmodel.tasks.gym_world import GymWorld
+
+        return Task(name=name, world=lambda: GymWorld(name.removeprefix(GYM)), recipe={})
+    return TASKS[name]
 
 
 def make_world(task: str) -> World:
-    if task not in WORLDS:
-        raise UserError(f"task {task!r} is unknown; use one of {', '.join(WORLDS)}")
-    return WORLDS[task]()
+    """A fresh world of the task; UserError for an unknown name.
+
+    >>> world = make_world("two-room")
+    """
+    return task_of(task).world()
 
 
 def register() -> None:
-    """Make the environments known to gymnasium; called by `import worldmodel`."""
-    for env_id, world in (("spikeplan/TwoRoom-v0", TwoRoomWorld), ("spikeplan/PlanarReach-v0", PlanarReachWorld)):
+    """Make the environments known to gymnasium; called by `import spikeplan.worldmodel`."""
+    for env_id, task in (("spikeplan/TwoRoom-v0", "two-room"), ("spikeplan/PlanarReach-v0", "planar-reach")):
         if env_id not in gymnasium.registry:
             gymnasium.register(
                 env_id,
-                entry_point=lambda world=world, **kwargs: TaskEnv(world(**kwargs)),
-                vector_entry_point=lambda num_envs=1, world=world, **kwargs: TaskVectorEnv(world(**kwargs), num_envs),
+                entry_point=lambda task=task, **kwargs: _single(task, kwargs),
+                vector_entry_point=lambda num_envs=1, task=task, **kwargs: _vector(task, num_envs, kwargs),
                 disable_env_checker=True,
                 order_enforce=False,
             )
 
 
-__all__ = ["WORLDS", "Episodes", "TaskEnv", "TaskVectorEnv", "World", "make_world", "register"]
+def _single(task: str, changes: dict[str, Any]) -> gymnasium.Env[Any, Any]:
+    from spikeplan.worldmodel.tasks.envs import TaskEnv
+
+    return TaskEnv(_changed(task, changes))
+
+
+def _vector(task: str, num_envs: int, changes: dict[str, Any]) -> Any:
+    from spikeplan.worldmodel.tasks.envs import TaskVectorEnv
+
+    return TaskVectorEnv(_changed(task, changes), num_envs)
+
+
+def _changed(task: str, changes: dict[str, Any]) -> World:
+    """The world's class with other fields than the task's."""
+    world = make_world(task)
+    return type(world)(**changes) if changes else world
+
+
+__all__ = ["TASKS", "Episodes", "Task", "World", "make_world", "register", "task_of"]

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from spikeplan.core.errors import UserError
+from spikeplan.core.planning import CEMConfig
+from spikeplan.worldmodel.losses import LossWeights
+from spikeplan.worldmodel.tasks.base import Task
 from spikeplan.worldmodel.tasks.world import Array, Episodes, Image, sample_unsolved
 
 LINKS = (0.5, 0.4)
@@ -65,14 +68,14 @@ class PlanarReachWorld:
         """Coverage falls linearly over one pixel at a capsule's edge, so a slow joint changes radiance smoothly."""
         size = self.image_shape[1]
         pixel = 2.0 / size
-        reference = ((np.arange(size) + 0.5) * pixel - 1.0).astype(np.float32)
+        axis = ((np.arange(size) + 0.5) * pixel - 1.0).astype(np.float32)
         joint = self.joints(pose_NP).astype(np.float32)
         image = np.zeros((len(pose_NP), size, size), np.float32)
         for link, radiance in enumerate(RADIANCE):
             origin, end = joint[:, link], joint[:, link + 1]
             along = (end - origin) / np.float32(LINKS[link] ** 2)
-            dx = reference[None, None, :] - origin[:, 0, None, None]
-            dy = reference[None, :, None] - origin[:, 1, None, None]
+            dx = axis[None, None, :] - origin[:, 0, None, None]
+            dy = axis[None, :, None] - origin[:, 1, None, None]
             t = np.clip(dx * along[:, 0, None, None] + dy * along[:, 1, None, None], 0, 1)
             direction = end - origin
             dx = dx - t * direction[:, 0, None, None]
@@ -89,3 +92,30 @@ class PlanarReachWorld:
     def distance(self, pose_NP: Array, goal_NP: Array) -> Array:
         """Fingertip to the goal's fingertip, world units."""
         return np.linalg.norm(self.joints(pose_NP)[:, 2] - self.joints(goal_NP)[:, 2], axis=1)
+
+
+TASK = (
+    Task(
+        name="planar-reach",
+        world=lambda: PlanarReachWorld(level="far"),
+        recipe={
+            "batch": 64,
+            "latent_dim": 64,
+            "rate": 2e-3,
+            "losses": LossWeights(variance=1.0, covariance=0.04, time=0.1, inverse=1.0),
+            "planner": CEMConfig(samples=64, iterations=4, elites=8, horizon=6, chunk=2),
+        },
+        target_success=0.90,
+        checkpoint="planar-reach",
+    ),
+    Task(
+        name="planar-reach-near",
+        world=lambda: PlanarReachWorld(level="near", name="planar-reach-near"),
+        checkpoint="planar-reach",
+    ),
+    Task(
+        name="planar-reach-anywhere",
+        world=lambda: PlanarReachWorld(level="anywhere", name="planar-reach-anywhere"),
+        checkpoint="planar-reach",
+    ),
+)

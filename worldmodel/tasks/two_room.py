@@ -1,7 +1,7 @@
 """TwoRoom: a point robot, a wall with one door, the goal in the other room.
 
 Unit square. The wall stands at x = 1/2, half-thickness 0.02, open for |y - door| < 0.11. An action is a displacement
-of at most `action_limit` per reference; motion stops at walls (the component into the wall is lost, the other one kept).
+of at most `action_limit` per axis; motion stops at walls (the component into the wall is lost, the other one kept).
 The straight line to the goal usually ends at the wall, so a planner must look past it.
 
 Image: channel 0 the robot (Gaussian spot), channel 1 the wall and border; 32 x 32 pixels.
@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spikeplan.core.planning import CEMConfig
+from spikeplan.worldmodel.tasks.base import Task
 from spikeplan.worldmodel.tasks.world import Array, Episodes, Image, sample_unsolved
 
 WALL_X = 0.5
@@ -88,15 +90,15 @@ class TwoRoomWorld:
 
     def render(self, pose_NP: Array, layout_NL: Array) -> Image:
         size = self.image_shape[1]
-        reference = ((np.arange(size) + 0.5) / size).astype(np.float32)
+        axis = ((np.arange(size) + 0.5) / size).astype(np.float32)
         pose = pose_NP.astype(np.float32)
-        column = np.exp(-0.5 * ((reference[None] - pose[:, :1]) / SPOT_SIGMA) ** 2)
-        row = np.exp(-0.5 * ((reference[None] - pose[:, 1:2]) / SPOT_SIGMA) ** 2)
+        column = np.exp(-0.5 * ((axis[None] - pose[:, :1]) / SPOT_SIGMA) ** 2)
+        row = np.exp(-0.5 * ((axis[None] - pose[:, 1:2]) / SPOT_SIGMA) ** 2)
         robot = row[:, :, None] * column[:, None, :]
         pixel = 1.0 / size
         # Area coverage of the wall's columns and of its closed rows: anti-aliased to the sub-pixel.
-        wall_x = np.clip((HALF_THICKNESS + pixel / 2 - np.abs(reference - WALL_X)) / pixel, 0, 1)
-        gap = np.abs(reference[None] - layout_NL[:, :1].astype(np.float32))
+        wall_x = np.clip((HALF_THICKNESS + pixel / 2 - np.abs(axis - WALL_X)) / pixel, 0, 1)
+        gap = np.abs(axis[None] - layout_NL[:, :1].astype(np.float32))
         closed = np.clip((gap - DOOR_HALF_WIDTH) / pixel + 0.5, 0, 1)
         wall = closed[:, :, None] * wall_x[None, None, :]
         return np.stack([robot, wall], 1).astype(np.float32)
@@ -107,3 +109,21 @@ class TwoRoomWorld:
     def distance(self, pose_NP: Array, goal_NP: Array) -> Array:
         """Metres between robot and goal."""
         return np.linalg.norm(pose_NP - goal_NP, axis=1)
+
+
+PLANNER = CEMConfig(samples=64, iterations=4, elites=8, horizon=12, chunk=3)
+TASK = (
+    Task(
+        name="two-room",
+        world=TwoRoomWorld,
+        recipe={"planner": PLANNER},
+        target_success=0.85,
+        checkpoint="two-room",
+    ),
+    Task(
+        name="two-room-random",
+        world=lambda: TwoRoomWorld(random_door=True, name="two-room-random"),
+        recipe={"steps": 2400, "planner": PLANNER},
+        checkpoint="two-room-random",
+    ),
+)

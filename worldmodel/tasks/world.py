@@ -1,6 +1,6 @@
 """The batched world under a task: poses in, poses and images out, no hidden state.
 
-A world is pure: `move`, `render` and `distance` are functions of arrays with a leading batch reference N, so the planner's
+A world is pure: `move`, `render` and `distance` are functions of arrays with a leading batch axis N, so the planner's
 experiments run hundreds of episodes in one call; the gymnasium environments in `envs.py` are shells over the same
 functions.
 

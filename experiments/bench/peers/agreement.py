@@ -27,12 +27,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from spikeplan.core.counts.fan_out import synops
 from spikeplan.core.ir.network import Conv
+from spikeplan.core.planning import CEMConfig
 from spikeplan.evaluation.shard import Job, make_predictor
 from spikeplan.experiments.bench.peers.neurobench import neurobench_delta, neurobench_lif
 from spikeplan.experiments.bench.peers.rows import NotInstalledError, Row, need, row
 from spikeplan.experiments.bench.peers.sanafe import sanafe_loihi1
 from spikeplan.worldmodel.mac_counter import count_macs
-from spikeplan.worldmodel.planning.cem import CEMConfig
 from spikeplan.worldmodel.vjepa2_ac import VJEPA2ACConfig, VJEPA2ACPredictor
 
 TASK = "two-room"
@@ -113,7 +113,7 @@ def _lif(generator: torch.Generator) -> list[Row]:
 
 
 def _delta(generator: torch.Generator) -> list[Row]:
-    predictor = shipped("delta")
+    predictor = shipped("sigma_delta")
     d = predictor.latent_dim
     latent = torch.randn(PASSES, ROWS, d, generator=generator) * 0.2
     action = torch.rand(PASSES, ROWS, predictor.network.layers[0].n_in - d, generator=generator) * 0.16 - 0.08

@@ -1,0 +1,92 @@
+"""A method: how it predicts and plans, what it reads from disk, what it is called and how it is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spikeplan.core.errors import UserError
+from spikeplan.core.ir.artifact import Artifact
+
+if TYPE_CHECKING:
+    from spikeplan.conversion import Calibration
+    from spikeplan.evaluation.bundle import Bundle
+    from spikeplan.worldmodel.predictor import Predictor
+
+# floor          no model at all
+# oracle         the simulator itself as predictor; nothing is counted
+# dense          networks trained to run densely: every MAC is computed
+# dense_replay   a sigma-delta network's own function, every MAC computed
+# zero_skipping  MACs of zero activations or weights are skipped, at no cost for finding them: the most favourable count
+# spiking        message-driven: synops, neuron updates, restores
+FAMILIES = ("floor", "oracle", "dense", "dense_replay", "zero_skipping", "spiking")
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a method is made: the task's trained files, and the factor on the thresholds that a sweep asks for."""
+
+    bundle: Bundle
+    threshold: float = 1.0
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """What the dense predictor saw in recorded plans; four episodes are planned for it."""
+        from spikeplan.evaluation.recorded_plans import RECORD_SEED, record_plans
+
+        return record_plans(self.bundle.model, episodes=4, seed=RECORD_SEED, every=5).calibration()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """One way to plan.
+
+    Args:
+        name: what `--method` takes and every row carries.
+        family: one of FAMILIES; iso-success compares families.
+        make: makes the predictor. None: a method that acts without one (`family` floor) or plans by itself (`closed_loop`).
+        files: the trained files that it reads; a cached result is void when one of them changes.
+        artifact: the sigma-delta network, whose file says at which reference it runs. None: no such network.
+        planner: name of its planner in PLANNERS.
+        closed_loop: plans whole episodes by itself (Lava); gets what `lava_episodes` takes and returns one row.
+        readings: the same run charged to other hardware, as runs of their own; takes and returns evaluation.aggregate.Run.
+        relative_cost: time of a prediction, in those of the dense one; for progress and scheduling only.
+        colour, marker: how figures draw it.
+
+    >>> METHOD = Method(name="mine", family="dense", make=lambda site: DensePredictor(site.bundle.model.predictor))
+    """
+
+    name: str
+    family: str
+    make: Callable[[Site], Predictor] | None = None
+    files: Callable[[Bundle], list[Path]] = lambda bundle: [bundle.model_path]
+    artifact: Callable[[Bundle], Artifact] | None = None
+    planner: str = "cem"
+    closed_loop: Callable[..., dict[str, Any]] | None = None
+    readings: Callable[[Any], list[Any]] = lambda run: []
+    relative_cost: float = 1.0
+    colour: str = "#7A7A7A"
+    marker: str = "o"
+
+    def __post_init__(self) -> None:
+        if self.family not in FAMILIES:
+            raise UserError(
+                f"method {self.name!r}: family {self.family!r} is unknown; use one of {', '.join(FAMILIES)}"
+            )
+
+    @property
+    def spiking(self) -> bool:
+        return self.family == "spiking"
+
+    @property
+    def reads_files(self) -> bool:
+        return self.family not in ("floor", "oracle")
+
+    def predictor(self, site: Site) -> Predictor:
+        """Raises UserError for a method that has none."""
+        if self.make is None:
+            raise UserError(f"method {self.name!r} has no predictor of its own; choose another")
+        return self.make(site)

@@ -1,0 +1,30 @@
+"""The dense fp32 predictor, and the same weights in int8: the matched-bits opponent of every graded spike."""
+
+from spikeplan.evaluation.methods.base import Method, Site
+from spikeplan.worldmodel.int8 import Int8Predictor
+from spikeplan.worldmodel.predictor import DensePredictor, Predictor
+
+
+def _int8(site: Site, *, zero_skip: bool = False) -> Predictor:
+    data = site.calibration
+    return Int8Predictor(site.bundle.model.predictor, data.latent_ND, data.action_NA, zero_skip=zero_skip)
+
+
+METHOD = (
+    Method(
+        name="dense",
+        family="dense",
+        make=lambda site: DensePredictor(site.bundle.model.predictor),
+        colour="#000000",
+        marker="D",
+    ),
+    Method(name="int8", family="dense", make=_int8, relative_cost=1.05, colour="#0072B2"),
+    Method(
+        name="zero_skipping",
+        family="zero_skipping",
+        make=lambda site: _int8(site, zero_skip=True),
+        relative_cost=1.1,
+        colour="#56B4E9",
+        marker="s",
+    ),
+)

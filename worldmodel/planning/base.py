@@ -1,0 +1,43 @@
+"""What a planner is, for callers that do not care which."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from spikeplan.core.counts.operations import OperationCounts
+from spikeplan.core.planning import CEMConfig
+
+
+class Planner(Protocol):
+    """`noise` of `episodes` plans, a row each; `plan` returns the action (B, A), the mean that `shift` makes the next warm
+    start of, and a trace."""
+
+    config: CEMConfig
+    op_counts: OperationCounts | None
+
+    @property
+    def predictor(self) -> Any: ...
+    def noise(self, episodes: int, generator: torch.Generator) -> Tensor: ...
+    def shift(self, mean_BVA: Tensor) -> Tensor: ...
+    def plan(
+        self, latent_BD: Tensor, goal_BD: Tensor, noise: Tensor, warm: Tensor | None = None, /, *, record: bool = False
+    ) -> tuple[Tensor, Tensor, Any]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannerKind:
+    """One planner by name.
+
+    `make(predictor, config, action_dim=, action_limit=, reference=, op_counts=)` returns a Planner; settings are CEMConfig's,
+    of which a planner may ignore some (predictive sampling has no elites).
+
+    >>> PLANNER = PlannerKind(name="random_shooting", make=RandomShooting)
+    """
+
+    name: str
+    make: Callable[..., Planner]

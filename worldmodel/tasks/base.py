@@ -1,0 +1,30 @@
+"""A task: a world, how a model of it is trained, and what is asked of a planner in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from spikeplan.worldmodel.tasks.world import World
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One file of this folder, or of a plug-in, exports it as TASK (or a tuple of several).
+
+    Args:
+        name: what `--task` takes.
+        world: makes the world; a fresh one at each call.
+        recipe: settings of `worldmodel.train.TrainConfig` beside task and seed; None: `spikeplan train` refuses the task.
+        target_success: what the dense planner is expected to reach; None: nothing is asked.
+        checkpoint: name of the shipped world model without its suffix; levels of one world share one. None: none ships.
+
+    >>> TASK = Task(name="corridor", world=CorridorWorld, recipe={"latent_dim": 16, "steps": 900})
+    """
+
+    name: str
+    world: Callable[[], World]
+    recipe: Mapping[str, Any] | None = field(default=None, hash=False)
+    target_success: float | None = None
+    checkpoint: str | None = None
