@@ -127,7 +127,7 @@ CAVEATS = (
     "neurocore a layer, the least that interleaving takes, and charges no neuron that waits.",
     "A GPU is charged its peak rate: a few nanoseconds a layer call here, where a real launch takes microseconds. The verdict "
     "says at what time an action the order turns.",
-    "METHOD/full and METHOD/skip are a sigma-delta network's own function on dense hardware that computes every MAC, or skips "
+    "METHOD/dense and METHOD/skip are a sigma-delta network's own function on dense hardware that computes every MAC, or skips "
     "those of zero activations at no cost. The same actions, so the same success: only the bill differs. pruned-P/skip is a "
     "magnitude-pruned network whose weights of zero cost nothing; no device of the catalogue can do that.",
     "The lava method replays recorded rollouts; the loop was not closed through Lava, so it has no success rate.",

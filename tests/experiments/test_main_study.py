@@ -90,7 +90,7 @@ def test_rows_agree_with_each_other(rows: list[dict[str, Any]]) -> None:
                     for r in front.values()
                     if r["method"] == name and r["schedule"] != "sequential" and "x4" in r["budget"]
                 )
-                for name in (method, f"{method}/full", f"{method}/skip")
+                for name in (method, f"{method}/dense", f"{method}/skip")
             )
             assert own["success"] == full["success"] == skip["success"]
             assert skip["synop_equivalents"] < min(own["synop_equivalents"], full["synop_equivalents"])

@@ -68,7 +68,7 @@ def front() -> list[dict]:
     budgets = [("64x4 H12", 0.88, 1.0), ("32x4 H12", 0.85, 0.5), ("32x3 H12", 0.81, 0.38), ("16x3 H8", 0.62, 0.14)]
     rows = [front_row("int8", b, s, 2.9e8 * c, "orin_nano", 1.1e-3 * c, schedule="batched") for b, s, c in budgets]
     rows += [
-        front_row("narrow", b, s - 0.02, 1.1e8 * c, "orin_nano", 6e-4 * c, schedule="batched") for b, s, c in budgets
+        front_row("narrow-96", b, s - 0.02, 1.1e8 * c, "orin_nano", 6e-4 * c, schedule="batched") for b, s, c in budgets
     ]
     rows.append(front_row("greedy", "64x4 H1", 0.11, 2.5e7, "orin_nano", 1e-4, schedule="batched"))
     for factor, loss, share in ((1.0, 0.0, 0.45), (1.5, 0.03, 0.36), (2.0, 0.1, 0.30)):
