@@ -242,7 +242,7 @@ def save(network: Network, path: str | os.PathLike[str]) -> None:
     header = {"version": VERSION, "input_shape": network.input_shape, "graded_input": network.graded_input,
               "layers": layers}  # fmt: skip
     with Path(path).open("wb") as handle:
-        np.savez(handle, header=np.array(json.dumps(header)), **arrays)
+        np.savez(handle, header=np.array(json.dumps(header)), **dict[str, Any](arrays))
 
 
 def load(path: str | os.PathLike[str]) -> Network:
