@@ -5,13 +5,28 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test results check setup peers clean
+# Whole files go to each core, the longest first (tests/conftest.py).
+PYTEST := $(BIN)/python -m pytest -q -n auto --dist loadfile --no-loadscope-reorder
+PACKAGE ?=
+
+.PHONY: demo test test-fast coverage durations results check setup peers clean
 
 demo: $(READY)
 	$(BIN)/spikeplan demo
 
 test: $(READY)
-	$(BIN)/python -m pytest -q
+	$(PYTEST)
+
+# What takes no more than seconds, of one package or of all: make test-fast PACKAGE=energy
+test-fast: $(READY)
+	$(PYTEST) -m "not slow" tests/$(PACKAGE)
+
+coverage: $(READY)
+	$(PYTEST) --cov --cov-report=term:skip-covered
+
+# Stores how long each file takes, and names tests that are slow and not marked so.
+durations: $(READY)
+	$(PYTEST) --store-durations
 
 results: $(READY)
 	$(BIN)/spikeplan results

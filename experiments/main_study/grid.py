@@ -23,6 +23,8 @@ class Size:
     axis_episodes: int = 100  # of the front's, for the axes of change
     extra_tasks: tuple[str, ...] = ()
     shard: int = 50
+    control_episodes: int = 16  # of each control of the world model
+    samples: int | None = None  # of the full budget; the checkpoint says how many
 
 
 DEMO = Size(episodes=100, seeds=1, front_episodes=100, front=False, shard=25)
@@ -59,6 +61,8 @@ def spiking_front(full: CEMConfig) -> list[CEMConfig]:
 def jobs_of(task: str, size: Size) -> list[Job]:
     """Every episode-running job of one task."""
     full = load_bundle(task).model.planner
+    if size.samples is not None:
+        full = full.at(samples=size.samples)
     axis, factor = chosen_of(task)
     jobs: list[Job] = []
 

@@ -109,9 +109,9 @@ def test_events_info(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 @pytest.mark.parametrize("arm", ["delta", "lif", "oracle"])
 def test_plan_one_arm(arm: str, tmp_path: Path) -> None:
     """A real closed loop: better than chance, with the main job's fields and a ledger that adds up."""
-    main(["plan", "--task", "planar-reach", "--arm", arm, "--episodes", "12", "--seed", "1", "--out", str(tmp_path)])
+    main(["plan", "--task", "planar-reach", "--arm", arm, "--episodes", "8", "--seed", "1", "--out", str(tmp_path)])
     found = json.loads((tmp_path / "summary.json").read_text())["tasks"]["planar-reach"]["arms"][arm]
-    assert (found["episodes"], found["seeds"]) == (12, 1) and found["success"] >= 0.75
+    assert (found["episodes"], found["seeds"]) == (8, 1) and found["success"] >= 0.75
     assert found["ci95"][0] < found["success"] <= found["ci95"][1]
     if arm == "oracle":
         assert found["synops_per_action"] is None
@@ -126,7 +126,7 @@ def test_plan_through_lava(tmp_path: Path) -> None:
     """Real episodes through real Lava processes; every plan equals the reference, which does not plan worse than chance."""
     small = ["--samples", "16", "--iterations", "2", "--horizon", "6"]
     main(
-        ["plan", "--task", "planar-reach", "--arm", "lava", "--episodes", "4", *small, "--out", str(tmp_path / "lava")]
+        ["plan", "--task", "planar-reach", "--arm", "lava", "--episodes", "2", *small, "--out", str(tmp_path / "lava")]
     )
     main(
         [
@@ -136,7 +136,7 @@ def test_plan_through_lava(tmp_path: Path) -> None:
             "--arm",
             "integer",
             "--episodes",
-            "4",
+            "2",
             *small,
             "--out",
             str(tmp_path / "int"),
@@ -146,7 +146,7 @@ def test_plan_through_lava(tmp_path: Path) -> None:
         json.loads((tmp_path / out / "summary.json").read_text())["tasks"]["planar-reach"]["arms"][arm]
         for out, arm in (("lava", "lava"), ("int", "integer"))
     )
-    plans = 4 * make_world("planar-reach").max_steps
+    plans = 2 * make_world("planar-reach").max_steps
     assert lava["plans"] == plans and lava["values_different"] == 0
     assert lava["values_compared"] > plans * 2 * 6 * 16 * 32, "latents of every candidate and step, costs, elites, fits"
     assert lava["success"] == integer["success"] >= 0.5
@@ -158,12 +158,12 @@ def test_plan_through_lava(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_planners(tmp_path: Path) -> None:
     """Three planners of one network on the same episodes: rows, pairs, and an interval that few episodes leave wide."""
-    main(["planners", "--episodes", "4", "--seeds", "1", "--out", str(tmp_path)])
+    main(["planners", "--episodes", "2", "--seeds", "1", "--out", str(tmp_path)])
     summary = json.loads((tmp_path / "summary.json").read_text())
     for rows in summary["tasks"].values():
         by_arm = {row["arm"]: row for row in rows}
         assert set(by_arm) == {"delta", "delta-mad", "integer"}
-        assert all(row["episodes"] == 4 and row["success"] >= 0.5 for row in rows)
+        assert all(row["episodes"] == 2 and row["success"] >= 0.5 for row in rows)
         minus = by_arm["integer"]["minus"]
         assert set(minus) == {"delta", "delta-mad"} and not minus["delta"]["holds"]
         assert minus["delta"]["mean"] == by_arm["integer"]["success"] - by_arm["delta"]["success"]
@@ -274,14 +274,14 @@ def test_sigterm_ends_everything_in_one_line(tmp_path: Path) -> None:
         stdout=subprocess.DEVNULL, text=True,
     ) as tool:  # fmt: skip
         pid_file = tmp_path / "o" / "lava" / "worker.pid"
-        until = time.monotonic() + 60
+        until = time.monotonic() + 300
         while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < until:
             time.sleep(0.05)
         time.sleep(2.0)
         group = int(pid_file.read_text())
         assert group_members(group)
         tool.terminate()
-        _, said = tool.communicate(timeout=30)
+        _, said = tool.communicate(timeout=300)
     assert tool.returncode == 143 and said.strip().splitlines()[-1].startswith("spikeplan: ended by SIGTERM")
     assert group_members(group) == []
     scratch.rmdir()  # nothing is left in it

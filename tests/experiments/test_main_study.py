@@ -13,7 +13,7 @@ from spikeplan.experiments.main_study.grid import TASKS, Size
 from spikeplan.experiments.main_study.run import run_main
 from spikeplan.experiments.main_study.summary import TARGETS
 
-SMALL = Size(episodes=3, seeds=2, front_episodes=3, front=False, shard=2)
+SMALL = Size(episodes=3, seeds=2, front_episodes=3, front=False, shard=3, control_episodes=2, samples=16)
 ARM_FIELDS = {
     "episodes", "success", "ci95", "paired_vs_dense", "latent_nmse", "density", "spearman", "topk_overlap", "macs_per_action",
     "synops_per_action", "neuron_updates_per_action", "synop_equivalents_per_action", "values_compared", "values_different",

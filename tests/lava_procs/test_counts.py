@@ -36,7 +36,7 @@ def test_lava_and_the_reference_count_alike(axis: str, artifact: Artifact, tmp_p
     rerun(DeltaPredictor(artifact), plans(), axis, reference)
     passes, _ = program_of(artifact, plans(), axis=axis, iterations=2)
     path = save(artifact, tmp_path / "net.safetensors")
-    trace = replay(path, passes, timeout_s=60.0, workdir=tmp_path / "run")
+    trace = replay(path, passes, timeout_s=600, workdir=tmp_path / "run")
     lava = Ledger(**CONFIG, axis=axis)
     for counts in counts_of(artifact, passes, trace, axis=axis):
         lava.add("predictor", counts)

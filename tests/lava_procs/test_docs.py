@@ -18,7 +18,7 @@ def test_the_python_blocks_run_in_order(tmp_path: Path) -> None:
     script = "\n".join(re.findall(r"```python\n(.*?)```", TEXT, re.S))
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT / "src")}, capture_output=True,
-        text=True, timeout=120,
+        text=True, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     lif, sums, network = done.stdout.splitlines()
