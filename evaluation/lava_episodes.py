@@ -30,7 +30,7 @@ from spikeplan.lava_procs.session import PlanRecord
 from spikeplan.worldmodel.planning.closed_loop import ImageLatent, run_episodes
 from spikeplan.worldmodel.tasks import make_world
 
-TIMEOUT_S = 120.0
+TIMEOUT_S = 600.0
 
 
 class CheckedPlanner:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from spikeplan.core.ir.network import Dense, Layer, LIFNeuron, Network
 from spikeplan.lava_procs.network_run import run_network
 
-TIMEOUT_S = 120.0
+TIMEOUT_S = 600.0
 
 
 class Case(NamedTuple):

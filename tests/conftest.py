@@ -1,4 +1,7 @@
-"""Shared by the tests of sigma-delta networks: random chains that gate, and one pass in plain int64 numpy.
+"""One thread a process and the longest files first; random chains that gate, and one pass of them in plain numpy.
+
+pytest-xdist gives each core one process, and whole files go to it, because most fixtures are of a module. Threads of
+BLAS, OpenMP and numba would fight over the cores: with them the suite took 60 % more processor time.
 
 `plain_pass` is written from the definition in core/ir/artifact.py, one number after the other, and shares no code with
 snn/ or lava_procs/.
@@ -6,8 +9,19 @@ snn/ or lava_procs/.
 
 from __future__ import annotations
 
+import os
+
+for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ[_threads] = "1"  # read when numpy, torch and numba are imported, by every child process too
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # pools of the package would start a process a core in each of the suite's
+    os.cpu_count = lambda: 1
+
+import json
+from collections import defaultdict
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,8 +30,41 @@ from numpy.typing import NDArray
 
 from spikeplan.core.ir.artifact import Artifact, Edge, Layer
 
+DURATIONS = Path(__file__).parent / "durations.json"  # seconds a file; `make durations` writes it
+SLOW_S = 5.0  # what takes longer is marked slow
+
 Ints = NDArray[np.int64]
 State = dict[str, tuple[Ints, Ints]]  # layer -> (sigma, ref)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--store-durations", action="store_true", help="write tests/durations.json after the run")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, so that no core is idle at the end; within a file the order stays."""
+    seconds = json.loads(DURATIONS.read_text()) if DURATIONS.is_file() else {}
+    items.sort(key=lambda item: -seconds.get(item.location[0], 0.0))
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """With --store-durations: write the seconds of each file, and name what is slow and not marked so."""
+    if not config.getoption("--store-durations"):
+        return
+    files: defaultdict[str, float] = defaultdict(float)
+    tests: defaultdict[str, float] = defaultdict(float)
+    marked: set[str] = set()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport):
+                files[report.nodeid.split("::")[0]] += report.duration
+                tests[report.nodeid] += report.duration
+                marked |= {report.nodeid} if "slow" in report.keywords else set()
+    longest_first = sorted(files.items(), key=lambda entry: -entry[1])
+    DURATIONS.write_text(json.dumps({name: round(seconds, 1) for name, seconds in longest_first}, indent=1) + "\n")
+    for name, seconds in sorted(tests.items(), key=lambda entry: -entry[1]):
+        if seconds > SLOW_S and name not in marked:
+            terminalreporter.write_line(f"{seconds:.1f} s and not marked slow: {name}")
 
 
 class Plain(NamedTuple):
@@ -100,18 +147,18 @@ def _make_chain(
     return Artifact(layers=tuple(layers), edges=edges, scales={"latent": latent_scale, "action": action_scale})
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def plain_pass() -> Callable[..., Plain]:
     return _plain_pass
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_chain() -> Callable[..., Artifact]:
     """make_chain(rng, sizes, ...): at the defaults all senders send both signs and zeros on walks of step ~20."""
     return _make_chain
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def artifact(make_chain: Callable[..., Artifact]) -> Artifact:
     """A small network to plan with in integers: an action limit of 0.08 takes 13 bits at its scale."""
     return make_chain(

@@ -1,14 +1,20 @@
-"""pyproject.toml, the two requirement files and the installed environment name the same versions and the same files."""
+"""pyproject.toml gives ranges, the requirement files one version of each; that is what is installed, and what is shipped."""
 
 from __future__ import annotations
 
 import importlib
 import re
+import subprocess
+import sys
+import tarfile
 import tomllib
+import zipfile
 from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -33,8 +39,12 @@ def pins(lines: list[str]) -> dict[str, str]:
     return found
 
 
-CORE = pins(PROJECT["project"]["dependencies"])
-EXTRAS = {name: pins(lines) for name, lines in PROJECT["project"]["optional-dependencies"].items()}
+def ranges(lines: list[str]) -> dict[str, Requirement]:
+    return {canonicalize_name(found.name): found for found in map(Requirement, lines)}
+
+
+CORE = ranges(PROJECT["project"]["dependencies"])
+EXTRAS = {name: ranges(lines) for name, lines in PROJECT["project"]["optional-dependencies"].items()}
 REQUIREMENTS = pins((ROOT / "requirements.txt").read_text().splitlines())
 NODEPS = pins((ROOT / "requirements-nodeps.txt").read_text().splitlines())
 
@@ -45,9 +55,27 @@ def test_only_exact_pins_are_read(line):
         pins([line])
 
 
-def test_requirements_repeat_every_pin_of_the_project():
-    stated = {name: version for block in (CORE, *EXTRAS.values()) for name, version in block.items()}
-    assert stated.items() <= REQUIREMENTS.items()
+def unmet(lock: dict[str, str]) -> dict[str, str]:
+    """Requirements of the project that the lock leaves out or pins outside of their range."""
+    stated = [entry for block in (CORE, *EXTRAS.values()) for entry in block.items()]
+    return {
+        name: f"{found} but {lock.get(name)}"
+        for name, found in stated
+        if name not in lock or not found.specifier.contains(lock[name])
+    }
+
+
+def test_the_lock_satisfies_every_range():
+    assert unmet(REQUIREMENTS) == {}
+    assert unmet(REQUIREMENTS | {"numpy": "2.4.0"}).keys() == {"numpy"}, "Lava fails there"
+    assert unmet({name: v for name, v in REQUIREMENTS.items() if name != "torch"}).keys() == {"torch"}
+
+
+def test_every_range_has_a_lowest_version():
+    """`make test-lowest` installs it."""
+    for block in (CORE, *EXTRAS.values()):
+        for found in block.values():
+            assert [part.operator for part in found.specifier].count(">=") == 1, found
 
 
 def test_lava_and_norse_come_without_their_dependencies_only():
@@ -101,3 +129,42 @@ def test_data_files_are_shipped():
     present = {path for room in ROOMS for path in (ROOT / room).rglob("*") if path.is_file()}
     sources = {path for path in present if path.parent.name != "__pycache__"}  # numba keeps its compiled loops there
     assert {path for path in sources if path.suffix != ".py"} == {p for p in shipped if p.name != "py.typed"}
+
+
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], list[str]]:
+    """Names in the wheel, which is built from the source archive, and in that."""
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-2000:]
+    with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel, tarfile.open(next(folder.glob("*.tar.gz"))) as source:
+        return wheel.namelist(), [name.partition("/")[2] for name in source.getnames()]
+
+
+def test_the_wheel_puts_one_name_into_site_packages(archives):
+    wheel, _ = archives
+    top = {name.split("/")[0] for name in wheel}
+    assert {name for name in top if not name.endswith(".dist-info")} == {"spikeplan"} and len(top) == 2
+    modules = {path.relative_to(ROOT).as_posix() for room in ROOMS for path in (ROOT / room).rglob("*.py")}
+    assert {f"spikeplan/{name}" for name in modules} <= set(wheel)
+    data = {path.relative_to(ROOT).as_posix() for path in (ROOT / "worldmodel" / "checkpoints").iterdir()}
+    data |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "energy").glob("*.toml")}
+    assert data and {f"spikeplan/{name}" for name in data} | {"spikeplan/py.typed"} <= set(wheel)
+    assert not any("__pycache__" in name or name.startswith("spikeplan/tests") for name in wheel)
+
+
+def test_the_source_archive_has_tests_and_docs(archives):
+    _, source = archives
+    named = {path.relative_to(ROOT).as_posix() for folder in ("tests", "docs") for path in (ROOT / folder).rglob("*.*")}
+    assert {name for name in named if "__pycache__" not in name} <= set(source)
+    assert {"Makefile", "requirements.txt", "README.md", "LICENSE"} <= set(source)
+
+
+def test_one_thread_a_process():
+    """The suite gives every core one process; conftest.py sets the limits before numpy and torch read them."""
+    import torch
+    from threadpoolctl import threadpool_info
+
+    assert torch.get_num_threads() == 1
+    assert {pool["num_threads"] for pool in threadpool_info()} == {1}

@@ -253,7 +253,7 @@ def save(network: Network, path: str | os.PathLike[str]) -> None:
         "layers": layers,
     }
     with Path(path).open("wb") as handle:
-        np.savez(handle, header=np.array(json.dumps(header)), **arrays)
+        np.savez(handle, header=np.array(json.dumps(header)), **dict[str, Any](arrays))
 
 
 def load(path: str | os.PathLike[str]) -> Network:

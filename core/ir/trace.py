@@ -99,7 +99,7 @@ class Trace:
     def write(self, path: str | os.PathLike[str]) -> None:
         """One .npz: `<layer>.messages|sigma|ref`, `<output layer>.value`, `saturated` in the order of `layers`."""
         with Path(path).open("wb") as handle:  # savez would append .npz to a bare name
-            np.savez(handle, layers=np.array(list(self.saturated)), **dict(self.arrays()))
+            np.savez(handle, layers=np.array(list(self.saturated)), **dict[str, Any](self.arrays()))
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Self:

@@ -116,7 +116,7 @@ def write_npz(recording: Recording, target: Path) -> None:
     events = recording.events
     columns = {name: getattr(events, name) for name in COLUMNS}
     with target.open("wb") as handle:
-        np.savez(handle, header=header, **columns, **streams_of(recording))
+        np.savez(handle, header=header, **columns, **dict[str, Any](streams_of(recording)))
 
 
 def open_npz(source: Path, *, sort: bool = False) -> Recording:

@@ -15,7 +15,7 @@ from spikeplan.evaluation.ranking import agreement
 from spikeplan.evaluation.recorded_plans import record_plans
 from spikeplan.evaluation.shard import EPISODE_SEED, Job, make_op_counts, make_predictor
 from spikeplan.experiments.main_study.controls import gates_row
-from spikeplan.experiments.main_study.grid import TASKS
+from spikeplan.experiments.main_study.grid import TASKS, Size
 
 
 def agreement_rows(task: str, *, episodes: int = 6, every: int = 5) -> list[dict[str, Any]]:
@@ -73,14 +73,14 @@ def layers_row(task: str) -> dict[str, Any]:
     return {"kind": "layers", "task": task, "layers": load_bundle(task).artifact.provenance["layers"]["layers"]}
 
 
-CHECKS: dict[str, Callable[[str, Path], list[dict[str, Any]]]] = {
-    "agreement": lambda task, out: agreement_rows(task),
-    "lava": lava_rows,
-    "conversion": lambda task, out: [thresholds_row(task), layers_row(task)],
-    "gates": lambda task, out: [gates_row(task)],
+CHECKS: dict[str, Callable[[str, Path, Size], list[dict[str, Any]]]] = {
+    "agreement": lambda task, out, size: agreement_rows(task, episodes=min(6, size.episodes)),
+    "lava": lambda task, out, size: lava_rows(task, out),
+    "conversion": lambda task, out, size: [thresholds_row(task), layers_row(task)],
+    "gates": lambda task, out, size: [gates_row(task, episodes=size.control_episodes)],
 }
 
 
-def run_check(kind: str, task: str, out: str) -> list[dict[str, Any]]:
+def run_check(kind: str, task: str, out: str, size: Size) -> list[dict[str, Any]]:
     """One check by name: the form that travels to a worker process."""
-    return CHECKS[kind](task, Path(out))
+    return CHECKS[kind](task, Path(out), size)

@@ -48,7 +48,7 @@ def collapsed(task: str, steps: int = 60) -> tuple[Encoder, ResidualPredictor]:
     return trainer.encoder, trainer.predictor
 
 
-def gates_row(task: str, *, episodes: int = 16) -> dict[str, Any]:
+def gates_row(task: str, *, episodes: int) -> dict[str, Any]:
     """Gates of the shipped model beside those of the controls, and what each control plans like."""
     model = load_bundle(task).model
     row: dict[str, Any] = {"kind": "gates", "task": task, "trained": model.metrics}

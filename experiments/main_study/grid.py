@@ -25,6 +25,8 @@ class Size:
     reference_episodes: int = 100  # of the front's, for the references
     extra_tasks: tuple[str, ...] = ()
     shard: int = 50
+    control_episodes: int = 16  # of each control of the world model
+    samples: int | None = None  # of the full budget; the checkpoint says how many
 
 
 DEMO = Size(episodes=100, seeds=1, front_episodes=100, front=False, shard=25)
@@ -67,6 +69,8 @@ def reference_of(task: str, method: str) -> str:
 def jobs_of(task: str, size: Size) -> list[Job]:
     """Every episode-running job of one task."""
     full = load_bundle(task).model.planner
+    if size.samples is not None:
+        full = full.at(samples=size.samples)
     reference, factor = load_bundle(task).artifact.reference, 1.0
     jobs: list[Job] = []
 

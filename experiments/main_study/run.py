@@ -61,7 +61,7 @@ def run_main(name: str, size: Size, out: Path, console: Console) -> dict[str, An
     runs = group(results, jobs)
     for task in tasks:
         rows += method_rows([run for run in runs if run.job.task == task], cpu)
-    arguments = [(kind, task, str(out)) for task in tasks for kind in CHECKS if kind != "gates" or task in TASKS]
+    arguments = [(kind, task, str(out), size) for task in tasks for kind in CHECKS if kind != "gates" or task in TASKS]
     for found in run_each(run_check, arguments, console=console, label="agreement, Lava, gates"):
         rows += found
     write_events(out / "events.npz")

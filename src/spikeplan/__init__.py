@@ -1,1 +1,51 @@
-"""spikeplan: neuromorphic planning with JEPA world models."""
+"""spikeplan: neuromorphic planning with JEPA world models.
+
+`import spikeplan` loads nothing heavy: each name below is imported when it is first asked for, and so is each package
+(`spikeplan.energy`). To offer a name here, add one line to `_HOME`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from spikeplan.eventdata import open_events, open_recording
+
+    __version__: str
+
+_PACKAGES = (
+    "conversion",
+    "core",
+    "energy",
+    "evaluation",
+    "eventdata",
+    "experiments",
+    "fusion",
+    "lava_procs",
+    "placement",
+    "snn",
+    "worldmodel",
+)
+_HOME = {"open_events": "spikeplan.eventdata", "open_recording": "spikeplan.eventdata"}
+
+__all__ = ["__version__", "open_events", "open_recording"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return importlib.import_module(f"spikeplan.{name}")
+    if name in _HOME:
+        value = getattr(importlib.import_module(_HOME[name]), name)
+    elif name == "__version__":
+        from importlib.metadata import version
+
+        value = version("spikeplan")
+    else:
+        raise AttributeError(f"module 'spikeplan' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PACKAGES, *_HOME, "__version__"})

@@ -23,7 +23,7 @@ from spikeplan.lava_procs import Passes, Trace, compare, replay
 from spikeplan.lava_procs.fused import FusedNetwork
 from spikeplan.snn.delta import DeltaNetwork, DeltaState
 
-TIMEOUT_S = 120.0
+TIMEOUT_S = 600.0
 
 
 def torch_reference(artifact: Artifact, passes: Passes, folder: Path) -> Trace:

@@ -97,13 +97,13 @@ def test_the_floating_form_fires_as_snntorch_does_and_the_fixed_one_nearly(tmp_p
     nir.write(tmp_path / "two.nir", graph)
     x = np.random.default_rng(1).random((200, 8)) < 0.4
     network = read_nir(tmp_path / "two.nir", dt_s=DT_S)
-    record = run_network(network, x.astype(int), workdir=tmp_path / "float", timeout_s=60, watch=True)
+    record = run_network(network, x.astype(int), workdir=tmp_path / "float", timeout_s=600, watch=True)
     theirs = snntorch_spikes(graph, x)
     assert (record.out[network.delay :] == theirs[: -network.delay]).all()
     assert 0.05 < record.out.mean() < 0.95 and record.states["n1.v"].max() <= 1.0
     fixed, reports = quantise(network)
     assert max(r.weight_error for r in reports.values()) < 1 / 254 + 1e-9
-    again = run_network(fixed, x.astype(int), workdir=tmp_path / "fixed", timeout_s=60)
+    again = run_network(fixed, x.astype(int), workdir=tmp_path / "fixed", timeout_s=600)
     expected = plain(fixed, x)
     assert (again.out == expected["n3"]).all() and (again.counts["n1"] == expected["n1"].sum(1)).all()
     assert (again.out != record.out).mean() < 0.1

@@ -81,7 +81,7 @@ def test_damaged_files(files, kind: str) -> None:
     path = tiny(files, kind)
     command = [sys.executable, str(HERE / "fuzz_child.py"), str(path), str(CASES[kind]), "20"]
     env = os.environ | {"PYTHONPATH": str(HERE.parents[1] / "src"), "OMP_NUM_THREADS": "1", "RUST_BACKTRACE": "0"}
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=300, env=env)
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=600, env=env)
     assert done.returncode == 0, done.stderr[-3000:]
     read, refused = (int(word) for word in done.stdout.split())
     assert read + refused == CASES[kind]

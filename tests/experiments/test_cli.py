@@ -121,7 +121,7 @@ def test_plan_one_method(method: str, tmp_path: Path) -> None:
             "--method",
             method,
             "--episodes",
-            "12",
+            "8",
             "--seed",
             "1",
             "--out",
@@ -129,7 +129,7 @@ def test_plan_one_method(method: str, tmp_path: Path) -> None:
         ]
     )
     found = json.loads((tmp_path / "summary.json").read_text())["tasks"]["planar-reach"]["methods"][method]
-    assert (found["episodes"], found["seeds"]) == (12, 1) and found["success"] >= 0.75
+    assert (found["episodes"], found["seeds"]) == (8, 1) and found["success"] >= 0.75
     assert found["ci95"][0] < found["success"] <= found["ci95"][1]
     if method == "oracle":
         assert found["synops_per_action"] is None
@@ -151,7 +151,7 @@ def test_plan_through_lava(tmp_path: Path) -> None:
             "--method",
             "lava",
             "--episodes",
-            "4",
+            "2",
             *small,
             "--out",
             str(tmp_path / "lava"),
@@ -165,7 +165,7 @@ def test_plan_through_lava(tmp_path: Path) -> None:
             "--method",
             "integer",
             "--episodes",
-            "4",
+            "2",
             *small,
             "--out",
             str(tmp_path / "int"),
@@ -175,7 +175,7 @@ def test_plan_through_lava(tmp_path: Path) -> None:
         json.loads((tmp_path / out / "summary.json").read_text())["tasks"]["planar-reach"]["methods"][method]
         for out, method in (("lava", "lava"), ("int", "integer"))
     )
-    plans = 4 * make_world("planar-reach").max_steps
+    plans = 2 * make_world("planar-reach").max_steps
     assert lava["plans"] == plans and lava["values_different"] == 0
     assert lava["values_compared"] > plans * 2 * 6 * 16 * 32, "latents of every candidate and step, costs, elites, fits"
     assert lava["success"] == integer["success"] >= 0.5
@@ -187,12 +187,12 @@ def test_plan_through_lava(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_planners(tmp_path: Path) -> None:
     """Three planners of one network on the same episodes: rows, pairs, and an interval that few episodes leave wide."""
-    main(["planners", "--episodes", "4", "--seeds", "1", "--out", str(tmp_path)])
+    main(["planners", "--episodes", "2", "--seeds", "1", "--out", str(tmp_path)])
     summary = json.loads((tmp_path / "summary.json").read_text())
     for rows in summary["tasks"].values():
         by_method = {row["method"]: row for row in rows}
         assert set(by_method) == {"sigma_delta", "sigma_delta-mad", "integer"}
-        assert all(row["episodes"] == 4 and row["success"] >= 0.5 for row in rows)
+        assert all(row["episodes"] == 2 and row["success"] >= 0.5 for row in rows)
         minus = by_method["integer"]["minus"]
         assert set(minus) == {"sigma_delta", "sigma_delta-mad"} and not minus["sigma_delta"]["holds"]
         assert minus["sigma_delta"]["mean"] == by_method["integer"]["success"] - by_method["sigma_delta"]["success"]
@@ -307,14 +307,14 @@ def test_sigterm_ends_everything_in_one_line(tmp_path: Path) -> None:
         text=True,
     ) as tool:
         pid_file = tmp_path / "o" / "lava" / "worker.pid"
-        until = time.monotonic() + 60
+        until = time.monotonic() + 300
         while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < until:
             time.sleep(0.05)
         time.sleep(2.0)
         group = int(pid_file.read_text())
         assert group_members(group)
         tool.terminate()
-        _, said = tool.communicate(timeout=30)
+        _, said = tool.communicate(timeout=300)
     assert tool.returncode == 143 and said.strip().splitlines()[-1].startswith("spikeplan: ended by SIGTERM")
     assert group_members(group) == []
     scratch.rmdir()  # nothing is left in it

@@ -145,6 +145,7 @@ def test_the_turn_s_definition_on_the_leader_itself() -> None:
     assert np.allclose(follows_s(late[:, ::10], turn, velocity), exact + 0.05)
 
 
+@pytest.mark.slow
 def test_training_leaves_networks_that_load(tmp_path: Path) -> None:
     found = train_command(str(tmp_path), TINY, console=Console(quiet=True))
     bundle = load_fusion(tmp_path)

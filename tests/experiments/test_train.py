@@ -52,6 +52,7 @@ def times(out: Path) -> dict[str, int]:
     return {path.name: path.stat().st_mtime_ns for path in out.glob("*.safetensors")}
 
 
+@pytest.mark.slow
 def test_every_stage_leaves_a_file_that_loads_and_is_made_once(tmp_path: Path) -> None:
     reported: list[tuple[str, dict[str, Any]]] = []
     found = train_task(TINY, DERIVE, tmp_path, report=lambda stage, row: reported.append((stage, row)), workers=2)
@@ -71,11 +72,11 @@ def test_every_stage_leaves_a_file_that_loads_and_is_made_once(tmp_path: Path) -
     stages = {stage for stage, _ in reported}
     assert {"world model", "dense validation", "delta thresholds", "delta-8 thresholds"} <= stages
 
-    again = train_task(TINY, DERIVE, tmp_path, report=lambda stage, row: None, workers=2)
+    again = train_task(TINY, DERIVE, tmp_path, report=lambda stage, row: None, workers=1)
     assert again == found and times(tmp_path) == made
 
     other = replace(DERIVE, choice=replace(DERIVE.choice, factors=(0.5,)))
-    train_task(TINY, other, tmp_path, report=lambda stage, row: None, workers=2)
+    train_task(TINY, other, tmp_path, report=lambda stage, row: None, workers=1)
     changed = {name for name, when in times(tmp_path).items() if when != made[name]}
     assert changed == {"planar-reach.delta.safetensors", "planar-reach.delta-8.safetensors"}
     finer = load_bundle("planar-reach", checkpoint=checkpoint).artifact
@@ -83,16 +84,18 @@ def test_every_stage_leaves_a_file_that_loads_and_is_made_once(tmp_path: Path) -
     assert finer.layers[1].threshold_lsb == half
 
     before = times(tmp_path)
-    train_task(replace(TINY, seed=4), other, tmp_path, report=lambda stage, row: None, workers=2)
+    train_task(replace(TINY, seed=4), other, tmp_path, report=lambda stage, row: None, workers=1)
     assert all(when != before[name] for name, when in times(tmp_path).items()), "nothing of another seed is kept"
 
 
+@pytest.mark.slow
 def test_a_stage_that_fails_in_its_process_is_not_swallowed(tmp_path: Path) -> None:
     impossible = replace(DERIVE, lif_training=LIFTraining(steps=2, rollout=50))
     with pytest.raises(RuntimeError, match="random_"):
         train_task(TINY, impossible, tmp_path, report=lambda stage, row: None, workers=1)
 
 
+@pytest.mark.slow
 def test_the_spread_plans_reported_episodes_with_each_seeds_own_networks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

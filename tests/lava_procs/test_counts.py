@@ -46,7 +46,7 @@ def test_lava_and_the_reference_count_alike(reference: str, artifact: Artifact, 
     rerun(DeltaPredictor(artifact), plans(), reference, golden)
     passes, _ = program_of(artifact, plans(), reference=reference, iterations=2)
     path = save(artifact, tmp_path / "net.safetensors")
-    trace = replay(path, passes, timeout_s=60.0, workdir=tmp_path / "run")
+    trace = replay(path, passes, timeout_s=600, workdir=tmp_path / "run")
     lava = OperationCounts(**CONFIG, reference=reference)
     for counts in counts_of(artifact, passes, trace, reference=reference):
         lava.add("predictor", counts)

@@ -22,7 +22,7 @@ def test_the_python_blocks_run_in_order(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     lif, sums, network = done.stdout.splitlines()

@@ -33,7 +33,7 @@ def test_every_register_of_every_plan_equals_the_reference(
     rng = np.random.default_rng(1)
     dtype = golden.predictor.network.dtype  # type: ignore[attr-defined]
     with LavaSession.open(
-        path, plan, timeout_s=60, workdir=tmp_path / "run", reference=reference, layout=layout
+        path, plan, timeout_s=600, workdir=tmp_path / "run", reference=reference, layout=layout
     ) as session:
         mean = None
         for number in range(4):
@@ -65,7 +65,7 @@ def test_every_clipping_is_counted(layout: str, artifact: Artifact, tmp_path: Pa
     z, goal = np.full(6, top - 2), np.full(6, -top)
     path = save(artifact, tmp_path / "net.safetensors")
     plan = golden.params
-    with LavaSession.open(path, plan, timeout_s=60, workdir=tmp_path / "run", layout=layout) as session:
+    with LavaSession.open(path, plan, timeout_s=600, workdir=tmp_path / "run", layout=layout) as session:
         _, found = session.plan(z, goal, 7)
         _, usual = session.plan(np.zeros(6, np.int64), goal // 100, 7)
     dtype = golden.predictor.network.dtype  # type: ignore[attr-defined]
@@ -118,7 +118,7 @@ def test_the_floating_loop_equals_plain_floats(layout: str, artifact: Artifact, 
     rng = np.random.default_rng(3)
     z, goal = rng.integers(-3000, 3000, 6), rng.integers(-3000, 3000, 6)
     with LavaSession.open(
-        path, plan, timeout_s=60, workdir=tmp_path / "run", precision="floating_pt", layout=layout
+        path, plan, timeout_s=600, workdir=tmp_path / "run", precision="floating_pt", layout=layout
     ) as session:
         action, found = session.plan(z, goal, 99)
         _, fixed_noise_again = session.plan(z, goal, 99, fresh=True)
