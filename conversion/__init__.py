@@ -2,7 +2,7 @@
 
 from spikeplan.conversion.calibration import Calibration
 from spikeplan.conversion.convert import LayerReport, Report, check, convert
-from spikeplan.conversion.recipes import SigmaDelta
+from spikeplan.conversion.recipes.sigma_delta import SigmaDelta
 from spikeplan.core.fit import Violation
 
 __all__ = ["Calibration", "LayerReport", "Report", "SigmaDelta", "Violation", "check", "convert"]

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from spikeplan.conversion.calibration import Calibration, chain_of
 from spikeplan.conversion.recipes import Recipe
+from spikeplan.core.chips import ChipLimits
 from spikeplan.core.fit import Violation, groups_of, split, violations
 from spikeplan.core.ir.artifact import Artifact
-from spikeplan.core.limits import ChipLimits
 from spikeplan.snn.delta import DeltaNetwork
 
 

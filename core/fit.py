@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from spikeplan.core.chips import ChipLimits
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import STATE_BITS
 from spikeplan.core.ir.artifact import Artifact
-from spikeplan.core.limits import ChipLimits
 
 STATE_WORDS = {"delta": 1, "sigma_delta": 2, "sigma": 1}  # sigma and ref, as the kind has them
 

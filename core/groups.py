@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from spikeplan.core.chips import ChipLimits
 from spikeplan.core.fit import Group, groups_of
 from spikeplan.core.fixed_point import MESSAGE_BITS
 from spikeplan.core.ir.artifact import Artifact
-from spikeplan.core.limits import ChipLimits
 
 INPUT_BITS = MESSAGE_BITS
 BITS_SET = 0.5  # of a coded input: assumed

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from spikeplan.core.chips import CHIPS
 from spikeplan.core.errors import UserError
 from spikeplan.energy.schema import EVIDENCE, TO_SI, ZERO, Band, Device, Figure, device_of, figures_of
 
@@ -78,10 +79,23 @@ def load(path: Path = PATH, *, own: Path | None = None) -> Catalogue:
     return _catalogue(own, {**raw, "devices": devices})
 
 
-@cache
 def default() -> Catalogue:
-    """The catalogue that ships with the package."""
-    return load()
+    """The catalogue that ships with the package, with the figures that chips of plug-ins bring."""
+    return _default(tuple((chip.name, chip.figures) for chip in CHIPS.values() if chip.figures))
+
+
+@cache
+def _default(brought: tuple[tuple[str, str], ...]) -> Catalogue:
+    raw = _read(PATH)
+    devices = dict(raw["devices"])
+    for name, text in brought:
+        try:
+            own = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise UserError(f"chip {name}: its figures are not TOML ({error})") from error
+        for device, table in _table_in(Path(name), own).items():
+            devices[device] = _over(devices.get(device), table)
+    return _catalogue(PATH, {**raw, "devices": devices})
 
 
 def _over(known: object, table: object) -> object:

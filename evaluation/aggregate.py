@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikeplan import energy
+from spikeplan.core.chips import LOIHI2, ChipLimits
 from spikeplan.core.counts.operations import CountRow, OperationCounts, per_action
 from spikeplan.core.errors import UserError
 from spikeplan.core.groups import NeuronGroups
-from spikeplan.core.limits import LOIHI2, ChipLimits
 from spikeplan.core.planning import CEMConfig
 from spikeplan.evaluation.intervals import paired, success_interval
 from spikeplan.evaluation.methods import METHODS, Method

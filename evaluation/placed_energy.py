@@ -15,9 +15,9 @@ from functools import cached_property
 from typing import Any
 
 from spikeplan import energy
+from spikeplan.core.chips import ChipLimits
 from spikeplan.core.counts.operations import CountRow, total
 from spikeplan.core.groups import NeuronGroups
-from spikeplan.core.limits import ChipLimits
 from spikeplan.evaluation.traffic import Traffic
 from spikeplan.placement.groups import loop_messages, loop_synops, turns_of, with_loop
 from spikeplan.placement.hops import hops_per_message, predictions_of, with_hops

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from spikeplan.core.limits import ChipLimits
+from spikeplan.core.chips import ChipLimits
 from spikeplan.evaluation.placed_energy import BOUNDS, Placed, placed
 from spikeplan.evaluation.traffic import Traffic
 from spikeplan.placement.place import TooManyCores

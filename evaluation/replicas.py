@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from spikeplan.core.chips import LOIHI2
 from spikeplan.core.counts.operations import CountRow
-from spikeplan.core.limits import LOIHI2
 from spikeplan.energy.catalogue import Band, Device
 from spikeplan.evaluation.placed_energy import placed
 from spikeplan.evaluation.traffic import Traffic

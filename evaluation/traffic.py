@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from spikeplan.core.chips import LOIHI2, ChipLimits
 from spikeplan.core.counts.charges import book_iteration
 from spikeplan.core.counts.operations import BYTES, LayerCounts, OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.groups import BITS_SET, INPUT_BITS, NeuronGroups
 from spikeplan.core.ir import artifact as artifact_file
-from spikeplan.core.limits import LOIHI2, ChipLimits
 from spikeplan.core.planning import CEMConfig
 from spikeplan.evaluation.bundle import header, load_bundle, load_lif
 from spikeplan.evaluation.ranking import rerun

@@ -11,66 +11,15 @@ stamped in an interval, without keeping the rest.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from spikeplan.core.errors import UserError
 from spikeplan.eventdata.events import Events
-from spikeplan.eventdata.formats import aedat4, es, evt, fixed, hdf5, npz, rosbag
-from spikeplan.eventdata.formats.stream import CHUNK_EVENTS, EventStream, RawStream, blame, in_chunks, whole
+from spikeplan.eventdata.formats import FORMATS, hdf5
+from spikeplan.eventdata.formats.stream import CHUNK_EVENTS, EventStream, blame, in_chunks
 from spikeplan.eventdata.recording import Recording, check_span
 
 HEAD_BYTES = 4096
-
-
-class Open(Protocol):
-    def __call__(self, source: Path, *, sort: bool = False) -> Recording: ...
-
-
-def events_only(raw: Callable[[Path], RawStream]) -> Open:
-    """The reader of a format that holds events alone."""
-
-    def read(source: Path, *, sort: bool = False) -> Recording:
-        return whole(raw(source), sort=sort)
-
-    return read
-
-
-@dataclass(frozen=True)
-class Format:
-    """`is_it` sees the first HEAD_BYTES; None: nothing in the file tells."""
-
-    suffixes: tuple[str, ...]
-    is_it: Callable[[bytes], bool] | None
-    open: Open
-    raw: Callable[[Path], RawStream]
-
-
-def _magic(*words: bytes) -> Callable[[bytes], bool]:
-    return lambda head: head.startswith(words)
-
-
-def _is_raw(head: bytes) -> bool:
-    return head.startswith(b"%") and (b"% evt " in head or b"% format " in head)
-
-
-def _is_dat(head: bytes) -> bool:
-    return head.startswith(b"%") and (b"% Version" in head or b"% Data file" in head)
-
-
-FORMATS = {
-    "aedat4": Format(("aedat4",), _magic(aedat4.MAGIC), aedat4.open_aedat4, aedat4.raw_aedat4),
-    "npz": Format(("npz",), _magic(npz.MAGIC), npz.open_npz, npz.raw_npz),
-    "hdf5": Format(("h5", "hdf5"), _magic(hdf5.MAGIC), hdf5.open_hdf5, hdf5.raw_hdf5),
-    "es": Format(("es",), _magic(es.MAGIC), events_only(es.raw_es), es.raw_es),
-    "evt": Format(("raw",), _is_raw, evt.open_evt, evt.raw_evt),
-    "dat": Format(("dat",), _is_dat, events_only(fixed.raw_dat), fixed.raw_dat),
-    "rosbag": Format(("bag",), _magic(rosbag.MAGIC), rosbag.open_rosbag, rosbag.raw_rosbag),
-    "gesture": Format(("npy",), _magic(fixed.NPY_MAGIC), events_only(fixed.raw_gesture), fixed.raw_gesture),
-    "nmnist": Format(("bin",), None, events_only(fixed.raw_nmnist), fixed.raw_nmnist),
-}
 
 
 def detect_format(path: str | os.PathLike[str]) -> str:

@@ -6,35 +6,34 @@ A file appears whole or not at all, and never in place of another one unless `re
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 from spikeplan.core.files import new_file, write_whole
-from spikeplan.eventdata.formats import es, hdf5, npz
+from spikeplan.eventdata.formats import FORMATS, Format
 from spikeplan.eventdata.formats.stream import blame
 from spikeplan.eventdata.recording import Recording
 
-WRITERS: dict[str, Callable[[Recording, Path], None]] = {
-    "npz": npz.write_npz,
-    "h5": hdf5.write_hdf5,
-    "hdf5": hdf5.write_hdf5,
-    "es": es.write_es,
-}
-EVENTS_ONLY = ("es",)
+
+def writers() -> dict[str, Format]:
+    """Suffix -> format, of those that can be written."""
+    return {suffix: one for one in FORMATS.values() if one.write is not None for suffix in one.suffixes}
 
 
 def check_target(path: str | os.PathLike[str], *, replace: bool = False) -> Path:
     """Refuse what cannot or must not be written, before any work is done."""
-    return new_file(path, [f".{suffix}" for suffix in WRITERS], replace=replace)
+    return new_file(path, [f".{suffix}" for suffix in writers()], replace=replace)
 
 
 def write_recording(recording: Recording, path: str | os.PathLike[str], *, replace: bool = False) -> list[str]:
     """Write and return what the format could not keep, in words; empty for .npz and .h5."""
     target = check_target(path, replace=replace)
     suffix = target.suffix.lower().removeprefix(".")
+    chosen = writers()[suffix]
+    assert chosen.write is not None
+    write = chosen.write
     with blame(target):
-        write_whole(target, lambda temporary: WRITERS[suffix](recording, temporary))
-    return losses(recording) if suffix in EVENTS_ONLY else []
+        write_whole(target, lambda temporary: write(recording, temporary))
+    return losses(recording) if chosen.events_only else []
 
 
 def losses(recording: Recording) -> list[str]:

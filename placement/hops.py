@@ -15,10 +15,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from spikeplan.core.chips import CHIPS, ChipLimits
 from spikeplan.core.counts.operations import CountRow, OperationCounts, total
 from spikeplan.core.fixed_point import STATE_BITS
 from spikeplan.core.groups import NeuronGroups
-from spikeplan.core.limits import CHIPS, ChipLimits
 from spikeplan.core.planning import Budget
 from spikeplan.placement.groups import loop_messages, with_loop
 from spikeplan.placement.place import Placement, hops, place

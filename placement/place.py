@@ -19,9 +19,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from spikeplan.core.chips import ChipLimits
 from spikeplan.core.errors import UserError
 from spikeplan.core.fit import Group, Violation, receiving, split, violations
-from spikeplan.core.limits import ChipLimits
 
 CORES_PER_TILE = 4
 TILES_PER_ROW = 8

@@ -21,12 +21,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spikeplan.core.chips import ChipLimits
 from spikeplan.core.counts.operations import REFERENCES, LayerCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import STATE_BITS, limit
 from spikeplan.core.groups import NeuronGroups, network_of
 from spikeplan.core.ir.artifact import Artifact
-from spikeplan.core.limits import ChipLimits
 from spikeplan.snn.delta import DeltaNetwork, DeltaState
 
 STATE_KIND = {

@@ -21,11 +21,11 @@ import torch
 from snntorch import surrogate
 from torch import Tensor, nn
 
+from spikeplan.core.chips import ChipLimits
 from spikeplan.core.counts.operations import LayerCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import WEIGHT_BITS, limit
 from spikeplan.core.groups import NeuronGroups, lif_network
-from spikeplan.core.limits import ChipLimits
 
 WEIGHT_TOP = limit(WEIGHT_BITS)
 

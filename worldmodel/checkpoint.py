@@ -16,7 +16,7 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.files import write_whole
 from spikeplan.core.planning import CEMConfig
 from spikeplan.worldmodel.encoder import Encoder, EncoderConfig
-from spikeplan.worldmodel.predictor import ResidualPredictor
+from spikeplan.worldmodel.predictors import PREDICTORS
 from spikeplan.worldmodel.tasks import make_world, task_of
 
 FORMAT = "spikeplan-worldmodel"
@@ -30,11 +30,12 @@ class WorldModel:
 
     task: str
     encoder: Encoder
-    predictor: ResidualPredictor
+    predictor: Any  # the module of a PredictorKind
     planner: CEMConfig
     seed: int
     metrics: dict[str, Any]
     config: dict[str, Any]
+    kind: str = "residual"  # of the predictor, a name in PREDICTORS
 
 
 def save_model(model: WorldModel, path: str | os.PathLike[str]) -> Path:
@@ -51,6 +52,7 @@ def save_model(model: WorldModel, path: str | os.PathLike[str]) -> Path:
         "config": model.config,
         "encoder": asdict(model.encoder.config),
         "predictor": {
+            "kind": model.kind,
             "latent_dim": model.predictor.latent_dim,
             "action_dim": model.predictor.action_dim,
             "hidden": list(model.predictor.hidden),
@@ -94,7 +96,8 @@ def load_model(path: str | os.PathLike[str]) -> WorldModel:
         shape = meta["encoder"]
         encoder = Encoder(EncoderConfig(**{**shape, "image_shape": tuple(shape["image_shape"])}))
         sizes = meta["predictor"]
-        predictor = ResidualPredictor(sizes["latent_dim"], sizes["action_dim"], tuple(sizes["hidden"]))
+        kind = sizes.get("kind", "residual")
+        predictor = PREDICTORS[kind].make(sizes["latent_dim"], sizes["action_dim"], tuple(sizes["hidden"]))
         for prefix, module in (("encoder.", encoder), ("predictor.", predictor)):
             module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
         planner = CEMConfig(**meta["planner"])
@@ -114,7 +117,7 @@ def load_model(path: str | os.PathLike[str]) -> WorldModel:
         raise UserError(f"{source}: weights are not finite; train it again")
     encoder.eval()
     predictor.eval()
-    return WorldModel(task, encoder, predictor, planner, seed, metrics, config)
+    return WorldModel(task, encoder, predictor, planner, seed, metrics, config, kind)
 
 
 def shipped(task: str) -> Path:

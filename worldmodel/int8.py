@@ -32,6 +32,10 @@ class Int8Predictor(OffChip):
     ) -> None:
         if not torch.isfinite(latent_ND).all():
             raise UserError("int8: a calibration latent is not finite; record it again from a trained model")
+        if not isinstance(module, ResidualPredictor):
+            raise UserError(
+                f"int8: {type(module).__name__} is no residual ReLU chain; plan with --method dense, or write a method for it"
+            )
         self.zero_skip = zero_skip
         linears = module.linears()
         d = module.latent_dim

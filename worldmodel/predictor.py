@@ -14,16 +14,16 @@ Shapes: B episodes, S candidates, H rollout steps, A action, D latent.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from spikeplan.core.chips import ChipLimits
 from spikeplan.core.counts.operations import LayerCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.groups import NeuronGroups
-from spikeplan.core.limits import ChipLimits
 from spikeplan.worldmodel.tasks.world import World
 
 
@@ -96,17 +96,16 @@ class DensePredictor(OffChip):
     spiking = False
     precision = "fp32"
 
-    def __init__(self, module: ResidualPredictor) -> None:
+    def __init__(self, module: Any) -> None:
+        """Any module with `latent_dim`, `action_dim` and forward(latent, action); its MACs are counted on one row."""
         self.module = module.eval()
-        self._per_row = {f"h{i}": (m.in_features, m.out_features) for i, m in enumerate(module.linears(), 1)}
+        self._layers = _layers_of(module)
 
     def memory(self) -> dict[str, tuple[int, int]]:
-        return {name: (4 * n_in * n_out, 3 * n_out) for name, (n_in, n_out) in self._per_row.items()}
+        return {la.name: (4 * la.weights, 3 * la.outputs) for la in self._layers}
 
     def weights_left(self) -> dict[str, int]:
-        return {
-            name: int(m.weight.count_nonzero()) for name, m in zip(self._per_row, self.module.linears(), strict=True)
-        }
+        return {la.name: la.weights_left for la in self._layers}
 
     def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, reference: str = "zero", previous: Any = None) -> None:
         check_reference(reference, self.references)
@@ -116,16 +115,50 @@ class DensePredictor(OffChip):
         rows = latent_BSD.shape[0] * latent_BSD.shape[1]
         counts = [
             LayerCounts(
-                layer=name,
-                macs=n_in * n_out * rows,
-                dense_macs=n_in * n_out * rows,
+                layer=la.name,
+                macs=la.macs * rows,
+                dense_macs=la.macs * rows,
                 calls=rows,
-                state_reads=n_in * rows,
-                state_writes=n_out * rows,
+                state_reads=la.inputs * rows,
+                state_writes=la.outputs * rows,
             )
-            for name, (n_in, n_out) in self._per_row.items()
+            for la in self._layers
         ]
         return self.module(latent_BSD, action_BSA), None, counts
+
+
+class _LayerSize(NamedTuple):
+    name: str
+    macs: int
+    inputs: int
+    outputs: int
+    weights: int
+    weights_left: int
+
+
+def _layers_of(module: Any) -> list[_LayerSize]:
+    """Layers of one prediction. A chain of linears is read off; anything else is counted while it predicts one row."""
+    if isinstance(module, ResidualPredictor):
+        named = [(f"h{i}", linear) for i, linear in enumerate(module.linears(), 1)]
+        return [
+            _LayerSize(
+                name, m.weight.numel(), m.in_features, m.out_features, m.weight.numel(), int(m.weight.count_nonzero())
+            )
+            for name, m in named
+        ]
+    from spikeplan.worldmodel.mac_counter import count_macs
+
+    modules = dict(module.named_modules())
+    counted = count_macs(module, torch.zeros(1, module.latent_dim), torch.zeros(1, module.action_dim))
+    found = []
+    for counts in counted.layer_counts():
+        own = modules.get(counts.layer, module)
+        weights = [p for p in own.parameters(recurse=False) if p.dim() > 1]
+        number = sum(p.numel() for p in weights)
+        sides = [(p.shape[1:].numel(), p.shape[0]) for p in weights] or [(0, 0)]
+        left = sum(int(p.count_nonzero()) for p in weights)
+        found.append(_LayerSize(counts.layer, counts.macs, sides[0][0], sides[0][1], number, left))
+    return found
 
 
 class TrueStatePredictor(OffChip):

@@ -27,7 +27,8 @@ from spikeplan.worldmodel.gates import measure_gates
 from spikeplan.worldmodel.losses import LossWeights, jepa_losses
 from spikeplan.worldmodel.planning.cem import CEMPlanner
 from spikeplan.worldmodel.planning.closed_loop import ImageLatent, run_episodes
-from spikeplan.worldmodel.predictor import DensePredictor, ResidualPredictor
+from spikeplan.worldmodel.predictor import DensePredictor
+from spikeplan.worldmodel.predictors import PREDICTORS
 from spikeplan.worldmodel.tasks import TASKS, make_world, task_of
 
 VALIDATION_SEED = 7_000_000  # episodes and planner noise used to choose checkpoints and thresholds; never reported
@@ -42,6 +43,7 @@ class TrainConfig:
     batch: int = 128
     frames: int = 4
     latent_dim: int = 32
+    predictor: str = "residual"  # a name in PREDICTORS
     hidden: tuple[int, ...] = (256, 256)
     rate: float = 1e-3
     weight_decay: float = 1e-4
@@ -73,7 +75,8 @@ class Trainer:
         self.world = make_world(config.task)
         torch.manual_seed(config.seed)
         self.encoder = Encoder(EncoderConfig(image_shape=self.world.image_shape, latent_dim=config.latent_dim))
-        self.predictor = ResidualPredictor(config.latent_dim, self.world.action_dim, config.hidden)
+        make = PREDICTORS[config.predictor].make
+        self.predictor = make(config.latent_dim, self.world.action_dim, config.hidden)
         self.inverse = nn.Sequential(
             nn.Linear(2 * config.latent_dim, 256), nn.ReLU(), nn.Linear(256, self.world.action_dim)
         )
@@ -159,10 +162,11 @@ class Trainer:
             self.config.seed,
             metrics,
             asdict(self.config),
+            self.config.predictor,
         )
 
 
-def plan_success(config: TrainConfig, encoder: Encoder, predictor: ResidualPredictor) -> float:
+def plan_success(config: TrainConfig, encoder: Encoder, predictor: nn.Module) -> float:
     world = make_world(config.task)
     episodes = world.sample(config.validation_episodes, np.random.default_rng(VALIDATION_SEED))
     planner = CEMPlanner(

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from spikeplan.core.errors import UserError
 from spikeplan.eventdata.events import Events
 from spikeplan.eventdata.formats.aedat4_container import COPY_AGAIN, MAGIC, check_container
+from spikeplan.eventdata.formats.base import Format, magic
 from spikeplan.eventdata.formats.stream import RawStream, decoding, missing
 from spikeplan.eventdata.recording import TRIGGER, Recording
 
@@ -191,3 +192,6 @@ def _pixels(shots: list[dict[str, Any]]) -> NDArray[np.uint8] | None:
     if len(shapes) > 1:
         raise UserError(f"frames of {len(shapes)} sizes ({sorted(shapes)}); record with one region of interest")
     return np.stack([shot["pixels"] for shot in shots])
+
+
+FORMAT = Format(name="aedat4", suffixes=("aedat4",), is_it=magic(MAGIC), open=open_aedat4, raw=raw_aedat4)

@@ -20,6 +20,7 @@ import numpy as np
 
 from spikeplan.core.errors import UserError
 from spikeplan.eventdata.events import Events
+from spikeplan.eventdata.formats.base import Format, events_only, magic
 from spikeplan.eventdata.formats.evt import FAERY_EVENT
 from spikeplan.eventdata.formats.stream import CHUNK_EVENTS, COPY_AGAIN, RawStream, decoding, missing
 from spikeplan.eventdata.recording import Recording
@@ -112,3 +113,14 @@ def write_es(recording: Recording, target: Path) -> None:
             rows["t"], rows["x"], rows["on"] = part.t_us, part.x, part.p
             rows["y"] = recording.height - 1 - part.y
             encoder.write(rows)
+
+
+FORMAT = Format(
+    name="es",
+    suffixes=("es",),
+    is_it=magic(MAGIC),
+    open=events_only(raw_es),
+    raw=raw_es,
+    write=write_es,
+    events_only=True,
+)

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from spikeplan.core.errors import UserError
 from spikeplan.eventdata.events import Events
+from spikeplan.eventdata.formats.base import Format
 from spikeplan.eventdata.formats.prophesee_header import Header, read_header
 from spikeplan.eventdata.formats.stream import COPY_AGAIN, RawStream, check_sensor, decoding, missing, rebased
 from spikeplan.eventdata.recording import TRIGGER, Recording
@@ -209,3 +210,10 @@ class _Scan:
                 whole = len(block) - len(block) % np.dtype(self.layout.word).itemsize
                 yield at, np.frombuffer(block[:whole], self.layout.word)
                 at += len(block)
+
+
+def _is_raw(head: bytes) -> bool:
+    return head.startswith(b"%") and (b"% evt " in head or b"% format " in head)
+
+
+FORMAT = Format(name="evt", suffixes=("raw",), is_it=_is_raw, open=open_evt, raw=raw_evt)

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from spikeplan.core.errors import UserError
 from spikeplan.eventdata.events import Events
+from spikeplan.eventdata.formats.base import Format, events_only, magic
 from spikeplan.eventdata.formats.prophesee_header import read_header
 from spikeplan.eventdata.formats.stream import CHUNK_EVENTS, COPY_AGAIN, RawStream, decoding
 
@@ -143,3 +144,14 @@ def records_of(source: Path, start: int, dtype: np.dtype[np.void]) -> Iterator[N
         handle.seek(start)
         while block := handle.read(CHUNK_EVENTS * dtype.itemsize):
             yield np.frombuffer(block, dtype)
+
+
+def _is_dat(head: bytes) -> bool:
+    return head.startswith(b"%") and (b"% Version" in head or b"% Data file" in head)
+
+
+FORMAT = (
+    Format(name="dat", suffixes=("dat",), is_it=_is_dat, open=events_only(raw_dat), raw=raw_dat),
+    Format(name="gesture", suffixes=("npy",), is_it=magic(NPY_MAGIC), open=events_only(raw_gesture), raw=raw_gesture),
+    Format(name="nmnist", suffixes=("bin",), is_it=None, open=events_only(raw_nmnist), raw=raw_nmnist),
+)

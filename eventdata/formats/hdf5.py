@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from spikeplan.core.errors import UserError
 from spikeplan.eventdata.events import Events
+from spikeplan.eventdata.formats.base import Format, magic
 from spikeplan.eventdata.formats.npz import STREAMS, checked_header, header_of, rebuild, streams_of
 from spikeplan.eventdata.formats.stream import CHUNK_EVENTS, COPY_AGAIN, RawStream, decoding, missing, whole
 from spikeplan.eventdata.recording import Recording
@@ -202,3 +203,8 @@ def _coordinate(source: Path, name: str, column: NDArray[Any], start: int) -> ND
     if outside.size:
         raise UserError(f"{source}: event {start + int(outside[0])}: {name} = {column[outside[0]]}; {COPY_AGAIN}")
     return column.astype(np.uint16)
+
+
+FORMAT = Format(
+    name="hdf5", suffixes=("h5", "hdf5"), is_it=magic(MAGIC), open=open_hdf5, raw=raw_hdf5, write=write_hdf5
+)

@@ -23,12 +23,13 @@ from numpy.typing import NDArray
 
 from spikeplan.core.errors import UserError
 from spikeplan.eventdata.events import Events
+from spikeplan.eventdata.formats.base import Format, magic
 from spikeplan.eventdata.formats.fixed import npy_header
 from spikeplan.eventdata.formats.stream import CHUNK_EVENTS, COPY_AGAIN, RawStream, check_absolute, decoding
 from spikeplan.eventdata.recording import MAX_STAMP_US, TRIGGER, Recording
 
 MAGIC = b"PK\x03\x04"
-FORMAT, VERSION = "spikeplan-recording", 1
+FILE_FORMAT, VERSION = "spikeplan-recording", 1
 MAX_RATIO = 1032  # of deflate: a directory that promises more is damaged
 COLUMNS: dict[str, Any] = {"x": np.uint16, "y": np.uint16, "t_us": np.int64, "p": np.bool_}
 STREAMS: dict[str, Any] = {
@@ -45,7 +46,7 @@ STREAMS: dict[str, Any] = {
 def header_of(recording: Recording) -> dict[str, Any]:
     check_absolute(recording.events, recording.origin_us)  # what could not be read back is not written
     return {
-        "format": FORMAT,
+        "format": FILE_FORMAT,
         "version": VERSION,
         "width": recording.width,
         "height": recording.height,
@@ -96,7 +97,7 @@ def checked_header(text: bytes | str) -> dict[str, Any]:
     """The JSON header with every field of its type."""
     try:
         header = json.loads(text)
-        if header["format"] != FORMAT or header["version"] != VERSION:
+        if header["format"] != FILE_FORMAT or header["version"] != VERSION:
             raise ValueError(f"{header['format']!r} version {header['version']!r}")
         header["span_us"] = tuple(int(t) for t in header["span_us"])
         numbers = [*(header[key] for key in ("width", "height", "origin_us")), *header["offset_us"].values()]
@@ -107,7 +108,7 @@ def checked_header(text: bytes | str) -> dict[str, Any]:
         return dict(header)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise UserError(
-            f"the header is no {FORMAT} version {VERSION} ({error}); convert the recording again"
+            f"the header is no {FILE_FORMAT} version {VERSION} ({error}); convert the recording again"
         ) from error
 
 
@@ -205,3 +206,6 @@ def _open(source: Path, archive: ZipFile, name: str, dtype: Any) -> tuple[Any, t
     if found != np.dtype(dtype) or column_major or size != entry.file_size - handle.tell():
         raise UserError(f"{source}: member {name} is {found} {shape}, expected {np.dtype(dtype)}; {COPY_AGAIN}")
     return handle, shape
+
+
+FORMAT = Format(name="npz", suffixes=("npz",), is_it=magic(MAGIC), open=open_npz, raw=raw_npz, write=write_npz)

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from spikeplan.core.errors import UserError
 from spikeplan.eventdata.events import Events
+from spikeplan.eventdata.formats.base import Format, magic
 from spikeplan.eventdata.formats.evt import raw_evt
 from spikeplan.eventdata.formats.stream import COPY_AGAIN, RawStream, decoding, missing, rebased
 from spikeplan.eventdata.recording import Recording
@@ -288,3 +289,6 @@ def _image(source: Path, message: Message) -> NDArray[np.uint8]:
     if step < width or step * height != count:
         raise ValueError(f"an image of {width}x{height} in {count} bytes, {step} a row")
     return np.frombuffer(message.bytes_of(count), np.uint8).reshape(height, step)[:, :width]
+
+
+FORMAT = Format(name="rosbag", suffixes=("bag",), is_it=magic(MAGIC), open=open_rosbag, raw=raw_rosbag)

@@ -10,9 +10,9 @@ from rich.table import Table
 
 from spikeplan.conversion import SigmaDelta, check, convert
 from spikeplan.conversion.upgrade import is_version_1, upgrade
+from spikeplan.core.chips import CHIPS
 from spikeplan.core.errors import UserError
 from spikeplan.core.ir import artifact as artifact_file
-from spikeplan.core.limits import CHIPS
 from spikeplan.evaluation.recorded_plans import RECORD_SEED, record_plans
 from spikeplan.experiments.runner.output import open_output
 from spikeplan.snn.delta import DeltaNetwork

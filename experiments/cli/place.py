@@ -9,8 +9,8 @@ from typing import Any
 
 from rich.console import Console
 
+from spikeplan.core.chips import CHIPS, ChipLimits
 from spikeplan.core.errors import UserError
-from spikeplan.core.limits import CHIPS, ChipLimits
 from spikeplan.evaluation.placed_energy import BOUNDS, Placed, dense_energy, placed
 from spikeplan.evaluation.placement_sweep import cheapest, sweep_rows
 from spikeplan.evaluation.traffic import Traffic, traffic_of

@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from spikeplan.conversion import Calibration, SigmaDelta, check, convert
-from spikeplan.conversion.recipes import WEIGHT_TOP
+from spikeplan.conversion.recipes.sigma_delta import WEIGHT_TOP
+from spikeplan.core.chips import CHIPS, LOIHI1, LOIHI2
 from spikeplan.core.errors import UserError
 from spikeplan.core.ir.artifact import load, save
-from spikeplan.core.limits import CHIPS, LOIHI1, LOIHI2
 from spikeplan.snn.delta_predictor import DeltaPredictor
 from spikeplan.worldmodel.predictor import ResidualPredictor
 
@@ -197,7 +197,7 @@ def test_calibration_data_are_checked():
 
 def test_constraint_check(problem):
     artifact, _ = convert(*problem, SigmaDelta())
-    assert CHIPS == {"loihi1": LOIHI1, "loihi2": LOIHI2}
+    assert dict(CHIPS) == {"loihi1": LOIHI1, "loihi2": LOIHI2}
     assert check(artifact, LOIHI2) == []
     found = check(artifact, LOIHI1)
     assert [(v.layer, v.limit, v.found) for v in found[:3]] == [(n, "message_bits", 8) for n in ("code", "h1", "h2")]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from spikeplan.core.chips import CHIPS
 from spikeplan.core.errors import UserError
-from spikeplan.core.limits import CHIPS
 from spikeplan.energy import default, load
 from spikeplan.energy.catalogue import EVIDENCE, PATH
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from spikeplan import energy
+from spikeplan.core.chips import CHIPS, LOIHI1, LOIHI2
 from spikeplan.core.counts.operations import total
 from spikeplan.core.errors import UserError
 from spikeplan.core.groups import network_of
 from spikeplan.core.ir import artifact as artifact_file
-from spikeplan.core.limits import CHIPS, LOIHI1, LOIHI2
 from spikeplan.evaluation.aggregate import Run, energy_rows, op_counts_row, placed_rows, ways_of_job
 from spikeplan.evaluation.placed_energy import placed
 from spikeplan.evaluation.pricing.price import Pricing
@@ -293,7 +293,7 @@ def test_wide_layers_have_hops_of_their_own(delta: Traffic) -> None:
     assert not said.found.broken and said.hops_per_action > 0
     artifact = artifact_file.load(DELTA)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(CHIPS, "loihi2", small)
+        patch.setitem(CHIPS._load(), "loihi2", small)
         found = ways_of(lambda _: network_of(artifact), delta.planner, latent_dim=32, action_dim=2)
     rows = Ways.load(found).rows(delta.spiking.rows("interleaved"), "loihi2", "predictor", predictions=0)
     hops = sum(row.hops or 0 for row in rows if row.phase == "predictor")

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from spikeplan import energy
+from spikeplan.core.chips import LOIHI2
 from spikeplan.core.counts.operations import per_action, total
 from spikeplan.core.errors import UserError
-from spikeplan.core.limits import LOIHI2
 from spikeplan.energy.uncertainty import draw
 from spikeplan.evaluation.aggregate import Run, cheapest_copies, copies_of_run, front_rows, op_counts_row
 from spikeplan.evaluation.placed_energy import placed

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikeplan.conversion import check
+from spikeplan.core.chips import LOIHI1, LOIHI2, ChipLimits
 from spikeplan.core.errors import UserError
 from spikeplan.core.fit import Group, groups_of
 from spikeplan.core.groups import lif_network, network_of
 from spikeplan.core.ir.artifact import Artifact, Edge, Layer
-from spikeplan.core.limits import LOIHI1, LOIHI2, ChipLimits
 from spikeplan.core.planning import CEMConfig
 from spikeplan.placement.groups import contexts_of, loop_messages, selection_steps, turns_of, with_loop
 from spikeplan.placement.place import CENTRE, Placement, hops, link_loads, place

@@ -23,6 +23,7 @@ def task_of(name: str) -> Task:
     if name.startswith(GYM):
         from spikeplan.worldmodel.tasks.gym_world import GymWorld
 
+        len(TASKS)  # imports the plug-ins, which may register the environment; a worker has not yet
         return Task(name=name, world=lambda: GymWorld(name.removeprefix(GYM)), recipe={})
     return TASKS[name]
 

@@ -11,7 +11,12 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class ChipLimits:
-    """Per-core and per-chip limits. Memory in bytes, widths in bits."""
+    """Per-core and per-chip limits. Memory in bytes, widths in bits.
+
+    One file of this folder, or of a plug-in, exports it as CHIP.
+
+    >>> CHIP = ChipLimits(name="mine", cores=16, ..., figures=Path("mine.toml").read_text())
+    """
 
     name: str
     cores: int
@@ -24,31 +29,4 @@ class ChipLimits:
     fan_out: int
     graded_messages: bool
     assumed: tuple[str, ...] = field(default=())
-
-
-LOIHI2 = ChipLimits(
-    name="loihi2",
-    cores=120,
-    neurons_per_core=8192,
-    core_memory_bytes=192_000,
-    weight_bits=8,
-    message_bits=32,
-    state_bits=24,
-    fan_in=4096,
-    fan_out=4096,
-    graded_messages=True,
-    assumed=("fan_in", "fan_out"),
-)
-LOIHI1 = ChipLimits(
-    name="loihi1",
-    cores=128,
-    neurons_per_core=1024,
-    core_memory_bytes=128_000,
-    weight_bits=8,
-    message_bits=1,
-    state_bits=24,
-    fan_in=4096,
-    fan_out=4096,
-    graded_messages=False,
-)
-CHIPS = {chip.name: chip for chip in (LOIHI2, LOIHI1)}
+    figures: str = ""  # TOML of `[devices.NAME]` as in energy/devices.toml, where the catalogue has none

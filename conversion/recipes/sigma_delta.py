@@ -1,4 +1,4 @@
-"""Recipes: how a dense chain becomes a spiking network. Each is a frozen dataclass with `build`.
+"""Sigma-delta: a dense ReLU chain as graded signed spikes.
 
 Scales of the sigma-delta form (M: real value of one message LSB, w: real value of one weight LSB):
 
@@ -16,22 +16,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch import nn
 
 from spikeplan.conversion.calibration import Calibration, measure_ranges
+from spikeplan.conversion.recipes.base import RecipeKind
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import WEIGHT_BITS, limit
 from spikeplan.core.ir.artifact import Artifact, Edge, Layer
 
 WEIGHT_TOP = limit(WEIGHT_BITS)
-
-
-class Recipe(Protocol):
-    def build(self, linears: list[nn.Linear], data: Calibration) -> Artifact: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,3 +116,6 @@ class SigmaDelta:
         # The output is added to the coder's latent inputs as a value, once per prediction.
         edges += (Edge(src="out", dst="code", role="residual"),)
         return Artifact(layers=tuple(layers), edges=edges, scales=scales, provenance={"recipe": f"{self}"})
+
+
+RECIPE = RecipeKind(name="sigma_delta", make=SigmaDelta)
