@@ -71,6 +71,12 @@ def test_the_lock_satisfies_every_range():
     assert unmet({name: v for name, v in REQUIREMENTS.items() if name != "torch"}).keys() == {"torch"}
 
 
+def test_the_citation_names_the_version():
+    version = PROJECT["project"]["version"]
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"## {version.partition('.dev')[0]} " in (ROOT / "CHANGELOG.md").read_text()
+
+
 def test_every_range_has_a_lowest_version():
     """`make test-lowest` installs it."""
     for block in (CORE, *EXTRAS.values()):
