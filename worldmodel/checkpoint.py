@@ -73,7 +73,7 @@ def load_model(path: str | os.PathLike[str]) -> WorldModel:
     except OSError as error:
         raise UserError(f"{str(source)[:80]}: not a path ({error.strerror})") from error
     if not there:
-        raise UserError(f"{source}: no such checkpoint; make one with `spikeplan train TASK`")
+        raise UserError(f"{source}: no such checkpoint; make one with `spikeplan train --task TASK`")
     try:
         with safe_open(str(source), framework="pt") as handle:
             header = (handle.metadata() or {}).get("worldmodel")
@@ -83,7 +83,7 @@ def load_model(path: str | os.PathLike[str]) -> WorldModel:
             f"{source}: truncated or not a safetensors file ({error}); train it again or restore it from git"
         ) from error
     if header is None:
-        raise UserError(f"{source}: a safetensors file but no {FORMAT}; make one with `spikeplan train TASK`")
+        raise UserError(f"{source}: a safetensors file but no {FORMAT}; make one with `spikeplan train --task TASK`")
     try:
         meta = json.loads(header)
         if meta["format"] != FORMAT or meta["version"] != VERSION:
@@ -122,4 +122,4 @@ def shipped(task: str) -> Path:
     for known in ("two-room-random", "two-room", "planar-reach"):
         if task.startswith(known):
             return SHIPPED / f"{known}.safetensors"
-    raise UserError(f"task {task!r} has no shipped checkpoint; train one with `spikeplan train {task}`")
+    raise UserError(f"task {task!r} has no shipped checkpoint; train one with `spikeplan train --task {task}`")

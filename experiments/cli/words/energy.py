@@ -1,26 +1,28 @@
-"""The words of `spikeplan energy ...`. Nothing heavy is imported before a command runs."""
+"""`spikeplan energy ...`: what operation counts cost on each machine."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Annotated
 
 import tyro
-from rich.console import Console
+
+from spikeplan.experiments.cli import names
+from spikeplan.experiments.cli.words.common import Command, Devices, Group, Json, Seed, Task, text
+from spikeplan.experiments.runner.output import check_outputs, result_console
 
 
 def report(
-    run_dir: tyro.conf.Positional[str],
-    json: str | None = None,
-    svg: str | None = None,
-    counts_files: str | None = None,
-    devices: str | None = None,
-    draws: int = 2000,
-    seed: int = 0,
+    run_dir: Annotated[tyro.conf.Positional[str], text("results folder of demo, results or plan", "DIR")],
+    json: Json = None,
+    svg: Annotated[str | None, text("draw the energy ratio against density", "FILE", "no drawing")] = None,
+    counts_files: Annotated[
+        str | None, text("write every method's operation counts as JSON for `energy compare`", "DIR", "not written")
+    ] = None,
+    devices: Devices = None,
+    draws: Annotated[int, text("draws of the figures' bands, 1 to 100000", "N")] = 2000,
+    seed: Seed = 0,
 ) -> None:
-    """What a run of demo, results or plan takes in energy: every method on every device, who is ahead at equal success and how
-    sure that is, all opponents, break-even by layer. `--devices FILE.toml` adds devices or figures of your own, `--svg FILE`
-    draws ratio against density, `--counts_files DIR` writes every method as plain JSON for `energy compare`."""
+    """Price a run: every method on every machine, who is ahead at equal success and how sure that is."""
     from spikeplan.experiments.cli.energy_commands import report_command
 
     report_command(
@@ -31,45 +33,60 @@ def report(
         devices=devices,
         draws=draws,
         seed=seed,
-        console=Console(),
+        console=result_console(json),
     )
 
 
-def devices(json: bool = False, devices: str | None = None) -> None:
-    """The catalogue: every constant with its band, node, source and evidence. `--devices FILE.toml`: with yours."""
-    from spikeplan.experiments.cli.energy_commands import devices_command
+def show_devices(json: Json = None, devices: Devices = None) -> None:
+    """Print the catalogue: every constant with its band, node, source and evidence."""
+    check_outputs({"--json": json}, inputs=(devices,))
+    from spikeplan.experiments.cli.energy_devices import devices_command
 
-    devices_command(as_json=json, devices=devices, console=Console())
+    devices_command(json=json, devices=devices, console=result_console(json))
 
 
 def compare(
-    counts_files: tyro.conf.Positional[tuple[str, ...]], json: str | None = None, devices: str | None = None
+    counts_files: Annotated[
+        tyro.conf.Positional[tuple[str, ...]],
+        text("operation counts of any simulator, JSON (docs/energy.md)", "FILE..."),
+    ],
+    json: Json = None,
+    devices: Devices = None,
 ) -> None:
-    """Ledgers of any simulator, as plain JSON, on every device that can run them."""
+    """Price operation counts of any simulator on every machine that can run them."""
     from spikeplan.experiments.cli.energy_commands import compare_command
 
-    compare_command(counts_files, json=json, devices=devices, console=Console())
+    compare_command(counts_files, json=json, devices=devices, console=result_console(json))
 
 
-def claims(json: bool = False) -> None:
-    """What the articles behind this project state, recomputed: each with its source, the sum and a verdict."""
+def claims(json: Json = None) -> None:
+    """Recompute what the articles behind this project state: each with its source, the sum and a verdict."""
+    check_outputs({"--json": json})
     from spikeplan.experiments.claims.table import claims_command
 
-    claims_command(as_json=json, console=Console())
+    claims_command(json=json, console=result_console(json))
 
 
-def measure(task: str = "two-room", seconds: float = 5.0, json: bool = False) -> None:
-    """The dense planner's predictions of one action on this machine's meters (RAPL; NVML on a GPU), idle subtracted.
-    `--seconds`: how long the work runs, and each pause before and after it."""
+def measure(
+    task: Task = "two-room",
+    seconds: Annotated[float, text("how long the work runs, and each pause before and after it", "S")] = 5.0,
+    json: Json = None,
+) -> None:
+    """Measure one action's dense predictions with this machine's meters (RAPL; NVML on a GPU), idle subtracted."""
+    names.check("tasks", task)
+    check_outputs({"--json": json})
     from spikeplan.experiments.bench.measure_energy import measure_command
 
-    measure_command(task=task, seconds=seconds, as_json=json, console=Console())
+    measure_command(task=task, seconds=seconds, json=json, console=result_console(json))
 
 
-ENERGY: dict[str, Callable[..., Any]] = {
-    "report": report,
-    "devices": devices,
-    "compare": compare,
-    "claims": claims,
-    "measure": measure,
-}
+GROUP = Group(
+    "Price operation counts on chips and machines: counts are simulated, energy is an estimate with its band.",
+    {
+        "report": Command(report),
+        "devices": Command(show_devices),
+        "compare": Command(compare),
+        "claims": Command(claims),
+        "measure": Command(measure),
+    },
+)
