@@ -71,12 +71,12 @@ def save_fusion(
 
 
 def load_fusion(folder: Path | None = None) -> FuseBundle:
-    """From `folder` (made by `spikeplan fuse --train`), or the shipped files."""
+    """From `folder` (made by `spikeplan fusion --train`), or the shipped files."""
     place = folder or SHIPPED
     source, converted = fused_path(place), events_path(place)
     for path in (source, converted):
         if not path.is_file():
-            raise UserError(f"{path}: no such file; make it with `spikeplan fuse --train --out {place}`")
+            raise UserError(f"{path}: no such file; make it with `spikeplan fusion --train --out {place}`")
     try:
         with safe_open(str(source), framework="pt") as handle:
             header = (handle.metadata() or {}).get("fusion")

@@ -75,7 +75,7 @@ def load_model(path: str | os.PathLike[str]) -> WorldModel:
     except OSError as error:
         raise UserError(f"{str(source)[:80]}: not a path ({error.strerror})") from error
     if not there:
-        raise UserError(f"{source}: no such checkpoint; make one with `spikeplan train TASK`")
+        raise UserError(f"{source}: no such checkpoint; make one with `spikeplan train --task TASK`")
     try:
         with safe_open(str(source), framework="pt") as handle:
             header = (handle.metadata() or {}).get("worldmodel")
@@ -85,7 +85,7 @@ def load_model(path: str | os.PathLike[str]) -> WorldModel:
             f"{source}: truncated or not a safetensors file ({error}); train it again or restore it from git"
         ) from error
     if header is None:
-        raise UserError(f"{source}: a safetensors file but no {FORMAT}; make one with `spikeplan train TASK`")
+        raise UserError(f"{source}: a safetensors file but no {FORMAT}; make one with `spikeplan train --task TASK`")
     try:
         meta = json.loads(header)
         if meta["format"] != FORMAT or meta["version"] != VERSION:
@@ -125,4 +125,4 @@ def shipped(task: str) -> Path:
     name = task_of(task).checkpoint
     if name is not None:
         return SHIPPED / f"{name}.safetensors"
-    raise UserError(f"task {task!r} has no shipped checkpoint; train one with `spikeplan train {task}`")
+    raise UserError(f"task {task!r} has no shipped checkpoint; train one with `spikeplan train --task {task}`")

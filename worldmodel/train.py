@@ -67,6 +67,10 @@ def recipe(task: str, seed: int = 0) -> TrainConfig:
     return TrainConfig(task=task, seed=seed, **settings)
 
 
+class TrainingStopped(Exception):
+    """`stop` said so; the state is in the run's directory and `train` goes on from there."""
+
+
 class Trainer:
     """State of a run: everything that `resume` needs is in `state()`."""
 
@@ -92,6 +96,7 @@ class Trainer:
         self.step = 0
         self.best: tuple[float, dict[str, Any]] | None = None
         self.history: list[dict[str, Any]] = []
+        self.unvalidated: dict[str, Any] | None = None  # row of a step whose validation was cut short
 
     def state(self) -> dict[str, Any]:
         return {
@@ -103,6 +108,7 @@ class Trainer:
             "step": self.step,
             "best": self.best,
             "history": self.history,
+            "unvalidated": self.unvalidated,
             "config": asdict(self.config),
         }
 
@@ -115,6 +121,7 @@ class Trainer:
         self.schedule.load_state_dict(state["schedule"])
         self.rng.bit_generator.state = state["rng"]
         self.step, self.best, self.history = state["step"], state["best"], state["history"]
+        self.unvalidated = state.get("unvalidated")  # files of version 0.1 have none
 
     def train_step(self) -> dict[str, float]:
         c = self.config
@@ -135,11 +142,11 @@ class Trainer:
         """The predictor takes world units; the losses hand it actions in units of the limit."""
         return self.predictor(latent, action * self.world.action_limit)
 
-    def validate(self) -> float:
-        """Planning success on validation episodes; keeps the best weights."""
+    def validate(self, progress: Callable[[int], None] | None = None) -> float:
+        """Planning success on validation episodes; keeps the best weights. An exception from `progress` changes nothing."""
         averaged: Any = self.averaged.module.eval()
         encoder, predictor, _ = averaged
-        success = plan_success(self.config, encoder, predictor)
+        success = plan_success(self.config, encoder, predictor, progress)
         if self.best is None or success >= self.best[0]:
             weights = {k: v.detach().clone() for k, v in self.averaged.module.state_dict().items()}
             self.best = (success, {"weights": weights, "step": self.step})
@@ -166,20 +173,35 @@ class Trainer:
         )
 
 
-def plan_success(config: TrainConfig, encoder: Encoder, predictor: nn.Module) -> float:
+def plan_success(
+    config: TrainConfig,
+    encoder: Encoder,
+    predictor: nn.Module,
+    progress: Callable[[int], None] | None = None,
+) -> float:
     world = make_world(config.task)
     episodes = world.sample(config.validation_episodes, np.random.default_rng(VALIDATION_SEED))
     planner = CEMPlanner(
         DensePredictor(predictor), config.planner, action_dim=world.action_dim, action_limit=world.action_limit
     )
-    outcome = run_episodes(world, ImageLatent(world, encoder), planner, episodes, seed=VALIDATION_SEED)
+    outcome = run_episodes(
+        world, ImageLatent(world, encoder), planner, episodes, seed=VALIDATION_SEED, progress=progress
+    )
     return float(outcome.success_N.mean())
 
 
 def train(
-    config: TrainConfig, out: Path | None = None, *, report: Callable[[dict[str, Any]], None] | None = None
+    config: TrainConfig,
+    out: Path | None = None,
+    *,
+    report: Callable[[dict[str, Any]], None] | None = None,
+    stop: Callable[[], bool] | None = None,
 ) -> WorldModel:
-    """Run (or resume, if `out` holds an unfinished run) to the end. `report` gets a dict per step."""
+    """Run (or resume, if `out` holds an unfinished run) to the end.
+
+    `report` gets a dict per step. `stop` is asked after every step and within validation: where it says True the state
+    is saved and TrainingStopped raised. A resumed run ends with the same bytes as one that was never stopped.
+    """
     trainer = Trainer(config)
     unfinished = out / "unfinished.pt" if out else None
     if unfinished and unfinished.exists():
@@ -190,17 +212,31 @@ def train(
         except (RuntimeError, EOFError, OSError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
             detail = (str(error).splitlines() or [repr(error)])[0]
             raise UserError(f"{unfinished}: damaged ({detail[:120]}); remove it to start over") from error
+
+    def save() -> None:
+        if unfinished:
+            write_whole(unfinished, lambda part: torch.save(trainer.state(), part))
+
+    def leave_if_asked(_: int = 0) -> None:
+        if stop is not None and stop():
+            save()
+            raise TrainingStopped(f"stopped after step {trainer.step} of {config.steps}")
+
     began = time.monotonic()
-    while trainer.step < config.steps:
-        row: dict[str, Any] = {"step": trainer.step + 1, **trainer.train_step()}
+    while trainer.step < config.steps or trainer.unvalidated is not None:
+        row = trainer.unvalidated
+        if row is None:
+            row = {"step": trainer.step + 1, **trainer.train_step()}
         if trainer.step % config.validate_every == 0 or trainer.step == config.steps:
-            row["validation_success"] = trainer.validate()
-            row["seconds"] = round(time.monotonic() - began, 1)
+            trainer.unvalidated = row
+            found = trainer.validate(leave_if_asked)
+            row = {**row, "validation_success": found, "seconds": round(time.monotonic() - began, 1)}
+            trainer.unvalidated = None
             trainer.history.append(row)
-            if unfinished:
-                write_whole(unfinished, lambda part: torch.save(trainer.state(), part))
+            save()
         if report:
             report(row)
+        leave_if_asked()
     model = trainer.finish()
     if unfinished:
         unfinished.unlink(missing_ok=True)

@@ -30,7 +30,7 @@ from spikeplan.eventdata.representations import histogram, voxel_grid
 from spikeplan.eventdata.simulation.simulator import DvsParams, start, step
 from spikeplan.eventdata.tonic_bridge import to_tonic, tonic
 from spikeplan.eventdata.writers import write_recording
-from spikeplan.experiments.runner.pool import progress_bar
+from spikeplan.experiments.runner.progress import progress_bar
 
 WIDTH, HEIGHT, COUNT, SPAN_US = 640, 480, 5_000_000, 1_000_000
 SHAPE = (HEIGHT, WIDTH)

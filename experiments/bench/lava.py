@@ -21,7 +21,7 @@ from spikeplan.evaluation.bundle import load_bundle
 from spikeplan.evaluation.lava_planner import LavaPlanner, differences
 from spikeplan.evaluation.shard import EPISODE_SEED, one_thread
 from spikeplan.experiments.bench.peers.netx import netx_rows
-from spikeplan.experiments.runner.pool import progress_bar
+from spikeplan.experiments.runner.progress import progress_bar
 from spikeplan.lava_procs import LavaError, Passes, replay
 from spikeplan.lava_procs.child import group_members
 from spikeplan.lava_procs.lif_bench import stock_difference

@@ -7,7 +7,6 @@ has CUDA. What cannot be read is a row without figures that says why.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
@@ -19,6 +18,8 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.planning import CEMConfig
 from spikeplan.energy.meter import Measured, Meter, NotReadable, NvmlMeter, RaplMeter, measure
 from spikeplan.evaluation.shard import bundle_of
+from spikeplan.experiments.runner.output import write_report
+from spikeplan.experiments.runner.progress import working
 from spikeplan.worldmodel.mac_counter import count_macs
 from spikeplan.worldmodel.predictor import ResidualPredictor
 
@@ -98,11 +99,11 @@ def row_of(place: str, macs: int, found: Measured) -> dict[str, Any]:
     }
 
 
-def measure_command(*, task: str, seconds: float, as_json: bool, console: Console) -> None:
-    rows = measure_planner(task, seconds)
-    if as_json:
-        print(json.dumps(rows, indent=1, allow_nan=False))
-        return
+def measure_command(*, task: str, seconds: float, json: str | None, console: Console) -> None:
+    with working("measuring"):
+        rows = measure_planner(task, seconds)
+    if json is not None:
+        write_report(json, rows)
     console.print(f"dense predictor of {task}, one action's predictions", markup=False)
     for row in rows:
         said = f"{row['place']}: {row['evidence']}. "

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,7 +21,7 @@ from spikeplan.core.planning import CEMConfig
 from spikeplan.evaluation.bundle import load_bundle
 from spikeplan.evaluation.shard import Job, make_predictor, one_thread
 from spikeplan.experiments.runner.output import check_outputs, write_report
-from spikeplan.experiments.runner.pool import progress_bar
+from spikeplan.experiments.runner.progress import progress_bar
 from spikeplan.worldmodel.predictor import Predictor
 
 EPISODES, HORIZON, ROUNDS = 16, 4, 5
@@ -119,7 +118,7 @@ def bench_command(name: str, json_file: str | None, *, console: Console) -> None
     check_outputs({"--json": json_file})
     rows = BENCHES[name](console)
     if json_file:
-        write_report(Path(json_file), rows)
+        write_report(json_file, rows)
     table = Table(
         Column("name", overflow="fold"), "ours", "other", "ratio", "unit", "goal", "holds", title=f"bench {name}"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from rich.console import Console
@@ -13,6 +12,7 @@ from spikeplan.core.errors import UserError
 from spikeplan.energy.catalogue import Catalogue, default
 from spikeplan.energy.claims import Claims, load_claims
 from spikeplan.experiments.claims.recompute import RECKON, Basis
+from spikeplan.experiments.runner.output import write_report
 
 
 def check_claims(catalogue: Catalogue | None = None, claims: Claims | None = None) -> list[dict[str, Any]]:
@@ -38,11 +38,10 @@ def check_claims(catalogue: Catalogue | None = None, claims: Claims | None = Non
     return rows
 
 
-def claims_command(*, as_json: bool, console: Console) -> None:
+def claims_command(*, json: str | None, console: Console) -> None:
     rows = check_claims()
-    if as_json:
-        print(json.dumps(rows, indent=1, allow_nan=False))
-        return
+    if json is not None:
+        write_report(json, rows)
     table = Table("", "claim", "stated", "computed", "unit", "verdict", title="energy claims")
     for i, row in enumerate(rows, 1):
         computed = "-" if row["computed"] is None else f"{row['computed']:.4g}"

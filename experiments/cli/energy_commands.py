@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as js
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,13 +11,13 @@ from rich.console import Console
 
 from spikeplan.core.counts.exchange import dump_rows
 from spikeplan.core.errors import UserError
-from spikeplan.energy.catalogue import Catalogue, default, load
 from spikeplan.evaluation.pricing.foreign import compare_counts_files
 from spikeplan.evaluation.pricing.report import drawable, energy_report
 from spikeplan.evaluation.pricing.runs import PricedRun, read_run
+from spikeplan.experiments.cli.energy_devices import catalogue_of
 from spikeplan.experiments.report import style
 from spikeplan.experiments.report.figures_energy_ratio import ratio_figure
-from spikeplan.experiments.report.terminal_energy import print_compare, print_devices, print_report
+from spikeplan.experiments.report.terminal_energy import print_compare, print_report
 from spikeplan.experiments.runner.output import (
     check_outputs,
     check_seed,
@@ -27,12 +26,9 @@ from spikeplan.experiments.runner.output import (
     write_report,
     write_text,
 )
+from spikeplan.experiments.runner.progress import working
 
 MOST_DRAWS = 100_000
-
-
-def catalogue_of(own: str | None) -> Catalogue:
-    return default() if own is None else load(own=Path(own))
 
 
 def report_command(
@@ -58,7 +54,7 @@ def report_command(
             f"{run_dir}: no sigma-delta method with a dense reading of it: nothing to draw; leave out --svg"
         )
     folder = None if counts_files is None else open_output(Path(counts_files))
-    with console.status(f"every pair of methods on every device, {draws:,} draws of the figures"):
+    with working(f"pricing every pair of methods on every device, {draws:,} draws of the figures"):
         found = energy_report(Path(run_dir), catalogue, draws=draws, rng=np.random.default_rng(seed))
     print_report(found, console)
     if folder is not None:
@@ -66,7 +62,7 @@ def report_command(
             for number, method in enumerate(methods):
                 write_counts_files(folder, task, number, method)
     if json is not None:
-        write_report(Path(json), found)
+        write_report(json, found)
     if svg is not None:
         write_text(Path(svg), style.svg(ratio_figure, found) or "")
 
@@ -82,20 +78,12 @@ def write_counts_files(folder: Path, task: str, number: int, method: PricedRun) 
         )
 
 
-def devices_command(*, as_json: bool, devices: str | None, console: Console) -> None:
-    catalogue = catalogue_of(devices)
-    if as_json:
-        print(js.dumps(catalogue.stated(), indent=1, allow_nan=False, ensure_ascii=False))
-    else:
-        print_devices(catalogue, console)
-
-
 def compare_command(counts_files: Sequence[str], *, json: str | None, devices: str | None, console: Console) -> None:
     if not counts_files:
-        raise UserError("energy compare: name at least one op_counts (a JSON file)")
+        raise UserError("energy compare: name at least one file of operation counts (JSON)")
     check_outputs({"--json": json}, inputs=(devices, *counts_files))
-    with console.status("measuring this CPU's rates, pricing"):
+    with working("measuring this CPU's rates, pricing"):
         found = compare_counts_files(counts_files, catalogue_of(devices))
     print_compare(found, console)
     if json is not None:
-        write_report(Path(json), found)
+        write_report(json, found)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -18,69 +14,51 @@ from spikeplan.eventdata.readers import detect_format
 from spikeplan.eventdata.recording import Recording
 from spikeplan.eventdata.stats import stats
 from spikeplan.eventdata.writers import check_target, write_recording
+from spikeplan.experiments.runner.output import write_report
+from spikeplan.experiments.runner.progress import working
 
-PATIENCE_S = 2.0
 BARS = " ▁▂▃▄▅▆▇█"
 
 
-@contextmanager
-def progress(words: str) -> Iterator[None]:
-    """A line on stderr for work that takes longer than PATIENCE_S; on a terminal it moves."""
-    console = Console(stderr=True)
-    status = console.status(f"{escape(words)} ...")
-    timer = threading.Timer(
-        PATIENCE_S, status.start if console.is_terminal else lambda: console.print(f"{escape(words)} ...")
-    )
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        timer.join()
-        status.stop()
-
-
 def read(file: str, *, sort: bool = False) -> Recording:
-    with progress(f"reading {file}"):
+    with working(f"reading {file}"):
         return open_recording(file, sort=sort)
 
 
-def info_command(file: str, *, as_json: bool, console: Console) -> None:
+def info_command(file: str, *, json: str | None, console: Console) -> None:
     facts = info(read(file), file)
-    show(facts, file, as_json=as_json, console=console)
+    show(facts, file, json=json, console=console)
 
 
-def stats_command(file: str, *, period_us: int, as_json: bool, console: Console) -> None:
+def stats_command(file: str, *, period_us: int, json: str | None, console: Console) -> None:
     recording = read(file)
-    with progress(f"counting {len(recording.events)} events"):
+    with working(f"counting {len(recording.events)} events"):
         facts = stats(recording, period_us)
-    if not as_json:
-        rates = facts["rates"]
-        highest = max(rates["events"], default=0)
-        line = "".join(BARS[-(-8 * count // highest)] if highest else " " for count in rates["events"])
-        facts["rates"] = f"{line}  {rates['period_us']} us a bin, at most {highest} events"
-        facts["hottest"] = ", ".join(f"({spot['x']}, {spot['y']}): {spot['events']}" for spot in facts["hottest"][:5])
-    show(facts, file, as_json=as_json, console=console)
+    rates = facts["rates"]
+    highest = max(rates["events"], default=0)
+    line = "".join(BARS[-(-8 * count // highest)] if highest else " " for count in rates["events"])
+    hottest = ", ".join(f"({spot['x']}, {spot['y']}): {spot['events']}" for spot in facts["hottest"][:5])
+    drawn = {"rates": f"{line}  {rates['period_us']} us a bin, at most {highest} events", "hottest": hottest}
+    show(facts, file, json=json, console=console, shown=facts | drawn)
 
 
-def convert_command(file: str, out: str, *, sort: bool, as_json: bool, console: Console) -> None:
+def convert_command(file: str, out: str, *, sort: bool, json: str | None, console: Console) -> None:
     target = check_target(out)
     recording = read(file, sort=sort)
-    _write(recording, str(target), as_json=as_json, console=console)
+    _write(recording, str(target), json=json, console=console)
 
 
-def slice_command(file: str, out: str, *, start_us: int, stop_us: int, as_json: bool, console: Console) -> None:
+def slice_command(file: str, out: str, *, start_us: int, stop_us: int, json: str | None, console: Console) -> None:
     """All streams of [start_us, stop_us). The clock stays: stamps and origin are those of the whole recording."""
     target = check_target(out)
     recording = read(file)
     part = recording.slice_us(start_us, stop_us)
     refuse_span(start_us, stop_us, recording)
-    _write(part, str(target), as_json=as_json, console=console)
+    _write(part, str(target), json=json, console=console)
 
 
-def _write(recording: Recording, out: str, *, as_json: bool, console: Console) -> None:
-    with progress(f"writing {out}"):
+def _write(recording: Recording, out: str, *, json: str | None, console: Console) -> None:
+    with working(f"writing {out}"):
         lost = write_recording(recording, out)
     facts = {
         "file": out,
@@ -88,22 +66,39 @@ def _write(recording: Recording, out: str, *, as_json: bool, console: Console) -
         "events": len(recording.events),
         "lost": lost,
     }
-    if as_json:
-        print(json.dumps(facts))
-        return
+    if json is not None:
+        write_report(json, facts)
     console.print(f"wrote {len(recording.events)} events to {escape(out)}", soft_wrap=True)
     if lost:
         console.print(f"not kept: {', '.join(lost)} ({facts['format']} holds events alone)", style="yellow")
 
 
-def show(facts: dict[str, Any], title: str, *, as_json: bool, console: Console) -> None:
-    if as_json:
-        print(json.dumps(facts))
-        return
+def show(
+    facts: dict[str, Any], title: str, *, json: str | None, console: Console, shown: dict[str, Any] | None = None
+) -> None:
+    """`shown`: the facts as the table has them, where a line says more than a number."""
+    if json is not None:
+        write_report(json, facts)
     table = Table("fact", "value", title=escape(title))
-    for key, value in facts.items():
-        table.add_row(key, escape(str(value)))
+    for key, value in (shown or facts).items():
+        table.add_row(key, escape(readable(value)))
     console.print(table)
+
+
+def readable(value: Any) -> str:
+    """A fact as a reader wants it: six digits, no quotes and no braces."""
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:,.6g}" if abs(value) < 1e6 else f"{value:,.0f}"
+        case dict():
+            return ", ".join(f"{key} {readable(each)}" for key, each in value.items()) or "-"
+        case list() | tuple():
+            return ", ".join(map(readable, value)) or "-"
+    return str(value)
 
 
 def refuse_span(start_us: int, stop_us: int, recording: Recording) -> None:

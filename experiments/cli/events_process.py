@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -22,9 +21,9 @@ from spikeplan.eventdata.representations import POLARITY, histogram, last_time_s
 from spikeplan.eventdata.simulation.record import record
 from spikeplan.eventdata.simulation.simulator import DvsParams
 from spikeplan.eventdata.writers import write_recording
-from spikeplan.experiments.cli.events_files import progress
 from spikeplan.experiments.main_study.frames import arm_frames, read_frames
-from spikeplan.experiments.runner.output import check_seed
+from spikeplan.experiments.runner.output import check_seed, write_report
+from spikeplan.experiments.runner.progress import working
 
 MAX_VALUES = 1 << 30  # of a represented recording: 4 GiB
 
@@ -39,7 +38,7 @@ def simulate_command(
     linear: bool,
     seed: int,
     params: DvsParams,
-    as_json: bool,
+    json: str | None,
     console: Console,
 ) -> None:
     check_seed(seed)
@@ -48,11 +47,11 @@ def simulate_command(
         found = arm_frames(control_steps, rate_hz, size, seed)
     else:
         found = read_frames(Path(frames), linear=linear)
-    with progress("simulating"):
+    with working("simulating"):
         recording = record(found, rate_hz, params, np.random.default_rng(seed))
     write_recording(recording, target)
     seconds = (recording.span_us[1] - 1) * 1e-6
-    if as_json:
+    if json is not None:
         facts = {
             "out": out,
             "events": len(recording.events),
@@ -62,8 +61,7 @@ def simulate_command(
             "params": asdict(params),
             "seed": seed,
         }
-        print(json.dumps(facts))
-        return
+        write_report(json, facts)
     console.print(
         f"{escape(out)}: {len(recording.events):,} events of {recording.width}x{recording.height} pixels "
         f"in {seconds:g} s, {len(recording.events) / seconds / 1e6:.3g} M events/s",
@@ -80,11 +78,11 @@ def represent_command(
     polarity: str | None,
     window_us: int | None,
     tau_us: float,
-    as_json: bool,
+    json: str | None,
     console: Console,
 ) -> None:
     target = new_file(out, (".npz",))
-    with progress(f"reading {file}"):
+    with working(f"reading {file}"):
         recording = open_recording(file)
     if bins * recording.height * recording.width > MAX_VALUES:
         raise UserError(f"represent: --bins {bins} of {recording.width}x{recording.height} exceed {MAX_VALUES} values")
@@ -100,18 +98,18 @@ def represent_command(
             f"{file}: {count} windows of shape {shape} exceed {MAX_VALUES} values; give a longer --window-us"
         )
     stack = np.zeros((count, *shape), np.float32)
-    with progress(f"representing {count} windows"):
+    with working(f"representing {count} windows", total=count) as step:
         for k in range(count):
             first_us = start_us + k * period_us
             window = (first_us, first_us + period_us)
             stack[k] = make(recording.slice_us(*window).events, window)
+            step()
     stamps = start_us + np.arange(count) * period_us
     write_whole(target, lambda part: np.savez(part, tensor=stack, t_us=stamps, period_us=period_us))
-    if as_json:
-        print(
-            json.dumps({"out": out, "shape": list(stack.shape), "windows": count, "period_us": period_us, "kind": kind})
+    if json is not None:
+        write_report(
+            json, {"out": out, "shape": list(stack.shape), "windows": count, "period_us": period_us, "kind": kind}
         )
-        return
     console.print(f"{escape(out)}: tensor {stack.shape} float32, {count} window(s) of {period_us:,} us", soft_wrap=True)
 
 
@@ -144,11 +142,11 @@ def denoise_command(
     neighbours: int,
     dead_us: int | None,
     hot: bool,
-    as_json: bool,
+    json: str | None,
     console: Console,
 ) -> None:
     target = None if out is None else new_file(out, (".npz",))
-    with progress(f"reading {file}"):
+    with working(f"reading {file}"):
         recording = open_recording(file)
     shape, events = (recording.height, recording.width), recording.events
     stages: list[tuple[str, Events]] = []
@@ -172,9 +170,8 @@ def denoise_command(
     if target is not None:
         # the clock and the span stay: what was silenced is silence, not a shorter recording
         write_recording(replace(recording, events=events), target)
-    if as_json:
-        print(json.dumps(facts))
-        return
+    if json is not None:
+        write_report(json, facts)
     for name, left in stages:
         console.print(f"{name}: {len(left):,} of {total:,} events left ({_shown(len(left), total)})")
     console.print(

@@ -5,8 +5,6 @@ The last rung films the planar arm at 1 kHz: thresholds times events give back t
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -16,6 +14,7 @@ from spikeplan.eventdata.simulation.simulator import LOG_FLOOR, DvsParams
 from spikeplan.eventdata.validate import Row, joined, ladder, row
 from spikeplan.experiments.main_study.frames import arm_frames
 from spikeplan.experiments.runner.output import check_outputs, write_report
+from spikeplan.experiments.runner.progress import working
 
 
 def arm() -> list[Row]:
@@ -31,12 +30,13 @@ def arm() -> list[Row]:
     ]
 
 
-def validate_command(json_file: str | None, *, console: Console) -> int:
+def validate_command(json: str | None, *, console: Console) -> int:
     """Prints the table; 1 when a rung breaks."""
-    check_outputs({"--json": json_file})
-    rows = [*ladder(), *arm()]
-    if json_file:
-        write_report(Path(json_file), rows)
+    check_outputs({"--json": json})
+    with working("simulating the ladder"):
+        rows = [*ladder(), *arm()]
+    if json is not None:
+        write_report(json, rows)
     table = Table("check", "measured", "expected", "tolerance", "unit", "holds", title="simulated sensor")
     for one in rows:
         numbers = (f"{one[key]:.5g}" for key in ("measured", "expected", "tolerance"))

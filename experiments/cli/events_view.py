@@ -13,7 +13,8 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.files import new_file, write_whole
 from spikeplan.eventdata.recording import Recording, check_span
 from spikeplan.eventdata.view import event_image, overlay
-from spikeplan.experiments.cli.events_files import progress, read, refuse_span
+from spikeplan.experiments.cli.events_files import read, refuse_span
+from spikeplan.experiments.runner.progress import working
 
 SUFFIXES = (".png", ".gif")
 MAX_PICTURES = 600
@@ -38,8 +39,11 @@ def view_command(
     count = -(-(stop - start) // step)
     if count > MAX_PICTURES:
         raise UserError(f"{out}: {count} pictures; give a longer --window-us, or --start-us and --stop-us")
-    with progress(f"drawing {count} pictures"):
-        pictures = [picture(recording, at, min(at + step, stop), frames=frames) for at in range(start, stop, step)]
+    with working(f"drawing {count} pictures", total=count) as drawn:
+        pictures = []
+        for at in range(start, stop, step):
+            pictures.append(picture(recording, at, min(at + step, stop), frames=frames))
+            drawn()
         write_pictures(pictures, target)
     console.print(f"wrote {count} picture{'s' * (count != 1)} of [{start}, {stop}) us to {escape(out)}", soft_wrap=True)
     if frames and recording.frames is not None and not fits(recording):

@@ -17,7 +17,8 @@ from spikeplan.conversion.nir_file import read_nir
 from spikeplan.core.errors import UserError
 from spikeplan.core.files import NUMPY_ERRORS
 from spikeplan.core.ir.network import LIFNeuron, Network
-from spikeplan.experiments.runner.output import check_outputs, check_seed, write_json, write_text
+from spikeplan.experiments.runner.output import check_outputs, check_seed, write_report, write_text
+from spikeplan.experiments.runner.progress import working
 from spikeplan.lava_procs.network_run import Record, run_network
 
 NETX, NIR = (".net", ".h5", ".hdf5"), (".nir",)
@@ -51,13 +52,13 @@ def network_command(
     watch = len(data) * sum(layer.n for layer in network.layers) <= MOST_STATES
     if not watch:
         notes.append("too many neurons and steps to record states; messages only")
-    with tempfile.TemporaryDirectory() as folder, console.status(f"{len(data)} steps in Lava"):
+    with tempfile.TemporaryDirectory() as folder, working(f"{len(data)} steps in Lava"):
         record = run_network(network, data, workdir=folder, timeout_s=TIMEOUT_S, residue=residue, watch=watch)
     facts = facts_of(path, network, record, notes, residue)
     show(facts, console)
     try:
         if json:
-            write_json(Path(json), facts, indent=1)
+            write_report(json, facts)
         if svg:
             from spikeplan.experiments.report import style
             from spikeplan.experiments.report.figures_lava_run import run_figure

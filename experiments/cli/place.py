@@ -15,7 +15,8 @@ from spikeplan.evaluation.placed_energy import BOUNDS, Placed, dense_energy, pla
 from spikeplan.evaluation.placement_sweep import cheapest, sweep_rows
 from spikeplan.evaluation.traffic import Traffic, traffic_of
 from spikeplan.experiments.report.terminal_placement import print_facts, print_sweep
-from spikeplan.experiments.runner.output import check_outputs, write_json, write_text
+from spikeplan.experiments.runner.output import check_outputs, write_report, write_text
+from spikeplan.experiments.runner.progress import working
 from spikeplan.placement.place import Placement
 from spikeplan.placement.timing import SCHEDULES
 
@@ -62,7 +63,7 @@ def place_command(
     check_outputs({"--json": json, "--svg": svg, "--sweep-svg": sweep_svg}, inputs=(path,))
     limits = CHIPS[chip]
     missed = None
-    with console.status("recording the traffic of an episode, placing"):
+    with working("recording the traffic of an episode, placing"):
         traffic = traffic_of(path, limits)
         if for_latency is not None:
             replicas, spread, missed = cheapest(traffic, limits, seconds=for_latency * 1e-3, chips=max_chips)
@@ -74,7 +75,7 @@ def place_command(
     if "sweep" in facts:
         print_sweep(facts, console)
     if json:
-        write_json(Path(json), facts, indent=1)
+        write_report(json, facts)
     if svg or sweep_svg:
         draw(traffic, limits, facts, svg, sweep_svg)
     return 1 if facts["broken"] or missed else 0

@@ -21,7 +21,8 @@ from spikeplan.evaluation.methods import METHODS
 from spikeplan.evaluation.shard import EPISODE_SEED, Job, one_thread, shards
 from spikeplan.experiments.main_study.summary import method_summary
 from spikeplan.experiments.runner.output import check_seed, open_output, versions, write_json, write_text
-from spikeplan.experiments.runner.pool import progress_bar, remove_parts, run_jobs
+from spikeplan.experiments.runner.pool import remove_parts, run_jobs
+from spikeplan.experiments.runner.progress import progress_bar
 from spikeplan.lava_procs.fused import check_reference
 from spikeplan.snn.delta_predictor import DeltaPredictor
 from spikeplan.worldmodel.planning.integer_cem import IntegerCEM

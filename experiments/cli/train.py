@@ -13,7 +13,7 @@ from rich.console import Console
 from spikeplan.core.errors import UserError
 from spikeplan.experiments.main_study.seeds import measure_spread
 from spikeplan.experiments.runner.output import check_seed, open_output, versions, write_json
-from spikeplan.experiments.runner.pool import progress_bar
+from spikeplan.experiments.runner.progress import progress_bar
 from spikeplan.experiments.training.derive import DeriveConfig
 from spikeplan.experiments.training.train_task import train_task
 from spikeplan.worldmodel.train import TrainConfig, recipe

@@ -1,4 +1,4 @@
-"""`spikeplan fuse`: films, estimators and closed loops of all conditions; one result directory, resumable part by part."""
+"""`spikeplan fusion`: films, estimators and closed loops of all conditions; one result directory, resumable part by part."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def fuse_command(
             raise UserError(f"--{name} {value} must be at least 1 and at most {MOST[name]}")
     chosen = chosen_conditions(conditions)
     bundle = load_fusion(None if checkpoint is None else Path(checkpoint))
-    folder = open_output(Path(out), command="fuse")
+    folder = open_output(Path(out), command="fusion")
     began = time.monotonic()
     parts = Parts(folder / "parts", bundle, checkpoint, console)
     groups = groups_of(chosen)
@@ -131,7 +131,7 @@ def fuse_command(
         "lava": next((row for row in rows if row["kind"] == "lava"), None),
     }
     config = {
-        "command": "fuse",
+        "command": "fusion",
         "episodes": episodes,
         "seeds": seeds,
         "conditions": [asdict(c) for c in chosen],

@@ -1,4 +1,4 @@
-"""The unit of work of `spikeplan fuse`: one film of a shard of episodes, every condition and method on it.
+"""The unit of work of `spikeplan fusion`: one film of a shard of episodes, every condition and method on it.
 
 Films are the expensive part, and conditions that differ in frames only (drops, latency, blur) share one. Episodes, sensor
 noise, starts and planner noise depend on (seed, shard) alone: methods are paired exactly.

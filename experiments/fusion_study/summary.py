@@ -1,4 +1,4 @@
-"""From the parts of `spikeplan fuse` to rows: success, errors, paired differences, where events help and where they do not.
+"""From the parts of `spikeplan fusion` to rows: success, errors, paired differences, where events help and where they do not.
 
 `gain` compares a method with the best frame-only method of the condition, best in the very episodes that are reported: the
 choice favours the baseline. Intervals are over episodes, seeds averaged first.

@@ -1,4 +1,4 @@
-"""`spikeplan fuse --train`: denoiser, films, both networks side by side, the two maps, the conversion; files into one directory.
+"""`spikeplan fusion --train`: denoiser, films, both networks side by side, two maps, the conversion; files into one directory.
 
 Films and networks are kept in `parts/` under what they were made from, and not made again.
 """
@@ -24,7 +24,8 @@ from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.evaluation.shard import one_thread
 from spikeplan.experiments.fusion_study.convert import convert_events
 from spikeplan.experiments.runner.output import open_output, versions, write_json
-from spikeplan.experiments.runner.pool import progress_bar, run_each, run_reporting
+from spikeplan.experiments.runner.pool import run_each, run_reporting
+from spikeplan.experiments.runner.progress import progress_bar
 from spikeplan.fusion.checkpoint import CELLS, TASK, events_path, save_fusion
 from spikeplan.fusion.denoise import Denoiser
 from spikeplan.fusion.maps import fit_denoiser, fit_maps
@@ -37,7 +38,7 @@ NETWORKS = ("fused", "twin")
 
 
 def train_command(out: str, config: FuseTraining, *, console: Console) -> dict[str, Any]:
-    folder = open_output(Path(out), command="fuse --train")
+    folder = open_output(Path(out), command="fusion --train")
     one_thread()
     world, model = make_world(TASK), load_model(shipped(TASK))
     assert (world.image_shape[1] // 2) ** 2 == CELLS
@@ -71,7 +72,7 @@ def train_command(out: str, config: FuseTraining, *, console: Console) -> dict[s
     artifact_file.save(artifact, events_path(folder))
     meta = {"config": asdict(config), "conversion": found, "versions": versions()}
     save_fusion(folder, fused, twin, decoder, kept_denoiser(parts, config), meta)
-    write_json(folder / "config.json", {"command": "fuse --train", **meta}, indent=1)
+    write_json(folder / "config.json", {"command": "fusion --train", **meta}, indent=1)
     summary = {"seconds": round(time.monotonic() - began, 1), "conversion": found}
     write_json(folder / "summary.json", summary, indent=1)
     console.print(

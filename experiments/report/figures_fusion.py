@@ -1,4 +1,4 @@
-"""Figures of `spikeplan fuse`, each a function of the metrics file: distance by condition, error against the frame's age,
+"""Figures of `spikeplan fusion`, each a function of the metrics file: distance by condition, error against the frame's age,
 reaction latency."""
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Writes the tables of docs/fusion.md and README.md from a results directory of `spikeplan fuse`: no figure there is typed by
+"""Writes the tables of docs/fusion.md and README.md from a results directory of `spikeplan fusion`: no figure there is typed by
 hand. A page gets the tables whose marks it has.
 
-python -m spikeplan.experiments.report.readme_fusion results/fuse [docs/fusion.md README.md]
+python -m spikeplan.experiments.report.readme_fusion results/fusion [docs/fusion.md README.md]
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from spikeplan.core.format import DASH, joule, percent, quantity
-from spikeplan.energy.catalogue import Catalogue
 from spikeplan.evaluation.pricing.pairs import MAIN_CHIP, copied
 
 SHORT_SCHEDULE = {"sequential": "seq.", "interleaved": "int."}
@@ -210,18 +209,6 @@ def _gpu(part: dict[str, Any], console: Console) -> None:
             joule(row["full_joules"]),
         )
     console.print(table)
-
-
-def print_devices(catalogue: Catalogue, console: Console) -> None:
-    for name, device in catalogue.stated()["devices"].items():
-        console.print(f"[bold]{name}[/] ({device['kind']}, {escape(device['node'])}): {escape(device['title'])}")
-        for key, f in device["figures"].items():
-            band = "" if f["low"] == f["high"] else f" [{f['low']:g} .. {f['high']:g}]"
-            console.print(
-                f"  {key} {f['value']:g}{escape(band)} {f['unit']}  [dim]{f['evidence']}, {escape(f['source'])}[/]"
-            )
-        for key, why in device["unavailable"].items():
-            console.print(f"  {key} [dim]is not available: {escape(why)}[/]")
 
 
 def print_compare(found: dict[str, Any], console: Console) -> None:

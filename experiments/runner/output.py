@@ -10,10 +10,20 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from spikeplan.core.errors import UserError
 from spikeplan.core.files import write_whole
 
+STDOUT = "-"  # as FILE of `--json`
 PACKAGES = ("torch", "numpy", "snntorch", "norse", "lava-nc", "tonic", "gymnasium", "safetensors")
+
+
+def own_version() -> str:
+    try:
+        return version("spikeplan")
+    except PackageNotFoundError:
+        return "not installed (run from its folder)"
 
 
 def versions() -> dict[str, str]:
@@ -48,7 +58,7 @@ def check_outputs(targets: Mapping[str, str | None], *, inputs: Sequence[str | N
     """Files to be written, by flag: refused before any work when they cannot be, or would write over an input or each other."""
     taken = {Path(name).resolve(): "an input" for name in inputs if name}
     for flag, name in targets.items():
-        if name is None:
+        if name is None or (flag == "--json" and name == STDOUT):
             continue
         path = Path(name).resolve()
         if not name or (path.exists() and not path.is_file()) or not os.access(path.parent, os.W_OK | os.X_OK):
@@ -75,12 +85,20 @@ def write_json(path: Path, value: Any, *, indent: int | None = None) -> None:
     write_text(path, json.dumps(value, indent=indent, allow_nan=False))
 
 
-def write_report(path: Path, value: Any) -> None:
-    """The file a `--json FILE` names, or one line why not."""
+def write_report(target: str | Path, value: Any) -> None:
+    """What `--json [FILE]` asks for: on stdout for "-", else into the file, or one line why not."""
+    if str(target) == STDOUT:
+        print(json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False))
+        return
     try:
-        write_json(path, value, indent=1)
+        write_json(Path(target), value, indent=1)
     except OSError as error:
-        raise UserError(f"{path}: cannot write ({error}); choose a writable file") from error
+        raise UserError(f"{target}: cannot write ({error}); choose a writable file") from error
+
+
+def result_console(target: str | None) -> Console:
+    """Where tables go: nowhere when stdout carries JSON."""
+    return Console(quiet=target == STDOUT)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -15,24 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from spikeplan.core.errors import UserError
 from spikeplan.evaluation.shard import KEY_LENGTH, Job, job_key, one_thread, run_job
 from spikeplan.experiments.runner.output import write_json
+from spikeplan.experiments.runner.progress import progress_bar
 
 _reports: Any = None  # in a worker: where its stage reports to
-
-
-def progress_bar(console: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description:<34}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    )
 
 
 def start_worker(queue: Any = None) -> None:

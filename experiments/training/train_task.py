@@ -29,6 +29,7 @@ from spikeplan.core.ir.artifact import Artifact
 from spikeplan.evaluation.bundle import header, load_narrow, save_lif, save_narrow
 from spikeplan.evaluation.recorded_plans import RECORD_SEED, Plans, record_plans
 from spikeplan.evaluation.threshold_search import choose_thresholds, validation_success
+from spikeplan.experiments.runner.interrupts import signals_wait
 from spikeplan.experiments.runner.pool import run_reporting
 from spikeplan.experiments.training.derive import DeriveConfig, Report, make_delta, make_lif, make_narrow, make_pruned
 from spikeplan.snn.lif import LIFPredictor
@@ -151,8 +152,7 @@ def train_task(
     checkpoint = out / f"{config.task}.safetensors"
     model = _known_model(checkpoint, config)
     if model is None:
-        model = train(config, out, report=lambda row: report("world model", {**row, "total_steps": config.steps}))
-        save_model(model, checkpoint)
+        model = train_world_model(config, out, checkpoint, report)
     dense = tuple(dense_success(model, derive, report).tolist())
     names = ["lif", "delta", *(f"narrow-{width}" for width in sorted(derive.narrow_widths, reverse=True))]
     names += [f"pruned-{percent}" for percent in derive.pruned_percent]
@@ -172,6 +172,19 @@ def train_task(
             percent: header(first.file(f"pruned-{percent}"))["validation_success"] for percent in derive.pruned_percent
         },
     }
+
+
+def train_world_model(config: TrainConfig, out: Path, checkpoint: Path, report: Report) -> WorldModel:
+    """A signal takes effect between two steps, with the state saved; the finished network is saved before it does."""
+    with signals_wait() as asked:
+        model = train(
+            config,
+            out,
+            report=lambda row: report("world model", {**row, "total_steps": config.steps}),
+            stop=asked,
+        )
+        save_model(model, checkpoint)
+    return model
 
 
 def dense_success(model: WorldModel, derive: DeriveConfig, report: Report) -> NDArray[np.float64]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,6 @@ from PIL import Image
 from spikeplan.eventdata import Events, Recording, open_recording
 from spikeplan.eventdata.stats import MAX_BINS, pixel_intervals, stats
 from spikeplan.eventdata.view import event_image, overlay
-from spikeplan.experiments.cli import events_files as events_command
 from spikeplan.experiments.cli.events_view import picture
 from spikeplan.experiments.cli.main import main
 
@@ -36,7 +34,8 @@ def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
     with pytest.raises(SystemExit) as stop:
         main(["events", *map(str, words)])
     assert stop.value.code == 2
-    progress = re.compile(r"^\w+ing .* \.\.\.$")  # a busy machine says what it is doing before it refuses
+    # a busy machine says what it is doing before it refuses
+    progress = re.compile(r"^\w+ing .*( \.\.\.| %)( \d+:\d\d.*)?$")
     lines = [line for line in capsys.readouterr().err.splitlines() if not progress.match(line)]
     assert len(lines) == 1
     return lines[0]
@@ -91,13 +90,13 @@ def test_the_clip_through_convert_slice_and_stats(tmp_path: Path, capsys: pytest
     info = facts(capsys, "info", CLIP)
     assert info["offset_us"] == {"imu": 678, "frames": 2954}
     for suffix in ("npz", "h5"):
-        said = facts(capsys, "convert", CLIP, tmp_path / f"clip.{suffix}")
+        said = facts(capsys, "convert", CLIP, "--out", tmp_path / f"clip.{suffix}")
         assert (said["events"], said["lost"]) == (117_667, [])
         again = facts(capsys, "info", tmp_path / f"clip.{suffix}")
         assert {k: v for k, v in again.items() if k != "format"} == {k: v for k, v in info.items() if k != "format"}
-    assert "not kept: 3 frames, 130 IMU samples" in run(capsys, "convert", CLIP, tmp_path / "clip.es")
+    assert "not kept: 3 frames, 130 IMU samples" in run(capsys, "convert", CLIP, "--out", tmp_path / "clip.es")
     part = tmp_path / "part.h5"
-    run(capsys, "slice", tmp_path / "clip.npz", part, "--start-us", 40_000, "--stop-us", 60_000)
+    run(capsys, "slice", tmp_path / "clip.npz", "--out", part, "--start-us", 40_000, "--stop-us", 60_000)
     expected = open_recording(CLIP).slice_us(40_000, 60_000)
     found = open_recording(part)
     assert found.events.t_us.tolist() == expected.events.t_us.tolist() and found.span_us == (40_000, 60_000)
@@ -110,7 +109,7 @@ def test_the_clip_through_convert_slice_and_stats(tmp_path: Path, capsys: pytest
 @needs_clip
 def test_view_draws_events_over_the_frame_of_the_moment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     clip = open_recording(CLIP)
-    run(capsys, "view", CLIP, tmp_path / "a.png", "--start-us", 60_000, "--stop-us", 70_000)
+    run(capsys, "view", CLIP, "--out", tmp_path / "a.png", "--start-us", 60_000, "--stop-us", 70_000)
     with Image.open(tmp_path / "a.png") as image:
         shown = np.asarray(image)
     events = clip.slice_us(60_000, 70_000).events
@@ -119,7 +118,7 @@ def test_view_draws_events_over_the_frame_of_the_moment(tmp_path: Path, capsys: 
     assert clip.frames is not None
     assert np.array_equal(shown[quiet], np.repeat(clip.frames[1][quiet][:, None], 3, axis=1))
     assert (shown[~quiet] != clip.frames[1][~quiet][:, None]).any(axis=1).mean() > 0.99
-    run(capsys, "view", CLIP, tmp_path / "a.gif", "--window-us", 20_000)
+    run(capsys, "view", CLIP, "--out", tmp_path / "a.gif", "--window-us", 20_000)
     with Image.open(tmp_path / "a.gif") as film:
         assert (film.n_frames, film.size) == (7, (346, 260))
     before = picture(clip, 0, 500)  # no exposure has begun: white paper
@@ -140,26 +139,30 @@ def test_nothing_is_overwritten_and_slips_are_refused(
     path = files.make("dat", files.some(50))
     before = path.read_bytes()
     far = ("--start-us", 10**9, "--stop-us", 10**10)
-    assert "cannot write this format" in refused(capsys, "convert", path, path)
+    assert "cannot write this format" in refused(capsys, "convert", path, "--out", path)
     there = tmp_path / "there.npz"
-    run(capsys, "convert", path, there)
+    run(capsys, "convert", path, "--out", there)
     kept = there.read_bytes()
-    assert "is there already" in refused(capsys, "convert", there, there)
-    assert "is there already" in refused(capsys, "slice", path, there, "--start-us", 0, "--stop-us", 9)
+    assert "is there already" in refused(capsys, "convert", there, "--out", there)
+    assert "is there already" in refused(capsys, "slice", path, "--out", there, "--start-us", 0, "--stop-us", 9)
     assert "ends before it starts" in refused(
-        capsys, "slice", path, tmp_path / "b.npz", "--start-us", 9, "--stop-us", 0
+        capsys, "slice", path, "--out", tmp_path / "b.npz", "--start-us", 9, "--stop-us", 0
     )
-    assert "lies outside the recording" in refused(capsys, "slice", path, tmp_path / "b.npz", *far)
-    assert "give a name that ends in .png, .gif" in refused(capsys, "view", path, tmp_path / "a.jpg")
+    assert "lies outside the recording" in refused(capsys, "slice", path, "--out", tmp_path / "b.npz", *far)
+    assert "give a name that ends in .png, .gif" in refused(capsys, "view", path, "--out", tmp_path / "a.jpg")
     (tmp_path / "a.png").write_text("mine")
-    assert "is there already" in refused(capsys, "view", path, tmp_path / "a.png")
-    assert "pictures; give a longer --window-us" in refused(capsys, "view", path, tmp_path / "a.gif", "--window-us", 1)
-    assert "lies outside the recording" in refused(capsys, "view", path, tmp_path / "b.png", *far)
+    assert "is there already" in refused(capsys, "view", path, "--out", tmp_path / "a.png")
+    assert "pictures; give a longer --window-us" in refused(
+        capsys, "view", path, "--out", tmp_path / "a.gif", "--window-us", 1
+    )
+    assert "lies outside the recording" in refused(capsys, "view", path, "--out", tmp_path / "b.png", *far)
     for spans, said in (((5, 5), "holds no time"), ((9, 5), "ends before it starts"), ((0, 10**30), "is no time")):
         flags = ("--start-us", spans[0], "--stop-us", spans[1])
         for name in ("b.png", "b.gif"):
-            assert said in refused(capsys, "view", path, tmp_path / name, *flags)
-    assert "is no time" in refused(capsys, "slice", path, tmp_path / "b.h5", "--start-us", 0, "--stop-us", 10**30)
+            assert said in refused(capsys, "view", path, "--out", tmp_path / name, *flags)
+    assert "is no time" in refused(
+        capsys, "slice", path, "--out", tmp_path / "b.h5", "--start-us", 0, "--stop-us", 10**30
+    )
     assert "less than 2^62" in refused(capsys, "stats", path, "--period-us", 10**30)
     assert "bins of 0 us" in refused(capsys, "stats", path, "--period-us", 0)
     assert there.read_bytes() == kept and path.read_bytes() == before
@@ -173,13 +176,13 @@ def test_silence_is_shown_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture
         assert facts(capsys, "info", path)["events"] == facts(capsys, "stats", path)["events"] == 0
         assert facts(capsys, "denoise", path)["kept_percent"] is None
         for suffix in ("npz", "h5", "es"):
-            run(capsys, "convert", path, tmp_path / f"{kind}.copy.{suffix}")
+            run(capsys, "convert", path, "--out", tmp_path / f"{kind}.copy.{suffix}")
             assert len(open_recording(tmp_path / f"{kind}.copy.{suffix}").events) == 0
         for representation in ("histogram", "voxel", "surface"):
             out = tmp_path / f"{kind}.{representation}.npz"
-            run(capsys, "represent", path, out, "--kind", representation)
+            run(capsys, "represent", path, "--out", out, "--kind", representation)
             assert not np.load(out)["tensor"].any()
-        assert "covers no time" in refused(capsys, "view", path, tmp_path / "silent.png")
+        assert "covers no time" in refused(capsys, "view", path, "--out", tmp_path / "silent.png")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -187,9 +190,9 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureF
     path = files.make("dat", files.some(50))
     (shut := tmp_path / "shut").mkdir(mode=0o500)
     for words in (
-        ("convert", path, shut / "a.npz"),
-        ("view", path, shut / "a.png"),
-        ("represent", path, shut / "a.npz"),
+        ("convert", path, "--out", shut / "a.npz"),
+        ("view", path, "--out", shut / "a.png"),
+        ("represent", path, "--out", shut / "a.npz"),
     ):
         assert "cannot be written" in refused(capsys, *words)
 
@@ -197,18 +200,10 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureF
 def test_a_disk_that_takes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str], files) -> None:
     """/proc takes no file, from root neither: the name that was asked for is said, not a temporary one."""
     path = files.make("dat", files.some(50))
-    for words in (("convert", path, "/proc/a.npz"), ("view", path, "/proc/a.png"), ("represent", path, "/proc/a.npz")):
+    for words in (
+        ("convert", path, "--out", "/proc/a.npz"),
+        ("view", path, "--out", "/proc/a.png"),
+        ("represent", path, "--out", "/proc/a.npz"),
+    ):
         said = refused(capsys, *words)
-        assert f"{words[2]}" in said and ".part" not in said and "cannot" in said and "cannot be read" not in said
-
-
-def test_progress_appears_only_when_it_takes_long(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with events_command.progress("reading quick"):
-        pass
-    assert capsys.readouterr().err == ""
-    monkeypatch.setattr(events_command, "PATIENCE_S", 0.01)
-    with events_command.progress("reading slow"):
-        time.sleep(0.3)
-    assert "reading slow" in capsys.readouterr().err
+        assert f"{words[3]}" in said and ".part" not in said and "cannot" in said and "cannot be read" not in said

@@ -41,7 +41,7 @@ def recording(monkeypatch: pytest.MonkeyPatch) -> Recording:
 
 def test_the_arm_is_simulated_and_seeded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
-        main(["events", "simulate", str(tmp_path / f"{name}.npz"), "--control-steps", "1", "--seed", seed])
+        main(["events", "simulate", "--out", str(tmp_path / f"{name}.npz"), "--control-steps", "1", "--seed", seed])
     assert "48x48 pixels in 0.1 s" in capsys.readouterr().out
     a, b, c = (np.load(tmp_path / f"{name}.npz") for name in "abc")
     assert {"x", "y", "t_us", "p"} <= set(a.files) and len(a["t_us"]) > 300
@@ -65,6 +65,7 @@ def test_a_folder_of_frames_in_order_of_their_numbers(tmp_path: Path, capsys: py
         [
             "events",
             "simulate",
+            "--out",
             str(tmp_path / "o.npz"),
             "--frames",
             str(frames),
@@ -85,12 +86,12 @@ def test_a_folder_of_frames_in_order_of_their_numbers(tmp_path: Path, capsys: py
 
 def test_what_was_written_is_printed_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, tensor = tmp_path / "o.npz", tmp_path / "r.npz"
-    main(["events", "simulate", str(out), "--control-steps", "1", "--size", "16", "--seed", "3", "--json"])
+    main(["events", "simulate", "--out", str(out), "--control-steps", "1", "--size", "16", "--seed", "3", "--json"])
     facts = json.loads(capsys.readouterr().out)
     assert facts["events"] == len(np.load(out)["t_us"]) > 0
     assert (facts["width"], facts["height"], facts["duration_us"], facts["seed"]) == (16, 16, 100_000, 3)
     assert facts["params"]["refractory_us"] == 500
-    main(["events", "represent", str(out), str(tensor), "--window-us", "50000", "--bins", "3", "--json"])
+    main(["events", "represent", str(out), "--out", str(tensor), "--window-us", "50000", "--bins", "3", "--json"])
     facts = json.loads(capsys.readouterr().out)
     stored = np.load(tensor)["tensor"]
     assert facts["shape"] == list(stored.shape) and facts["windows"] == len(stored) >= 2 and facts["kind"] == "voxel"
@@ -112,18 +113,20 @@ def test_represent_puts_windows_in_a_row(
     tmp_path: Path, recording: Recording, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "r.npz"
-    main(["events", "represent", "clip", str(out), "--kind", "histogram", "--bins", "2", "--window-us", "10000"])
+    main(
+        ["events", "represent", "clip", "--out", str(out), "--kind", "histogram", "--bins", "2", "--window-us", "10000"]
+    )
     found = np.load(out)
     assert found["tensor"].shape == (3, 2, 2, 6, 9) and found["t_us"].tolist() == [0, 10_000, 20_000]
     # bins belong to the window, not to the events in it: 10,000 and 10,010 us lie in the first half of the second window
     assert found["tensor"].sum((2, 3, 4)).tolist() == [[2, 2], [2, 0], [0, 1]]
     grid = tmp_path / "grid.npz"
-    main(["events", "represent", "clip", str(grid), "--window-us", "10000", "--polarity", "sum"])
+    main(["events", "represent", "clip", "--out", str(grid), "--window-us", "10000", "--polarity", "sum"])
     voxels = np.load(grid)["tensor"]
     assert voxels[2].sum() == voxels[2, 4, 0, 3, 7] == 1  # 29,999 us is the last instant of the third window
     for kind, shape in (("voxel", (1, 5, 1, 6, 9)), ("surface", (1, 2, 6, 9))):
         out = tmp_path / f"{kind}.npz"
-        main(["events", "represent", "clip", str(out), "--kind", kind])
+        main(["events", "represent", "clip", "--out", str(out), "--kind", kind])
         assert np.load(out)["tensor"].shape == shape
     assert "tensor (3, 2, 2, 6, 9) float32" in capsys.readouterr().out
 
@@ -156,28 +159,28 @@ def test_bad_words_end_in_one_line(tmp_path: Path, recording: Recording, capsys:
     np.save(tmp_path / "flat.npy", np.zeros(3))
     np.save(tmp_path / "loud.npy", np.full((2, 3, 3), 7.0))
     for words, said in (
-        (["simulate", str(tmp_path / "o.h5")], "give a name that ends in .npz"),
-        (["simulate", str(taken)], "is there already"),
-        (["simulate", str(tmp_path / "no" / "o.npz")], "no folder"),
-        (["simulate", out, "--frames", str(tmp_path / "empty")], "holds no image"),
-        (["simulate", out, "--frames", str(tmp_path / "bad")], "1.png: cannot be read as an image"),
-        (["simulate", out, "--frames", str(tmp_path / "flat.npy")], "expected frames (T, H, W)"),
-        (["simulate", out, "--frames", str(tmp_path / "loud.npy")], "loud.npy: frame 0: radiance from 7 to 7"),
-        (["simulate", out, "--frames", str(tmp_path / "none")], "neither a folder"),
-        (["simulate", out, "--rate-hz", "0"], "must be in [1e-6, 1e6]"),
-        (["simulate", out, "--rate-hz", "nan"], "must be in [1e-6, 1e6]"),
-        (["simulate", out, "--rate-hz", "1"], "gives no frame"),
-        (["simulate", out, "--theta", "0"], "theta_on"),
-        (["simulate", out, "--size", "2"], "at least 8x8"),
-        (["simulate", out, "--seed", "-1"], "--seed"),
-        (["represent", "clip", out, "--kind", "photo"], "use one of histogram, voxel, surface"),
-        (["represent", "clip", out, "--polarity", "up"], "use one of both"),
-        (["represent", "clip", out, "--kind", "surface", "--polarity", "on"], "leave --polarity out"),
-        (["represent", "clip", out, "--bins", "0"], "at least 1"),
-        (["represent", "clip", out, "--window-us", "0"], "at least 1"),
-        (["represent", "clip", out, "--bins", "100000", "--window-us", "1"], "longer --window-us"),
+        (["simulate", "--out", str(tmp_path / "o.h5")], "give a name that ends in .npz"),
+        (["simulate", "--out", str(taken)], "is there already"),
+        (["simulate", "--out", str(tmp_path / "no" / "o.npz")], "no folder"),
+        (["simulate", "--out", out, "--frames", str(tmp_path / "empty")], "holds no image"),
+        (["simulate", "--out", out, "--frames", str(tmp_path / "bad")], "1.png: cannot be read as an image"),
+        (["simulate", "--out", out, "--frames", str(tmp_path / "flat.npy")], "expected frames (T, H, W)"),
+        (["simulate", "--out", out, "--frames", str(tmp_path / "loud.npy")], "loud.npy: frame 0: radiance from 7 to 7"),
+        (["simulate", "--out", out, "--frames", str(tmp_path / "none")], "neither a folder"),
+        (["simulate", "--out", out, "--rate-hz", "0"], "must be in [1e-6, 1e6]"),
+        (["simulate", "--out", out, "--rate-hz", "nan"], "must be in [1e-6, 1e6]"),
+        (["simulate", "--out", out, "--rate-hz", "1"], "gives no frame"),
+        (["simulate", "--out", out, "--theta", "0"], "theta_on"),
+        (["simulate", "--out", out, "--size", "2"], "at least 8x8"),
+        (["simulate", "--out", out, "--seed", "-1"], "--seed"),
+        (["represent", "clip", "--out", out, "--kind", "photo"], "use one of histogram, voxel, surface"),
+        (["represent", "clip", "--out", out, "--polarity", "up"], "use one of both, signed"),
+        (["represent", "clip", "--out", out, "--kind", "surface", "--polarity", "on"], "leave --polarity out"),
+        (["represent", "clip", "--out", out, "--bins", "0"], "at least 1"),
+        (["represent", "clip", "--out", out, "--window-us", "0"], "at least 1"),
+        (["represent", "clip", "--out", out, "--bins", "100000", "--window-us", "1"], "longer --window-us"),
         (["denoise", "clip", "--window-us", "0"], "at least 1"),
-        (["denoise", "clip", "--neighbours", "5"], "use 4 or 8"),
+        (["denoise", "clip", "--neighbours", "5"], "use one of 4, 8"),
         (["denoise", "clip", "--out", str(taken)], "is there already"),
     ):
         assert said in refused(words, capsys), words
@@ -252,7 +255,7 @@ def test_frames_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         ("large", "0.png: cannot be read as an image"),
         ("cut", "0.png: cannot"),
     ):
-        assert said in refused(["simulate", str(out), "--frames", str(tmp_path / name)], capsys), name
+        assert said in refused(["simulate", "--out", str(out), "--frames", str(tmp_path / name)], capsys), name
         assert not out.exists()
 
 
@@ -270,8 +273,8 @@ def test_numbers_no_run_could_bear(
         ("--refractory-us", 10**30, "refractory_us 1"),
         ("--rate-hz", "1e-300", "rate 1e-300 Hz"),
     ):
-        assert said in refused(["simulate", out, flag, str(value)], capsys)
-    assert "values" in refused(["represent", "clip", out, "--bins", str(10**30)], capsys)
+        assert said in refused(["simulate", "--out", out, flag, str(value)], capsys)
+    assert "values" in refused(["represent", "clip", "--out", out, "--bins", str(10**30)], capsys)
     assert "exceed 64 bits" in refused(["denoise", "clip", "--window-us", str(10**30)], capsys)
     assert "exceed 64 bits" in refused(["denoise", "clip", "--refractory-us", str(10**30)], capsys)
     assert "--json ''" in refused(["validate", "--json", ""], capsys)

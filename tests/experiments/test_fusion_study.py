@@ -1,4 +1,4 @@
-"""`spikeplan fuse`: the streams' arithmetic against hand-made cases, training and the whole command at a size of seconds."""
+"""`spikeplan fusion`: the streams' arithmetic against hand-made cases, training and the whole command at a size of seconds."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def refused(args: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = str(tmp_path / "out")
-    assert "at least 1" in refused(["fuse", "--out", out, "--episodes", "0"], capsys)
-    assert "at most 20" in refused(["fuse", "--out", out, "--seeds", "21"], capsys)
-    assert "'fog' is unknown" in refused(["fuse", "--out", out, "--conditions", "nominal,fog"], capsys)
-    assert "fuse --train" in refused(["fuse", "--out", out, "--checkpoint", str(tmp_path)], capsys)
+    assert "at least 1" in refused(["fusion", "--out", out, "--episodes", "0"], capsys)
+    assert "at most 20" in refused(["fusion", "--out", out, "--seeds", "21"], capsys)
+    assert "'fog' is unknown" in refused(["fusion", "--out", out, "--conditions", "nominal,fog"], capsys)
+    assert "fusion --train" in refused(["fusion", "--out", out, "--checkpoint", str(tmp_path)], capsys)
     assert not (tmp_path / "out").exists()
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "config.json").write_text(json.dumps({"command": "plan"}))
-    assert "choose another --out" in refused(["fuse", "--out", str(tmp_path / "taken")], capsys)
+    assert "choose another --out" in refused(["fusion", "--out", str(tmp_path / "taken")], capsys)
 
 
 def test_a_damaged_network_is_refused(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from spikeplan.experiments.report.captions import SECTION
 from spikeplan.experiments.report.front import comparisons, equivalents, pareto
 from spikeplan.experiments.report.html import SECTIONS
 from spikeplan.experiments.report.markup import energy, number, points, text
+from spikeplan.experiments.report.terminal import numbers
 
 TASK = "two-room"
 REFERENCES = ("zero", "previous_step", "previous_candidate", "mean_candidate", "previous_iteration")
@@ -421,19 +422,30 @@ def test_damaged_files_are_errors_of_one_line(tmp_path):
         write_report(tmp_path / "nowhere")
 
 
-def test_the_terminal_table_prints_methods_targets_and_verdict():
-    console = Console(record=True, width=130, file=io.StringIO())
-    print_table(summary(), console)
+@pytest.mark.parametrize("width", [80, 130])
+def test_a_run_ends_with_four_numbers_and_their_intervals_on_one_screen(width):
+    found = summary()
+    found["tasks"] = {name: found["tasks"][TASK] for name in ("two-room", "planar-reach", "two-room-random")}
+    console = Console(record=True, width=width, file=io.StringIO())
+    print_table(found, console)
     printed = console.export_text()
-    for word in (
-        *summary()["tasks"][TASK]["methods"],
-        "0.873",
-        "0.284 previous_iteration",
-        "not reached",
-        "not measured",
-        "<simulated>",
-    ):
-        assert word in printed
+    assert len(printed.splitlines()) <= 24, "the path of the report makes 25"
+    for word in ("two-room-random", "0.880", "mJ", "simulated", "6 of 12 targets hold, 3 do not", "goal <= .30"):
+        assert word in " ".join(printed.split())
+
+
+def test_the_four_numbers_of_a_task_and_what_is_missing():
+    dense = {"success": 0.9, "ci95": [0.8, 0.95]}
+    band = {"low": 1e-3, "nominal": 2e-3, "high": 4e-3}
+    machines = {"loihi2": {"delta": band}, "h100": {"int8": band}, "orin_nano": {"int8": {**band, "nominal": 1.5e-3}}}
+    found = {"methods": {"dense": dense, "delta": {"paired_vs_dense": [-0.04, 0.02]}}, "energy": machines}
+    assert numbers(found) == (
+        "0.900 [0.800, 0.950]",
+        "\u22121.0 [\u22124.0, +2.0]",
+        "2.00 mJ [1.00 mJ, 4.00 mJ] loihi2",
+        "1.50 mJ [1.00 mJ, 4.00 mJ] orin_nano, int8",
+    )
+    assert numbers({}) == ("\u2013 \u2013", "\u2013", "\u2013", "\u2013")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from spikeplan.evaluation.bundle import load_bundle, load_narrow
 from spikeplan.evaluation.threshold_search import Choice
 from spikeplan.experiments.cli import train as command
 from spikeplan.experiments.training.derive import DeriveConfig
-from spikeplan.experiments.training.train_task import train_task
+from spikeplan.experiments.training.train_task import train_task, train_world_model
 from spikeplan.snn.finetune_delta import DeltaTraining
 from spikeplan.snn.lif import LIFTraining
 from spikeplan.worldmodel.distil import Distillation
@@ -112,3 +113,25 @@ def test_the_spread_plans_reported_episodes_with_each_seeds_own_networks(
             and row["methods"]["sigma_delta"]["synop_share"] > 0
         )
     assert not list(tmp_path.glob("*/*.narrow-*")) and not list(tmp_path.glob("*/*.pruned-*"))
+
+
+def test_a_signal_takes_effect_between_two_steps_and_the_resumed_run_has_the_same_bytes(tmp_path: Path) -> None:
+    whole, part = tmp_path / "whole.safetensors", tmp_path / "part.safetensors"
+    train_world_model(TINY, tmp_path, whole, lambda stage, row: None)
+    handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    seen: list[int] = []
+
+    def interrupt(stage: str, row: dict[str, Any]) -> None:
+        seen.append(row["step"])
+        if row["step"] == 3:
+            signal.raise_signal(signal.SIGTERM)
+            seen.append(0)  # what was begun goes on
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train_world_model(TINY, tmp_path, part, interrupt)
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    assert (tmp_path / "unfinished.pt").exists() and not part.exists()
+    train_world_model(TINY, tmp_path, part, lambda stage, row: seen.append(row["step"]))
+    assert seen == [1, 2, 3, 0, 4] and part.read_bytes() == whole.read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -11,11 +12,12 @@ import torch
 from spikeplan.core.errors import UserError
 from spikeplan.core.planning import CEMConfig
 from spikeplan.worldmodel import train as training
+from spikeplan.worldmodel.checkpoint import save_model
 from spikeplan.worldmodel.data import draw_clips
 from spikeplan.worldmodel.gates import measure_gates, spearman
 from spikeplan.worldmodel.losses import LossWeights, jepa_losses
 from spikeplan.worldmodel.tasks import make_world
-from spikeplan.worldmodel.train import TrainConfig, Trainer, recipe, train
+from spikeplan.worldmodel.train import TrainConfig, Trainer, TrainingStopped, recipe, train
 
 TINY = TrainConfig(
     task="two-room",
@@ -70,6 +72,21 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, no_gates):
     assert [row["step"] for row in rows if "validation_success" in row] == [3, 6]
 
 
+def test_a_stopped_run_keeps_its_step_and_ends_with_the_same_bytes(tmp_path, no_gates):
+    """`stop` says True at its n-th question: after step 1, within the validation of step 3, within that of step 6."""
+    path, whole, resumed = (tmp_path / name for name in ("unfinished.pt", "whole.safetensors", "resumed.safetensors"))
+    save_model(train(TINY), whole)
+    for asked, step in ((1, 1), (8, 3), (40, 6)):
+        questions, rows = itertools.count(1), []
+        with pytest.raises(TrainingStopped, match=f"stopped after step {step} of 6"):
+            train(TINY, tmp_path, report=rows.append, stop=lambda n=questions, last=asked: next(n) == last)
+        assert torch.load(path, weights_only=True)["step"] == step, "no finished step is lost"
+        save_model(train(TINY, tmp_path, report=rows.append), resumed)
+        assert resumed.read_bytes() == whole.read_bytes()
+        assert [row["step"] for row in rows] == [1, 2, 3, 4, 5, 6], "no step is run twice"
+        assert not path.exists()
+
+
 def test_a_damaged_unfinished_run_is_refused(tmp_path, no_gates):
     (tmp_path / "unfinished.pt").write_bytes(b"PK\x03\x04 half a file")
     with pytest.raises(UserError, match=r"unfinished\.pt.*remove it"):
@@ -81,7 +98,7 @@ def test_the_best_plan_chooses_the_weights(monkeypatch, no_gates):
     scores = iter([0.5, 0.25])
     kept = []
 
-    def plan_success(config, encoder, predictor):
+    def plan_success(config, encoder, predictor, progress):
         kept.append({name: value.clone() for name, value in predictor.state_dict().items()})
         return next(scores)
 

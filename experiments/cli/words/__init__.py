@@ -1,0 +1,1 @@
+"""The words of each command group: arguments with their texts. What a command does is imported when it runs."""

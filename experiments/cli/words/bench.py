@@ -1,0 +1,25 @@
+"""`spikeplan bench`: ours and others' tools, measured in one run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import tyro
+
+from spikeplan.experiments.cli import names
+from spikeplan.experiments.cli.words.common import Command, Json, text
+from spikeplan.experiments.runner.output import check_outputs, result_console
+
+
+def bench(
+    name: Annotated[tyro.conf.Positional[str], text("what is compared: {benches}", "NAME")], json: Json = None
+) -> None:
+    """Time ours beside others' in one run, as rows {name, ours, other, ratio, unit, goal, holds}."""
+    names.check("benches", name)
+    check_outputs({"--json": json})
+    from spikeplan.experiments.bench.plan import bench_command
+
+    bench_command(name, json, console=result_console(json))
+
+
+COMMANDS = {"bench": Command(bench)}

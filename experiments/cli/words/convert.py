@@ -1,0 +1,44 @@
+"""`spikeplan convert | check`: a checkpoint's predictor as a sigma-delta artifact, and whether it fits a chip."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import tyro
+
+from spikeplan.experiments.cli import names
+from spikeplan.experiments.cli.words.common import Chip, Command, Json, text
+from spikeplan.experiments.runner.output import check_outputs, result_console
+
+
+def convert(
+    checkpoint: Annotated[
+        tyro.conf.Positional[str], text("world model, .safetensors; or an artifact of version 0.1, to upgrade", "FILE")
+    ],
+    out: Annotated[str, text("the artifact that is written, .safetensors", "FILE")],
+    threshold: Annotated[float, text("thresholds, in standard deviations of each layer", "FACTOR")] = 0.1,
+    bits: Annotated[int, text("bits of a weight", "N")] = 8,
+    json: Json = None,
+) -> None:
+    """Convert a checkpoint's predictor to a sigma-delta artifact, without fine-tuning; prints the layer report."""
+    check_outputs({"--json": json}, inputs=(checkpoint, out))
+    from spikeplan.experiments.cli.convert import convert_command
+
+    convert_command(checkpoint, out, threshold=threshold, bits=bits, json=json, console=result_console(json))
+
+
+def check(
+    artifact: Annotated[tyro.conf.Positional[str], text("sigma-delta network, .safetensors", "FILE")],
+    chip: Chip = "loihi2",
+    json: Json = None,
+) -> None:
+    """Check an artifact against a chip's limits; exit code 1 when it does not fit."""
+    names.check("chips", chip)
+    check_outputs({"--json": json}, inputs=(artifact,))
+    from spikeplan.experiments.cli.convert import check_command
+
+    sys.exit(check_command(artifact, chip, json=json, console=result_console(json)))
+
+
+COMMANDS = {"convert": Command(convert), "check": Command(check)}

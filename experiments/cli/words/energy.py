@@ -1,0 +1,92 @@
+"""`spikeplan energy ...`: what operation counts cost on each machine."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import tyro
+
+from spikeplan.experiments.cli import names
+from spikeplan.experiments.cli.words.common import Command, Devices, Group, Json, Seed, Task, text
+from spikeplan.experiments.runner.output import check_outputs, result_console
+
+
+def report(
+    run_dir: Annotated[tyro.conf.Positional[str], text("results folder of demo, results or plan", "DIR")],
+    json: Json = None,
+    svg: Annotated[str | None, text("draw the energy ratio against density", "FILE", "no drawing")] = None,
+    counts_files: Annotated[
+        str | None, text("write every method's operation counts as JSON for `energy compare`", "DIR", "not written")
+    ] = None,
+    devices: Devices = None,
+    draws: Annotated[int, text("draws of the figures' bands, 1 to 100000", "N")] = 2000,
+    seed: Seed = 0,
+) -> None:
+    """Price a run: every method on every machine, who is ahead at equal success and how sure that is."""
+    from spikeplan.experiments.cli.energy_commands import report_command
+
+    report_command(
+        run_dir,
+        json=json,
+        svg=svg,
+        counts_files=counts_files,
+        devices=devices,
+        draws=draws,
+        seed=seed,
+        console=result_console(json),
+    )
+
+
+def show_devices(json: Json = None, devices: Devices = None) -> None:
+    """Print the catalogue: every constant with its band, node, source and evidence."""
+    check_outputs({"--json": json}, inputs=(devices,))
+    from spikeplan.experiments.cli.energy_devices import devices_command
+
+    devices_command(json=json, devices=devices, console=result_console(json))
+
+
+def compare(
+    counts_files: Annotated[
+        tyro.conf.Positional[tuple[str, ...]],
+        text("operation counts of any simulator, JSON (docs/energy.md)", "FILE..."),
+    ],
+    json: Json = None,
+    devices: Devices = None,
+) -> None:
+    """Price operation counts of any simulator on every machine that can run them."""
+    from spikeplan.experiments.cli.energy_commands import compare_command
+
+    compare_command(counts_files, json=json, devices=devices, console=result_console(json))
+
+
+def claims(json: Json = None) -> None:
+    """Recompute what the articles behind this project state: each with its source, the sum and a verdict."""
+    check_outputs({"--json": json})
+    from spikeplan.experiments.claims.table import claims_command
+
+    claims_command(json=json, console=result_console(json))
+
+
+def measure(
+    task: Task = "two-room",
+    seconds: Annotated[float, text("how long the work runs, and each pause before and after it", "S")] = 5.0,
+    json: Json = None,
+) -> None:
+    """Measure one action's dense predictions with this machine's meters (RAPL; NVML on a GPU), idle subtracted."""
+    names.check("tasks", task)
+    check_outputs({"--json": json})
+    from spikeplan.experiments.bench.measure_energy import measure_command
+
+    measure_command(task=task, seconds=seconds, json=json, console=result_console(json))
+
+
+GROUP = Group(
+    "Price operation counts on chips and machines: counts are simulated, energy is an estimate with its band.",
+    {
+        "report": Command(report),
+        "devices": Command(show_devices),
+        "compare": Command(compare),
+        "claims": Command(claims),
+        "measure": Command(measure),
+    },
+)

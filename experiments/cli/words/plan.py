@@ -1,0 +1,66 @@
+"""`spikeplan plan`: one method alone in closed loop."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from rich.console import Console
+
+from spikeplan.experiments.cli import names
+from spikeplan.experiments.cli.words.common import Command, Seed, Task, text
+
+RECIPE = "the network's own"
+
+
+def plan(
+    task: Task,
+    method: Annotated[str, text("how the plan is made: {methods}", "METHOD")],
+    out: Annotated[str, text("folder of config.json, metrics.jsonl and summary.json", "DIR")],
+    episodes: Annotated[int, text("episodes, from 1", "N")] = 100,
+    seed: Seed = 0,
+    reference: Annotated[
+        str | None,
+        text("what changes are taken against: {references}; sigma-delta methods only", "REF", "the artifact's"),
+    ] = None,
+    threshold: Annotated[
+        float | None, text("factor on the learned thresholds; sigma-delta methods only", "FACTOR", "the artifact's")
+    ] = None,
+    samples: Annotated[int | None, text("candidates an iteration", "N", RECIPE)] = None,
+    iterations: Annotated[int | None, text("CEM iterations an action", "N", RECIPE)] = None,
+    elites: Annotated[int | None, text("candidates that are refitted", "N", RECIPE)] = None,
+    horizon: Annotated[int | None, text("rollout steps", "N", RECIPE)] = None,
+    chunk: Annotated[int | None, text("rollout steps that share an action", "N", RECIPE)] = None,
+    checkpoint: Annotated[str | None, text("world model, .safetensors", "FILE", "the shipped one")] = None,
+    artifact: Annotated[str | None, text("sigma-delta network, .safetensors", "FILE", "beside the checkpoint")] = None,
+) -> None:
+    """Plan with one method alone; summary.json has the same fields as that of the main study.
+
+    `--method lava` closes the loop through Lava, episode by episode, and compares every plan with the reference.
+    """
+    names.check("tasks", task)
+    names.check("methods", method)
+    if reference is not None:
+        names.check("references", reference)
+    from spikeplan.experiments.cli.plan import plan_command
+
+    budget = {"samples": samples, "iterations": iterations, "elites": elites, "horizon": horizon, "chunk": chunk}
+    plan_command(
+        task=task,
+        method=method,
+        out=out,
+        episodes=episodes,
+        seed=seed,
+        reference=reference,
+        threshold=threshold,
+        budget={k: v for k, v in budget.items() if v is not None},
+        checkpoint=checkpoint,
+        artifact=artifact,
+        console=Console(),
+    )
+
+
+COMMANDS = {
+    "plan": Command(
+        plan, kept="finished shards are kept (of --method lava nothing); the same command goes on from there"
+    )
+}

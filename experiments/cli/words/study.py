@@ -1,0 +1,53 @@
+"""`spikeplan demo | results | planners`: the studies of the shipped tasks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from rich.console import Console
+
+from spikeplan.experiments.cli.words.common import SHARDS_KEPT, Command, text
+
+
+def demo(out: Annotated[str, text("folder of the results and the report", "DIR")] = "results/demo") -> None:
+    """Compare every method on two tasks in small: 100 paired episodes, one planner seed.
+
+    Takes minutes on all cores. Writes metrics.jsonl, summary.json and report.html. An interrupted run resumes.
+    """
+    from spikeplan.experiments.main_study.grid import DEMO
+    from spikeplan.experiments.main_study.run import run_main
+
+    run_main("demo", DEMO, Path(out), Console())
+
+
+def results(out: Annotated[str, text("folder of the results and the report", "DIR")] = "results/full") -> None:
+    """Run the full comparison: 300 paired episodes a task and method, 3 planner seeds, the front, random doors.
+
+    Takes hours on all cores. An interrupted run resumes.
+    """
+    from spikeplan.experiments.main_study.grid import RESULTS
+    from spikeplan.experiments.main_study.run import run_main
+
+    run_main("results", RESULTS, Path(out), Console())
+
+
+def planners(
+    out: Annotated[str, text("folder of the results", "DIR")] = "results/planners",
+    episodes: Annotated[int, text("paired episodes a task, 1 to 10000", "N")] = 300,
+    seeds: Annotated[int, text("planner seeds, 1 to 20", "N")] = 3,
+) -> None:
+    """Compare three planners of one spiking network: floating-point CEM, its integer spread, CEM in integers.
+
+    Paired episodes of both tasks. An interrupted run resumes.
+    """
+    from spikeplan.experiments.main_study.planners import planners_command
+
+    planners_command(out, episodes=episodes, seeds=seeds, console=Console())
+
+
+COMMANDS = {
+    "demo": Command(demo, kept=SHARDS_KEPT),
+    "results": Command(results, kept=SHARDS_KEPT),
+    "planners": Command(planners, kept=SHARDS_KEPT),
+}
