@@ -4,6 +4,7 @@ unit-free counts beside it, by point estimates and by the lower bounds of the pa
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from spikeplan import energy
 from spikeplan.evaluation.iso_success import MARGIN, Comparison, Cost, Row, compare
@@ -48,7 +49,7 @@ def operations(row: Row) -> float | None:
     return row["synop_equivalents"]
 
 
-def _joules(row: Row, device: str) -> dict[str, float]:
+def _joules(row: Row, device: str) -> dict[str, Any]:
     return (row["joules"] or {}).get(device, {})
 
 
@@ -74,8 +75,19 @@ def _counts_sentence(front: list[Row], full_success: float, families: tuple[str,
     return _sentence(found(False), found(True), front)
 
 
+def spiking_joules(row: Row, host: str) -> float | None:
+    """On the chip, with the encoder on the opponent's device: both sides then pay the same encoder."""
+    on_chip = _joules(row, CHIP)
+    return (on_chip.get("by_host", {}).get(host) or on_chip).get("nominal")
+
+
 def _joules_sentence(front: list[Row], full_success: float) -> str:
     def found(strict: bool) -> Comparison:
+        """Priced once to learn whose device is cheapest, then with that device as the chip's host."""
+        first = _compared(strict, DENSE_DEVICES[0])
+        return first if first.dense is None else _compared(strict, _best(first.dense)[1])
+
+    def _compared(strict: bool, host: str) -> Comparison:
         return compare(
             front,
             full_success,
@@ -83,7 +95,7 @@ def _joules_sentence(front: list[Row], full_success: float) -> str:
             unit="mJ",
             against=("dense", "dense_replay"),
             dense_cost=lambda row: _best(row)[0],
-            spiking_cost=lambda row: _joules(row, CHIP).get("nominal"),
+            spiking_cost=lambda row: spiking_joules(row, host),
             strict=strict,
         )
 

@@ -15,9 +15,10 @@ from spikeplan.core.counts.operations import REFERENCES
 from spikeplan.core.errors import UserError
 from spikeplan.core.ir.artifact import MAX_FACTOR
 from spikeplan.core.planning import LARGEST
-from spikeplan.evaluation.aggregate import group, method_row, op_counts_row
+from spikeplan.evaluation.aggregate import group, method_row
 from spikeplan.evaluation.bundle import load_bundle
 from spikeplan.evaluation.methods import METHODS
+from spikeplan.evaluation.run_energy import op_counts_row
 from spikeplan.evaluation.shard import EPISODE_SEED, Job, one_thread, shards
 from spikeplan.experiments.main_study.summary import method_summary
 from spikeplan.experiments.runner.output import check_seed, open_output, versions, write_json, write_text

@@ -17,18 +17,10 @@ import numpy as np
 from rich.console import Console
 
 from spikeplan import energy
-from spikeplan.evaluation.aggregate import (
-    Run,
-    copies_of_run,
-    energy_rows,
-    front_rows,
-    group,
-    method_row,
-    op_counts_row,
-    placed_rows,
-)
+from spikeplan.evaluation.aggregate import Run, group, method_row
 from spikeplan.evaluation.bundle import load_bundle
 from spikeplan.evaluation.intervals import success_interval
+from spikeplan.evaluation.run_energy import copies_of_run, energy_rows, front_rows, op_counts_row, placed_rows
 from spikeplan.evaluation.shard import EPISODE_SEED, one_thread
 from spikeplan.experiments.main_study.checks import CHECKS, run_check
 from spikeplan.experiments.main_study.event_picture import write_events

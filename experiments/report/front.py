@@ -11,7 +11,7 @@ from typing import Any
 
 from spikeplan.evaluation.iso_success import Comparison, Cost, compare, decides, family_of
 from spikeplan.evaluation.results import Record, Results, finite, mapping, positive, spiking
-from spikeplan.evaluation.verdict import CHIP, DENSE_DEVICES, OPPONENTS
+from spikeplan.evaluation.verdict import CHIP, DENSE_DEVICES, OPPONENTS, spiking_joules
 
 
 def equivalents(row: Record) -> float | None:
@@ -61,6 +61,11 @@ def full_success(results: Results, task: str) -> float | None:
     return None
 
 
+def chip_joules(host: str) -> Cost:
+    """Of a spiking point on the chip, with its encoder on the opponent's device."""
+    return lambda row: positive(spiking_joules(row, host))
+
+
 def devices(rows: Sequence[Record]) -> list[str]:
     return list(dict.fromkeys(str(name) for row in rows for name in mapping(row.get("joules"))))
 
@@ -95,7 +100,7 @@ def comparisons(results: Results, task: str) -> list[Comparison]:
                 unit="J",
                 against=("dense", "dense_replay"),
                 dense_cost=joules(other),
-                spiking_cost=joules(CHIP),
+                spiking_cost=chip_joules(other),
             )
         )
     return found

@@ -11,7 +11,7 @@ from rich.table import Table
 from spikeplan.evaluation.results import Record, finite, mapping, sequence
 from spikeplan.experiments.report.markup import DASH, between, energy, plain, points, share
 
-SPIKING, CHIP = "delta", "loihi2"
+SPIKING, CHIP = "sigma_delta", "loihi2"
 DENSE = "int8"
 ROWS = ("success, dense", "spiking \u2212 dense, points", "energy, spiking", "energy, dense")
 MISSED_SHOWN = 3

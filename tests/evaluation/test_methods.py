@@ -21,7 +21,7 @@ from rich.console import Console
 
 from spikeplan.core.errors import UserError
 from spikeplan.core.ir import artifact as artifact_file
-from spikeplan.evaluation.aggregate import front_rows, group, method_row
+from spikeplan.evaluation.aggregate import group, method_row
 from spikeplan.evaluation.bundle import load_bundle
 from spikeplan.evaluation.intervals import paired, success_interval, wilson
 from spikeplan.evaluation.iso_success import family_of
@@ -29,6 +29,7 @@ from spikeplan.evaluation.lava_replay import program_of, run_lava_method
 from spikeplan.evaluation.methods.smaller import PRUNED
 from spikeplan.evaluation.ranking import agreement
 from spikeplan.evaluation.recorded_plans import record_plans
+from spikeplan.evaluation.run_energy import front_rows
 from spikeplan.evaluation.shard import EPISODE_SEED, Job, make_op_counts, make_predictor, run_job
 from spikeplan.experiments.main_study.grid import DEMO, RESULTS, jobs_of, reduced_budgets
 from spikeplan.experiments.runner import pool

@@ -17,10 +17,11 @@ from spikeplan.core.counts.operations import total
 from spikeplan.core.errors import UserError
 from spikeplan.core.groups import network_of
 from spikeplan.core.ir import artifact as artifact_file
-from spikeplan.evaluation.aggregate import Run, energy_rows, op_counts_row, placed_rows, ways_of_job
+from spikeplan.evaluation.aggregate import Run
 from spikeplan.evaluation.placed_energy import placed
 from spikeplan.evaluation.pricing.price import Pricing
 from spikeplan.evaluation.pricing.runs import read_run
+from spikeplan.evaluation.run_energy import energy_rows, op_counts_row, placed_rows, ways_of_job
 from spikeplan.evaluation.shard import Job
 from spikeplan.evaluation.traffic import Traffic, traffic_of
 from spikeplan.experiments.cli.main import main
@@ -171,7 +172,7 @@ def test_a_lif_network_fits_loihi_1_and_a_graded_one_does_not(
 @pytest.mark.parametrize(
     ("args", "expected"),
     [
-        ([DELTA, "--chip", "truenorth"], "chip 'truenorth' is unknown; use one of loihi2, loihi1"),
+        ([DELTA, "--chip", "truenorth"], "chip 'truenorth' is unknown; use one of loihi1, loihi2"),
         ([DELTA, "--replicas", "0"], "--replicas 0 must be from 1"),
         ([DELTA, "--replicas", "65"], "65 replicas for 64 candidates; use at most 64"),
         ([DELTA, "--spread", "0"], "--spread 0 must be from 1"),

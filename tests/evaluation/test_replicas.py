@@ -15,12 +15,13 @@ from spikeplan.core.chips import LOIHI2
 from spikeplan.core.counts.operations import per_action, total
 from spikeplan.core.errors import UserError
 from spikeplan.energy.uncertainty import draw
-from spikeplan.evaluation.aggregate import Run, cheapest_copies, copies_of_run, front_rows, op_counts_row
+from spikeplan.evaluation.aggregate import Run
 from spikeplan.evaluation.placed_energy import placed
 from spikeplan.evaluation.pricing.layers import updates_share
 from spikeplan.evaluation.pricing.price import Pricing, on_chip, told_copies
 from spikeplan.evaluation.pricing.runs import PricedRun, read_run
 from spikeplan.evaluation.replicas import COLUMNS, Copies, copies_of
+from spikeplan.evaluation.run_energy import cheapest_copies, copies_of_run, front_rows, op_counts_row
 from spikeplan.evaluation.shard import Job
 from spikeplan.evaluation.traffic import Traffic, traffic_of
 from spikeplan.placement.timing import SCHEDULES
