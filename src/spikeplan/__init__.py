@@ -10,6 +10,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from spikeplan.core.registry import load_plugins
+    from spikeplan.evaluation.profiles import compare, profile
     from spikeplan.eventdata import open_events, open_recording
 
     __version__: str
@@ -27,9 +29,15 @@ _PACKAGES = (
     "snn",
     "worldmodel",
 )
-_HOME = {"open_events": "spikeplan.eventdata", "open_recording": "spikeplan.eventdata"}
+_HOME = {
+    "compare": "spikeplan.evaluation.profiles",
+    "load_plugins": "spikeplan.core.registry",
+    "open_events": "spikeplan.eventdata",
+    "open_recording": "spikeplan.eventdata",
+    "profile": "spikeplan.evaluation.profiles",
+}
 
-__all__ = ["__version__", "open_events", "open_recording"]
+__all__ = ["__version__", "compare", "load_plugins", "open_events", "open_recording", "profile"]
 
 
 def __getattr__(name: str) -> Any:
