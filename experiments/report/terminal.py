@@ -34,6 +34,8 @@ def print_table(summary: Record, console: Console) -> None:
         table.add_row(name, *(escape(column[number]) for column in columns))
     console.print(table)
     _missed({task: sequence(found.get("targets")) for task, found in tasks.items()}, console)
+    if summary.get("left_out"):
+        console.print(f"[dim]Left out: {escape(plain(summary.get('left_out')))}.[/]")
     console.print("[dim]Counts are simulated; energy is an estimate; no chip was measured.[/]")
 
 
