@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from types import FrameType
 
 from spikeplan.core.errors import UserError
-from spikeplan.experiments.cli import names
 from spikeplan.experiments.cli.parse import parse
+from spikeplan.experiments.runner.plugins import load
 
 _kept = "nothing was begun"  # by the command that runs: said when it is interrupted
 
@@ -38,16 +38,6 @@ def before_command(words: Sequence[str]) -> list[str] | None:
     if plugins:
         load(plugins)
     return rest
-
-
-def load(plugins: Sequence[str]) -> None:
-    """Runs each plugin; what it exports can be named by the command."""
-    try:
-        from spikeplan.core.registry import load_plugins  # type: ignore[import-not-found,unused-ignore]
-    except ImportError as error:
-        raise UserError(f"--plugin {plugins[0]}: this version of spikeplan loads no plugins ({error})") from error
-    load_plugins(plugins)
-    names.plugged.extend(plugins)
 
 
 class Ended(SystemExit):

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from spikeplan.core.counts.operations import REFERENCES
 from spikeplan.core.errors import UserError
 from spikeplan.core.limits import CHIPS
+from spikeplan.experiments.runner import plugins
 
 SHIPPED: dict[str, tuple[str, ...]] = {
     "tasks": ("two-room", "two-room-random", "planar-reach", "planar-reach-near", "planar-reach-anywhere"),
@@ -38,7 +39,6 @@ ABOUT = {
     "conditions": "what `spikeplan fusion` varies, for --conditions",
     "benches": "what `spikeplan bench` compares",
 }
-plugged: list[str] = []  # what --plugin loaded in this process
 
 
 def tasks() -> tuple[str, ...]:
@@ -123,14 +123,16 @@ def check(kind: str, name: str) -> None:
 
     `kind` is a key of KINDS. Raises UserError with the names there are and the closest one.
     """
-    if name in SHIPPED[kind] or (plugged and name in KINDS[kind]()):
+    if name in SHIPPED[kind] or (plugins.loaded and name in KINDS[kind]()):
         return
     if kind == "references" and name in OLD_REFERENCES:
         raise UserError(
             f"reference {name!r} is called {OLD_REFERENCES[name]} now; use --reference {OLD_REFERENCES[name]}"
         )
     known = (
-        (*SHIPPED[kind], *(each for each in KINDS[kind]() if each not in SHIPPED[kind])) if plugged else SHIPPED[kind]
+        (*SHIPPED[kind], *(each for each in KINDS[kind]() if each not in SHIPPED[kind]))
+        if plugins.loaded
+        else SHIPPED[kind]
     )
     what = "has no training recipe" if kind == "recipes" else "is unknown"
     word = {"recipes": "task", "benches": "bench"}.get(kind, kind.removesuffix("s"))

@@ -19,19 +19,21 @@ from rich.console import Console
 from spikeplan.core.errors import UserError
 from spikeplan.evaluation.bundle import load_bundle
 from spikeplan.evaluation.shard import KEY_LENGTH, Job, one_thread, run_job
+from spikeplan.experiments.runner import plugins
 from spikeplan.experiments.runner.output import write_json
 from spikeplan.experiments.runner.progress import progress_bar
 
 _reports: Any = None  # in a worker: where its stage reports to
 
 
-def start_worker(queue: Any = None) -> None:
+def start_worker(queue: Any = None, plugged: Sequence[str] = ()) -> None:
     """One thread, and gone when the parent is: a killed run leaves nothing behind that eats the cores. Ctrl-C is the
-    parent's to answer. `queue`: where `run_reporting` listens."""
+    parent's to answer. `queue`: where `run_reporting` listens. `plugged`: the user's modules, unknown to a new process."""
     global _reports
     _reports = queue
     one_thread()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    plugins.load(plugged)
     parent = os.getppid()
 
     def watch() -> None:
@@ -47,7 +49,10 @@ def worker_pool(workers: int | None = None, queue: Any = None) -> Iterator[Proce
     """Spawned workers, one a core. A failed job or Ctrl-C ends the waiting and the running ones at once."""
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(
-        workers or os.cpu_count() or 1, mp_context=context, initializer=start_worker, initargs=(queue,)
+        workers or os.cpu_count() or 1,
+        mp_context=context,
+        initializer=start_worker,
+        initargs=(queue, tuple(plugins.loaded)),
     )
     try:
         yield pool

@@ -16,6 +16,7 @@ from spikeplan.experiments.cli import names
 from spikeplan.experiments.cli.main import main
 from spikeplan.experiments.cli.parse import COMMANDS, GROUPS, arguments, filled, overview
 from spikeplan.experiments.cli.words.common import Command
+from spikeplan.experiments.runner import plugins
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -208,15 +209,15 @@ def test_plugins_are_loaded_before_the_command_and_may_bring_names(
     registry: Any = types.ModuleType("spikeplan.core.registry")
     registry.load_plugins = loaded.extend
     monkeypatch.setitem(sys.modules, "spikeplan.core.registry", registry)
-    monkeypatch.setattr(names, "plugged", [])
+    monkeypatch.setattr(plugins, "loaded", [])
     monkeypatch.setitem(names.KINDS, "chips", lambda: (*names.SHIPPED["chips"], "mine"))
     main(["--plugin", "mine.py", "--plugin=other", "list", "chips", "--json"])
-    assert loaded == names.plugged == ["mine.py", "other"]
+    assert loaded == plugins.loaded == ["mine.py", "other"]
     assert json.loads(capsys.readouterr().out)["chips"][-1] == "mine"
     names.check("chips", "mine")
     assert "use one of loihi2, loihi1, mine" in refused(["check", "a", "--chip", "yours"], capsys)
     monkeypatch.setitem(sys.modules, "spikeplan.core.registry", None)
-    assert "loads no plugins" in refused(["--plugin", "mine.py", "list"], capsys)
+    assert "loads no plugins" in refused(["--plugin", "third.py", "list"], capsys)
 
 
 @pytest.mark.slow

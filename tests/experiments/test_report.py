@@ -430,6 +430,7 @@ def test_a_run_ends_with_four_numbers_and_their_intervals_on_one_screen(width):
     print_table(found, console)
     printed = console.export_text()
     assert len(printed.splitlines()) <= 24, "the path of the report makes 25"
+    assert "`spikeplan results` decides" not in printed, "no interval was missed"
     for word in ("two-room-random", "0.880", "mJ", "simulated", "6 of 12 targets hold, 3 do not", "goal <= .30"):
         assert word in " ".join(printed.split())
 
