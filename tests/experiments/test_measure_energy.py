@@ -46,7 +46,7 @@ def test_rows(places, capsys):
     assert cpu["gross_J"] == pytest.approx(3.0)
     assert cpu["runs"] >= 1
     assert gpu == {"place": "gpu", "evidence": "not readable here", "note": "NVML: no GPU"}
-    measure_command(task="two-room", seconds=0.02, json="-", console=Console())
+    measure_command(task="two-room", seconds=0.02, json="-", console=Console(quiet=True))
     assert [row["place"] for row in json.loads(capsys.readouterr().out)] == ["cpu", "gpu"]
     measure_command(task="two-room", seconds=0.02, json=None, console=Console(width=200))
     assert "not readable here" in capsys.readouterr().out

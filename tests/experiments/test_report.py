@@ -430,6 +430,7 @@ def test_a_run_ends_with_four_numbers_and_their_intervals_on_one_screen(width):
     print_table(found, console)
     printed = console.export_text()
     assert len(printed.splitlines()) <= 24, "the path of the report makes 25"
+    assert "`spikeplan results` decides" not in printed, "no interval was missed"
     for word in ("two-room-random", "0.880", "mJ", "simulated", "6 of 12 targets hold, 3 do not", "goal <= .30"):
         assert word in " ".join(printed.split())
 
@@ -437,8 +438,8 @@ def test_a_run_ends_with_four_numbers_and_their_intervals_on_one_screen(width):
 def test_the_four_numbers_of_a_task_and_what_is_missing():
     dense = {"success": 0.9, "ci95": [0.8, 0.95]}
     band = {"low": 1e-3, "nominal": 2e-3, "high": 4e-3}
-    machines = {"loihi2": {"delta": band}, "h100": {"int8": band}, "orin_nano": {"int8": {**band, "nominal": 1.5e-3}}}
-    found = {"methods": {"dense": dense, "delta": {"paired_vs_dense": [-0.04, 0.02]}}, "energy": machines}
+    machines = {"loihi2": {"sigma_delta": band}, "h100": {"int8": band}, "orin_nano": {"int8": {**band, "nominal": 1.5e-3}}}
+    found = {"methods": {"dense": dense, "sigma_delta": {"paired_vs_dense": [-0.04, 0.02]}}, "energy": machines}
     assert numbers(found) == (
         "0.900 [0.800, 0.950]",
         "\u22121.0 [\u22124.0, +2.0]",
