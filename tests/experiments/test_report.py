@@ -438,7 +438,11 @@ def test_a_run_ends_with_four_numbers_and_their_intervals_on_one_screen(width):
 def test_the_four_numbers_of_a_task_and_what_is_missing():
     dense = {"success": 0.9, "ci95": [0.8, 0.95]}
     band = {"low": 1e-3, "nominal": 2e-3, "high": 4e-3}
-    machines = {"loihi2": {"sigma_delta": band}, "h100": {"int8": band}, "orin_nano": {"int8": {**band, "nominal": 1.5e-3}}}
+    machines = {
+        "loihi2": {"sigma_delta": band},
+        "h100": {"int8": band},
+        "orin_nano": {"int8": {**band, "nominal": 1.5e-3}},
+    }
     found = {"methods": {"dense": dense, "sigma_delta": {"paired_vs_dense": [-0.04, 0.02]}}, "energy": machines}
     assert numbers(found) == (
         "0.900 [0.800, 0.950]",
