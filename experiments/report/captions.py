@@ -53,7 +53,7 @@ SECTION = {
         "reference zero a ReLU layer sends nothing negative; the second replay shows both signs.",
     ),
     "energy": Words(
-        "Energy: bands, counts_files, break-even",
+        "Energy: bands, scopes, break-even",
         "Scope compute: operations. B: plus memory traffic and network on chip. C: plus static power × time, input and "
         "output, host. A verdict is read from C.",
     ),

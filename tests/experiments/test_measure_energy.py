@@ -80,4 +80,4 @@ def test_the_work_is_the_planners():
     plan.predictor.register_forward_hook(lambda _m, given, _o: calls.append(tuple(given[0].shape)))
     plan()
     planner = model.planner
-    assert calls == [(planner.samples, model.predictor.latent_dim)] * planner.iterations * planner.horizon
+    assert calls == [(1, planner.samples, model.predictor.latent_dim)] * planner.iterations * planner.horizon
