@@ -12,7 +12,7 @@ PYTEST_ARGS := python -m pytest -q -n auto --dist loadfile --no-loadscope-reorde
 PYTEST := $(BIN)/$(PYTEST_ARGS)
 PACKAGE ?=
 
-.PHONY: demo test test-fast test-lowest test-py312 test-py313 coverage durations wheel results check setup peers clean
+.PHONY: demo test test-fast test-lowest test-py312 test-py313 coverage durations wheel results check setup peers clean docs
 
 demo: $(READY)
 	$(BIN)/spikeplan demo
@@ -90,3 +90,8 @@ $(READY): pyproject.toml requirements.txt requirements-nodeps.txt | $(BIN)/pip
 clean:
 	rm -rf .venv .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The pages of docs/, into site/; nothing in them is fetched from elsewhere.
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "open site/index.html"

@@ -1,5 +1,5 @@
-"""Writes the README's tables from results directories, bench rows and spreads over training seeds: no figure there is typed
-by hand.
+"""Writes the tables of docs/results.md from results directories, bench rows and spreads over training seeds, and the README's
+headline table from that page: no figure in a table there is typed by hand.
 
 python -m spikeplan.experiments.report.readme results/full [results/planners] [results/lava-TASK ...] [bench-lava.json]
 [bench-events.json]
@@ -17,6 +17,8 @@ from spikeplan.experiments.report.readme_energy import energy_section
 
 BENCHES = {"plan_values_different": "bench lava", "histogram_vs_tonic": "bench events"}  # by the first row
 METHODS = ("random", "oracle", "dense", "int8", "sigma_delta", "lif")
+HEADLINE = {"two-room": "TwoRoom", "planar-reach": "PlanarReach"}
+PAGE, README = Path("docs/results.md"), Path("README.md")
 
 
 def number(value: Any, digits: int = 2) -> str:
@@ -160,6 +162,18 @@ def bench_table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def headline(page: str) -> str:
+    """The README's table: success and synop-equivalents of four methods, read from the tables of docs/results.md."""
+    lines = ["| task | method | success | 95 % | M synop-equivalents an action |", "|---|---|---|---|---|"]
+    for task, title in HEADLINE.items():
+        section = page.split(f"\n### {task}\n")[1].split("\n### ")[0]
+        rows = {cells[0]: cells for line in section.splitlines() if (cells := line.strip("| ").split(" | "))}
+        for method in ("dense", "int8", "sigma_delta", "lif"):
+            _, success, interval, _, _, _, _, equivalents, *_ = rows[method]
+            lines.append(f"| {title} | {method} | {success} | {interval} | {equivalents} |")
+    return "\n".join(lines)
+
+
 def between(text: str, section: str, new: str) -> str:
     """`text` with what stands between a section's marks replaced."""
     begin, end = marks(section)
@@ -171,10 +185,10 @@ def marks(section: str) -> tuple[str, str]:
     return f"<!-- {section}: written by experiments/report/readme.py -->", f"<!-- end of {section} -->"
 
 
-def rewrite(readme: Path, paths: list[Path]) -> None:
-    """A directory holds results, planners or episodes in Lava; a file a spread, bench rows or an energy report. Spreads, and
-    episodes in Lava, make one table each."""
-    text = readme.read_text()
+def rewrite(page: Path, paths: list[Path], readme: Path | None = None) -> None:
+    """`readme` gets the headline table. A directory holds results, planners or episodes in Lava; a file a spread, bench rows or
+    an energy report. Spreads, and episodes in Lava, make one table each."""
+    text = page.read_text()
     spreads, episodes = [], []
     for path in paths:
         if path.is_dir():
@@ -192,8 +206,11 @@ def rewrite(readme: Path, paths: list[Path]) -> None:
         else:
             spreads.append(found)
     text = between(text, "lava episodes", lava_table(episodes)) if episodes else text
-    readme.write_text(between(text, "spread", spread_table(spreads)) if spreads else text)
+    text = between(text, "spread", spread_table(spreads)) if spreads else text
+    page.write_text(text)
+    if readme is not None:
+        readme.write_text(between(readme.read_text(), "headline", headline(text)))
 
 
 if __name__ == "__main__":
-    rewrite(Path("README.md"), [Path(name) for name in sys.argv[1:]])
+    rewrite(PAGE, [Path(name) for name in sys.argv[1:]], README)

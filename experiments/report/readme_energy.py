@@ -1,4 +1,4 @@
-"""The README's section on energy, from the JSON of `spikeplan energy report`."""
+"""The section on energy of docs/results.md, from the JSON of `spikeplan energy report`."""
 
 from __future__ import annotations
 

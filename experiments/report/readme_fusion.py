@@ -1,7 +1,7 @@
-"""Writes the tables of docs/fusion.md and README.md from a results directory of `spikeplan fusion`: no figure there is typed by
-hand. A page gets the tables whose marks it has.
+"""Writes the tables of docs/fusion.md and docs/results.md from a results directory of `spikeplan fusion`: no figure in a table
+there is typed by hand. A page gets the tables whose marks it has.
 
-python -m spikeplan.experiments.report.readme_fusion results/fusion [docs/fusion.md README.md]
+python -m spikeplan.experiments.report.readme_fusion results/fusion [docs/fusion.md docs/results.md]
 """
 
 from __future__ import annotations
@@ -162,5 +162,5 @@ def rewrite(page: Path, summary: Summary) -> None:
 
 if __name__ == "__main__":
     found = json.loads((Path(sys.argv[1]) / "summary.json").read_text())
-    for name in sys.argv[2:] or ("docs/fusion.md", "README.md"):
+    for name in sys.argv[2:] or ("docs/fusion.md", "docs/results.md"):
         rewrite(Path(name), found)
