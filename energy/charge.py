@@ -1,6 +1,6 @@
-"""What a device model is asked (`Setup`) and what it answers (`Charge`): three terms, one for each step of the counts_files.
+"""What a device model is asked (`Setup`) and what it answers (`Charge`): three terms, one for each step of the scopes.
 
-    A = operations        B = A + memory and network on chip        C = B + static power x time, input and output, host
+    compute = operations     chip = compute + memory and network on chip     system = chip + static power x time, I/O, host
 
 Every term is >= 0, so A <= B <= C holds by construction. Units: J per action, s per action.
 """

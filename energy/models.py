@@ -1,6 +1,6 @@
 """From operation counts rows to Joules per action, on one device, in one of three counts_files.
 
-    A  operations only        B  + memory traffic and network on chip        C  + static power x time, I/O, host
+    compute  operations only     chip  + memory traffic and network on chip     system  + static power x time, I/O, host
 
 A verdict is read from scope system. Every figure comes from `devices.toml` and every estimate carries low, nominal and high
 with the evidence codes of the figures in it. Counts come from a simulation: nothing here is a measurement of a chip.

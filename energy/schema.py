@@ -203,7 +203,7 @@ def _fits(where: str, kind: str, figure: Figure) -> None:
         raise UserError(f"{where}: {high:g} is a share of the peak; give numbers in (0, 1]")
     if figure.name == "update_weight" and nominal != UPDATE_WEIGHT:
         raise UserError(
-            f"{where}: {nominal:g} is not the {UPDATE_WEIGHT} that counts_files count with; scale e_eq instead"
+            f"{where}: {nominal:g} is not the {UPDATE_WEIGHT} that operation counts use; scale e_eq instead"
         )
 
 

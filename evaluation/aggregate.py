@@ -123,7 +123,9 @@ def method_row(run: Run, dense: Run | None) -> dict[str, Any]:
         "seeds": run.success_KN.shape[0],
         "success": float(run.success_KN.mean()),
         "ci95": success_interval(run.success_KN),
-        "paired_vs_dense": paired(run.success_KN, dense.success_KN) if dense is not None and dense is not run else None,
+        "paired_vs_dense": paired(run.success_KN, dense.success_KN[:, : run.success_KN.shape[1]])
+        if dense is not None and dense is not run
+        else None,
         "synop_share": synop_share(run),
         "seconds": run.seconds,
         **operations(run),

@@ -79,7 +79,7 @@ class Bundle:
         sha = hashlib.sha256()
         for path in files:
             if not path.is_file():
-                raise UserError(f"{path}: no such file; make it with `spikeplan train TASK`")
+                raise UserError(f"{path}: no such file; make it with `spikeplan train --task TASK`")
             sha.update(path.read_bytes())
         return sha.hexdigest()
 
@@ -97,7 +97,7 @@ def _save(tensors: dict[str, torch.Tensor], meta: dict[str, object], path: Path)
 
 def _load(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     if not path.is_file():
-        raise UserError(f"{path}: no such file; make it with `spikeplan train TASK`")
+        raise UserError(f"{path}: no such file; make it with `spikeplan train --task TASK`")
     try:
         with safe_open(str(path), framework="pt") as handle:
             meta = json.loads((handle.metadata() or {}).get("spikeplan", "{}"))
@@ -105,7 +105,7 @@ def _load(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[str, Any
     except (SafetensorError, OSError, ValueError) as error:
         raise UserError(f"{path}: truncated or not a safetensors file ({error}); train it again") from error
     if meta.get("kind") != kind:
-        raise UserError(f"{path}: a safetensors file but no {kind}; make it with `spikeplan train TASK`")
+        raise UserError(f"{path}: a safetensors file but no {kind}; make it with `spikeplan train --task TASK`")
     return tensors, meta
 
 

@@ -18,26 +18,28 @@ from spikeplan.core.counts.operations import OperationCounts
 from spikeplan.evaluation.recorded_plans import Plans
 from spikeplan.worldmodel.gates import spearman
 from spikeplan.worldmodel.planning.cem import LatentDistance
+from spikeplan.worldmodel.planning.rollout import counting, rollout
 from spikeplan.worldmodel.predictor import Predictor
 
 
 @torch.no_grad()
 def rerun(predictor: Predictor, plans: Plans, reference: str, op_counts: OperationCounts, *, block: int = 16) -> Tensor:
     """The method's latents (N, I, S, H, D) for the recorded candidates."""
-    n, iterations, _, horizon, _ = plans.candidates_NISHA.shape
+    n, iterations, _, _, _ = plans.candidates_NISHA.shape
     latents = torch.empty_like(plans.latents_NISHD)
     for first in range(0, n, block):
         part = slice(first, first + block)
         state: Any = None
         for i in range(iterations):
             candidates = plans.candidates_NISHA[part, i]
-            state = predictor.begin(plans.latent_ND[part], candidates, reference, state)
-            z = plans.latent_ND[part][:, None].expand(-1, candidates.shape[1], -1)
-            for t in range(horizon):
-                z, state, counts = predictor.step(z, candidates[:, :, t], state)
-                latents[part, i, :, t] = z
-                for layer in counts:
-                    op_counts.add("predictor", layer, iteration=i, step=t)
+            latents[part, i], state = rollout(
+                predictor,
+                plans.latent_ND[part],
+                candidates,
+                reference=reference,
+                previous=state,
+                on_step=counting(op_counts, i),
+            )
         op_counts.actions += len(plans.latent_ND[part])
     return latents
 

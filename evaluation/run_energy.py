@@ -69,6 +69,7 @@ def front_rows(run: Run, dense: Run, cpu: energy.CpuPeak | None, copies: Sequenc
                 "ci95": success_interval(first),
                 "paired_vs_dense": paired(first, same),
                 "episodes": first.size,
+                "episodes_won": "".join(str(int(won)) for won in first[0]),
                 "schedule": schedule,
                 "synop_equivalents": ops["equivalents"][schedule],
                 "joules": joules,

@@ -22,7 +22,7 @@ from spikeplan.core.ir.artifact import Artifact
 from spikeplan.fusion.denoise import Denoiser
 from spikeplan.fusion.maps import Decoder
 from spikeplan.fusion.train import Fuser
-from spikeplan.worldmodel.checkpoint import SHIPPED, WorldModel, load_model, shipped
+from spikeplan.worldmodel.checkpoint import WorldModel, load_model, shipped
 from spikeplan.worldmodel.tasks import make_world
 from spikeplan.worldmodel.tasks.world import World
 
@@ -72,7 +72,7 @@ def save_fusion(
 
 def load_fusion(folder: Path | None = None) -> FuseBundle:
     """From `folder` (made by `spikeplan fusion --train`), or the shipped files."""
-    place = folder or SHIPPED
+    place = folder or shipped(TASK).parent
     source, converted = fused_path(place), events_path(place)
     for path in (source, converted):
         if not path.is_file():

@@ -124,5 +124,5 @@ def shipped(task: str) -> Path:
     """The checkpoint that the package ships for a task (levels of one world share it). UserError where none ships."""
     name = task_of(task).checkpoint
     if name is not None:
-        return SHIPPED / f"{name}.safetensors"
+        return SHIPPED / name / f"{name}.safetensors"
     raise UserError(f"task {task!r} has no shipped checkpoint; train one with `spikeplan train --task {task}`")

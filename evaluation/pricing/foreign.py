@@ -1,4 +1,4 @@
-"""`spikeplan energy compare`: counts_files of any simulator, each on every device that can run it."""
+"""`spikeplan energy compare`: Operation counts of any simulator, each on every device that can run it."""
 
 from __future__ import annotations
 

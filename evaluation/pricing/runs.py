@@ -124,8 +124,8 @@ def read_run(folder: Path) -> Energies:
             methods.setdefault(str(row["task"]), []).append(method)
     if not methods:
         raise UserError(
-            f"{folder}: metrics.jsonl holds no counts_files (the run is older than they are); run the command again, or give "
-            "counts_files of your own to energy compare"
+            f"{folder}: a results directory of version 0.1, or one without operation counts; run the command again, or give "
+            "count files of your own to `spikeplan energy compare`"
         )
     return Energies(
         folder=folder,

@@ -13,7 +13,9 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from torch import Tensor
 
+from spikeplan.core.counts.operations import LayerCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.planning import CEMConfig
 from spikeplan.energy.meter import Measured, Meter, NotReadable, NvmlMeter, RaplMeter, measure
@@ -21,6 +23,7 @@ from spikeplan.evaluation.shard import bundle_of
 from spikeplan.experiments.runner.output import write_report
 from spikeplan.experiments.runner.progress import working
 from spikeplan.worldmodel.mac_counter import count_macs
+from spikeplan.worldmodel.planning.rollout import unroll
 from spikeplan.worldmodel.predictor import ResidualPredictor
 
 SEED = 0
@@ -36,17 +39,20 @@ class DensePlan:
         self.latent_SD = torch.randn(planner.samples, predictor.latent_dim, generator=generator).to(device)
         self.action_SA = torch.randn(planner.samples, predictor.action_dim, generator=generator).to(device)
 
+        self.actions_SHA = self.action_SA[:, None].expand(-1, planner.horizon, -1)
+
     @property
     def macs(self) -> int:
         once = count_macs(self.predictor, self.latent_SD, self.action_SA).macs.total
         return once * self.planner.iterations * self.planner.horizon
 
+    def _step(self, latent_BSD: Tensor, action_BSA: Tensor, state: None) -> tuple[Tensor, None, list[LayerCounts]]:
+        return self.predictor(latent_BSD, action_BSA), None, []
+
     @torch.no_grad()
     def __call__(self) -> None:
         for _ in range(self.planner.iterations):
-            z_SD = self.latent_SD
-            for _ in range(self.planner.horizon):
-                z_SD = self.predictor(z_SD, self.action_SA)
+            unroll(self._step, self.latent_SD[None], self.actions_SHA[None], None)
         if self.device != "cpu":
             torch.cuda.synchronize()
 

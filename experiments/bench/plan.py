@@ -22,6 +22,7 @@ from spikeplan.evaluation.bundle import load_bundle
 from spikeplan.evaluation.shard import Job, make_predictor, one_thread
 from spikeplan.experiments.runner.output import check_outputs, write_report
 from spikeplan.experiments.runner.progress import progress_bar
+from spikeplan.worldmodel.planning.rollout import rollout
 from spikeplan.worldmodel.predictor import Predictor
 
 EPISODES, HORIZON, ROUNDS = 16, 4, 5
@@ -32,10 +33,7 @@ def rollout_seconds(
     predictor: Predictor, latent_BD: torch.Tensor, candidates_BSHA: torch.Tensor, reference: str
 ) -> float:
     began = time.perf_counter()
-    state: Any = predictor.begin(latent_BD, candidates_BSHA, reference)
-    z = latent_BD[:, None].expand(-1, candidates_BSHA.shape[1], -1)
-    for t in range(candidates_BSHA.shape[2]):
-        z, state, _ = predictor.step(z, candidates_BSHA[:, :, t], state)
+    rollout(predictor, latent_BD, candidates_BSHA, reference=reference)
     return time.perf_counter() - began
 
 

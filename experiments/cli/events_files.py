@@ -17,6 +17,7 @@ from spikeplan.eventdata.writers import check_target, write_recording
 from spikeplan.experiments.runner.output import write_report
 from spikeplan.experiments.runner.progress import working
 
+UNITS = {"rate_mean": "events/s", "rate_peak": "events/s", "frame_rate": "frames/s", "imu_rate": "samples/s"}
 BARS = " ▁▂▃▄▅▆▇█"
 
 
@@ -81,7 +82,8 @@ def show(
         write_report(json, facts)
     table = Table("fact", "value", title=escape(title))
     for key, value in (shown or facts).items():
-        table.add_row(key, escape(readable(value)))
+        unit = f" {UNITS[key]}" if key in UNITS and value is not None else ""
+        table.add_row(key, escape(readable(value) + unit))
     console.print(table)
 
 

@@ -5,6 +5,7 @@ Bad input ends in one line (what, where, remedy) on stderr and exit code 2.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -45,10 +46,16 @@ def load(plugins: Sequence[str]) -> None:
     load_plugins(plugins)
 
 
+class Ended(SystemExit):
+    """A signal: unwinds, so that children are ended and temporary files go; what was kept is said after that."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.name = signal.Signals(number).name
+
+
 def ended_by(number: int, frame: FrameType | None) -> None:
-    """Unwinds, so that children are ended and temporary files go."""
-    print(f"spikeplan: ended by {signal.Signals(number).name}; {_kept}", file=sys.stderr)
-    sys.exit(128 + number)
+    raise Ended(number)
 
 
 def main(args: list[str] | None = None) -> None:
@@ -72,6 +79,12 @@ def _main(args: Sequence[str]) -> None:
         if chosen is not None:
             _kept = chosen.command.kept
             chosen.run()
+    except Ended as end:
+        print(f"spikeplan: ended by {end.name}; {_kept}", file=sys.stderr)
+        raise
+    except BrokenPipeError:  # `spikeplan ... | head`: the reader has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
     except (UserError, OSError) as error:
         print(f"spikeplan: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(2)

@@ -14,7 +14,7 @@ from spikeplan.core.errors import UserError
 from spikeplan.evaluation.placed_energy import BOUNDS, Placed, dense_energy, placed
 from spikeplan.evaluation.placement_sweep import cheapest, sweep_rows
 from spikeplan.evaluation.traffic import Traffic, traffic_of
-from spikeplan.experiments.report.terminal_placement import print_facts, print_sweep
+from spikeplan.experiments.report.terminal.placement import print_facts, print_sweep
 from spikeplan.experiments.runner.output import check_outputs, write_report, write_text
 from spikeplan.experiments.runner.progress import working
 from spikeplan.placement.place import Placement

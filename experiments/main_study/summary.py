@@ -34,6 +34,7 @@ def summarise(rows: list[Row], size: Size, *, seconds: float) -> dict[str, Any]:
     tasks = list(dict.fromkeys(row["task"] for row in rows if row["kind"] == "method"))
     return {
         "episodes": size.episodes,
+        "left_out": size.left_out,
         "seeds": size.seeds,
         "seconds": round(seconds, 1),
         "tasks": {task: task_summary(rows, task) for task in tasks},

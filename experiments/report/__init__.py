@@ -1,6 +1,6 @@
 """The report of a results directory, `write_report(out)`, and its table, `print_table(summary, console)`."""
 
 from spikeplan.experiments.report.html import write_report
-from spikeplan.experiments.report.terminal import print_table
+from spikeplan.experiments.report.terminal.run import print_table
 
 __all__ = ["print_table", "write_report"]

@@ -11,6 +11,11 @@ class Words(NamedTuple):
 
 
 SECTION = {
+    "headline": Words(
+        "In short",
+        "One sentence a question. Ratios are spiking over dense at iso-success; in brackets, 95 % over episodes and over the "
+        "bands of the constants. A ratio whose interval holds 1 is undecided.",
+    ),
     "verdict": Words(
         "Verdict",
         "Dense against spiking planning of the same episodes, with everything counted: encoder, rollouts, restores, "
@@ -53,7 +58,7 @@ SECTION = {
         "reference zero a ReLU layer sends nothing negative; the second replay shows both signs.",
     ),
     "energy": Words(
-        "Energy: bands, counts_files, break-even",
+        "Energy: bands, scopes, break-even",
         "Scope compute: operations. B: plus memory traffic and network on chip. C: plus static power × time, input and "
         "output, host. A verdict is read from C.",
     ),
@@ -66,9 +71,11 @@ SECTION = {
     ),
     "caveats": Words("Caveats", "What is simulated, what is measured, and what the figures do not show."),
     "config": Words("Configuration and versions", "As the run wrote them."),
+    "citation": Words("Citation and versions", "What to cite, and what made this run."),
 }
 
 CAPTION = {
+    "headline": "Pareto fronts: no cheaper point of its side succeeds as often. Bars: Wilson 95 %.",
     "success": "Success per method with 95 % intervals (Wilson; several planner seeds of an episode count for as many trials as "
     "they tell apart); dashed: the dense planner.",
     "phases": "Operations of one action by phase (bar: batched or interleaved), the floor that neuron updates alone "

@@ -12,10 +12,11 @@ from pathlib import Path
 from spikeplan.core.errors import UserError
 from spikeplan.core.files import write_whole
 from spikeplan.evaluation.results import Results, load
-from spikeplan.experiments.report import sections_cost, sections_network, sections_results
+from spikeplan.experiments.report import sections_cost, sections_headline, sections_network, sections_results
 from spikeplan.experiments.report.page import Gallery, Section, page
 
 SECTIONS: tuple[Callable[[Results, Gallery], Section], ...] = (
+    sections_headline.headline,
     sections_results.verdict,
     sections_results.targets,
     sections_results.success,
@@ -33,6 +34,7 @@ SECTIONS: tuple[Callable[[Results, Gallery], Section], ...] = (
     sections_cost.events,
     sections_cost.caveats,
     sections_cost.configuration,
+    sections_cost.citation,
 )
 LEAD = (
     "A JEPA world model, planned with densely and with spikes, and what each costs. "
@@ -52,7 +54,10 @@ def write_report(out: Path) -> Path:
         folder.mkdir(exist_ok=True)
         for name, drawn in gallery.svgs.items():
             _write(folder / f"{name}.svg", drawn)
-        for stale in set(folder.glob("*.svg")) - {folder / f"{name}.svg" for name in gallery.svgs}:
+        for name, rows in gallery.data.items():
+            _write(folder / f"{name}.csv", rows)
+        made = {f"{name}.svg" for name in gallery.svgs} | {f"{name}.csv" for name in gallery.data}
+        for stale in (path for path in folder.iterdir() if path.suffix in (".svg", ".csv") and path.name not in made):
             stale.unlink()  # a figure of an earlier run beside this run's page would mislead
         _write(target, page("spikeplan: dense and spiking planning", LEAD, sections))
     except OSError as error:

@@ -10,6 +10,7 @@ from typing import Any
 from spikeplan.evaluation.results import finite, interval
 
 DASH = "–"
+SHORT = 8  # rows of a table that is not folded
 
 
 class Markup(str):
@@ -37,7 +38,10 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]], *, words: int =
     kind = ["word" if i < words or i >= len(head) - last else "number" for i in range(len(head))]
     top = tag("tr", *(tag("th", cell, class_=k) for cell, k in zip(head, kind, strict=True)))
     body = [tag("tr", *(tag("td", cell, class_=k) for cell, k in zip(row, kind, strict=True))) for row in rows]
-    return tag("div", tag("table", tag("thead", top), tag("tbody", *body)), class_="wide")
+    whole = tag("div", tag("table", tag("thead", top), tag("tbody", *body)), class_="wide")
+    if len(body) <= SHORT:
+        return whole
+    return tag("details", tag("summary", f"table: {len(body)} rows"), whole)
 
 
 def not_run(what: str = "") -> Markup:

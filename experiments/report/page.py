@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from spikeplan.evaluation.results import Results
 from spikeplan.experiments.report import style
 from spikeplan.experiments.report.captions import CAPTION, SECTION
+from spikeplan.experiments.report.data import csv_of
 from spikeplan.experiments.report.markup import Markup, join, not_run, tag, text
 
 CSS = """
@@ -35,8 +36,37 @@ figcaption { font-size: .85rem; max-width: 46rem; margin-top: .3rem; }
 .pair { display: flex; gap: 1rem; flex-wrap: wrap; } .pair img { width: 20rem; }
 pre { font-size: .78rem; background: #f6f6f6; padding: .8rem; overflow-x: auto; } details { margin: .5rem 0; }
 summary { cursor: pointer; color: var(--soft); font-size: .85rem; }
-@media print { body { max-width: none; }
-  nav { display: none; } h2 { break-after: avoid; } figure { break-inside: avoid; } }
+table.sortable th { cursor: pointer; } .files { font-size: .8rem; } .files a { color: var(--soft); margin-right: .8em; }
+@media (max-width: 30rem) { body { padding: 1rem .7rem 3rem; font-size: 14px; } table { font-size: .74rem; }
+  th, td { padding-right: .45rem; } .films { grid-template-columns: 1fr; } .pair img { width: 100%; } }
+@media print { @page { size: A4 landscape; margin: 12mm; } body { max-width: none; padding: 0; font-size: 10pt; }
+  nav, .files { display: none; } h2, h3, summary { break-after: avoid; } figure, tr { break-inside: avoid; }
+  .wide { overflow: visible; } table { font-size: 6.5pt; width: 100%; } th, td { padding-right: .35rem; }
+  td.number, th.number { white-space: normal; } details > *:not(summary) { display: block; } }
+"""
+
+# A click on a heading sorts its table: numbers with their prefix by value, words by letters. No framework.
+SORT = """
+document.querySelectorAll("table").forEach(function (table) {
+  table.classList.add("sortable");
+  table.querySelectorAll("th").forEach(function (head, column) {
+    head.addEventListener("click", function () {
+      var up = head.dataset.up !== "1", body = table.tBodies[0];
+      head.dataset.up = up ? "1" : "0";
+      var scale = { T: 1e12, G: 1e9, M: 1e6, k: 1e3, m: 1e-3, "\u00b5": 1e-6, n: 1e-9, p: 1e-12 };
+      var key = function (row) {
+        var said = row.cells[column].textContent.replace(/\u2009/g, "").replace("\u2212", "-");
+        var parts = said.match(/^([-+]?[\\d.]+(?:e[-+]?\\d+)?)\\s*([TGMkm\u00b5np]?)/);
+        return parts ? parseFloat(parts[1]) * (scale[parts[2]] || 1) : said;
+      };
+      Array.from(body.rows).sort(function (a, b) {
+        var x = key(a), y = key(b);
+        var less = typeof x === typeof y ? x < y : typeof x === "number";
+        return (x === y ? 0 : less ? -1 : 1) * (up ? 1 : -1);
+      }).forEach(function (row) { body.appendChild(row); });
+    });
+  });
+});
 """
 
 
@@ -45,6 +75,7 @@ class Gallery:
     """Every figure once, by file name; a figure that has nothing to draw is left out."""
 
     svgs: dict[str, str] = field(default_factory=dict)
+    data: dict[str, str] = field(default_factory=dict)
 
     def draw(self, name: str, figure: Callable[[Results, str], Figure | None], results: Results, task: str) -> Markup:
         drawn = style.svg(figure, results, task)
@@ -52,7 +83,13 @@ class Gallery:
             return Markup()
         key = self._unused(re.sub(r"[^a-z0-9]+", "-", f"{name}-{task}".lower()).strip("-"))
         self.svgs[key] = drawn
-        return tag("figure", Markup(style.inline(drawn, key)), tag("figcaption", CAPTION[name]))
+        links = [tag("a", "SVG", href=f"figures/{key}.svg")]
+        rows = csv_of(results, name, task)
+        if rows is not None:
+            self.data[key] = rows
+            links.append(tag("a", "data (CSV)", href=f"figures/{key}.csv"))
+        files = tag("div", *links, class_="files")
+        return tag("figure", Markup(style.inline(drawn, key)), tag("figcaption", CAPTION[name]), files)
 
     def _unused(self, key: str) -> str:
         """Two task names may differ in signs only, which a file name leaves out."""
@@ -88,5 +125,5 @@ def page(title: str, lead: str, sections: Sequence[Section]) -> str:
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{text(title)}</title>\n<style>{CSS}</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+        f"<title>{text(title)}</title>\n<style>{CSS}</style>\n</head>\n<body>\n{body}\n<script>{SORT}</script>\n</body>\n</html>\n"
     )

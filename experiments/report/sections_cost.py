@@ -136,3 +136,22 @@ def configuration(results: Results, gallery: Gallery) -> Section:
             parts += [tag("h3", key), tag("pre", json.dumps(value, indent=1, ensure_ascii=False))]
     seconds = finite(results.summary.get("seconds"))
     return Section("config", [*parts, "" if seconds is None else tag("p", f"The run took {number(seconds)} s.")])
+
+
+BIBTEX = """@software{spikeplan,
+  title = {spikeplan: neuromorphic planning with JEPA world models},
+  version = {VERSION},
+  license = {Apache-2.0}
+}"""
+
+
+def citation(results: Results, gallery: Gallery) -> Section:
+    """BibTeX of the version that made the run, and the packages that it used."""
+    versions = mapping(results.config.get("versions"))
+    if not versions:
+        return Section("citation", [])
+    own = str(versions.get("spikeplan", "unknown"))
+    rows = [(name, plain(version)) for name, version in versions.items()]
+    return Section(
+        "citation", [tag("pre", BIBTEX.replace("VERSION", own)), table(("package", "version"), rows, words=2)]
+    )

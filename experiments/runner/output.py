@@ -16,7 +16,7 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.files import write_whole
 
 STDOUT = "-"  # as FILE of `--json`
-PACKAGES = ("torch", "numpy", "snntorch", "norse", "lava-nc", "tonic", "gymnasium", "safetensors")
+PACKAGES = ("spikeplan", "torch", "numpy", "snntorch", "norse", "lava-nc", "tonic", "gymnasium", "safetensors")
 
 
 def own_version() -> str:

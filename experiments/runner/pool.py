@@ -46,7 +46,10 @@ def worker_pool(workers: int | None = None, queue: Any = None) -> Iterator[Proce
     """Spawned workers, one a core. A failed job or Ctrl-C ends the waiting and the running ones at once."""
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(
-        workers or os.cpu_count() or 1, mp_context=context, initializer=start_worker, initargs=(queue,)
+        workers or os.cpu_count() or 1,
+        mp_context=context,
+        initializer=start_worker,
+        initargs=(queue,),
     )
     try:
         yield pool

@@ -134,7 +134,7 @@ def test_a_users_file_is_held_to_the_same_rules(tmp_path: Path, old: str, new: s
         (
             "loihi2",
             'update_weight = { value = 5, unit = "1"',
-            "update_weight: 5 is not the 10 that counts_files count with",
+            "update_weight: 5 is not the 10 that operation counts use",
         ),
     ],
 )

@@ -401,7 +401,7 @@ def test_a_damaged_row_of_a_run_is_one_line_and_writes_nothing(tmp_path: Path, c
         (["report", "{run}", "--devices", "{no}"], "cannot read the device catalogue"),
         (["report", "{run}", "--json", "{run}/config.json"], "would write over an input"),
         (["report", "{one}", "--svg", "{one}/x.svg"], "nothing to draw"),
-        (["report", "{old}"], "holds no counts_files"),
+        (["report", "{old}"], "a results directory of version 0.1"),
         (["report", "{bad}"], "a damaged op_counts of method 'sigma_delta'"),
         (["compare", "{no}"], "cannot read a op_counts"),
         (["compare", "{nan}"], "row 0: method 'x', layer 'h': macs is nan"),

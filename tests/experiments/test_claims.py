@@ -97,9 +97,9 @@ def test_a_verdict_follows_the_numbers(name: str, stated: float, verdict: str):
 
 
 def test_json_and_table(capsys, rows):
-    claims_command(as_json=True, console=Console())
+    claims_command(json="-", console=Console(quiet=True))
     assert json.loads(capsys.readouterr().out) == list(rows.values())
-    claims_command(as_json=False, console=Console(width=80))
+    claims_command(json=None, console=Console(width=80))
     out = capsys.readouterr().out
     assert "81.92" in out
     assert "unsupported" in out

@@ -20,7 +20,7 @@ from spikeplan.fusion.checkpoint import events_path, fused_path, load_fusion
 from spikeplan.fusion.estimators import Extrapolation, extrapolate, newest
 from spikeplan.fusion.streams import AMBIENT, READ_NOISE, Condition, Stream, arrivals, draw_paths, film, sensor_noise
 from spikeplan.fusion.train import FuseTraining
-from spikeplan.worldmodel.checkpoint import SHIPPED
+from spikeplan.worldmodel.checkpoint import shipped
 from spikeplan.worldmodel.tasks import make_world
 
 TINY = FuseTraining(
@@ -59,19 +59,25 @@ def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 
 def test_a_damaged_network_is_refused(tmp_path: Path) -> None:
-    for path in (fused_path(SHIPPED), events_path(SHIPPED)):
+    for path in (fused_path(shipped("planar-reach").parent), events_path(shipped("planar-reach").parent)):
         (tmp_path / path.name).write_bytes(path.read_bytes())
     load_fusion(tmp_path)
-    fused_path(tmp_path).write_bytes(events_path(SHIPPED).read_bytes())
+    fused_path(tmp_path).write_bytes(events_path(shipped("planar-reach").parent).read_bytes())
     with pytest.raises(UserError, match="no spikeplan-fusion version 1"):
         load_fusion(tmp_path)
-    fused_path(tmp_path).write_bytes(fused_path(SHIPPED).read_bytes()[:5000])
+    fused_path(tmp_path).write_bytes(fused_path(shipped("planar-reach").parent).read_bytes()[:5000])
     with pytest.raises(UserError, match="truncated"):
         load_fusion(tmp_path)
 
 
 def test_the_shipped_files_are_small() -> None:
-    assert sum(path.stat().st_size for path in (fused_path(SHIPPED), events_path(SHIPPED))) < 2_000_000
+    assert (
+        sum(
+            path.stat().st_size
+            for path in (fused_path(shipped("planar-reach").parent), events_path(shipped("planar-reach").parent))
+        )
+        < 2_000_000
+    )
 
 
 def test_paths_run_faster_but_the_same_way() -> None:

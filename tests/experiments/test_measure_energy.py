@@ -46,7 +46,7 @@ def test_rows(places, capsys):
     assert cpu["gross_J"] == pytest.approx(3.0)
     assert cpu["runs"] >= 1
     assert gpu == {"place": "gpu", "evidence": "not readable here", "note": "NVML: no GPU"}
-    measure_command(task="two-room", seconds=0.02, json="-", console=Console())
+    measure_command(task="two-room", seconds=0.02, json="-", console=Console(quiet=True))
     assert [row["place"] for row in json.loads(capsys.readouterr().out)] == ["cpu", "gpu"]
     measure_command(task="two-room", seconds=0.02, json=None, console=Console(width=200))
     assert "not readable here" in capsys.readouterr().out
@@ -80,4 +80,4 @@ def test_the_work_is_the_planners():
     plan.predictor.register_forward_hook(lambda _m, given, _o: calls.append(tuple(given[0].shape)))
     plan()
     planner = model.planner
-    assert calls == [(planner.samples, model.predictor.latent_dim)] * planner.iterations * planner.horizon
+    assert calls == [(1, planner.samples, model.predictor.latent_dim)] * planner.iterations * planner.horizon

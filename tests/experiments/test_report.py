@@ -19,7 +19,7 @@ from spikeplan.experiments.report.captions import SECTION
 from spikeplan.experiments.report.front import comparisons, equivalents, pareto
 from spikeplan.experiments.report.html import SECTIONS
 from spikeplan.experiments.report.markup import energy, number, points, text
-from spikeplan.experiments.report.terminal import numbers
+from spikeplan.experiments.report.terminal.run import numbers
 
 TASK = "two-room"
 REFERENCES = ("zero", "previous_step", "previous_candidate", "mean_candidate", "previous_iteration")
@@ -262,8 +262,12 @@ def report(tmp_path_factory) -> tuple[Path, str]:
 def test_the_page_stands_alone(report):
     out, page = report
     links = re.findall(r"""(?:src|href)\s*=\s*["']([^"']*)""", page)
-    assert links and all(link.startswith(("data:image/", "#")) for link in links)
-    assert "<script" not in page and "@import" not in page and "<!DOCTYPE svg" not in page
+    files = [link for link in links if link.startswith("figures/")]
+    assert files and all((out / link).is_file() for link in files)
+    assert all(link.startswith(("data:image/", "#", "figures/")) for link in links)
+    assert (
+        page.count("<script>") == page.count("<script") == 1 and "@import" not in page and "<!DOCTYPE svg" not in page
+    )
     assert not re.search(r"url\((?!#)", page)
     assert [path.name for path in out.iterdir() if path.suffix == ".part"] == []
 
@@ -278,8 +282,8 @@ def test_every_section_is_there_in_order_and_was_run(report):
 
 def test_figures_are_xml_with_text_as_text(report):
     out, page = report
-    files = {path.stem: path.read_text(encoding="utf-8") for path in (out / "figures").iterdir()}
-    names = "success phases front front-joules admission density references heat layers agreement thresholds gates raster energy"
+    files = {path.stem: path.read_text(encoding="utf-8") for path in (out / "figures").glob("*.svg")}
+    names = "headline success phases front front-joules admission density references heat layers agreement thresholds gates raster energy"
     assert set(files) == {f"{name}-{TASK}" for name in (*names.split(), "break-even")}
     for name, drawn in files.items():
         root = ElementTree.fromstring(drawn)
@@ -370,7 +374,7 @@ def test_hostile_names_and_numbers(tmp_path):
             row["synop_equivalents"] = 0
     page = write_report(store(tmp_path, rows=rows, found={"tasks": {}})).read_text(encoding="utf-8")
     assert "a $x&lt;/svg&gt; [b]" in page and "a $x</svg>" not in page
-    for path in (tmp_path / "figures").iterdir():
+    for path in (tmp_path / "figures").glob("*.svg"):
         ElementTree.parse(path)
 
 
@@ -430,6 +434,7 @@ def test_a_run_ends_with_four_numbers_and_their_intervals_on_one_screen(width):
     print_table(found, console)
     printed = console.export_text()
     assert len(printed.splitlines()) <= 24, "the path of the report makes 25"
+    assert "`spikeplan results` decides" not in printed, "no interval was missed"
     for word in ("two-room-random", "0.880", "mJ", "simulated", "6 of 12 targets hold, 3 do not", "goal <= .30"):
         assert word in " ".join(printed.split())
 
@@ -437,8 +442,12 @@ def test_a_run_ends_with_four_numbers_and_their_intervals_on_one_screen(width):
 def test_the_four_numbers_of_a_task_and_what_is_missing():
     dense = {"success": 0.9, "ci95": [0.8, 0.95]}
     band = {"low": 1e-3, "nominal": 2e-3, "high": 4e-3}
-    machines = {"loihi2": {"delta": band}, "h100": {"int8": band}, "orin_nano": {"int8": {**band, "nominal": 1.5e-3}}}
-    found = {"methods": {"dense": dense, "delta": {"paired_vs_dense": [-0.04, 0.02]}}, "energy": machines}
+    machines = {
+        "loihi2": {"sigma_delta": band},
+        "h100": {"int8": band},
+        "orin_nano": {"int8": {**band, "nominal": 1.5e-3}},
+    }
+    found = {"methods": {"dense": dense, "sigma_delta": {"paired_vs_dense": [-0.04, 0.02]}}, "energy": machines}
     assert numbers(found) == (
         "0.900 [0.800, 0.950]",
         "\u22121.0 [\u22124.0, +2.0]",

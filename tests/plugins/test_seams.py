@@ -271,7 +271,7 @@ def test_a_chip(plug: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         '''
     )
     assert CHIPS["tiny"].cores == 4 and set(CHIPS) == {"loihi1", "loihi2", "tiny"}
-    artifact = Path(__file__).resolve().parents[2] / "worldmodel" / "checkpoints" / "two-room.delta.safetensors"
+    artifact = Path(__file__).resolve().parents[2] / "worldmodel/checkpoints/two-room/two-room.delta.safetensors"
     with pytest.raises(SystemExit) as stop:
         main(["check", str(artifact), "--chip", "tiny"])
     assert stop.value.code in (0, 1) and "tiny" in capsys.readouterr().out

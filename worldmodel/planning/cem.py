@@ -27,6 +27,7 @@ from spikeplan.core.counts.operations import OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.planning import CEMConfig
 from spikeplan.worldmodel.planning.base import PlannerKind
+from spikeplan.worldmodel.planning.rollout import counting, rollout
 from spikeplan.worldmodel.predictor import Predictor
 
 
@@ -114,16 +115,14 @@ class CEMPlanner:
         for iteration in range(c.iterations):
             variables = (mean[:, None] + spread[:, None] * noise_BSVA).clamp(-limit, limit)
             candidates = self.expand(variables)
-            state = self.predictor.begin(latent_BD, candidates, self.reference, state)
-            z = latent_BD[:, None].expand(-1, c.samples, -1)
-            path = []
-            for step in range(c.horizon):
-                z, state, counts = self.predictor.step(z, candidates[:, :, step], state)
-                path.append(z)
-                if self.op_counts is not None:
-                    for layer in counts:
-                        self.op_counts.add("predictor", layer, iteration=iteration, step=step)
-            latents = torch.stack(path, 2)
+            latents, state = rollout(
+                self.predictor,
+                latent_BD,
+                candidates,
+                reference=self.reference,
+                previous=state,
+                on_step=counting(self.op_counts, iteration),
+            )
             cost = self.evaluator.cost(latents, goal_BD)
             if not torch.isfinite(cost).all():
                 raise UserError("planner: a cost is not finite; the predictor diverged (check its checkpoint)")

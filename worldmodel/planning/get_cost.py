@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from spikeplan.core.errors import UserError
 from spikeplan.worldmodel.planning.cem import LatentDistance
+from spikeplan.worldmodel.planning.rollout import rollout
 from spikeplan.worldmodel.predictor import Predictor
 
 
@@ -36,13 +37,9 @@ class CostModel(nn.Module):
         if candidates.dim() != 4:
             raise UserError(f"get_cost: candidates have shape {tuple(candidates.shape)}, expected (B, S, H, A)")
         latent, goal = self.encoder(_image(info, ("pixels", "image"))), self.encoder(_image(info, ("goal",)))
-        state = self.predictor.begin(latent, candidates, self.reference)
-        z = latent[:, None].expand(-1, candidates.shape[1], -1)
-        path = []
-        for t in range(candidates.shape[2]):
-            z, state, _ = self.predictor.step(z, candidates[:, :, t], state)
-            path.append(z)
-        return self.evaluator.cost(torch.stack(path, 2), goal)
+        return self.evaluator.cost(
+            rollout(self.predictor, latent, candidates, reference=self.reference).latents_BSHD, goal
+        )
 
 
 def _image(info: dict[str, Any], names: tuple[str, ...]) -> Tensor:

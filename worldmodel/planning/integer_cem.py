@@ -23,6 +23,7 @@ refuses settings whose products would leave 24 bits.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -36,6 +37,7 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import STATE_BITS, limit
 from spikeplan.core.planning import PlanParams
 from spikeplan.worldmodel.planning.base import PlannerKind
+from spikeplan.worldmodel.planning.rollout import counting, unroll
 
 NOISE_SHIFT = 8
 SPREAD_OF_SIGMA = 443 / 256  # w per standard deviation
@@ -268,21 +270,28 @@ class IntegerCEM:
         actions = actions.repeat_interleave(r.chunk, 2)[:, :, : r.horizon]
         scale = self.predictor.action_scale
         state = self.predictor.begin(z_BD * self.predictor.latent_scale, actions * scale, self.reference, state)
-        z = z_BD[:, None].expand(-1, r.samples, -1)
         goal = goal_BD[:, None].long()
-        cost = torch.zeros(z.shape[:2], dtype=torch.long)
-        path, over = [], 0
-        for t in range(r.horizon):
-            z, state, counts = self.predictor.advance(z, actions[:, :, t], state)
+        book = counting(self.op_counts, iteration)
+        total = _Costs(torch.zeros(len(z_BD), r.samples, dtype=torch.long))
+
+        def charge(t: int, z: Tensor, counts: list[LayerCounts]) -> None:
             distance, clipped = saturated((z.long() - goal).abs().sum(-1))
-            cost, more = saturated(cost + (distance >> r.cost_shift))
-            over += clipped + more
-            if record:
-                path.append(z)
-            if self.op_counts is not None:
-                for layer in counts:
-                    self.op_counts.add("predictor", layer, iteration=iteration, step=t)
-        return cost, torch.stack(path, 2) if record else None, over, state
+            total.cost, more = saturated(total.cost + (distance >> r.cost_shift))
+            total.over += clipped + more
+            if book is not None:
+                book(t, z, counts)
+
+        start = z_BD[:, None].expand(-1, r.samples, -1)
+        path, state = unroll(self.predictor.advance, start, actions, state, charge)
+        return total.cost, path if record else None, total.over, state
+
+
+@dataclass
+class _Costs:
+    """Summed on the way, each sum saturated as the chip's."""
+
+    cost: Tensor
+    over: int = 0
 
 
 def _stack(paths: list[Tensor | None]) -> Tensor | None:

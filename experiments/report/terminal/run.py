@@ -13,8 +13,9 @@ from spikeplan.experiments.report.markup import DASH, between, energy, plain, po
 
 SPIKING, CHIP = "sigma_delta", "loihi2"
 DENSE = "int8"
-ROWS = ("success, dense", "spiking \u2212 dense, points", "energy, spiking", "energy, dense")
+ROWS = ("success, dense", "spiking \u2212 dense, points", "energy, spiking, 1 replica", "energy, dense")
 MISSED_SHOWN = 3
+WHOLE = 300  # episodes; fewer cannot hold a bound of 3 points
 
 
 def print_table(summary: Record, console: Console) -> None:
@@ -33,7 +34,13 @@ def print_table(summary: Record, console: Console) -> None:
     for number, name in enumerate(ROWS):
         table.add_row(name, *(escape(column[number]) for column in columns))
     console.print(table)
-    _missed({task: sequence(found.get("targets")) for task, found in tasks.items()}, console)
+    _missed(
+        {task: sequence(found.get("targets")) for task, found in tasks.items()},
+        finite(summary.get("episodes")) or 0,
+        console,
+    )
+    if summary.get("left_out"):
+        console.print(f"[dim]Left out: {escape(plain(summary.get('left_out')))}.[/]")
     console.print("[dim]Counts are simulated; energy is an estimate; no chip was measured.[/]")
 
 
@@ -63,7 +70,7 @@ def _joules(row: Any, where: str) -> str:
     return f"{energy(found.get('nominal'))} [{energy(found.get('low'))}, {energy(found.get('high'))}] {where}"
 
 
-def _missed(targets: dict[str, Any], console: Console) -> None:
+def _missed(targets: dict[str, Any], episodes: float, console: Console) -> None:
     """How many targets hold, and the first few that do not, each with its goal."""
     rows = [(task, mapping(target)) for task, each in targets.items() for target in each]
     if not rows:
@@ -79,5 +86,7 @@ def _missed(targets: dict[str, Any], console: Console) -> None:
     for task, target in missed[:MISSED_SHOWN]:
         line = f"  {task}, {target.get('name')}: {plain(target.get('value'))}, goal {plain(target.get('goal'))}"
         console.print(line, markup=False, highlight=False)
+    if 0 < episodes < WHOLE and any("interval" in str(target.get("name")) for _, target in missed):
+        console.print(f"  {episodes:.0f} episodes leave an interval of some 4 points: `spikeplan results` decides.")
     if len(missed) > MISSED_SHOWN:
         console.print(f"  and {len(missed) - MISSED_SHOWN} more in the report")

@@ -1,0 +1,1 @@
+"""Reports as terminal tables: the end of a run, energy, placements."""
