@@ -158,6 +158,23 @@ def test_the_headline_table_is_that_of_the_results_page() -> None:
     assert headline(page.replace("| sigma_delta | 0.943 |", "| sigma_delta | 0.5 |")) != table
 
 
+def test_the_summary_of_the_results_follows_from_the_table() -> None:
+    """Lowest and highest ratio of each task and schedule, against GPUs, and README's `4 to 24 times`."""
+    page = (ROOT / "docs" / "results.md").read_text()
+    found: dict[tuple[str, str], list[float]] = {}
+    for line in page.split(marks("energy")[0])[1].split(marks("energy")[1])[0].splitlines():
+        cells = line.strip("| ").split(" | ")
+        if len(cells) == 9 and cells[1] == "loihi2" and cells[3] != "cpu":
+            found.setdefault((cells[0], cells[2].split(",")[0]), []).append(float(cells[4]))
+    short = page.split("## In short")[1].split("\n\n**These")[0]
+    stated = re.findall(r"\| ([\w-]+) \| (\w+) \| ([\d.]+) \([\w ]+\) \| ([\d.]+) \([\w ]+\) \|", short)
+    assert {(task, how): (float(low), float(high)) for task, how, low, high in stated} == {
+        key: (round(min(ratios), 1), round(max(ratios), 1)) for key, ratios in found.items()
+    }
+    ratios = [ratio for each in found.values() for ratio in each]
+    assert f"{min(ratios):.0f} to {max(ratios):.0f} times the" in " ".join(README.split())
+
+
 def test_every_generated_table_has_a_home() -> None:
     page = (ROOT / "docs" / "results.md").read_text()
     names = ("results", "energy", "spread", "planners", "bench lava", "lava episodes", "bench events")
