@@ -52,6 +52,14 @@ def test_the_make_targets_are_there() -> None:
     assert {"demo", "test", "setup"} <= named <= targets
 
 
+def test_every_package_has_a_page() -> None:
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
+    assert {path.stem for path in (ROOT / "docs" / "packages").glob("*.md")} == packages
+    for name in packages:
+        page = (ROOT / "docs" / "packages" / f"{name}.md").read_text()
+        assert f"::: spikeplan.{name}" in page and re.search(r"^## Add ", page, re.M), name
+
+
 def test_the_commands_are_there() -> None:
     """A command in the table is one of the tool's; `events ...` stands for a group."""
     rows = README.split("| package | commands | page |")[1].split("\n\n")[0]
