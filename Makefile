@@ -94,4 +94,4 @@ clean:
 # The pages of docs/, into site/; nothing in them is fetched from elsewhere.
 docs: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
-	@echo "open site/index.html"
+	@echo "open site/index.html, or serve it, with search: $(BIN)/python -m http.server -d site"

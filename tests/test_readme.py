@@ -1,17 +1,25 @@
-"""What the README shows is what runs: its Python block with its output, its commands, its links and its headline table."""
+"""What README and docs show is what runs: blocks with their output, commands, links, generated tables, the pages themselves."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import runpy
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from spikeplan.conversion.recipes import RECIPES
+from spikeplan.core import registry
+from spikeplan.experiments.cli.main import main
 from spikeplan.experiments.cli.parse import COMMANDS, GROUPS
+from spikeplan.experiments.report import readme_cli
 from spikeplan.experiments.report.readme import (
     bench_table,
     between,
@@ -44,6 +52,14 @@ def test_the_make_targets_are_there() -> None:
     assert {"demo", "test", "setup"} <= named <= targets
 
 
+def test_every_package_has_a_page() -> None:
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests"}
+    assert {path.stem for path in (ROOT / "docs" / "packages").glob("*.md")} == packages
+    for name in packages:
+        page = (ROOT / "docs" / "packages" / f"{name}.md").read_text()
+        assert f"::: spikeplan.{name}" in page and re.search(r"^## Add ", page, re.M), name
+
+
 def test_the_commands_are_there() -> None:
     """A command in the table is one of the tool's; `events ...` stands for a group."""
     rows = README.split("| package | commands | page |")[1].split("\n\n")[0]
@@ -59,12 +75,112 @@ def test_the_links_lead_somewhere(page: Path) -> None:
     assert [target for target in targets if not (ROOT / target).exists()] == []
 
 
+def run_blocks(page: Path) -> None:
+    """Runs a page's python and sh blocks in order, in the current folder. A block that begins with `# NAME.py` is a file."""
+    shared: dict[str, Any] = {}
+    for kind, block in re.findall(r"```(python|sh)\n(.*?)```", page.read_text(), re.S):
+        if name := re.match(r"# (\w+\.py)\n", block):
+            Path(name[1]).write_text(block)
+        elif kind == "python":
+            exec(compile(block, str(page), "exec"), shared)
+        else:
+            for line in block.splitlines():
+                command(shlex.split(line))
+
+
+def command(words: list[str]) -> None:
+    if words[0] == "spikeplan":
+        with contextlib.suppress(SystemExit):
+            main(words[1:])
+            return
+        pytest.fail(f"{words} ended with an error")
+    assert words[0] == "python"
+    path, *arguments = (str(ROOT / word) if (ROOT / word).exists() else word for word in words[1:])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [path, *arguments])
+        runpy.run_path(path, run_name="__main__")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "prints", "leaves"),
+    [
+        ("energy", "MACs a call", ["counts.json"]),
+        ("lava", "; 0 of ", ["run.json", "run.svg", "lava-loop/summary.json"]),
+        ("events", "torch.Size([", ["clean.npz", "voxels.npz", "arm.png"]),
+    ],
+)
+def test_a_tutorial_runs(
+    name: str,
+    prints: str,
+    leaves: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_blocks(ROOT / "docs" / "tutorials" / f"{name}.md")
+    assert prints in capsys.readouterr().out
+    assert [path for path in leaves if not (tmp_path / path).is_file()] == []
+
+
+@pytest.mark.slow
+def test_the_examples_of_how_to_extend_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(registry.VARIABLE, "")  # and what is loaded is forgotten afterwards
+    run_blocks(ROOT / "docs" / "extend.md")
+    assert "half" in capsys.readouterr().out
+    assert "half" in json.loads((tmp_path / "half" / "summary.json").read_text())["tasks"]["two-room"]["methods"]
+    registry.load_plugins([str(tmp_path / "coarse.py")])
+    assert RECIPES["coarse"].make(thresholds=0.5).bits == 4
+
+
+def test_the_list_of_commands_is_that_of_the_tool() -> None:
+    page = (ROOT / "docs" / "cli.md").read_text()
+    assert readme_cli.rewrite(page) == page, "run python -m spikeplan.experiments.report.readme_cli"
+
+
+@pytest.mark.slow
+def test_the_pages_build_and_need_nothing_from_elsewhere(tmp_path: Path) -> None:
+    """mkdocs in strict mode: a broken link or a page without a place is an error."""
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
+    assert (done.returncode, done.stderr) == (0, "")
+    pages = {path: path.read_text() for path in (tmp_path / "site").rglob("*.html")}
+    fetched = [
+        re.findall(r"<(?:script|link|img|iframe)[^>]+(?:src|href)=\"?https?:[^\" >]+", p) for p in pages.values()
+    ]
+    assert len(pages) > 20 and not any(fetched)
+    energy = next(text for path, text in pages.items() if path.match("packages/energy.html"))
+    assert 'id="spikeplan.energy.estimate"' in energy, "the API comes from the docstrings"
+
+
 def test_the_headline_table_is_that_of_the_results_page() -> None:
     page = (ROOT / "docs" / "results.md").read_text()
     table = headline(page)
     assert between(README, "headline", table) == README
     assert table.count("\n") == 1 + 8 and "| TwoRoom | sigma_delta | 0.943 |" in table
     assert headline(page.replace("| sigma_delta | 0.943 |", "| sigma_delta | 0.5 |")) != table
+
+
+def test_the_summary_of_the_results_follows_from_the_table() -> None:
+    """Lowest and highest ratio of each task and schedule, against GPUs, and README's `4 to 24 times`."""
+    page = (ROOT / "docs" / "results.md").read_text()
+    found: dict[tuple[str, str], list[float]] = {}
+    for line in page.split(marks("energy")[0])[1].split(marks("energy")[1])[0].splitlines():
+        cells = line.strip("| ").split(" | ")
+        if len(cells) == 9 and cells[1] == "loihi2" and cells[3] != "cpu":
+            found.setdefault((cells[0], cells[2].split(",")[0]), []).append(float(cells[4]))
+    short = page.split("## In short")[1].split("\n\n**These")[0]
+    stated = re.findall(r"\| ([\w-]+) \| (\w+) \| ([\d.]+) \([\w ]+\) \| ([\d.]+) \([\w ]+\) \|", short)
+    assert {(task, how): (float(low), float(high)) for task, how, low, high in stated} == {
+        key: (round(min(ratios), 1), round(max(ratios), 1)) for key, ratios in found.items()
+    }
+    ratios = [ratio for each in found.values() for ratio in each]
+    assert f"{min(ratios):.0f} to {max(ratios):.0f} times the" in " ".join(README.split())
 
 
 def test_every_generated_table_has_a_home() -> None:
