@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -91,10 +92,12 @@ def _weight_unit(artifact: Artifact, linears: list[nn.Linear], i: int) -> float:
         message = artifact.scales["latent"] * 2 ** artifact.layers[0].shift
         for j in range(1, i):
             message *= _weight_unit(artifact, linears, j) * 2 ** artifact.layers[j].shift
-        return artifact.scales["latent"] / message
+        unit: float = artifact.scales["latent"] / message
+        return unit
     d = artifact.layers[-1].n_out if i == 1 else layer.n_in
     real = linears[i - 1].weight.detach()[:, :d].abs().max()
-    return float(real) / int(abs(layer.weight[:, :d].astype(int)).max())  # type: ignore[index]
+    assert layer.weight is not None  # every layer after the coder has one
+    return float(real) / int(np.abs(layer.weight[:, :d].astype(int)).max())
 
 
 def check(artifact: Artifact, chip: ChipLimits) -> list[Violation]:

@@ -25,7 +25,8 @@ def trunc_shift(x: NDArray[np.int64], k: int) -> NDArray[np.int64]:
     """Divide by 2**k, rounding toward zero. x: any shape, int64."""
     if k < 0:
         raise ValueError(f"shift {k}: a right shift must be >= 0")
-    return np.sign(x) * (np.abs(x) >> k)
+    quotient: NDArray[np.int64] = np.sign(x) * (np.abs(x) >> k)
+    return quotient
 
 
 def saturate(x: NDArray[np.int64], bits: int) -> tuple[NDArray[np.int64], int]:

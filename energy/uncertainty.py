@@ -120,9 +120,9 @@ def _at(band: Band, quantile: NDArray[np.float64], prior: str) -> NDArray[np.flo
     low, mode, high = np.log(band.bounds())
     width = high - low
     if prior == "log-uniform":
-        return np.exp(low + quantile * width)
+        return np.asarray(np.exp(low + quantile * width))
     if prior in ("mode-low", "mode-high"):
         mode = np.mean([low if prior == "mode-low" else high, mode])
     rising = low + np.sqrt(quantile * width * (mode - low))
     falling = high - np.sqrt((1 - quantile) * width * (high - mode))
-    return np.exp(np.where(quantile < (mode - low) / width, rising, falling))
+    return np.asarray(np.exp(np.where(quantile < (mode - low) / width, rising, falling)))

@@ -115,7 +115,8 @@ def header(path: Path) -> dict[str, Any]:
         return {}
     try:
         with safe_open(str(path), framework="pt") as handle:
-            return json.loads((handle.metadata() or {}).get("spikeplan", "{}"))
+            made: dict[str, Any] = json.loads((handle.metadata() or {}).get("spikeplan", "{}"))
+            return made
     except (SafetensorError, OSError, ValueError):
         return {}
 

@@ -46,11 +46,13 @@ def _placed_sentence(placed: Sequence[Row]) -> list[str]:
 
 
 def operations(row: Row) -> float | None:
-    return row["synop_equivalents"]
+    found: float | None = row["synop_equivalents"]
+    return found
 
 
 def _joules(row: Row, device: str) -> dict[str, Any]:
-    return (row["joules"] or {}).get(device, {})
+    found: dict[str, Any] = (row["joules"] or {}).get(device, {})
+    return found
 
 
 def _best(row: Row) -> tuple[float | None, str]:

@@ -62,7 +62,8 @@ def hot_pixels(events: Events, height: int, width: int) -> NDArray[np.bool_]:
             window = np.s_[row : row + height, column : column + width]
             around = around + ring[window]
             neighbours = neighbours + inside[window]
-    return count > HOT_RATIO * (around / np.maximum(neighbours, 1) + 1)
+    hot: NDArray[np.bool_] = count > HOT_RATIO * (around / np.maximum(neighbours, 1) + 1)
+    return hot
 
 
 def _peak_rate(t_us: NDArray[np.int64]) -> float:

@@ -62,7 +62,8 @@ def pixel_intervals(events: Events) -> NDArray[np.int64]:
     pixel = events.y.astype(np.int64) << 16 | events.x
     order = np.argsort(pixel, kind="stable")
     same = np.diff(pixel[order]) == 0
-    return np.diff(events.t_us[order])[same]
+    between_us: NDArray[np.int64] = np.diff(events.t_us[order])[same]
+    return between_us
 
 
 def _rates(recording: Recording, period_us: int) -> dict[str, Any]:

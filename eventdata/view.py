@@ -31,4 +31,5 @@ def _painted(events: Events, paper: NDArray[np.float64]) -> NDArray[np.uint8]:
     off, on = histogram(events, (height, width), 1)[0]
     colour = np.where((on > off)[..., None], RED, np.where((off > on)[..., None], BLUE, PURPLE))
     ink = np.minimum((on + off) / FULL_AT, 1.0)[..., None]
-    return np.rint(paper + ink * (colour - paper)).astype(np.uint8)
+    picture: NDArray[np.uint8] = np.rint(paper + ink * (colour - paper)).astype(np.uint8)
+    return picture

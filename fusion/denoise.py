@@ -30,7 +30,8 @@ class Denoiser(nn.Module):
     def forward(self, image_N1HW: Tensor, light_N: Tensor) -> Tensor:
         """light: log of the electrons that radiance 1 gives."""
         plane = (light_N / 4 - 1)[:, None, None, None].expand_as(image_N1HW)
-        return image_N1HW + self.net(torch.cat([image_N1HW, plane], 1))
+        clean: Tensor = image_N1HW + self.net(torch.cat([image_N1HW, plane], 1))
+        return clean
 
     def macs(self, height: int, width: int) -> int:
         return sum(m.weight.numel() for m in self.net if isinstance(m, nn.Conv2d)) * height * width

@@ -28,7 +28,8 @@ class Decoder(nn.Module):
         )
 
     def forward(self, latent: Tensor) -> Tensor:
-        return self.net(latent)
+        out: Tensor = self.net(latent)
+        return out
 
     @torch.no_grad()
     def pose(self, latent: Tensor) -> NDArray[np.float64]:

@@ -82,7 +82,8 @@ class Paths(NamedTuple):
     def at(self, t_s: Floats, speed: float) -> Floats:
         """(N, T, P)"""
         angle = 2 * np.pi * self.hertz_NPS[:, None] * (speed * t_s)[None, :, None, None] + self.phase_NPS[:, None]
-        return self.start_NP[:, None] + (self.size_NPS[:, None] * np.sin(angle)).sum(-1)
+        pose: Floats = self.start_NP[:, None] + (self.size_NPS[:, None] * np.sin(angle)).sum(-1)
+        return pose
 
     def take(self, rows: slice) -> Paths:
         return Paths(*(part[rows] for part in self))
@@ -183,8 +184,8 @@ def encode(
         if denoiser is not None:
             part = denoiser(part, torch.full((len(part),), float(np.log(electrons))))
         parts.append(encoder(part))
-    found = torch.cat(parts)
-    return found.unflatten(0, image.shape[:-2])
+    latent: torch.Tensor = torch.cat(parts).unflatten(0, image.shape[:-2])
+    return latent
 
 
 class Stream(NamedTuple):

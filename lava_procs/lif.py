@@ -63,7 +63,8 @@ def whole(x: Number) -> NDArray[np.int64]:
 
 
 def decay(x: NDArray[np.int64], d: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.sign(x) * ((np.abs(x) * ((1 << DECAY_BITS) - d)) >> DECAY_BITS)
+    left: NDArray[np.int64] = np.sign(x) * ((np.abs(x) * ((1 << DECAY_BITS) - d)) >> DECAY_BITS)
+    return left
 
 
 def lif_fixed(a: NDArray[np.int64], state: LIFState, p: LIFParams) -> tuple[NDArray[np.bool_], LIFState]:

@@ -96,7 +96,8 @@ def conv(synapse: Conv, before: Shape, after: Shape) -> Apply:
             return np.zeros(after, np.int64)
         inside[:] = s
         gathered[:] = windows
-        return np.matmul(kernels, rows).reshape(after).astype(np.int64)
+        current: Ints = np.matmul(kernels, rows).reshape(after).astype(np.int64)
+        return current
 
     return apply
 

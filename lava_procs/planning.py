@@ -112,7 +112,8 @@ def refit_float(u_SVA: Floats, elite_S: NDArray[np.bool_], p: PlanParams) -> tup
 
 def warm_float(mean_VA: Floats, p: PlanParams) -> Floats:
     after = np.concatenate([mean_VA[1:], mean_VA[-1:]])
-    return ((p.chunk - 1) * mean_VA + after) / p.chunk
+    mean: Floats = ((p.chunk - 1) * mean_VA + after) / p.chunk
+    return mean
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -226,9 +226,9 @@ class Clock:
         depth, each = self.network.depth, self.network.time_steps
         step, candidate = np.divmod(np.arange(budget.horizon * turns), turns)
         if schedule == "sequential":
-            return (step * turns + candidate) * depth
+            return np.asarray((step * turns + candidate) * depth)
         if schedule == "interleaved":
-            return step * max(turns * each, depth) + candidate * each
+            return np.asarray(step * max(turns * each, depth) + candidate * each)
         raise UserError(f"place: schedule {schedule!r} is unknown; use {' or '.join(SCHEDULES)}")
 
     def load(self, budget: Budget, schedule: str, *, own_passes: int = 0) -> Load:

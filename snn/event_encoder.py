@@ -46,7 +46,8 @@ class EventEncoder(nn.Module):
 
     def forward(self, anchor_BD: Tensor, count_BE: Tensor) -> Tensor:
         """The change of the latent, (B, D)."""
-        return self.net(torch.cat([anchor_BD, event_input(count_BE)], -1))
+        change: Tensor = self.net(torch.cat([anchor_BD, event_input(count_BE)], -1))
+        return change
 
     def macs(self) -> int:
         return sum(m.weight.numel() for m in self.net if isinstance(m, nn.Linear))

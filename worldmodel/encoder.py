@@ -45,7 +45,8 @@ class Block(nn.Module):
         q, k, v = self.qkv(self.norm1(token_NTW)).view(n, t, 3, self.heads, w // self.heads).permute(2, 0, 3, 1, 4)
         mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, t, w)
         token_NTW = token_NTW + self.out(mixed)
-        return token_NTW + self.mlp(self.norm2(token_NTW))
+        out: Tensor = token_NTW + self.mlp(self.norm2(token_NTW))
+        return out
 
 
 class Encoder(nn.Module):
@@ -72,7 +73,8 @@ class Encoder(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         token = self.stem(image).flatten(2).transpose(1, 2) + self.position
-        return self.projector(self.norm(self.blocks(token)).flatten(1))
+        latent: Tensor = self.projector(self.norm(self.blocks(token)).flatten(1))
+        return latent
 
     def macs(self) -> int:
         """Multiply-accumulates of one image: convolutions, linears and both attention products."""

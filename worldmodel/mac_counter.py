@@ -81,12 +81,15 @@ def count_macs(module: nn.Module, *inputs: Any) -> MacCount:
     return MacCount(mode.found, output)
 
 
+Args = tuple[Any, ...]
+
+
 class _Counting(TorchDispatchMode):
     def __init__(self, weights: set[int]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.weights, self.stack, self.found = weights, [""], dict[str, Macs]()
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+    def __torch_dispatch__(self, func: Any, types: Any, args: Args = (), kwargs: dict[str, Any] | None = None) -> Any:
         out = func(*args, **(kwargs or {}))
         packet = func._overloadpacket
         rule = RULES.get(packet)
@@ -104,26 +107,26 @@ class _Counting(TorchDispatchMode):
         return out
 
 
-Rule = Callable[[tuple, Any], tuple[tuple[Tensor, ...], int]]
+Rule = Callable[[Args, Any], tuple[tuple[Tensor, ...], int]]
 
 
 def _product(first: int) -> Rule:
     """A matrix product whose operands are arguments `first` and `first + 1`; the earlier ones are added to it."""
 
-    def rule(args: tuple, out: Tensor) -> tuple[tuple[Tensor, ...], int]:
+    def rule(args: Args, out: Tensor) -> tuple[tuple[Tensor, ...], int]:
         left, right = args[first], args[first + 1]
         return (left, right), out.numel() * left.shape[-1]
 
     return rule
 
 
-def _convolution(args: tuple, out: Tensor) -> tuple[tuple[Tensor, ...], int]:
+def _convolution(args: Args, out: Tensor) -> tuple[tuple[Tensor, ...], int]:
     x, weight, transposed = args[0], args[1], args[6]
     positions = math.prod((x if transposed else out).shape[2:])
     return (x, weight), x.shape[0] * positions * weight.numel()
 
 
-def _attention(args: tuple, out: Any) -> tuple[tuple[Tensor, ...], int]:
+def _attention(args: Args, out: Any) -> tuple[tuple[Tensor, ...], int]:
     q, k, v = args[:3]
     return (q, k, v), math.prod(q.shape[:-1]) * k.shape[-2] * (q.shape[-1] + v.shape[-1])
 
@@ -151,7 +154,7 @@ PRODUCT = re.compile(
 
 def _storage(tensor: Tensor) -> int:
     """Tells whether two tensors are views of one memory, on the meta device too."""
-    return StorageWeakRef(tensor.untyped_storage()).cdata
+    return int(StorageWeakRef(tensor.untyped_storage()).cdata)
 
 
 def _drop(stack: list[str]) -> None:

@@ -74,7 +74,8 @@ class ResidualPredictor(nn.Module):
         self.net = nn.Sequential(*layers, nn.Linear(sizes[-1], latent_dim))
 
     def forward(self, latent: Tensor, action: Tensor) -> Tensor:
-        return latent + self.net(torch.cat([latent, action], -1))
+        after: Tensor = latent + self.net(torch.cat([latent, action], -1))
+        return after
 
     def linears(self) -> list[nn.Linear]:
         return [module for module in self.net if isinstance(module, nn.Linear)]

@@ -140,7 +140,8 @@ class Trainer:
 
     def _scaled(self, latent: Tensor, action: Tensor) -> Tensor:
         """The predictor takes world units; the losses hand it actions in units of the limit."""
-        return self.predictor(latent, action * self.world.action_limit)
+        after: Tensor = self.predictor(latent, action * self.world.action_limit)
+        return after
 
     def validate(self, progress: Callable[[int], None] | None = None) -> float:
         """Planning success on validation episodes; keeps the best weights. An exception from `progress` changes nothing."""

@@ -69,7 +69,8 @@ class Attention(nn.Module):
         b, n, d = x_BND.shape
         q, k, v = self.qkv(x_BND).view(b, n, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
         mixed = F.scaled_dot_product_attention(rope(q, place_N3), rope(k, place_N3), v, attn_mask=sees_NN)
-        return self.proj(mixed.transpose(1, 2).reshape(b, n, d))
+        out: Tensor = self.proj(mixed.transpose(1, 2).reshape(b, n, d))
+        return out
 
 
 class MLP(nn.Module):
@@ -78,7 +79,8 @@ class MLP(nn.Module):
         self.fc1, self.fc2 = nn.Linear(width, hidden), nn.Linear(hidden, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(x)))
+        out: Tensor = self.fc2(F.gelu(self.fc1(x)))
+        return out
 
 
 class Block(nn.Module):
@@ -90,7 +92,8 @@ class Block(nn.Module):
 
     def forward(self, x_BND: Tensor, place_N3: Tensor, sees_NN: Tensor) -> Tensor:
         x_BND = x_BND + self.attn(self.norm1(x_BND), place_N3, sees_NN)
-        return x_BND + self.mlp(self.norm2(x_BND))
+        out: Tensor = x_BND + self.mlp(self.norm2(x_BND))
+        return out
 
 
 class VJEPA2ACPredictor(nn.Module):
@@ -117,7 +120,8 @@ class VJEPA2ACPredictor(nn.Module):
         for block in self.predictor_blocks:
             x_BND = block(x_BND, place_N3, sees_NN)
         patch_BTPD = x_BND.view(b, t, p + CONDITIONS, -1)[:, :, CONDITIONS:]
-        return self.predictor_proj(self.predictor_norm(patch_BTPD))
+        out: Tensor = self.predictor_proj(self.predictor_norm(patch_BTPD))
+        return out
 
 
 def places(frames: int, grid: int, device: torch.device | str = "cpu") -> Tensor:

@@ -14,7 +14,7 @@ back without a word; a u32 stamp that falls by more than half its range is a wra
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -124,7 +124,10 @@ def npy_header(source: Path, handle: BinaryIO) -> tuple[tuple[int, ...], np.dtyp
     """Shape, dtype and whether columns come first. Never unpickles; numpy parses at most 10,000 bytes of header."""
     with decoding(source):
         version = np.lib.format.read_magic(handle)
-        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        read: dict[tuple[int, int], Callable[[BinaryIO], tuple[tuple[int, ...], bool, np.dtype[np.void]]]] = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }
         if version not in read:
             raise ValueError(f"npy version {version}")
         shape, column_major, dtype = read[version](handle)

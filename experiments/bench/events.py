@@ -160,7 +160,8 @@ def moving_texture(frames: int = FRAMES, height: int = 260, width: int = 346) ->
     moved = [np.fft.irfft2(spectrum * np.exp(-2j * np.pi * fx * 0.7 * k), (height, width)) for k in range(frames)]
     stack = np.stack(moved)
     low, high = stack.min(), stack.max()
-    return (0.05 + 0.9 * (stack - low) / (high - low)).astype(np.float32)[:, None]
+    radiance: NDArray[np.float32] = (0.05 + 0.9 * (stack - low) / (high - low)).astype(np.float32)[:, None]
+    return radiance
 
 
 def simulator_row(frames_TBHW: NDArray[np.float32], rounds: int) -> Row:

@@ -13,78 +13,18 @@ it has its source; nothing physical is typed in here. A verdict follows from the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from typing import NamedTuple
 
 import torch
 
 from spikeplan.core.counts.operations import BYTES, UPDATE_WEIGHT
-from spikeplan.core.errors import UserError
-from spikeplan.energy.catalogue import Catalogue
-from spikeplan.energy.claims import Claim, Claims
+from spikeplan.energy.claims import Claim
 from spikeplan.energy.dense import e_mac
-from spikeplan.energy.schema import Band
-from spikeplan.worldmodel.mac_counter import MacCount, count_macs
+from spikeplan.experiments.claims.basis import Answer, Basis, agrees, count_vjepa2_ac
+from spikeplan.worldmodel.mac_counter import count_macs
 from spikeplan.worldmodel.predictor import ResidualPredictor
-from spikeplan.worldmodel.vjepa2_ac import VJEPA2ACConfig, VJEPA2ACPredictor
+from spikeplan.worldmodel.vjepa2_ac import VJEPA2ACConfig
 
-VERDICTS = ("holds", "fails", "unsupported", "depends", "not found")
 LATENT, ACTION = 64, 2  # of this project's own predictor
-CLOSE = 0.005  # of the stated value: it was rounded to three digits
-
-
-class Answer(NamedTuple):
-    computed: float | None
-    verdict: str
-    working: str
-
-
-@dataclass(frozen=True)
-class Basis:
-    """What a claim is recomputed from. Counts are taken when first asked for."""
-
-    catalogue: Catalogue
-    claims: Claims
-
-    def figure(self, name: str) -> Band:
-        """A figure of claims.toml in SI units."""
-        found = self.claims.figures.get(name)
-        if found is None:
-            raise UserError(f"claims.toml: figures.{name} is missing; the claims are checked with it")
-        return found.band
-
-    def value(self, name: str) -> float:
-        return self.figure(name).nominal
-
-    @cached_property
-    def one_frame(self) -> MacCount:
-        return count_vjepa2_ac(1)
-
-    @cached_property
-    def step_flop(self) -> float:
-        return 2.0 * self.one_frame.macs.total
-
-    @cached_property
-    def evaluations(self) -> float:
-        return self.value("cem_samples") * self.value("cem_iterations")
-
-    @cached_property
-    def action_macs(self) -> float:
-        return self.one_frame.macs.total * self.evaluations
-
-
-def count_vjepa2_ac(frames: int) -> MacCount:
-    """The counter on the real architecture, on the meta device: one candidate, one step, `frames` of context."""
-    config = VJEPA2ACConfig()
-    with torch.device("meta"):
-        latent = torch.zeros(1, frames, config.patches, config.encoder_width)
-        action = torch.zeros(1, frames, config.action_dim)
-        return count_macs(VJEPA2ACPredictor(config).eval(), latent, action, action)
-
-
-def agrees(claim: Claim, computed: float, tolerance: float = CLOSE) -> str:
-    return "holds" if abs(computed - claim.stated) <= tolerance * claim.stated else "fails"
 
 
 def candidate_step(claim: Claim, b: Basis) -> Answer:

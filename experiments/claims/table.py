@@ -11,7 +11,8 @@ from rich.table import Table
 from spikeplan.core.errors import UserError
 from spikeplan.energy.catalogue import Catalogue, default
 from spikeplan.energy.claims import Claims, load_claims
-from spikeplan.experiments.claims.recompute import RECKON, Basis
+from spikeplan.experiments.claims.basis import Basis
+from spikeplan.experiments.claims.recompute import RECKON
 from spikeplan.experiments.runner.output import write_report
 
 

@@ -29,7 +29,8 @@ def watch(fuser: Fuser, stream: Stream, first: int, ticks: int, encoding: Any = 
 
     def listen(latent_BD: Tensor, event_BE: Tensor) -> Tensor:
         asked.append((latent_BD, event_input(event_BE)))
-        return inner(latent_BD, event_BE)  # type: ignore[misc]
+        change: Tensor = inner(latent_BD, event_BE)  # type: ignore[misc]
+        return change
 
     state = fuser.cell.begin(stream.truth_NKD[:, first])
     seen = torch.ones(len(stream.light), dtype=torch.bool)

@@ -41,7 +41,8 @@ def follows_s(pose_NKP: Floats, turn_s_N: Floats, velocity_NP: Floats) -> Floats
     at_s = np.arange(WINDOW_TICKS, pose_NKP.shape[1]) * TICK_MS * 1e-3
     good = (along >= 0.5 * TURN_SPEED) & (at_s[None] >= turn_s_N[:, None])
     first = np.where(good.any(1), at_s[good.argmax(1)] - turn_s_N, CENSORED_S)
-    return np.minimum(first, CENSORED_S)
+    seconds: Floats = np.minimum(first, CENSORED_S)
+    return seconds
 
 
 def run_turn(condition: Condition, tuned: dict[str, Any], count: int, seed: int, folder: str | None) -> dict[str, Any]:

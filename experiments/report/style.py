@@ -104,7 +104,9 @@ def inline(text: str, prefix: str) -> str:
     return body
 
 
-def blank(rows: int = 1, columns: int = 1, *, width: float = WIDTH, height: float = 2.6, **kwargs: Any) -> Any:
+def blank(
+    rows: int = 1, columns: int = 1, *, width: float = WIDTH, height: float = 2.6, **kwargs: Any
+) -> tuple[Figure, Any]:
     """A figure and its axes, as `pyplot.subplots` gives them; axes always two-dimensional."""
     figure = Figure(figsize=(width, height))
     return figure, figure.subplots(rows, columns, squeeze=False, **kwargs)

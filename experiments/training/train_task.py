@@ -62,7 +62,7 @@ class Stage:
 
     def stands(self, made: dict[str, Any], source: str = "") -> bool:
         """Whether a file with this header was derived from the source as it is now."""
-        return made.get("source_sha256") == self.made_with(source)["source_sha256"]
+        return bool(made.get("source_sha256") == self.made_with(source)["source_sha256"])
 
     def success(self, predictor: Predictor, episodes: int) -> NDArray[np.float64]:
         """Of the first `episodes` validation episodes."""

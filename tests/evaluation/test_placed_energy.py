@@ -8,28 +8,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from spikeplan import energy
-from spikeplan.core.chips import CHIPS, LOIHI1, LOIHI2
-from spikeplan.core.counts.operations import total
-from spikeplan.core.errors import UserError
-from spikeplan.core.groups import network_of
+from spikeplan.core.chips import LOIHI1, LOIHI2
 from spikeplan.core.ir import artifact as artifact_file
-from spikeplan.evaluation.aggregate import Run
 from spikeplan.evaluation.placed_energy import placed
-from spikeplan.evaluation.pricing.price import Pricing
-from spikeplan.evaluation.pricing.runs import read_run
-from spikeplan.evaluation.run_energy import energy_rows, op_counts_row, placed_rows, ways_of_job
-from spikeplan.evaluation.shard import Job
 from spikeplan.evaluation.traffic import Traffic, traffic_of
 from spikeplan.experiments.cli.main import main
-from spikeplan.placement.hops import Ways, predictions_of, ways_of
 from spikeplan.worldmodel.checkpoint import shipped
 
 DELTA = str(shipped("two-room").with_suffix("").with_suffix(".delta.safetensors"))
+
+
 LIF = str(shipped("two-room").with_suffix("").with_suffix(".lif.safetensors"))
+
+
 SCOPE_KEYS = {
     "cores",
     "chips",
@@ -51,12 +44,10 @@ def run(args: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
         main(["place", *args])
     found = capsys.readouterr()
     assert isinstance(stop.value.code, int)
-    return stop.value.code, found.err if stop.value.code == 2 else found.out
-
-
-@pytest.fixture(scope="module")
-def delta() -> Traffic:
-    return traffic_of(DELTA, LOIHI2)
+    if stop.value.code != 2:
+        return stop.value.code, found.out
+    # On a busy machine the work takes long enough to show its progress first.
+    return 2, "".join(line for line in found.err.splitlines(keepends=True) if not line.endswith(" ...\n"))
 
 
 def test_json_pictures_and_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -193,144 +184,3 @@ def test_an_artifact_without_a_task_is_refused(tmp_path: Path, capsys: pytest.Ca
     path = artifact_file.save(replace(artifact_file.load(DELTA), provenance={}), tmp_path / "a.safetensors")
     code, line = run([str(path)], capsys)
     assert code == 2 and "a.safetensors: its header names task None" in line
-
-
-def test_a_placement_sets_the_time_that_static_power_runs(delta: Traffic) -> None:
-    rows, actions = delta.spiking.rows("interleaved"), delta.spiking.actions
-    rows = [row for row in rows if row.phase == "predictor"]
-    band = energy.Band(1e-3, 2e-3, 4e-3)
-
-    def joules(scope: str, **settings: Any) -> energy.Energy:
-        setup = energy.Setup(**settings)
-        return energy.estimate("loihi2", rows, actions, scope=scope, extent="predictor", setup=setup)
-
-    whole, operations = joules("system", time_s=band, chips=3), joules("chip")
-    assert whole.latency_s == 2e-3
-    assert whole.nominal - operations.nominal == pytest.approx(3 * 0.232 * 2e-3)
-    assert whole.high - operations.high == pytest.approx(3 * 0.38 * 4e-3) and whole.low == operations.low
-    with pytest.raises(UserError, match="exclude each other"):
-        energy.Setup(time_s=band, step_s=1e-6)
-    with pytest.raises(UserError, match="time_s is 0"):
-        energy.Setup(time_s=energy.Band(0.0, 1.0, 1.0))
-
-
-def test_a_finished_run_is_placed_without_changing_its_figures(delta: Traffic) -> None:
-    """The rows of a run's own operation counts agree with `place` on the same traffic; energy_rows keep their one copy."""
-    job = Job(
-        task="two-room",
-        method="sigma_delta",
-        role="headline",
-        planner=delta.planner,
-        episodes=1,
-        count=1,
-        threshold=1.4,
-    )
-    run_ = Run(job, np.ones((1, 1)), delta.spiking, 0.0, None)
-    before = energy_rows(run_, None, scopes=("system",), extents=("loop",))
-    rows = placed_rows(run_)
-    assert before == energy_rows(run_, None, scopes=("system",), extents=("loop",))
-    assert [(r["replicas"], r["schedule"]) for r in rows] == [
-        (n, s) for n in (1, 8, 64) for s in ("sequential", "interleaved")
-    ]
-    assert {r["kind"] for r in rows} == {"energy_placed"} and [r["chips"] for r in rows] == [1, 1, 1, 1, 3, 3]
-    for row in rows:
-        own = placed(delta, LOIHI2, replicas=row["replicas"], spread=1, extent="loop").energy(row["schedule"])
-        assert (row["nominal"], row["latency_s"]) == (own["nominal"], own["latency_s"])
-    assert placed_rows(replace(run_, job=replace(job, method="lif"))) == []
-
-
-def run_of(traffic: Traffic) -> Run:
-    job = Job(
-        task="two-room",
-        method="sigma_delta",
-        role="headline",
-        planner=traffic.planner,
-        episodes=1,
-        count=1,
-        threshold=1.4,
-    )
-    return Run(job, np.ones((1, 1)), traffic.spiking, 0.0, None)
-
-
-@pytest.mark.parametrize("chip", CHIPS)
-@pytest.mark.parametrize("schedule", ["sequential", "interleaved"])
-def test_a_run_has_the_hops_that_place_says(delta: Traffic, chip: str, schedule: str) -> None:
-    ways = Ways.load(json.loads(json.dumps(ways_of_job(run_of(delta).job))))
-    counted = delta.spiking.rows(schedule)
-    for extent in ("predictor", "loop"):
-        said = placed(delta, CHIPS[chip], replicas=1, spread=1, extent=extent)
-        rows = ways.rows(counted, chip, extent, predictions=predictions_of(delta.spiking))
-        assert total(rows, "hops") == round(said.hops_per_action * delta.spiking.actions)
-        assert total(said.rows(schedule), "hops") == total(rows, "hops")
-    # code, h1, h2 and out share tile 0, the parts lie on core 4, in tile 1: 32 + 32 values and 2 actions go one hop each.
-    assert said.hops_per_action == delta.planner.evaluations * (32 + 32 + 2)
-    assert total(counted, "synop_equivalents") == total(rows, "synop_equivalents"), (
-        "hops are messages' way, no operation"
-    )
-
-
-@pytest.mark.parametrize(
-    ("method", "reference"),
-    [
-        ("sigma_delta", "mean_candidate"),
-        ("sigma_delta", "previous_iteration"),
-        ("sigma_delta-64", "previous_step"),
-        ("integer", "zero"),
-        ("lif", "zero"),
-    ],
-)
-def test_every_spiking_method_has_ways_on_both_chips(delta: Traffic, method: str, reference: str) -> None:
-    ways = ways_of_job(replace(run_of(delta).job, method=method, reference=reference))
-    assert ways is not None and set(ways["hops"]) == set(CHIPS)
-    for extents in ways["hops"].values():
-        assert sum(extents["loop"].values()) > sum(extents["predictor"].values()) >= 0
-    assert ways_of_job(replace(run_of(delta).job, method="int8")) is None
-
-
-def test_wide_layers_have_hops_of_their_own(delta: Traffic) -> None:
-    """A chip of small cores, as in `place --spread`: h1 and h2 take several cores and tiles."""
-    small = replace(LOIHI2, core_memory_bytes=16_000)
-    said = placed(delta, small, replicas=1, spread=1, extent="predictor")
-    assert not said.found.broken and said.hops_per_action > 0
-    artifact = artifact_file.load(DELTA)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(CHIPS._load(), "loihi2", small)
-        found = ways_of(lambda _: network_of(artifact), delta.planner, latent_dim=32, action_dim=2)
-    rows = Ways.load(found).rows(delta.spiking.rows("interleaved"), "loihi2", "predictor", predictions=0)
-    hops = sum(row.hops or 0 for row in rows if row.phase == "predictor")
-    assert hops / delta.spiking.actions == pytest.approx(said.hops_per_action, rel=1e-4)
-
-
-def test_loihi_1_is_charged_for_its_network_and_loihi_2_not_twice(delta: Traffic, tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text(json.dumps({"command": "toy"}))
-    (row,) = op_counts_row(run_of(delta), None)
-    (tmp_path / "metrics.jsonl").write_text(json.dumps(row) + "\n" + json.dumps({**row, "ways": None}) + "\n")
-    known, unknown = read_run(tmp_path).methods["two-room"]
-    pricing = Pricing(catalogue=energy.default())
-    for chip in ("loihi1", "loihi1_sanafe"):
-        found, before = (pricing.price(method, chip, "interleaved", scope="chip") for method in (known, unknown))
-        assert "hops unknown" not in found.evidence and "hops unknown" in before.evidence
-        device = pricing.catalogue.device(chip)
-        per_prediction = device.figure("e_hop").band.nominal * 66 + device.figure("e_message").band.nominal * (
-            32 + 2 + 1
-        )
-        assert found.nominal - before.nominal == pytest.approx(per_prediction * delta.planner.evaluations)
-    for chip in ("loihi2", "hala_point"):
-        assert pricing.price(known, chip, "interleaved").nominal == pricing.price(unknown, chip, "interleaved").nominal
-    at_run = next(
-        r
-        for r in energy_rows(run_of(delta), None, schedules=("interleaved",), scopes=("chip",), extents=("loop",))
-        if r["device"] == "loihi1"
-    )
-    assert at_run["nominal"] == pytest.approx(pricing.price(known, "loihi1", "interleaved", scope="chip").nominal)
-
-
-@pytest.mark.parametrize(
-    "damage", [{"sent": {}}, {"sent": {"out": -1.0}, "hops": {}}, [], {"sent": {}, "hops": {"loihi1": 3}}]
-)
-def test_damaged_ways_are_refused(delta: Traffic, tmp_path: Path, damage: Any) -> None:
-    (row,) = op_counts_row(run_of(delta), None)
-    (tmp_path / "config.json").write_text(json.dumps({"command": "toy"}))
-    (tmp_path / "metrics.jsonl").write_text(json.dumps({**row, "ways": damage}) + "\n")
-    with pytest.raises(UserError, match="damaged op_counts of method 'sigma_delta'"):
-        read_run(tmp_path)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -206,6 +206,36 @@ ENCODERS: dict[str, tuple[str, Encoder]] = {
 }
 
 
+def full_recording() -> Any:
+    """A recording with something in every field."""
+    from spikeplan.eventdata import Events, Recording
+    from spikeplan.eventdata.recording import TRIGGER
+
+    rng = np.random.default_rng(8)
+    t_us = np.sort(rng.integers(0, 9_000, 300))
+    t_us[0] = 0
+    events = Events(
+        x=rng.integers(0, 6, 300).astype(np.uint16),
+        y=rng.integers(0, 5, 300).astype(np.uint16),
+        t_us=t_us,
+        p=rng.random(300) < 0.5,
+    )
+    return Recording(
+        events=events,
+        width=6,
+        height=5,
+        frames=rng.integers(0, 255, (2, 5, 6)).astype(np.uint8),
+        frame_t_us=np.array([-40, 700]),
+        exposure_us=np.array([3, 4]),
+        imu=rng.random((3, 6)).astype(np.float32),
+        imu_t_us=np.array([-1, 5, 9]),
+        triggers=np.array([(4, 1), (5, 2)], TRIGGER),
+        origin_us=1_700_000_000_123_456,
+        offset_us={"imu": -1, "frames": -39},
+        span_us=(-100, 20_000),
+    )
+
+
 class Files(NamedTuple):
     """What the tests of this folder make their files with."""
 
@@ -224,6 +254,7 @@ class Files(NamedTuple):
     stamp = staticmethod(stamp)
     packet = staticmethod(packet)
     event_array = staticmethod(event_array)
+    full_recording = staticmethod(full_recording)
     kinds = tuple(ENCODERS)
 
 

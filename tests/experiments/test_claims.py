@@ -12,7 +12,8 @@ from rich.console import Console
 from spikeplan.core.errors import UserError
 from spikeplan.energy.catalogue import default
 from spikeplan.energy.claims import PATH, Claim, load_claims
-from spikeplan.experiments.claims.recompute import RECKON, VERDICTS, Basis
+from spikeplan.experiments.claims.basis import VERDICTS, Basis
+from spikeplan.experiments.claims.recompute import RECKON
 from spikeplan.experiments.claims.table import check_claims, claims_command
 from spikeplan.experiments.cli.main import main
 

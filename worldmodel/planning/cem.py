@@ -92,7 +92,8 @@ class CEMPlanner:
         plan = torch.cat([plan[:, 1:], plan[:, -1:]], 1)
         missing = self.config.variables * self.config.chunk - plan.shape[1]
         plan = torch.cat([plan, plan[:, -1:].expand(-1, missing, -1)], 1)
-        return plan.unflatten(1, (self.config.variables, self.config.chunk)).mean(2)
+        chunks: Tensor = plan.unflatten(1, (self.config.variables, self.config.chunk))
+        return chunks.mean(2)
 
     @torch.no_grad()
     def plan(

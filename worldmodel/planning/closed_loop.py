@@ -40,7 +40,8 @@ class ImageLatent:
 
     @torch.no_grad()
     def __call__(self, pose_NP: Array, layout_NL: Array) -> Tensor:
-        return self.encoder(torch.from_numpy(self.world.render(pose_NP, layout_NL)))
+        latent: Tensor = self.encoder(torch.from_numpy(self.world.render(pose_NP, layout_NL)))
+        return latent
 
     def counts(self, images: int) -> LayerCounts:
         return LayerCounts(layer="encoder", macs=self.encoder.macs() * images)

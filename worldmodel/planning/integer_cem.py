@@ -243,7 +243,8 @@ class IntegerCEM:
             elite = elite_mask(cost, r.elites)
             mean, spread = refit(variables, elite, r)
             rows.append((cost, elite, mean, spread, variables))
-            paths.append(path)
+            if path is not None:
+                paths.append(path)
             over += clipped
             if self.op_counts is not None:
                 book_iteration(
@@ -258,7 +259,9 @@ class IntegerCEM:
                     source_on_chip=True,
                 )
         cost_I, elite_I, mean_I, spread_I, variables_I = (torch.stack(column) for column in zip(*rows, strict=True))
-        trace = IntegerTrace(cost_I, elite_I, mean_I, spread_I, variables_I, _stack(paths), over)
+        trace = IntegerTrace(
+            cost_I, elite_I, mean_I, spread_I, variables_I, torch.stack(paths) if record else None, over
+        )
         return mean, trace
 
     def _rollouts(
@@ -292,11 +295,6 @@ class _Costs:
 
     cost: Tensor
     over: int = 0
-
-
-def _stack(paths: list[Tensor | None]) -> Tensor | None:
-    known = [path for path in paths if path is not None]
-    return torch.stack(known) if known else None
 
 
 PLANNER = PlannerKind(name="integer_cem", make=IntegerCEM)

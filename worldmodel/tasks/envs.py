@@ -69,7 +69,8 @@ class TaskVectorEnv(gymnasium.vector.VectorEnv):
     def pose_at(self, t_us: float) -> Array:
         """Pose t_us after the last control step began, in [0, control period]. (N, P)"""
         share = np.clip(t_us * 1e-6 / self.control_period_s, 0.0, 1.0)
-        return self.before + share * (self.pose - self.before)
+        pose: Array = self.before + share * (self.pose - self.before)
+        return pose
 
     def render(self, pose: Array | None = None) -> Image:  # type: ignore[override]
         """Linear radiance of the given poses (or of the present ones). (N, C, H, W) float32 in [0, 1]"""
@@ -109,10 +110,12 @@ class TaskEnv(gymnasium.Env):
         return _first(observation), float(reward[0]), bool(ended[0]), bool(truncated[0]), _first(info)
 
     def pose_at(self, t_us: float) -> Array:
-        return self._vector.pose_at(t_us)[0]
+        pose: Array = self._vector.pose_at(t_us)[0]
+        return pose
 
     def render(self, pose: Array | None = None) -> Image:
-        return self._vector.render(None if pose is None else np.asarray(pose)[None])[0]
+        image: Image = self._vector.render(None if pose is None else np.asarray(pose)[None])[0]
+        return image
 
 
 def _first(batched: dict[str, Any]) -> dict[str, Any]:

@@ -134,7 +134,8 @@ class GymWorld:
         action = np.clip(action_NA, -self.action_limit, self.action_limit)
         for pose, one, layout in zip(pose_NP, action, layout_NL, strict=True):
             self._episode(pose, layout).step(int(pose[1]), one)
-        return pose_NP + np.array([0.0, 1.0])
+        after: Array = pose_NP + np.array([0.0, 1.0])
+        return after
 
     def render(self, pose_NP: Array, layout_NL: Array) -> Image:
         """(N, C, H, W) of each pose; the goal's image where the pose is a goal."""

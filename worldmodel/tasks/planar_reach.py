@@ -91,7 +91,8 @@ class PlanarReachWorld:
 
     def distance(self, pose_NP: Array, goal_NP: Array) -> Array:
         """Fingertip to the goal's fingertip, world units."""
-        return np.linalg.norm(self.joints(pose_NP)[:, 2] - self.joints(goal_NP)[:, 2], axis=1)
+        units: Array = np.linalg.norm(self.joints(pose_NP)[:, 2] - self.joints(goal_NP)[:, 2], axis=1)
+        return units
 
 
 TASK = (

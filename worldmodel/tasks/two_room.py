@@ -108,7 +108,8 @@ class TwoRoomWorld:
 
     def distance(self, pose_NP: Array, goal_NP: Array) -> Array:
         """Metres between robot and goal."""
-        return np.linalg.norm(pose_NP - goal_NP, axis=1)
+        metres: Array = np.linalg.norm(pose_NP - goal_NP, axis=1)
+        return metres
 
 
 PLANNER = CEMConfig(samples=64, iterations=4, elites=8, horizon=12, chunk=3)

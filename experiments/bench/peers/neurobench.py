@@ -48,6 +48,7 @@ class Messages(nn.Module):
                 layer.weight.copy_(weight)
 
     def forward(self, sent: list[Tensor]) -> Tensor:
+        out: Tensor
         for layer, s in zip(self.layers, sent, strict=True):
             out = layer(s)
         return out

@@ -1,29 +1,25 @@
-"""The report is a function of a results directory: built here from the schema, with nulls and gaps."""
+"""A made-up results directory, written from the schema, with nulls and gaps."""
 
 from __future__ import annotations
 
-import io
 import json
-import re
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
-from rich.console import Console
 
-from spikeplan.core.errors import UserError
-from spikeplan.evaluation.results import load
-from spikeplan.experiments.report import print_table, write_report
-from spikeplan.experiments.report.captions import SECTION
-from spikeplan.experiments.report.front import comparisons, equivalents, pareto
-from spikeplan.experiments.report.html import SECTIONS
-from spikeplan.experiments.report.markup import energy, number, points, text
-from spikeplan.experiments.report.terminal.run import numbers
+from spikeplan.experiments.report import write_report
 
 TASK = "two-room"
+
+
 REFERENCES = ("zero", "previous_step", "previous_candidate", "mean_candidate", "previous_iteration")
+
+
 LAYERS = ("input", "h1", "h2", "out")
+
+
 DENSITY = {
     "zero": 0.521,
     "previous_step": 0.447,
@@ -251,7 +247,7 @@ def store(out: Path, *, rows: list[dict] | None = None, found: dict | None = Non
     return out
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def report(tmp_path_factory) -> tuple[Path, str]:
     out = store(tmp_path_factory.mktemp("results"))
     path = write_report(out)
@@ -259,232 +255,20 @@ def report(tmp_path_factory) -> tuple[Path, str]:
     return out, path.read_text(encoding="utf-8")
 
 
-def test_the_page_stands_alone(report):
-    out, page = report
-    links = re.findall(r"""(?:src|href)\s*=\s*["']([^"']*)""", page)
-    files = [link for link in links if link.startswith("figures/")]
-    assert files and all((out / link).is_file() for link in files)
-    assert all(link.startswith(("data:image/", "#", "figures/")) for link in links)
-    assert (
-        page.count("<script>") == page.count("<script") == 1 and "@import" not in page and "<!DOCTYPE svg" not in page
-    )
-    assert not re.search(r"url\((?!#)", page)
-    assert [path.name for path in out.iterdir() if path.suffix == ".part"] == []
+class Results(NamedTuple):
+    """What the tests of this folder make their results with."""
+
+    brief = staticmethod(brief)
+    summary = staticmethod(summary)
+    store = staticmethod(store)
 
 
-def test_every_section_is_there_in_order_and_was_run(report):
-    _, page = report
-    places = [page.index(f'<section id="{key}">') for key in SECTION]
-    assert places == sorted(places)
-    assert len(places) == len(SECTIONS)
-    assert "not run" not in page
+@pytest.fixture(scope="session")
+def results() -> Results:
+    return Results()
 
 
-def test_figures_are_xml_with_text_as_text(report):
-    out, page = report
-    files = {path.stem: path.read_text(encoding="utf-8") for path in (out / "figures").glob("*.svg")}
-    names = "headline success phases front front-joules admission density references heat layers agreement thresholds gates raster energy"
-    assert set(files) == {f"{name}-{TASK}" for name in (*names.split(), "break-even")}
-    for name, drawn in files.items():
-        root = ElementTree.fromstring(drawn)
-        words = "".join("".join(element.itertext()) for element in root.iter("{http://www.w3.org/2000/svg}text"))
-        assert words, name
-    inline = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
-    assert len(inline) == len(files)
-    for drawn in inline:
-        ElementTree.fromstring(drawn)
-    ids = re.findall(r'\bid="([^"]+)"', page)
-    used = re.findall(r'(?:url\(|xlink:href=")#([^")]+)', page)
-    assert set(used) <= set(ids)
-    density = "".join(ElementTree.fromstring(files[f"density-{TASK}"]).itertext())
-    assert "int8 dense = 1.0" in density and "0.28" in density
-
-
-def test_same_files_same_page(tmp_path):
-    once, again = (write_report(store(tmp_path / name, rows=brief("lava", "front", "layers"))) for name in "ab")
-    assert once.read_bytes() == again.read_bytes()
-
-
-def test_numbers_come_from_the_files(report, tmp_path):
-    assert '<td class="number">0.873</td>' in report[1]
-    assert "4\u2009521\u2009984 values compared, 0 different" in report[1]
-    found, rows = summary(), brief("lava", "front", "energy", "layers")
-    found["tasks"][TASK]["methods"]["int8"]["success"] = 0.4567
-    for row in rows:
-        if row["kind"] == "lava":
-            row["values_different"] = 17
-        elif row["kind"] == "front":
-            row["success"] = 0.6543
-        elif row["kind"] == "energy":
-            row["nominal"] = 1.2345e-5
-        elif row["kind"] == "layers":
-            row["layers"]["h1"]["nmse"] = 0.0777
-    page = write_report(store(tmp_path, found=found, rows=rows)).read_text(encoding="utf-8")
-    for figure in (">0.457<", "values compared, 17 different.<", ">0.654<", ">12.3 µJ<", ">0.0777<"):
-        assert figure in page and figure not in report[1]
-    drawn = (tmp_path / "figures" / f"front-{TASK}.svg").read_text(encoding="utf-8")
-    assert drawn != (report[0] / "figures" / f"front-{TASK}.svg").read_text(encoding="utf-8")
-
-
-def test_text_is_escaped(report):
-    assert "&amp; the chip is &lt;simulated&gt;." in report[1]
-    assert text('<a href="x">') == "&lt;a href=&quot;x&quot;&gt;"
-
-
-@pytest.mark.parametrize("kind", sorted({row["kind"] for row in metrics()}))
-def test_a_missing_kind_is_said_and_crashes_nothing(kind, tmp_path):
-    out = store(tmp_path, found={"tasks": {TASK: {}}}, rows=brief(kind), events=False)
-    assert "not run" in write_report(out).read_text(encoding="utf-8")
-
-
-def test_without_metrics_every_part_is_not_run(tmp_path):
-    store(tmp_path, found={"tasks": {TASK: None}}, rows=[], events=False)
-    (tmp_path / "metrics.jsonl").unlink()
-    (tmp_path / "config.json").unlink()
-    page = write_report(tmp_path).read_text(encoding="utf-8")
-    assert page.count(">not run<") == len(SECTION) - 1  # the caveats stand always
-    assert list((tmp_path / "figures").iterdir()) == []
-
-
-def emptied(value: object, keep: tuple[str, ...], depth: int = 0) -> object:
-    """The same structure with every leaf null, down to where `depth` runs out."""
-    if isinstance(value, dict) and depth >= 0:
-        return {k: v if k in keep else emptied(v, keep, depth - 1) for k, v in value.items()}
-    return [emptied(v, keep, depth - 1) for v in value] if isinstance(value, list) and depth >= 0 else None
-
-
-@pytest.mark.parametrize("depth", [0, 1, 2, 9])
-def test_nulls_crash_nothing(depth, tmp_path):
-    keep = ("kind", "task", "method", "reference")
-    rows = [emptied(row, keep, depth) for row in brief()]
-    found = emptied(summary(), keep, depth + 2)
-    page = write_report(store(tmp_path, rows=rows, found=found)).read_text(encoding="utf-8")  # type: ignore[arg-type]
-    print_table(found, Console(file=io.StringIO()))  # type: ignore[arg-type]
-    assert page.endswith("</html>\n")
-
-
-KINDS = ("front", "gates", "episode", "thresholds", "lava")
-
-
-def test_hostile_names_and_numbers(tmp_path):
-    rows = [row | {"task": task} for task in ("a $x</svg> [b]", "a-x-svg-b") for row in brief(*KINDS)]
-    for row in rows:
-        row.update({key: float("nan") for key, value in row.items() if isinstance(value, float)})
-        if row["kind"] == "front":
-            row["synop_equivalents"] = 0
-    page = write_report(store(tmp_path, rows=rows, found={"tasks": {}})).read_text(encoding="utf-8")
-    assert "a $x&lt;/svg&gt; [b]" in page and "a $x</svg>" not in page
-    for path in (tmp_path / "figures").glob("*.svg"):
-        ElementTree.parse(path)
-
-
-def test_stale_figures_go(tmp_path):
-    store(tmp_path, rows=[], events=False)
-    (tmp_path / "figures").mkdir()
-    (tmp_path / "figures" / "old.svg").write_text("<svg/>")
-    (tmp_path / "figures" / "mine.txt").write_text("kept")
-    write_report(tmp_path)
-    assert not (tmp_path / "figures" / "old.svg").exists() and (tmp_path / "figures" / "mine.txt").exists()
-
-
-def test_the_verdict_says_dense_first_where_dense_is_ahead(report):
-    out, page = report
-    found = comparisons(load(out), TASK)
-    assert [c.what.split(",")[0] for c in found] == ["synop-equivalents", "loihi2 against orin_nano"]
-    # success >= .88 - .03: narrow 64x4 (.86) at 1.1e8; delta iteration θ x 1 (.85), interleaved, at .45 x .5 x 2.9e8.
-    count, joules = found
-    assert count.dense_cost == 1.1e8 and count.spiking_cost == pytest.approx(0.45 * 0.5 * 2.9e8)
-    assert count.ahead == "spiking" and joules.ahead == "dense" and joules.ratio == pytest.approx(3e-3 / 5.5e-4)
-    section = page[page.index('<section id="verdict">') : page.index('<section id="targets">')]
-    assert (
-        section.index("Dense planning is ahead")
-        < section.index("Dense int8 needs")
-        < section.index("Spiking planning is")
-    )
-
-
-def test_the_front_drops_what_a_cheaper_point_equals():
-    rows = [
-        {"success": s, "synop_equivalents": c}
-        for s, c in ((0.5, 1), (0.5, 2), (0.9, 3), (0.8, 4), (None, 1), (1, None))
-    ]
-    assert [row["synop_equivalents"] for row in pareto(rows, equivalents)] == [1, 3]
-
-
-def test_damaged_files_are_errors_of_one_line(tmp_path):
-    for name, content, expected in (
-        ("summary.json", "{", "truncated or not JSON"),
-        ("metrics.jsonl", '{"kind": "method"}\n{"kind', "line 2: not JSON"),
-        ("events.npz", "PK", "truncated or foreign"),
-    ):
-        out = store(tmp_path / name.split(".")[0])
-        (out / name).write_text(content)
-        with pytest.raises(UserError, match=expected) as error:
-            write_report(out)
-        assert "\n" not in str(error.value)
-    with pytest.raises(UserError, match=r"holds no summary\.json"):
-        write_report(tmp_path / "nowhere")
-
-
-@pytest.mark.parametrize("width", [80, 130])
-def test_a_run_ends_with_four_numbers_and_their_intervals_on_one_screen(width):
-    found = summary()
-    found["tasks"] = {name: found["tasks"][TASK] for name in ("two-room", "planar-reach", "two-room-random")}
-    console = Console(record=True, width=width, file=io.StringIO())
-    print_table(found, console)
-    printed = console.export_text()
-    assert len(printed.splitlines()) <= 24, "the path of the report makes 25"
-    assert "`spikeplan results` decides" not in printed, "no interval was missed"
-    for word in ("two-room-random", "0.880", "mJ", "simulated", "6 of 12 targets hold, 3 do not", "goal <= .30"):
-        assert word in " ".join(printed.split())
-
-
-def test_the_four_numbers_of_a_task_and_what_is_missing():
-    dense = {"success": 0.9, "ci95": [0.8, 0.95]}
-    band = {"low": 1e-3, "nominal": 2e-3, "high": 4e-3}
-    machines = {
-        "loihi2": {"sigma_delta": band},
-        "h100": {"int8": band},
-        "orin_nano": {"int8": {**band, "nominal": 1.5e-3}},
-    }
-    found = {"methods": {"dense": dense, "sigma_delta": {"paired_vs_dense": [-0.04, 0.02]}}, "energy": machines}
-    assert numbers(found) == (
-        "0.900 [0.800, 0.950]",
-        "\u22121.0 [\u22124.0, +2.0]",
-        "2.00 mJ [1.00 mJ, 4.00 mJ] loihi2",
-        "1.50 mJ [1.00 mJ, 4.00 mJ] orin_nano, int8",
-    )
-    assert numbers({}) == ("\u2013 \u2013", "\u2013", "\u2013", "\u2013")
-
-
-@pytest.mark.parametrize(
-    ("made", "shown"),
-    [
-        (number(None), "–"),
-        (number(float("nan")), "–"),
-        (number(0), "0"),
-        (number(2.9e8), "290 M"),
-        (number(12_345), "12.3 k"),
-        (number(3072), "3072"),
-        (number(0.05), "0.0500"),
-        (energy(5.5e-4), "550 µJ"),
-        (energy(1.2), "1.20 J"),
-        (points([-0.029, 0.011]), "−0.9 [−2.9, +1.1]"),
-        (points([None, 1]), "–"),
-    ],
-)
-def test_numbers_as_text(made, shown):
-    assert made == shown
-
-
-def test_an_method_is_filmed_too_and_what_cannot_be_filmed_is_said(tmp_path):
-    method_row = {"kind": "episode", "task": "planar-reach", "method": "dense", "success": None, "layout": []}
-    method_row |= {"poses": [[0.0, 0.1 * t] for t in range(21)], "goal": [0.0, 2.0], "start": [0.0, 0.0]}
-    rows = [
-        method_row,
-        method_row | {"method": "int8", "goal": [0.0]},
-        method_row | {"method": "sigma_delta", "poses": None},
-    ]
-    page = write_report(store(tmp_path, rows=rows, found={"tasks": {}})).read_text(encoding="utf-8")
-    assert page.count("data:image/gif") == 1 and "dense: outcome not recorded" in page
-    assert "int8: no picture" in page and "delta: no picture" in page
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that takes `kind` runs once for each kind of row."""
+    if "kind" in metafunc.fixturenames:
+        metafunc.parametrize("kind", sorted({row["kind"] for row in metrics()}))

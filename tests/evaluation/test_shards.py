@@ -1,0 +1,130 @@
+"""A job in parts is the job as a whole: resume, damage, failures, and workers that end with their parent."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from spikeplan.evaluation.aggregate import group
+from spikeplan.evaluation.shard import run_job
+from spikeplan.experiments.runner import pool
+from spikeplan.experiments.runner.output import write_json
+
+
+@pytest.mark.parametrize("method", ["int8", "random"])
+def test_shards_are_the_whole(job: Any, method: str) -> None:
+    whole = run_job(job(method))
+    parts = [run_job(job(method, first=f, count=4)) for f in (0, 4)]
+    assert whole["distance"] == parts[0]["distance"] + parts[1]["distance"]
+    if method == "random":
+        return
+    jobs = [job(method, first=f, count=4) for f in (0, 4)]
+    merged = group(parts, jobs)[0].op_counts
+    alone = group([whole], [job(method)])[0].op_counts
+    assert merged is not None and alone is not None and merged.rows("batched") == alone.rows("batched")
+
+
+@pytest.fixture(scope="module")
+def finished(job: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
+    """The folder of one finished shard, and its result."""
+    folder = tmp_path_factory.mktemp("finished")
+    return folder, pool.run_jobs([job("random")], folder, console=Console(quiet=True), workers=1)
+
+
+def test_finished_shards_are_not_run_again(
+    job: Any, finished: tuple[Path, list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, first = finished
+
+    def explode(*_: object) -> None:
+        raise AssertionError("a finished shard was run again")
+
+    monkeypatch.setattr(pool, "run_job", explode)
+    assert pool.run_jobs([job("random")], folder, console=Console(quiet=True), workers=1) == first
+
+
+@pytest.mark.parametrize("damage", ["", "[]", '{"job": 1', '{"job": {}}'])
+def test_a_damaged_shard_is_run_again(
+    job: Any, damage: str, finished: tuple[Path, list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    folder, whole = finished
+    shard = next(folder.glob("*.json"))
+    (tmp_path / shard.name).write_text(damage)
+    again = pool.run_jobs([job("random")], tmp_path, console=Console(quiet=True), workers=1)
+    assert json.loads((tmp_path / shard.name).read_text()) == again[0]
+    assert again[0]["success"] == whole[0]["success"]
+
+
+def test_results_are_strict_json(job: Any, tmp_path: Path) -> None:
+    with pytest.raises(ValueError):
+        write_json(tmp_path / "x.json", {"a": float("nan")})
+    assert json.loads(json.dumps(run_job(job("random"))))["success"]
+
+
+def running(pid: int | None) -> bool:
+    """From /proc: two threads that wait for the same child leave `is_alive` wrong."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_failure_ends_the_other_jobs_at_once() -> None:
+    began = time.monotonic()
+    with pytest.raises(RuntimeError, match="stop"), pool.worker_pool(1) as workers:
+        workers.submit(os.getpid).result()
+        children = multiprocessing.active_children()
+        waiting = [workers.submit(time.sleep, 600) for _ in range(3)]
+        raise RuntimeError("stop")
+    until = time.monotonic() + 120
+    while any(running(child.pid) for child in children) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(running(child.pid) for child in children)
+    assert all(future.done() for future in waiting), "none is still to run"
+    assert time.monotonic() - began < 500, "600 s of sleep are not slept"
+
+
+@pytest.mark.slow
+def test_workers_die_with_their_parent(tmp_path: Path) -> None:
+    """kill -9 of a run in the middle of its jobs: its worker processes are gone within seconds."""
+    script = tmp_path / "run.py"
+    script.write_text(
+        "import time\nfrom concurrent.futures import ProcessPoolExecutor\nimport multiprocessing, os\n"
+        "from spikeplan.experiments.runner.pool import start_worker\n"
+        "if __name__ == '__main__':\n"
+        "    context = multiprocessing.get_context('spawn')\n"
+        "    pool = ProcessPoolExecutor(1, mp_context=context, initializer=start_worker)\n"
+        "    print(pool.submit(os.getpid).result(), flush=True)\n"
+        "    pool.submit(time.sleep, 600).result()\n"
+    )
+    root = Path(__file__).resolve().parents[2]
+    run = subprocess.Popen(
+        [sys.executable, str(script)],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(root / "src")},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert run.stdout is not None
+    worker = int(run.stdout.readline())
+    run.kill()
+    run.wait()
+    run.stdout.close()
+    deadline = time.monotonic() + 120
+    while Path(f"/proc/{worker}").exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not Path(f"/proc/{worker}").exists()
+
+
+def test_a_later_seed_counts_alone(job: Any) -> None:
+    run = group([run_job(job("oracle", seed=3))], [job("oracle", seed=3)])[0]
+    assert run.success_KN.shape == (1, 8)
