@@ -105,7 +105,7 @@ def admission_row(runs: list[Run], dense: Run) -> dict[str, Any]:
             }
         )
     best = {name: max(r["success"] for r in rows if r["name"] == name) for name in ("full", "budget5", "greedy")}
-    holds = all(best["full"] - best[name] >= 0.2 for name in ("budget5", "greedy"))
+    holds = all(round(best["full"] - best[name], 9) >= 0.2 for name in ("budget5", "greedy"))
     return {"kind": "admission", "task": dense.job.task, "rows": rows, **best, "holds": holds}
 
 

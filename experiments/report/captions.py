@@ -67,7 +67,7 @@ SECTION = {
         "Goal green, robot blue; the same start and goal for every method. Success is judged at the last control step.",
     ),
     "events": Words(
-        "The method as a frame and as events", "What a frame camera and an event camera make of the same motion."
+        "The arm as a frame and as events", "What a frame camera and an event camera make of the same motion."
     ),
     "caveats": Words("Caveats", "What is simulated, what is measured, and what the figures do not show."),
     "config": Words("Configuration and versions", "As the run wrote them."),

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from spikeplan.evaluation.results import Record, finite, mapping, sequence
+from spikeplan.evaluation.verdict import DENSE_DEVICES
 from spikeplan.experiments.report.markup import DASH, between, energy, plain, points, share
 
 SPIKING, CHIP = "sigma_delta", "loihi2"
@@ -52,7 +53,7 @@ def numbers(found: Record) -> tuple[str, str, str, str]:
     priced = {
         name: joules
         for name, each in machines.items()
-        if name != "cpu" and (joules := finite(mapping(each.get(DENSE)).get("nominal"))) is not None
+        if name in DENSE_DEVICES and (joules := finite(mapping(each.get(DENSE)).get("nominal"))) is not None
     }
     cheapest = min(priced, key=lambda name: priced[name], default="")
     return (
@@ -87,6 +88,8 @@ def _missed(targets: dict[str, Any], episodes: float, console: Console) -> None:
         line = f"  {task}, {target.get('name')}: {plain(target.get('value'))}, goal {plain(target.get('goal'))}"
         console.print(line, markup=False, highlight=False)
     if 0 < episodes < WHOLE and any("interval" in str(target.get("name")) for _, target in missed):
-        console.print(f"  {episodes:.0f} episodes leave an interval of some 4 points: `spikeplan results` decides.")
+        console.print(
+            f"  {episodes:.0f} episodes leave intervals too wide to decide this: `spikeplan results` runs more."
+        )
     if len(missed) > MISSED_SHOWN:
         console.print(f"  and {len(missed) - MISSED_SHOWN} more in the report")
