@@ -57,7 +57,7 @@ wheel: $(READY)
 	@lib=$$(echo build/wheel-venv/lib/python*/site-packages); ls $$lib; \
 	    echo $(abspath $(VENV))/lib/python*/site-packages > $$lib/lent.pth
 	bin=$(abspath build/wheel-venv/bin) && cd $$(mktemp -d) && $$bin/spikeplan energy devices > devices.txt && tail -n 3 devices.txt \
-	    && $$bin/spikeplan planners --episodes 1 --seeds 1 --out run && ls run \
+	    && $$bin/spikeplan doctor && $$bin/spikeplan demo --out run && ls run \
 	    && $$bin/python -c "import spikeplan; assert 'wheel-venv' in spikeplan.__file__, spikeplan.__file__"
 
 results: $(READY)

@@ -235,7 +235,7 @@ class IntegerCEM:
         spread = torch.full_like(mean, r.start_spread)
         state: Any = None
         rows: list[tuple[Tensor, Tensor, Tensor, Tensor, Tensor]] = []
-        paths: list[Tensor | None] = []
+        paths: list[Tensor] = []
         over = 0
         for iteration in range(r.iterations):
             variables = candidates(mean, spread, noise_BSVA, r)
