@@ -59,7 +59,8 @@ def test_the_tables_are_replaced_and_nothing_else(tmp_path: Path) -> None:
         {"method": "integer", "success": 0.89, "ci95": [0.79, 0.99], "minus": minus},
     ]
     planners = {"episodes": 3, "seeds": 1, "tasks": {"method": rows}}
-    assert "| method | delta | 0.900 | 0.800 .. 1.000 | -0.010 | -0.020 .. +0.000 | yes |" in planners_table(planners)
+    expected = "| method | sigma_delta | 0.900 | 0.800 .. 1.000 | -0.010 | -0.020 .. +0.000 | yes |"
+    assert expected in planners_table(planners)
     row = {"name": "plan_values_different", "ours": 1, "other": None, "ratio": None, "unit": "s", "goal": "<= 1"}
     bench = [{**row, "holds": None}]
     assert bench_table(bench).endswith("| plan_values_different | 1 | - | - | s | <= 1 | - |")
