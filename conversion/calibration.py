@@ -19,7 +19,17 @@ RANGE_QUANTILE = 0.9999
 
 @dataclass(frozen=True)
 class Calibration:
-    """Planner inputs that the network will see."""
+    """Planner inputs that the network will see.
+
+    Args:
+        latent_ND: N latents, observed and imagined, of size D.
+        action_NA: the action taken in each, in the task's units.
+
+    Raises UserError for fewer than two pairs, unequal lengths, or a number that is not finite.
+
+    >>> data = Calibration(torch.randn(4000, 32), torch.rand(4000, 2) - 0.5)
+    >>> artifact, report = convert(predictor, data, SigmaDelta())
+    """
 
     latent_ND: Tensor
     action_NA: Tensor

@@ -19,8 +19,17 @@ from spikeplan.snn.delta import DeltaNetwork
 
 @dataclass(frozen=True)
 class LayerReport:
-    """nmse: squared error of the layer's reconstructed output over its variance; density: share of neurons that send;
-    saturated: share of messages clipped; threshold in state LSB and in real units."""
+    """How well one layer was converted.
+
+    Args:
+        nmse: squared error of the layer's reconstructed output over its variance.
+        density: share of neurons that send a graded spike.
+        saturated: share of graded spikes that were clipped.
+        threshold_lsb: the threshold in state LSB.
+        threshold: the same in real units.
+
+    >>> report.layers["h1"].density
+    """
 
     nmse: float
     density: float
@@ -31,17 +40,37 @@ class LayerReport:
 
 @dataclass(frozen=True)
 class Report:
+    """A `LayerReport` for each layer, by its name, and the number of synapses of the network.
+
+    >>> artifact, report = convert(predictor, data, SigmaDelta())
+    >>> report.layers["h1"].nmse
+    """
+
     layers: dict[str, LayerReport]
     synapses: int
 
     def as_dict(self) -> dict[str, Any]:
+        """The report as plain dictionaries, ready for JSON."""
         return {"synapses": self.synapses, "layers": {name: asdict(row) for name, row in self.layers.items()}}
 
 
 def convert(
     predictor: nn.Module, calibration: Calibration, recipe: Recipe, **provenance: Any
 ) -> tuple[Artifact, Report]:
-    """Dense residual predictor -> artifact. Raises UserError that names an unsupported layer."""
+    """Dense residual predictor -> spiking network and a report of each layer's error.
+
+    Args:
+        predictor: a module whose `net` is a chain `Linear (ReLU Linear)*`; it adds the chain's output to the latent.
+        calibration: inputs of real plans, latents (N, D) and actions (N, A); they set scales and thresholds.
+        recipe: how neurons code, such as `SigmaDelta()`.
+        provenance: words that are stored in the network's header, such as `task="two-room"`.
+
+    Raises UserError that names the first layer which has no exact spiking form.
+
+    >>> artifact, report = convert(model.predictor, Calibration(latent_ND, action_NA), SigmaDelta(bits=8))
+    >>> check(artifact, LOIHI2)
+    []
+    """
     linears = chain_of(predictor)
     artifact = recipe.build(linears, calibration)
     artifact.provenance.update(provenance)
@@ -101,8 +130,14 @@ def _weight_unit(artifact: Artifact, linears: list[nn.Linear], i: int) -> float:
 
 
 def check(artifact: Artifact, chip: ChipLimits) -> list[Violation]:
-    """Every limit that the network breaks on one chip of this kind, layer by layer; [] means it fits. A placement with no
-    stored contexts breaks the same limits, but for `cores`: it may take several chips."""
+    """Every limit that the network breaks on one chip of this kind, layer by layer; [] means it fits.
+
+    A placement with no stored contexts breaks the same limits, but for `cores`: it may take several chips. Each `Violation`
+    says what was found, what is allowed and a remedy. Raises nothing: a network that does not fit is an answer.
+
+    >>> [violation.limit for violation in check(artifact, LOIHI1)]
+    ['message_bits', 'message_bits', 'message_bits', 'message_bits']
+    """
     groups = groups_of(artifact)
     cores = split(groups, chip)
     found = list(violations(groups, chip, cores))

@@ -59,6 +59,13 @@ class Group:
 
 @dataclass(frozen=True)
 class Violation:
+    """One limit of a chip that one layer breaks: what was found, what is allowed, and a remedy.
+
+    `assumed`: the limit is an assumption, since no document of the chip states it.
+
+    >>> print(check(artifact, LOIHI1)[0])
+    """
+
     layer: str
     limit: str
     found: int

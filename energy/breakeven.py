@@ -22,7 +22,11 @@ from spikeplan.energy.catalogue import Catalogue, Device, default
 
 @dataclass(frozen=True, kw_only=True)
 class BreakEven:
-    """The terms of s*, each in messages per synapse and inference."""
+    """The terms of s*, each in messages per synapse and inference. Below the density `s_star` the spiking network needs less.
+
+    >>> found = network_break_even((66, 256, 256, 64), dense_device="orin_nano", precision="int8")
+    >>> found.s_star, found.sparsity_helps
+    """
 
     first_term: float
     update_term: float
@@ -40,7 +44,19 @@ class BreakEven:
 def break_even(
     *, e_mac: float, e_syn: float, e_upd: float, steps: float, fan_in: float, static_j: float = 0.0, macs: float = 1.0
 ) -> BreakEven:
-    """s* from plain numbers. Energies in J; `steps` updates of each neuron per inference; `static_j` = P_static t."""
+    """s* from plain numbers; the module's docstring has the equation.
+
+    Args:
+        e_mac, e_syn, e_upd: J per MAC, synaptic operation and neuron update.
+        steps: updates of each neuron per inference.
+        fan_in: mean fan-in, MACs over neurons.
+        static_j: J of static power per inference.
+        macs: MACs of the dense network; they share the static part.
+
+    Raises UserError for a number that is not > 0, or not >= 0 where zero makes sense.
+
+    >>> break_even(e_mac=1.5e-12, e_syn=17.7e-12, e_upd=177e-12, steps=1, fan_in=240).s_star
+    """
     for name, value in (("e_mac", e_mac), ("e_syn", e_syn), ("fan_in", fan_in), ("macs", macs)):
         if not value > 0:
             raise UserError(f"break-even: {name} is {value}; it must be > 0")
@@ -65,10 +81,19 @@ def network_break_even(
     chips: int = 1,
     catalogue: Catalogue | None = None,
 ) -> BreakEven:
-    """s* of a chain of linear layers, nominal figures. widths (66, 256, 256, 64): an input and three neuron layers.
+    """s* of a chain of linear layers, with nominal figures of the catalogue.
 
-    `steps` is 1 when candidates are interleaved and the number of layers when they are not; `time_s` is the chip time
-    of one inference.
+    Args:
+        widths: (66, 256, 256, 64) has an input and three neuron layers.
+        dense_device, precision: where the dense network runs, and in which of its precisions.
+        spiking_device: a chip of kind loihi1 or loihi2.
+        steps: 1 when candidates are interleaved, the number of layers when they are not.
+        time_s: chip time of one inference, in seconds; `chips` draw static power for so long.
+        catalogue: another than `default()`.
+
+    Raises UserError for an unknown device, a figure that the catalogue lacks, and widths below 1.
+
+    >>> network_break_even((66, 256, 256, 64), dense_device="orin_nano", precision="int8").s_star
     """
     catalogue = catalogue or default()
     chip = catalogue.device(spiking_device)

@@ -25,11 +25,17 @@ PATH = Path(__file__).with_name("devices.toml")
 
 @dataclass(frozen=True, kw_only=True)
 class Catalogue:
+    """All machines by name, reference figures, and published limits of chips.
+
+    >>> sorted(default().devices)
+    """
+
     devices: Mapping[str, Device]
     reference: Mapping[str, Figure]
     limits: Mapping[str, Mapping[str, Figure]]
 
     def device(self, name: str) -> Device:
+        """The machine of this name. Raises UserError that lists the names there are."""
         found = self.devices.get(name)
         if found is None:
             raise UserError(f"device {name!r} is unknown; use one of {', '.join(sorted(self.devices))}")
@@ -60,8 +66,12 @@ class Catalogue:
 def load(path: Path = PATH, *, own: Path | None = None) -> Catalogue:
     """Read and validate a catalogue; anything amiss is a UserError that names file, table and figure.
 
-    `own`: a user's file with a table [devices], checked the same way. A device that the catalogue knows is taken from there,
-    with the figures of the user's file over it; so Speck becomes usable with one line.
+    Args:
+        path: the shipped file, or one of the same tables.
+        own: a user's file with a table [devices], checked the same way. A device that the catalogue knows is taken from there,
+            with the figures of the user's file over it; so Speck becomes usable with one line.
+
+    >>> load(own=Path("mine.toml")).device("speck").figure("e_synop").band.nominal
     """
     raw = _read(path)
     if own is None:
@@ -80,7 +90,12 @@ def load(path: Path = PATH, *, own: Path | None = None) -> Catalogue:
 
 
 def default() -> Catalogue:
-    """The catalogue that ships with the package, with the figures that chips of plug-ins bring."""
+    """The catalogue that ships with the package, with the figures that chips of plug-ins bring.
+
+    Raises UserError where a plug-in's figures are no valid table.
+
+    >>> default().device("loihi2").figure("p_static").band
+    """
     return _default(tuple((chip.name, chip.figures) for chip in CHIPS.values() if chip.figures))
 
 

@@ -23,7 +23,12 @@ HOST_PHASES = ("encoder", "events", "evaluation", "selection", "host")
 
 @dataclass(frozen=True, kw_only=True)
 class CpuPeak:
-    """What this CPU reaches, measured by `measure_peak`; `power_w` is the caller's, else the catalogue's assumption."""
+    """What this CPU reaches, measured by `measure_peak`; `power_w` is the caller's, else the catalogue's assumption.
+
+    Raises UserError for a rate that is not finite and > 0.
+
+    >>> Setup(cpu=measure_peak(power_w=15.0))
+    """
 
     flop_per_s: float
     bytes_per_s: float
@@ -38,7 +43,12 @@ class CpuPeak:
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """How the method is run. The defaults are one chip, one core, all CEM samples in one batch, catalogue timings."""
+    """How the method is run. The defaults are one chip, one core, all CEM samples in one batch, catalogue timings.
+
+    The comments below have the units. Raises UserError for settings that are not finite and > 0 or exclude each other.
+
+    >>> estimate("loihi2", rows, actions, scope="system", extent="loop", setup=Setup(cores=32))
+    """
 
     chips: int = 1
     cores: int = 1  # neurocores that share the work evenly; 1 is the slowest placement

@@ -14,9 +14,12 @@ from spikeplan.energy.charge import CpuPeak
 def measure_peak(
     *, size: int = 768, repeats: int = 5, copy_bytes: int = 64 << 20, power_w: float | None = None
 ) -> CpuPeak:
-    """Best of `repeats`: fp32 matmul of `size` (2 size^3 FLOP) and a copy of `copy_bytes` (read and written).
+    """Peak rates of this CPU: fp32 matmul of `size` (2 size^3 FLOP) and a copy of `copy_bytes` (read and written).
 
-    The best, not the mean: a roofline needs the peak. The matmul is numpy's BLAS, so the rate is that of its threads.
+    The best of `repeats`, not the mean: a roofline needs the peak. The matmul is numpy's BLAS, so the rate is that of its
+    threads. `power_w`: watts of the busy CPU, where known. Raises ValueError for fewer than one repeat.
+
+    >>> measure_peak(power_w=15.0).flop_per_s
     """
     a = np.full((size, size), 0.5, dtype=np.float32)
     out = np.empty_like(a)

@@ -123,8 +123,12 @@ def _asic(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup, 
 
 @dataclass(frozen=True, kw_only=True)
 class LaunchBound:
-    """What a GPU takes for an action where kernels depend on each other. `idle_j`: idle power while it waits for the next
-    kernel, on top of scope system; `full_j`: full power throughout. J and s an action."""
+    """What a GPU takes for an action where kernels depend on each other, in J and s an action.
+
+    `idle_j`: idle power while it waits for the next kernel, on top of scope system; `full_j`: full power throughout.
+
+    >>> launch_bound(default().device("h100"), rows, actions).full_j.nominal
+    """
 
     kernels: float
     wait_s: Band  # of latency_s
@@ -136,8 +140,18 @@ class LaunchBound:
 def launch_bound(
     device: Device, rows: Sequence[CountRow], actions: int, *, setup: Setup | None = None
 ) -> LaunchBound | None:
-    """None for a device that launches nothing. One kernel a row of MACs and control step; activations, normalisation, softmax,
-    sampling and sorting ride along for nothing, so the number of kernels is a lower bound."""
+    """Energy and time of an action with the waits between kernels; None for a device that launches nothing.
+
+    One kernel a row of MACs and control step; activations, normalisation, softmax, sampling and sorting ride along for
+    nothing, so the number of kernels is a lower bound.
+
+    Args:
+        rows: dense operation counts, summed over `actions`.
+
+    Raises UserError for rows that the device cannot run.
+
+    >>> bound = launch_bound(default().device("h100"), rows, actions=50)
+    """
     if "t_launch" not in device.figures:
         return None
     setup = setup or Setup()

@@ -27,7 +27,11 @@ EXTENTS = ("predictor", "loop")
 
 @dataclass(frozen=True, kw_only=True)
 class Energy:
-    """An estimate (pinned contract). `evidence`: codes of the figures used, then what a reader must know."""
+    """An estimate in J per action: low, nominal, high. `evidence`: codes of the figures used, then what a reader must know.
+
+    >>> found = estimate("loihi2", rows, actions, scope="system", extent="loop")
+    >>> found.nominal, found.unit
+    """
 
     device: str
     method: str
@@ -52,9 +56,22 @@ def estimate(
     setup: Setup | None = None,
     catalogue: Catalogue | None = None,
 ) -> Energy:
-    """Energy of one method per action. `rows` are sums over `actions`; `batch` None: all CEM samples share a weight read.
+    """Energy of one method per action, in J, on one machine.
 
-    extent "predictor" keeps the predictor's rows, "loop" keeps all of them.
+    Args:
+        device: a name of the catalogue, or a `Device`.
+        rows: operation counts of one method in one schedule, summed over `actions`.
+        actions: how many actions the counts are of.
+        scope: "compute" has the operations, "chip" memory and network too, "system" also static power, host and I/O.
+        extent: "predictor" keeps the predictor's rows, "loop" keeps all of them.
+        batch: CEM samples that share a read of the weights; None: all of them.
+        setup: chips, cores, times, the host; one chip and one core by default.
+        catalogue: another than `default()`.
+
+    Raises UserError for an unknown device or scope, for rows that the device cannot run, and for a figure that is missing.
+
+    >>> rows = op_counts.rows("interleaved")
+    >>> estimate("loihi2", rows, op_counts.actions, scope="system", extent="loop").nominal
     """
     setup = setup or Setup()
     catalogue = catalogue or default()

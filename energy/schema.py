@@ -80,6 +80,9 @@ class Band:
     """Low, nominal and high of one quantity, added bound by bound.
 
     The fields are floats; a Monte-Carlo run puts arrays of draws there, so the models use numpy's maximum on them.
+
+    >>> (Band(1.0, 2.0, 4.0) + Band(1.0, 1.0, 1.0)).nominal
+    3.0
     """
 
     low: float = 0.0
@@ -94,6 +97,7 @@ class Band:
         return Band(self.low * by.low, self.nominal * by.nominal, self.high * by.high)
 
     def bounds(self) -> tuple[float, float, float]:
+        """(low, nominal, high)."""
         return self.low, self.nominal, self.high
 
 
@@ -102,7 +106,10 @@ ZERO = Band()
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """One sourced number. `band` is in SI units; `unit` is the unit the file states it in."""
+    """One sourced number. `band` is in SI units; `unit` is the unit the file states it in.
+
+    >>> default().device("loihi2").figure("e_eq").source
+    """
 
     name: str
     band: Band
@@ -130,6 +137,12 @@ class Figure:
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
+    """One machine of the catalogue: its kind, its figures by name, and why others are unavailable.
+
+    >>> default().device("loihi2").spiking
+    True
+    """
+
     name: str
     kind: str
     title: str
@@ -144,6 +157,7 @@ class Device:
         return self.kind in ("loihi1", "loihi2", "event", "datasheet")
 
     def figure(self, name: str) -> Figure:
+        """The figure of this name. Raises UserError that says why the catalogue lacks it."""
         found = self.figures.get(name)
         if found is None:
             why = self.unavailable.get(name, "the catalogue has no such figure")

@@ -223,9 +223,16 @@ def energy_rows(
     scopes: tuple[str, ...] = energy.SCOPES,
     extents: tuple[str, ...] = ("predictor", "loop"),
 ) -> list[dict[str, Any]]:
-    """Every device that can run this method; where the catalogue refuses (no sourced figure), a row says why.
+    """Energy of a run on every device that can run this method; where the catalogue refuses, a row says why.
 
     A spiking network has one neurocore a layer, the least that interleaving takes; a real placement may use more.
+
+    Args:
+        run: all shards of one method; one without operation counts has no rows.
+        cpu: measured peak of this machine; None: the CPU is refused.
+        schedules, scopes, extents: which to price; all of them where not given.
+
+    >>> [(row["device"], row["nominal"]) for row in energy_rows(run, None) if row["kind"] == "energy"]
     """
     if run.op_counts is None:
         return []

@@ -39,7 +39,16 @@ MADE_BY = ("worldmodel", "snn", "conversion", "evaluation")
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """`role` says what the result is for: headline, front or admission. `first`/`count`: the shard of `episodes`."""
+    """One method on some episodes of one task: all that decides the result.
+
+    Args:
+        role: what the result is for: headline, front or admission.
+        episodes: of the whole set, of which this shard plans `count` from `first` on.
+        threshold: factor on the network's thresholds; None: as they are.
+        checkpoint, artifact: files other than the shipped ones.
+
+    >>> job = Job(task="two-room", method="sigma_delta", role="front", planner=CEMConfig(), episodes=100, count=100)
+    """
 
     task: str
     method: str
@@ -56,6 +65,7 @@ class Job:
     keep_poses: bool = False
 
     def key(self, digest: str) -> str:
+        """Name of the stored result: settings, `digest` of the trained files, and the code that makes it."""
         text = json.dumps([asdict(self), digest, code_digest(*MADE_BY)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
 
@@ -134,7 +144,14 @@ def job_key(job: Job) -> str:
 
 
 def run_job(job: Job, progress: Progress | None = None) -> dict[str, Any]:
-    """Plan the shard's episodes; success, distances and operation counts."""
+    """Plan the shard's episodes: success, distances, operation counts and seconds, as a dict for JSON.
+
+    `progress` is called with the number of actions done. Raises UserError for an unknown task or method, a damaged file, and
+    a predictor that the method cannot use.
+
+    >>> row = run_job(Job(task="two-room", method="dense", role="front", planner=CEMConfig(), episodes=10, count=10))
+    >>> sum(row["success"])
+    """
     world = make_world(job.task)
     part = slice(job.first, job.first + job.count)
     episodes = world.sample(job.episodes, np.random.default_rng(EPISODE_SEED)).take(part)

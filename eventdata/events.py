@@ -20,6 +20,19 @@ from spikeplan.core.errors import UserError
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Events:
+    """Events of one sensor: four flat columns of equal length E.
+
+    Args:
+        x, y: (E,) uint16, pixels.
+        t_us: (E,) int64, microseconds on the recording's clock, never going back.
+        p: (E,) bool, True where the pixel became brighter.
+
+    Raises UserError for another dtype or shape. The order of time is checked by `check`, which `Recording` calls.
+
+    >>> events = recording.events[recording.events.p]
+    >>> len(events)
+    """
+
     x: NDArray[np.uint16]
     y: NDArray[np.uint16]
     t_us: NDArray[np.int64]

@@ -23,7 +23,12 @@ PEAK_BIN_US = 1000
 
 
 def info(recording: Recording, path: str | os.PathLike[str] | None = None) -> dict[str, Any]:
-    """Summary of a recording; `path`, where given, names the file that the format is read from."""
+    """Summary of a recording, in numbers that fit in JSON: counts, rates, span, hot pixels.
+
+    `path`, where given, names the file that the format is read from.
+
+    >>> info(open_recording("drive.aedat4"))["rate_mean"]
+    """
     events = recording.events
     first, last = (int(events.t_us[0]), int(events.t_us[-1])) if len(events) else (None, None)
     duration_us = 0 if first is None or last is None else last - first

@@ -23,7 +23,13 @@ HEAD_BYTES = 4096
 
 
 def detect_format(path: str | os.PathLike[str]) -> str:
-    """Name of the format of an existing file."""
+    """Name of the format of an existing file, by its first bytes and then by its suffix.
+
+    Raises UserError for no file, an empty file, and a format that nothing here reads.
+
+    >>> detect_format("drive.aedat4")
+    'aedat4'
+    """
     source = Path(path)
     if not source.exists():
         raise UserError(f"{source}: no such file; give the path of a recording")
@@ -45,7 +51,17 @@ def detect_format(path: str | os.PathLike[str]) -> str:
 
 
 def open_recording(path: str | os.PathLike[str], *, sort: bool = False) -> Recording:
-    """Read a whole recording. `sort` puts streams whose stamps go back in order instead of refusing them."""
+    """Read a whole recording: events, frames, IMU and triggers on one clock in microseconds.
+
+    Args:
+        path: a file of any format in `eventdata.formats`, or of a plug-in.
+        sort: put streams whose stamps go back in order, instead of refusing them.
+
+    Raises UserError, in one line, for a file that is missing, damaged or of no known format.
+
+    >>> recording = open_recording("drive.aedat4")
+    >>> recording.events.t_us[0], recording.width
+    """
     source = Path(path)
     format_ = FORMATS[detect_format(source)]
     with blame(source):
@@ -53,7 +69,13 @@ def open_recording(path: str | os.PathLike[str], *, sort: bool = False) -> Recor
 
 
 def open_events(path: str | os.PathLike[str], *, chunk: int = CHUNK_EVENTS) -> EventStream:
-    """The events alone, `chunk` at a time and in bounded memory, on the clock of open_recording. Checked on the way."""
+    """The events alone, `chunk` at a time and in bounded memory, on the clock of `open_recording`.
+
+    The chunks can be walked once. Raises UserError as `open_recording` does; damage further on is found on the way.
+
+    >>> for events in open_events("drive.aedat4", chunk=100_000).chunks:
+    ...     print(len(events))
+    """
     source = Path(path)
     format_ = FORMATS[detect_format(source)]
     with blame(source):
@@ -64,6 +86,9 @@ def open_slice(path: str | os.PathLike[str], start_us: int, stop_us: int) -> Rec
     """Events stamped in [start_us, stop_us), as open_recording(path).slice_us(...) has them, other streams left out.
 
     Keeps nothing else in memory. An HDF5 file with ms_to_idx is read from the right row on; the others from the start.
+    Raises UserError as `open_recording` does, and for an interval that ends before it starts.
+
+    >>> second = open_slice("drive.aedat4", 1_000_000, 2_000_000)
     """
     check_span("slice", start_us, stop_us)
     source = Path(path)

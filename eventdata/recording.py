@@ -32,7 +32,22 @@ TRIGGER = np.dtype([("t_us", np.int64), ("source", np.uint8)])
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Recording:
-    """One sensor's streams. `span_us` is the half-open interval covered, known even where no sample fell into it."""
+    """One sensor's streams on one clock. The module's docstring has the units and shapes.
+
+    Args:
+        events: in order of time.
+        width, height: of the sensor, in pixels.
+        frames: (N, H, W), with the start of exposure `frame_t_us` and its length `exposure_us`.
+        imu: (M, 6) in the order of IMU_COLUMNS, with `imu_t_us`.
+        triggers: of dtype TRIGGER.
+        origin_us: absolute stamp of the first event.
+        span_us: the half-open interval covered, known even where no sample fell into it.
+
+    Raises UserError for streams that go back, leave the sensor or the span, or have unequal lengths.
+
+    >>> recording = Recording(events=events, width=346, height=260)
+    >>> counts = [len(window.events) for window in recording.windows(10_000)]
+    """
 
     events: Events
     width: int

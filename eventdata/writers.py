@@ -25,7 +25,17 @@ def check_target(path: str | os.PathLike[str], *, replace: bool = False) -> Path
 
 
 def write_recording(recording: Recording, path: str | os.PathLike[str], *, replace: bool = False) -> list[str]:
-    """Write and return what the format could not keep, in words; empty for .npz and .h5."""
+    """Write a recording and return what the format could not keep, in words; [] for .npz and .h5.
+
+    Args:
+        path: its suffix chooses the format.
+        replace: write over a file that is there.
+
+    Raises UserError for a suffix that cannot be written, a file that is there, a missing folder or a full disk. The file
+    appears whole or not at all.
+
+    >>> write_recording(recording, "drive.es")
+    """
     target = check_target(path, replace=replace)
     suffix = target.suffix.lower().removeprefix(".")
     chosen = writers()[suffix]

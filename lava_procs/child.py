@@ -26,7 +26,11 @@ SEGMENT = "/dev/shm/psm_"
 
 
 class LavaError(RuntimeError):
-    """The worker crashed or ran out of time; the message ends with the tail of its log."""
+    """The worker crashed or ran out of time; the message ends with the tail of its log.
+
+    >>> with contextlib.suppress(LavaError):
+    ...     session.plan(latent, goal, seed=0)
+    """
 
 
 class Worker(subprocess.Popen[bytes]):

@@ -43,9 +43,23 @@ def run_network(
     watch: bool = False,
     counts: bool = True,
 ) -> Record:
-    """inputs: (T, *network.input_shape), integers for a fixed-point network. `form` "stock" builds Lava's own processes;
-    `counts` False leaves out the recorder of the fused form's messages (counts is empty, overflows None).
-    Bad input is a UserError, a crash or `timeout_s` without an answer a LavaError; the worker's group has ended then."""
+    """Run a network of any shape for T time steps in Lava, in a process of its own, and record what it does.
+
+    Args:
+        network: layers and synapses, as read from a NIR or netx file.
+        inputs: (T, *network.input_shape), integers for a fixed-point network.
+        workdir: receives the job, the record and worker.log.
+        timeout_s: seconds without an answer until the worker is ended.
+        form: "stock" builds Lava's own processes; None: "fused" for a sigma-delta network, else "lif".
+        residue: what becomes of the bits that a graded spike leaves out, "owed" (sent later) or "lost".
+        watch: record the states of every layer too.
+        counts: False leaves out the recorder of the fused form's messages (counts is empty, overflows None).
+
+    Raises UserError for bad input, and LavaError for a crash or no answer in time; the worker's group has ended then.
+
+    >>> record = run_network(network, np.ones((100, 34), np.int64), workdir="runs/net", timeout_s=60)
+    >>> record.out.shape
+    """
     child.check_timeout(timeout_s)
     inputs = np.asarray(inputs)
     if inputs.ndim != 1 + len(network.input_shape) or inputs.shape[1:] != network.input_shape or not len(inputs):

@@ -23,11 +23,21 @@ def replay(
     precision: str = "fixed_pt",
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Trace:
-    """Run the passes through the Lava chain of an artifact. Blocks for about 1.5 s + 2 ms a pass.
+    """Run the passes through the Lava chain of a converted network. Blocks for about 1.5 s + 2 ms a pass.
 
-    `workdir` receives job.json, passes.npz, trace.npz, worker.pid and worker.log; `on_progress(done, all)` is called
-    in this thread. Bad input is a UserError, a crash or `timeout_s` without an answer a LavaError; in every case the
-    worker's process group has ended when this returns.
+    Args:
+        artifact_path: file of the network, as `convert` writes it.
+        passes: inputs (P, n_in) in state LSB, and where each pass takes its state from.
+        timeout_s: seconds without an answer until the worker is ended.
+        workdir: receives job.json, passes.npz, trace.npz, worker.pid and worker.log.
+        precision: "fixed_pt" is bit-accurate for Loihi 2; "floating_pt" is for comparison.
+        on_progress: called with (passes done, all passes), in this thread.
+
+    Raises UserError for bad input, and LavaError for a crash or no answer in time. In every case the worker's process group
+    has ended when this returns.
+
+    >>> trace = replay("net.safetensors", passes, timeout_s=600, workdir="runs/replay")
+    >>> trace.value.shape
     """
     if precision not in PRECISIONS:
         raise UserError(f"precision {precision!r} is unknown; use one of {', '.join(PRECISIONS)}")

@@ -65,6 +65,15 @@ def take(folder: Path) -> IO[str]:
 
 
 class LavaSession:
+    """The whole planning loop as Lava processes, in a child process that stays open for many plans.
+
+    Latents and actions are integers: a latent LSB is `artifact.scales["latent"]`. Use `open`, not the constructor.
+
+    >>> session = LavaSession.open("net.safetensors", plan_params(...), timeout_s=60, workdir="runs/lava")
+    >>> action, record = session.plan(latent, goal, seed=7, fresh=True)
+    >>> session.close()
+    """
+
     def __init__(
         self,
         worker: child.Worker,
@@ -95,8 +104,19 @@ class LavaSession:
         precision: str = "fixed_pt",
         layout: str = "fused",
     ) -> Self:
-        """Start and compile the loop; blocks until it is ready, about two seconds. `timeout_s` holds for the start and
-        for every plan. `workdir` receives the files that both sides map, and worker.log. `layout`: lava_procs/loop.py."""
+        """Start and compile the loop; blocks until it is ready, about two seconds.
+
+        Args:
+            artifact_path: file of a sigma-delta network.
+            plan: settings of the integer planner, from `plan_params`.
+            timeout_s: seconds for the start, and for every plan.
+            workdir: receives the files that both sides map, and worker.log; one session at a time.
+            reference: what a graded spike is a change of, "zero" or "previous_step".
+            precision: "fixed_pt" is bit-accurate for Loihi 2; "floating_pt" is for comparison.
+            layout: "fused" or "stepwise", see lava_procs/loop.py.
+
+        Raises UserError for bad input, and LavaError where the child crashes or does not answer in time.
+        """
         if precision not in PRECISIONS:
             raise UserError(f"precision {precision!r} is unknown; use one of {', '.join(PRECISIONS)}")
         if layout not in LAYOUTS:
@@ -149,8 +169,14 @@ class LavaSession:
     def plan(
         self, latent_int: NDArray[np.int64], goal_int: NDArray[np.int64], seed: int, *, fresh: bool = False
     ) -> tuple[NDArray[Any], PlanRecord]:
-        """One plan. latent_int, goal_int: (D,), latent LSB; `fresh`: an episode begins. The action (A,) is in plan LSB,
-        2^action_shift action LSB."""
+        """One plan, from latent and goal (D,) in latent LSB to an action (A,) in plan LSB, 2^action_shift action LSB.
+
+        Args:
+            seed: a 24-bit whole number, from which the noise of all candidates is made.
+            fresh: an episode begins, so there is no warm start.
+
+        Raises UserError for bad input, and LavaError for a crash, no answer in time, or a closed session.
+        """
         if self.closed:
             raise LavaError("the Lava session is closed; open another")
         d = self.params.latent_dim

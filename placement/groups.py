@@ -60,7 +60,19 @@ def contexts_of(reference: str, budget: Budget, replicas: int) -> int:
 def with_loop(
     network: NeuronGroups, budget: Budget, *, latent_dim: int, action_dim: int, replicas: int
 ) -> NeuronGroups:
-    """The network with the loop's other parts around it."""
+    """The network with the planning loop's other parts around it: source, latent, distance, sum, cost, theta, refit.
+
+    Args:
+        network: groups of the predictor, from `network_of(artifact)`.
+        budget: the planner's settings.
+        latent_dim, action_dim: D and A.
+        replicas: copies of the loop; candidates are shared among them.
+
+    Raises UserError for a last layer that is not as wide as the latent, and for more replicas than candidates.
+
+    >>> loop = with_loop(network_of(artifact), CEMConfig(), latent_dim=32, action_dim=2, replicas=8)
+    >>> place(loop.groups, LOIHI2, replicas=8).cores
+    """
     turns = turns_of(budget, replicas)
     code, out = network.groups[0], network.groups[-1]
     if out.neurons != latent_dim:

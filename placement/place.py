@@ -94,7 +94,20 @@ class TooManyCores(UserError):
 
 
 def place(groups: Sequence[Group], chip: ChipLimits, *, replicas: int = 1, spread: int = 1) -> Placement:
-    """`groups` of one copy, in order of computation. `spread`: times the least cores a layer may take."""
+    """Put groups of neurons on the cores of as many chips as they take.
+
+    Args:
+        groups: of one copy, in order of computation, from `groups_of(artifact)` or `with_loop(...).groups`.
+        chip: limits of the chip, such as LOIHI2.
+        replicas: copies of the network that compute candidates side by side.
+        spread: times the least cores a layer may take; more cores shorten a step.
+
+    Raises UserError for numbers below 1, and TooManyCores beyond the largest machine. Limits that no split can meet are
+    listed in `broken`, not raised.
+
+    >>> placement = place(groups_of(artifact), LOIHI2, replicas=8)
+    >>> placement.cores, placement.chips, placement.broken
+    """
     if replicas < 1 or spread < 1:
         raise UserError(f"place: replicas {replicas} and spread {spread} must be >= 1")
     cores = split(groups, chip, copies=replicas, spread=spread)

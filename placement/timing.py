@@ -118,7 +118,12 @@ class Load:
 
 
 class Clock:
-    """Times one placement. `messages`: sent by each group of one copy in one prediction."""
+    """Times one placement, in seconds. `messages`: sent by each group of one copy in one prediction.
+
+    `restored`: stored contexts are written back, so neurons of the path update twice a step.
+
+    >>> Clock(placement, network, {"code": 20.0, "h1": 60.0}, speed).action(CEMConfig(), "interleaved").action_s
+    """
 
     def __init__(
         self,
@@ -179,6 +184,7 @@ class Clock:
         return np.asarray(np.maximum(busy, self.updating_s) + self.speed.barrier_s)
 
     def prediction(self) -> PredictionTime:
+        """Time of one prediction, in a full pipe and alone."""
         each, depth = self.network.time_steps, self.network.depth
         full = self._timeline(np.arange(2 * depth + 4) * each)
         begin = -(-(depth + len(self.network.tail)) // each) * each  # by then every stage is busy

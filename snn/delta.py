@@ -96,7 +96,14 @@ def _bound(before: Layer, layer: Layer) -> int:
 
 
 class DeltaNetwork:
-    """A chain `delta -> sigma_delta... -> sigma` read from an artifact. Stateless: state goes in and comes out."""
+    """A chain `delta -> sigma_delta... -> sigma` read from an artifact. Stateless: state goes in and comes out.
+
+    Values are integers held in floating point, exact up to 2^24 or 2^53. Shapes: R rows, I inputs, N neurons, D outputs.
+    Raises UserError for another chain, for edges that do not chain the layers, and for sums that would not be exact.
+
+    >>> done, state = DeltaNetwork(artifact).run(torch.zeros(64, 34), None)
+    >>> done.value_RD.shape
+    """
 
     def __init__(self, artifact: Artifact) -> None:
         kinds = [layer.kind for layer in artifact.layers]
@@ -124,7 +131,10 @@ class DeltaNetwork:
         self.fan_out = [la.n_out for la in self.layers[1:]] + [0]
 
     def run(self, x_RI: Tensor, state: list[DeltaState] | None) -> tuple[Pass, list[DeltaState]]:
-        """One pass from `state` (None: all zero). x in state LSB of the input coder."""
+        """One pass of R rows from `state` (None: all zero). x in state LSB of the input coder.
+
+        Returns what was sent and put out, and the state after the pass, one entry a layer.
+        """
         code = self.layers[0]
         s, ref, over = delta_step(x_RI, None if state is None else state[0].ref, code)
         messages, new, saturated, sigma_saturated = [s], [DeltaState(None, ref)], [over], [0]

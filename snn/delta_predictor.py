@@ -53,7 +53,15 @@ class ReferenceState:
 
 
 class DeltaPredictor:
-    """Batched over episodes and candidates; bit-exact with the artifact's semantics."""
+    """The sigma-delta network as a planner's predictor, batched over episodes and candidates; bit-exact with the artifact.
+
+    Shapes: B episodes, S candidates, H steps, D latent, A action; real units in and out.
+    Raises UserError for an artifact without the scales of latent and action, or that is no sigma-delta chain.
+
+    >>> predictor = DeltaPredictor(artifact)
+    >>> state = predictor.begin(latent_BD, candidates_BSHA, "previous_step")
+    >>> latent_BSD, state, counts = predictor.step(latent_BSD, candidates_BSHA[:, :, 0], state)
+    """
 
     references = REFERENCES
     spiking = True
@@ -82,9 +90,11 @@ class DeltaPredictor:
         }
 
     def weights_left(self) -> dict[str, int]:
+        """Weights that are not zero, by layer."""
         return {la.name: int(np.count_nonzero(la.weight)) for la in self.network.layers if la.weight is not None}
 
     def neuron_groups(self, chip: ChipLimits, *, contexts: int = 0) -> NeuronGroups:
+        """The groups of neurons that a placement puts on cores. `contexts`: stored states a neuron keeps beside its own."""
         return network_of(self.network.artifact, contexts=contexts)
 
     def encode(self, latent: Tensor) -> Tensor:
@@ -105,6 +115,10 @@ class DeltaPredictor:
     def begin(
         self, latent_BD: Tensor, candidates_BSHA: Tensor, reference: str, previous: ReferenceState | None = None
     ) -> ReferenceState:
+        """State at the start of an iteration. `previous`: the state that the last iteration ended with.
+
+        `reference` is what a graded spike is a change of. Raises UserError for one that is not in `references`.
+        """
         if reference not in REFERENCES:
             raise UserError(f"reference {reference!r} is unknown; use one of {', '.join(REFERENCES)}")
         state = ReferenceState(reference)
@@ -120,6 +134,7 @@ class DeltaPredictor:
     def step(
         self, latent_BSD: Tensor, action_BSA: Tensor, state: ReferenceState
     ) -> tuple[Tensor, ReferenceState, list[LayerCounts]]:
+        """One prediction of B x S latents in real units: the next latents, the state, and the operations of each layer."""
         z, over_z = self._saturated((latent_BSD / self.latent_scale).round())
         actions, over_actions = self._saturated((action_BSA / self.action_scale).round())
         reached, state, counts = self.advance(z, actions, state)

@@ -33,7 +33,15 @@ def event_input(counts: Tensor) -> Tensor:
 
 
 class EventEncoder(nn.Module):
-    """The dense twin that is trained and converted. Its layers are `net`, as the converter expects."""
+    """The dense twin of the event encoder, which is trained and converted. Its layers are `net`, as the converter expects.
+
+    Args:
+        latent_dim: D, of the anchor and of the change that comes out.
+        cells: E, of the signed event counts.
+        hidden: widths of the hidden layers.
+
+    >>> change_BD = EventEncoder(32, 576)(anchor_BD, count_BE)
+    """
 
     def __init__(self, latent_dim: int, cells: int, hidden: tuple[int, ...] = (256, 192)) -> None:
         super().__init__()
@@ -50,6 +58,7 @@ class EventEncoder(nn.Module):
         return change
 
     def macs(self) -> int:
+        """Multiply-accumulates of one call, a row."""
         return sum(m.weight.numel() for m in self.net if isinstance(m, nn.Linear))
 
 

@@ -111,7 +111,13 @@ def _fire(currents: list[Tensor], beta: float) -> list[Tensor]:
 
 
 class LIFPredictor:
-    """Behind the Predictor contract; no reference but `zero`: every prediction starts from rest."""
+    """The LIF network as a planner's predictor; no reference but `zero`: every prediction starts from rest.
+
+    Shapes: B episodes, S candidates, D latent, A action; real units in and out.
+
+    >>> predictor = LIFPredictor(network)
+    >>> latent_BSD, _, counts = predictor.step(latent_BSD, action_BSA, predictor.begin(latent_BD, candidates_BSHA))
+    """
 
     references = ("zero",)
     spiking = True
@@ -140,9 +146,11 @@ class LIFPredictor:
         return t + len(self._linears), t
 
     def memory(self) -> dict[str, tuple[int, int]]:
+        """Layer -> (bytes of weights, bytes of states): 8-bit weights, one 24-bit state a neuron."""
         return {name: (m.weight.numel(), 3 * m.out_features) for name, m in self._linears.items()}
 
     def weights_left(self) -> dict[str, int]:
+        """Weights that are not zero, by layer."""
         return {name: int(m.weight.count_nonzero()) for name, m in self._linears.items()}
 
     def neuron_groups(self, chip: ChipLimits, *, contexts: int = 0) -> NeuronGroups:
@@ -151,11 +159,13 @@ class LIFPredictor:
         return lif_network(sizes, self.network.config.time_steps, chip)
 
     def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, reference: str = "zero", previous: Any = None) -> None:
+        """Nothing to prepare. Raises UserError for a reference that is not "zero"."""
         if reference not in self.references:
             raise UserError(f"reference {reference!r} is not offered by the LIF predictor; use zero")
 
     @torch.no_grad()
     def step(self, latent_BSD: Tensor, action_BSA: Tensor, state: None) -> tuple[Tensor, None, list[LayerCounts]]:
+        """One prediction of B x S latents in real units: the next latents, no state, and the operations of each layer."""
         net = self.network
         x = torch.cat([latent_BSD, action_BSA], -1)
         run = infer(net, x)

@@ -26,7 +26,11 @@ SHIPPED = Path(__file__).parent / "checkpoints"
 
 @dataclass
 class WorldModel:
-    """Encoder and predictor of one task, with the planner settings they were validated with."""
+    """Encoder and predictor of one task, with the planner settings they were validated with.
+
+    >>> model = load_model(shipped("two-room"))
+    >>> latent_BD = model.encoder(image_BCHW)
+    """
 
     task: str
     encoder: Encoder
@@ -39,7 +43,12 @@ class WorldModel:
 
 
 def save_model(model: WorldModel, path: str | os.PathLike[str]) -> Path:
-    """Write atomically."""
+    """Write a world model into one safetensors file, whole or not at all, and return its path.
+
+    Raises UserError where the folder cannot be made or written.
+
+    >>> save_model(model, "runs/mine.safetensors")
+    """
     target = Path(path)
     tensors = {f"encoder.{k}": v.contiguous() for k, v in model.encoder.state_dict().items()}
     tensors |= {f"predictor.{k}": v.contiguous() for k, v in model.predictor.state_dict().items()}
@@ -69,6 +78,14 @@ def save_model(model: WorldModel, path: str | os.PathLike[str]) -> Path:
 
 
 def load_model(path: str | os.PathLike[str]) -> WorldModel:
+    """Read a world model that `save_model` or `spikeplan train` wrote.
+
+    Raises UserError, in one line with a remedy, for a file that is missing, truncated, foreign, of another version, or whose
+    numbers are not finite.
+
+    >>> model = load_model("runs/mine.safetensors")
+    >>> model.planner.samples
+    """
     source = Path(path)
     try:
         there = source.is_file()

@@ -42,7 +42,18 @@ def distil(
     generator: torch.Generator,
     report: Callable[[dict[str, float]], None] | None = None,
 ) -> None:
-    """Train `net` in place on the teacher's rollouts (`latents_NSHD` from `latent_ND` under `candidates_NSHA`)."""
+    """Train `net` in place on a teacher's rollouts: first on spans of three steps, then on whole rollouts and their costs.
+
+    Args:
+        net: the student; it ends in evaluation mode.
+        latent_ND, goal_ND: N recorded plans' starts and goals.
+        candidates_NSHA: their S candidates of H actions, in the task's units.
+        latents_NSHD: what the teacher imagined from `latent_ND` under these candidates.
+        generator: draws the batches.
+        report: gets a dict per step.
+
+    >>> distil(student, latent_ND, goal_ND, candidates_NSHA, latents_NSHD, Distillation(), generator=generator)
+    """
     tell = report or (lambda row: None)
     net.train()
     _short(net, latent_ND, candidates_NSHA, latents_NSHD, config, generator, tell)

@@ -18,7 +18,12 @@ from spikeplan.worldmodel.predictor import ResidualPredictor
 
 
 def prune(net: ResidualPredictor, share: float) -> ResidualPredictor:
-    """A copy of which `share` of the weights, the smallest by magnitude over all layers, are zero."""
+    """A copy of which `share` of the weights, the smallest by magnitude over all layers, are zero.
+
+    Raises UserError for a share that is not above 0 and below 1.
+
+    >>> sparse = prune(model.predictor, 0.9)
+    """
     if not 0 < share < 1:
         raise UserError(f"prune: share {share:g} must be above 0 and below 1")
     found = copy.deepcopy(net)

@@ -198,10 +198,19 @@ def train(
     report: Callable[[dict[str, Any]], None] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> WorldModel:
-    """Run (or resume, if `out` holds an unfinished run) to the end.
+    """Train a world model to the end, or resume, if `out` holds an unfinished run.
 
-    `report` gets a dict per step. `stop` is asked after every step and within validation: where it says True the state
-    is saved and TrainingStopped raised. A resumed run ends with the same bytes as one that was never stopped.
+    Args:
+        config: `recipe(task, seed)` has a task's own settings.
+        out: folder for the state of an unfinished run; None: nothing is kept.
+        report: gets a dict per step.
+        stop: is asked after every step and within validation; where it says True the state is saved.
+
+    Raises TrainingStopped when stopped, and UserError for a damaged state. A resumed run ends with the same bytes as one
+    that was never stopped.
+
+    >>> model = train(recipe("two-room"), Path("runs/two-room"))
+    >>> save_model(model, "runs/two-room.safetensors")
     """
     trainer = Trainer(config)
     unfinished = out / "unfinished.pt" if out else None

@@ -13,6 +13,8 @@ from spikeplan.core.ir.artifact import Artifact
 
 
 class Recipe(Protocol):
+    """What `convert` asks: `build(linears, data)` makes the network of a chain of linear layers."""
+
     def build(self, linears: list[nn.Linear], data: Calibration) -> Artifact: ...
 
 

@@ -32,8 +32,17 @@ WEIGHT_TOP = limit(WEIGHT_BITS)
 
 @dataclass(frozen=True, kw_only=True)
 class SigmaDelta:
-    """Graded signed messages. `thresholds`: one number for all layers or one per sending layer (coder first), in units
-    of the layer's standard deviation; or absolute real values with `absolute=True` (what fine-tuning learns)."""
+    """Graded, signed spikes that carry the change of a neuron's output.
+
+    Args:
+        bits: of a graded spike, 2 to 8, its sign included.
+        thresholds: one number for all layers or one per sending layer (coder first), in units of the layer's standard deviation.
+        absolute: thresholds are real values instead; fine-tuning learns these.
+
+    Raises UserError for other bits and for thresholds that are negative or not finite.
+
+    >>> artifact, report = convert(predictor, data, SigmaDelta(bits=8, thresholds=0.25))
+    """
 
     bits: int = 8
     thresholds: float | tuple[float, ...] = 0.25
@@ -47,6 +56,10 @@ class SigmaDelta:
             raise UserError(f"recipe: thresholds {values} must be finite and >= 0")
 
     def build(self, linears: list[nn.Linear], data: Calibration) -> Artifact:
+        """The network of a chain of linear layers, with scales from the calibration data.
+
+        Raises UserError for a number of thresholds that does not fit and for a layer that is always zero.
+        """
         latent, action, outputs = measure_ranges(linears, data)
         d = linears[-1].out_features
         n_in = linears[0].in_features

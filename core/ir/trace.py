@@ -25,7 +25,17 @@ ROLES = ("messages", "sigma", "ref")
 
 @dataclass(frozen=True, kw_only=True)
 class Passes:
-    """P passes in order: x (P, n_in) in state LSB, load and save (P,) as in core/ir/contexts.py."""
+    """Inputs of P passes through a network, in order.
+
+    Args:
+        x: (P, n_in), in state LSB of the input coder.
+        load: (P,), where the state of each pass comes from, as in core/ir/contexts.py.
+        save: (P,), where it goes.
+
+    Raises UserError for values that are no integers and for shapes that do not fit each other.
+
+    >>> passes = Passes(x=np.zeros((3, 34), np.int64), load=np.full(3, KEEP), save=np.full(3, KEEP))
+    """
 
     x: NDArray[np.int64]
     load: NDArray[np.int64]
@@ -61,6 +71,7 @@ class Passes:
         return 1 + max(0, int(self.load.max()), int(self.save.max()))
 
     def write(self, path: str | os.PathLike[str]) -> None:
+        """Write one .npz file with x, load and save."""
         np.savez(path, x=self.x, load=self.load, save=self.save)
 
     @classmethod
@@ -118,7 +129,13 @@ class Trace:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Zeros agree easily: `nonzero_share` and the messages by sign say whether an agreement proves anything."""
+    """How two traces agree. Zeros agree easily: `nonzero_share` and the spikes by sign say whether an agreement proves anything.
+
+    `first_difference` names the first value that differs, with its layer and index; None where all agree.
+
+    >>> compare(reference, trace).equal
+    True
+    """
 
     values_compared: int
     values_different: int
@@ -133,7 +150,14 @@ class Comparison:
 
 
 def compare(trace_a: Trace, trace_b: Trace) -> Comparison:
-    """Exact, value by value: messages, sigma, ref, output values, saturation counts. Densities are those of trace_a."""
+    """Compare two traces exactly, value by value: messages, sigma, ref, output values, saturation counts.
+
+    Densities are those of `trace_a`. Raises UserError where the traces are of different networks or passes.
+
+    >>> found = compare(golden, replay("net.safetensors", passes, timeout_s=600, workdir="runs/replay"))
+    >>> found.values_different
+    0
+    """
     ours, theirs = dict(trace_a.arrays()), dict(trace_b.arrays())
     if list(trace_a.saturated) != list(trace_b.saturated) or ours.keys() != theirs.keys():
         raise UserError(f"traces of different networks: {sorted(ours)} against {sorted(theirs)}")

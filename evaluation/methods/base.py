@@ -27,7 +27,10 @@ FAMILIES = ("floor", "oracle", "dense", "dense_replay", "zero_skipping", "spikin
 
 @dataclass(frozen=True)
 class Site:
-    """Where a method is made: the task's trained files, and the factor on the thresholds that a sweep asks for."""
+    """Where a method is made: the task's trained files, and the factor on the thresholds that a sweep asks for.
+
+    >>> METHODS["dense"].predictor(Site(load_bundle("two-room"), 1.0))
+    """
 
     bundle: Bundle
     threshold: float = 1.0

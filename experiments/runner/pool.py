@@ -71,18 +71,26 @@ def run_jobs(jobs: Sequence[Job], parts: Path, *, console: Console, workers: int
     waiting = sorted((i for i in range(len(jobs)) if _finished(paths[i]) is None), key=lambda i: -jobs[i].weight)
     with progress_bar(console) as bar:
         task = bar.add_task("planning episodes", total=sum(jobs[i].weight for i in waiting) or 1.0)
-        with worker_pool(workers) as pool:
-            running = {pool.submit(run_job, jobs[i]): i for i in waiting}
-            while running:
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    i = running.pop(future)
-                    write_json(paths[i], future.result())
-                    bar.update(
-                        task, advance=jobs[i].weight, description=f"{jobs[i].task} {jobs[i].method} {jobs[i].role}"
-                    )
+        for i, result in _results({i: jobs[i] for i in waiting}, workers or os.cpu_count() or 1):
+            write_json(paths[i], result)
+            bar.update(task, advance=jobs[i].weight, description=f"{jobs[i].task} {jobs[i].method} {jobs[i].role}")
         bar.update(task, completed=bar.tasks[0].total)
     return [json.loads(path.read_text()) for path in paths]
+
+
+def _results(jobs: dict[int, Job], workers: int) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Number and result of each job as it ends. One worker is this process: a new one would import torch again."""
+    if workers == 1:
+        one_thread()
+        for number, job in jobs.items():
+            yield number, run_job(job)
+        return
+    with worker_pool(workers) as pool:
+        running = {pool.submit(run_job, job): number for number, job in jobs.items()}
+        while running:
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield running.pop(future), future.result()
 
 
 def remove_parts(parts: Path) -> None:
@@ -112,6 +120,13 @@ def run_each(
     """`function(*args)` for each args in processes of their own, one thread each; results in order."""
     with progress_bar(console) as bar:
         task = bar.add_task(label, total=len(arguments))
+        if (os.cpu_count() or 1) == 1:
+            one_thread()
+            found = []
+            for args in arguments:
+                found.append(function(*args))
+                bar.advance(task)
+            return found
         with worker_pool() as pool:
             futures = [pool.submit(function, *args) for args in arguments]
             for future in futures:

@@ -55,7 +55,24 @@ class LatentDistance:
 
 
 class CEMPlanner:
-    """plan(latent, goal, noise, warm) -> action, mean (the next warm start), PlanTrace."""
+    """The cross-entropy method: sample candidates, imagine them, refit to the elites, take the mean's first action.
+
+    Shapes: B episodes, S candidates, V variables (a variable is held for `chunk` steps), H steps, D latent, A action.
+
+    Args:
+        predictor: with `begin` and `step`, dense or spiking.
+        config: samples, iterations, elites, horizon.
+        action_limit: actions lie within plus and minus this, in the task's units.
+        reference: what a spiking predictor's graded spikes are a change of.
+        op_counts: is added to with every plan, where given.
+        evaluator: another cost than the latent distance.
+        spread: of the elites, "std" or "mad" (mean absolute deviation).
+
+    Raises UserError for another spread.
+
+    >>> planner = CEMPlanner(DensePredictor(model.predictor), model.planner, action_dim=2, action_limit=0.1)
+    >>> action_BA, mean, trace = planner.plan(latent_BD, goal_BD, planner.noise(len(latent_BD), generator))
+    """
 
     def __init__(
         self,
@@ -105,6 +122,15 @@ class CEMPlanner:
         *,
         record: bool = False,
     ) -> tuple[Tensor, Tensor, PlanTrace]:
+        """One action for each of B episodes: action (B, A), mean (B, V, A) for `shift`, and the trace.
+
+        Args:
+            noise_BSVA: standard normal, from `noise`; the same noise makes two planners comparable.
+            warm: the shifted mean of the step before; None: zero.
+            record: keep candidates and latents in the trace.
+
+        Raises UserError where a latent or a cost is not finite.
+        """
         if not (torch.isfinite(latent_BD).all() and torch.isfinite(goal_BD).all()):
             raise UserError("planner: a latent is not finite; check the encoder's checkpoint and its input images")
         c, limit = self.config, self.action_limit

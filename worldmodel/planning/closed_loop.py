@@ -80,8 +80,23 @@ def run_episodes(
     progress: Progress | None = None,
     record: Callable[[int, slice, Tensor, Tensor, Any], None] | None = None,
 ) -> Outcome:
-    """`record(step, episodes, latent, goal, trace)` sees every plan (with candidates and latents) when given.
-    `noise_rows` = (first row, total rows) when these episodes are a shard of a larger set."""
+    """Plan and act for N episodes, from their starts to the world's last step.
+
+    Args:
+        latent_of: poses and layouts -> latents (B, D); `ImageLatent(world, encoder)` renders and encodes.
+        planner: dense or spiking; its operation counts grow.
+        episodes: starts, goals and layouts, from `world.sample`.
+        seed: of the planner's noise.
+        block: episodes planned in one call; None: as many as run fastest.
+        noise_rows: (first row, total rows) when these episodes are a shard of a larger set.
+        progress: called with the number of actions done.
+        record: `record(step, episodes, latent, goal, trace)` sees every plan, with candidates and latents.
+
+    Raises UserError for no episode, and where a latent or cost is not finite.
+
+    >>> episodes = world.sample(100, np.random.default_rng(0))
+    >>> run_episodes(world, ImageLatent(world, model.encoder), planner, episodes, seed=0).success_N.mean()
+    """
     n = len(episodes.start_NP)
     block = block or block_of(planner)
     if n < 1:

@@ -173,7 +173,12 @@ class IntegerPredictor(Protocol):
 
 
 class IntegerCEM:
-    """Behind the Planner contract: plan(latent, goal, noise, warm) -> action, mean (integers), trace."""
+    """CEM in integers, as a chip would plan. Shapes: B episodes, S candidates, V variables, D latent, A action.
+
+    Settings as `CEMPlanner`; `predictor` is a `DeltaPredictor`. Raises UserError for what has no integer form (`plan_params`).
+
+    >>> action_BA, mean, trace = IntegerCEM(predictor, config, action_dim=2, action_limit=0.1).plan(latent, goal, noise)
+    """
 
     def __init__(
         self,
@@ -206,6 +211,7 @@ class IntegerCEM:
         return torch.from_numpy(noise.candidate_noise(seeds, r.samples, r.variables, self.action_dim)).long()
 
     def shift(self, mean_BVA: Tensor) -> Tensor:
+        """The warm start of the next plan."""
         return warm_start(mean_BVA, self.params)
 
     @torch.no_grad()
@@ -230,6 +236,7 @@ class IntegerCEM:
     def plan_integers(
         self, z_BD: Tensor, goal_BD: Tensor, noise_BSVA: Tensor, warm: Tensor | None, *, record: bool = False
     ) -> tuple[Tensor, IntegerTrace]:
+        """As `plan`, on latents in latent LSB; returns the mean and the trace."""
         r = self.params
         mean = torch.zeros(len(z_BD), r.variables, self.action_dim, dtype=torch.long) if warm is None else warm
         spread = torch.full_like(mean, r.start_spread)

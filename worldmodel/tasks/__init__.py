@@ -19,7 +19,10 @@ GYM = "gym:"
 
 
 def task_of(name: str) -> Task:
-    """The task of a name; `gym:ENV_ID` makes one of a gymnasium environment. Raises UserError for an unknown name."""
+    """The task of a name; `gym:ENV_ID` makes one of a gymnasium environment. Raises UserError for an unknown name.
+
+    >>> task_of("two-room").recipe
+    """
     if name.startswith(GYM):
         from spikeplan.worldmodel.tasks.gym_world import GymWorld
 

@@ -21,17 +21,31 @@ Image = NDArray[np.float32]
 
 
 class Episodes(NamedTuple):
-    """Where N episodes start, what they must reach, and their layouts. Start-solved episodes are excluded."""
+    """Where N episodes start, what they must reach, and their layouts. Start-solved episodes are excluded.
+
+    >>> episodes = make_world("two-room").sample(100, np.random.default_rng(0))
+    """
 
     start_NP: Array
     goal_NP: Array
     layout_NL: Array
 
     def take(self, index: slice | NDArray[np.int64]) -> Episodes:
+        """The episodes of these rows."""
         return Episodes(self.start_NP[index], self.goal_NP[index], self.layout_NL[index])
 
 
 class World(Protocol):
+    """What a task must offer: pure functions of arrays with a leading axis N. The module's docstring has the shapes.
+
+    sample           N episodes that are not solved at their start
+    random_pose      N poses and layouts, for training data
+    move             poses after one control step; actions are in the task's units
+    render           images of poses
+    proprioception   what joint encoders say
+    distance         from pose to goal; up to `tolerance` is success
+    """
+
     @property
     def name(self) -> str: ...
     @property
