@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -11,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from spikeplan.core.errors import UserError
 from spikeplan.core.files import write_whole
 from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.core.ir.artifact import Artifact
+from spikeplan.core.tensor_file import FileKind
 from spikeplan.snn.lif import LIFConfig, LIFNetwork
 from spikeplan.worldmodel.checkpoint import WorldModel, load_model, shipped
 from spikeplan.worldmodel.predictor import ResidualPredictor
@@ -90,35 +89,30 @@ def load_bundle(task: str, *, checkpoint: str | None = None, artifact: str | Non
     return Bundle(task, model_path, Path(artifact) if artifact else default)
 
 
+FILE = FileKind(
+    key="spikeplan",
+    name="file",
+    form="network of `spikeplan train`",
+    make="make it with `spikeplan train --task TASK`",
+    again="train it again",
+)
+
+
 def _save(tensors: dict[str, torch.Tensor], meta: dict[str, object], path: Path) -> None:
     whole = {k: v.detach().contiguous() for k, v in tensors.items()}
-    write_whole(path, lambda part: save_file(whole, part, metadata={"spikeplan": json.dumps(meta)}))
+    write_whole(path, lambda part: save_file(whole, part, metadata=FILE.metadata(meta)))
 
 
 def _load(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; make it with `spikeplan train --task TASK`")
-    try:
-        with safe_open(str(path), framework="pt") as handle:
-            meta = json.loads((handle.metadata() or {}).get("spikeplan", "{}"))
-            tensors = {name: handle.get_tensor(name) for name in handle.keys()}
-    except (SafetensorError, OSError, ValueError) as error:
-        raise UserError(f"{path}: truncated or not a safetensors file ({error}); train it again") from error
-    if meta.get("kind") != kind:
-        raise UserError(f"{path}: a safetensors file but no {kind}; make it with `spikeplan train --task TASK`")
+    meta, tensors = FILE.read(path)
+    if not isinstance(meta, dict) or meta.get("kind") != kind:
+        raise UserError(f"{path}: a safetensors file but no {kind}; {FILE.make}")
     return tensors, meta
 
 
 def header(path: Path) -> dict[str, Any]:
     """The header of a file made here; {} when there is none."""
-    if not path.is_file():
-        return {}
-    try:
-        with safe_open(str(path), framework="pt") as handle:
-            made: dict[str, Any] = json.loads((handle.metadata() or {}).get("spikeplan", "{}"))
-            return made
-    except (SafetensorError, OSError, ValueError):
-        return {}
+    return FILE.header(path)
 
 
 def save_lif(net: LIFNetwork, path: Path, **provenance: object) -> None:

@@ -6,19 +6,18 @@ planar-reach.events.safetensors   the event encoder as a sigma-delta artifact
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from spikeplan.core.errors import UserError
 from spikeplan.core.files import file_digest, write_whole
 from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.core.ir.artifact import Artifact
+from spikeplan.core.tensor_file import FileKind
 from spikeplan.fusion.denoise import Denoiser
 from spikeplan.fusion.maps import Decoder
 from spikeplan.fusion.train import Fuser
@@ -29,6 +28,13 @@ from spikeplan.worldmodel.tasks.world import World
 TASK = "planar-reach"
 FORMAT = "spikeplan-fusion"
 VERSION = 1
+FILE = FileKind(
+    key="fusion",
+    name="file",
+    form=FORMAT,
+    make="make it with `spikeplan fusion --train --out DIR`",
+    again="train it again",
+)
 CELLS = 24 * 24
 
 
@@ -66,7 +72,7 @@ def save_fusion(
     }
     header = {"format": FORMAT, "version": VERSION, **meta}
     target = fused_path(folder)
-    write_whole(target, lambda path: save_file(tensors, path, metadata={"fusion": json.dumps(header)}))
+    write_whole(target, lambda path: save_file(tensors, path, metadata=FILE.metadata(header)))
     return target
 
 
@@ -77,18 +83,13 @@ def load_fusion(folder: Path | None = None) -> FuseBundle:
     for path in (source, converted):
         if not path.is_file():
             raise UserError(f"{path}: no such file; make it with `spikeplan fusion --train --out {place}`")
-    try:
-        with safe_open(str(source), framework="pt") as handle:
-            header = (handle.metadata() or {}).get("fusion")
-            tensors = {name: handle.get_tensor(name).float() for name in handle.keys()}
-    except (SafetensorError, OSError, ValueError) as error:
-        raise UserError(f"{source}: truncated or not a safetensors file ({error}); train it again") from error
+    meta, tensors = FILE.read(source)
+    tensors = {name: value.float() for name, value in tensors.items()}
     model = load_model(shipped(TASK))
     d = model.encoder.config.latent_dim
     fused, twin = Fuser(d, CELLS, with_events=True), Fuser(d, CELLS, with_events=False)
     decoder, denoiser = Decoder(d), Denoiser()
     try:
-        meta = json.loads(header or "null")
         if (meta["format"], meta["version"]) != (FORMAT, VERSION):
             raise ValueError(f"{meta['format']!r} version {meta['version']}")
         tensors |= {n.replace("fused.", "twin."): v for n, v in tensors.items() if n.startswith("fused.cell.body")}

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from spikeplan.core.errors import UserError
 from spikeplan.core.files import write_whole
 from spikeplan.core.planning import CEMConfig
+from spikeplan.core.tensor_file import FileKind
 from spikeplan.worldmodel.encoder import Encoder, EncoderConfig
 from spikeplan.worldmodel.predictors import PREDICTORS
 from spikeplan.worldmodel.tasks import make_world, task_of
 
 FORMAT = "spikeplan-worldmodel"
+FILE = FileKind(
+    key="worldmodel",
+    name="checkpoint",
+    form=FORMAT,
+    make="make one with `spikeplan train --task TASK`",
+    again="train it again or restore it from git",
+)
 VERSION = 1
 SHIPPED = Path(__file__).parent / "checkpoints"
 
@@ -71,7 +77,7 @@ def save_model(model: WorldModel, path: str | os.PathLike[str]) -> Path:
     }
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, lambda path: save_file(tensors, path, metadata={"worldmodel": json.dumps(meta)}))
+        write_whole(target, lambda path: save_file(tensors, path, metadata=FILE.metadata(meta)))
     except OSError as error:
         raise UserError(f"{target}: cannot write the checkpoint ({error}); choose a writable directory") from error
     return target
@@ -86,25 +92,8 @@ def load_model(path: str | os.PathLike[str]) -> WorldModel:
     >>> model = load_model("runs/mine.safetensors")
     >>> model.planner.samples
     """
-    source = Path(path)
+    source, (meta, tensors) = Path(path), FILE.read(path)
     try:
-        there = source.is_file()
-    except OSError as error:
-        raise UserError(f"{str(source)[:80]}: not a path ({error.strerror})") from error
-    if not there:
-        raise UserError(f"{source}: no such checkpoint; make one with `spikeplan train --task TASK`")
-    try:
-        with safe_open(str(source), framework="pt") as handle:
-            header = (handle.metadata() or {}).get("worldmodel")
-            tensors = {name: handle.get_tensor(name) for name in handle.keys()}
-    except (SafetensorError, OSError, ValueError) as error:
-        raise UserError(
-            f"{source}: truncated or not a safetensors file ({error}); train it again or restore it from git"
-        ) from error
-    if header is None:
-        raise UserError(f"{source}: a safetensors file but no {FORMAT}; make one with `spikeplan train --task TASK`")
-    try:
-        meta = json.loads(header)
         if meta["format"] != FORMAT or meta["version"] != VERSION:
             raise UserError(
                 f"{source}: {meta['format']!r} version {meta['version']}, "

@@ -17,7 +17,6 @@ Units: sigma, ref, bias, threshold in state LSB; s in message LSB. Shapes: weigh
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -25,15 +24,23 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from spikeplan.core.counts.operations import REFERENCES
 from spikeplan.core.errors import UserError
 from spikeplan.core.files import write_whole
 from spikeplan.core.fixed_point import MESSAGE_BITS, STATE_BITS
+from spikeplan.core.tensor_file import FileKind
 
 FORMAT = "spikeplan-artifact"
+FILE = FileKind(
+    key="artifact",
+    name="artifact",
+    form=FORMAT,
+    make="make one with `spikeplan convert`",
+    again="convert it again",
+    framework="numpy",
+)
 VERSION = 2
 MAX_FACTOR = 1000.0  # of thresholds; beyond it nothing is ever sent
 LEAST_SCALE = 1e-12  # of a real value a state LSB: beyond it nothing fits 24 bits
@@ -198,7 +205,7 @@ def save(artifact: Artifact, path: str | os.PathLike[str]) -> Path:
     }
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, lambda path: save_file(tensors, path, metadata={"artifact": json.dumps(meta)}))
+        write_whole(target, lambda path: save_file(tensors, path, metadata=FILE.metadata(meta)))
     except OSError as error:
         raise UserError(f"{target}: cannot write the artifact ({error}); choose a writable directory") from error
     return target
@@ -217,25 +224,7 @@ def load(path: str | os.PathLike[str]) -> Artifact:
 
 def read_header(path: str | os.PathLike[str]) -> tuple[Any, dict[str, NDArray[Any]]]:
     """The JSON header and the tensors of an artifact file of any version, not validated."""
-    source = Path(path)
-    try:
-        there = source.is_file()
-    except OSError as error:
-        raise UserError(f"{str(source)[:80]}: not a path ({error.strerror})") from error
-    if not there:
-        raise UserError(f"{source}: no such artifact; make one with `spikeplan convert`")
-    try:
-        with safe_open(str(source), framework="numpy") as handle:
-            meta = (handle.metadata() or {}).get("artifact")
-            tensors = {name: handle.get_tensor(name) for name in handle.keys()}
-    except (SafetensorError, OSError, ValueError, TypeError) as error:
-        raise UserError(f"{source}: truncated or not a safetensors file ({error}); convert it again") from error
-    if meta is None:
-        raise UserError(f"{source}: a safetensors file but no {FORMAT}; make one with `spikeplan convert`")
-    try:
-        return json.loads(meta), tensors
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{source}: damaged {FORMAT} header ({error!r}); convert it again") from error
+    return FILE.read(path)
 
 
 def _parse(meta: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Artifact:

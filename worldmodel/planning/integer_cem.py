@@ -35,7 +35,7 @@ from spikeplan.core.counts.charges import book_iteration
 from spikeplan.core.counts.operations import LayerCounts, OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import STATE_BITS, limit
-from spikeplan.core.planning import PlanParams
+from spikeplan.core.planning import CEMConfig, PlanParams
 from spikeplan.worldmodel.planning.base import PlannerKind
 from spikeplan.worldmodel.planning.rollout import counting, unroll
 
@@ -47,31 +47,8 @@ LIMIT_BITS = 12
 TOP = limit(STATE_BITS)
 
 
-class Planning(Protocol):
-    """What is read of a planner's settings (`spikeplan.worldmodel.planning.cem.CEMConfig` has it)."""
-
-    @property
-    def samples(self) -> int: ...
-    @property
-    def iterations(self) -> int: ...
-    @property
-    def elites(self) -> int: ...
-    @property
-    def horizon(self) -> int: ...
-    @property
-    def chunk(self) -> int: ...
-    @property
-    def sigma(self) -> float: ...
-    @property
-    def sigma_floor(self) -> float: ...
-    @property
-    def energy(self) -> str: ...
-    @property
-    def reduce(self) -> str: ...
-
-
 def plan_params(
-    config: Planning, *, latent_dim: int, action_dim: int, action_limit: float, action_scale: float
+    config: CEMConfig, *, latent_dim: int, action_dim: int, action_limit: float, action_scale: float
 ) -> PlanParams:
     """Quantise a planner's settings; `action_scale` is the artifact's real value of one action LSB."""
     if config.elites & (config.elites - 1):
