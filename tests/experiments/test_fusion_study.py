@@ -63,7 +63,7 @@ def test_a_damaged_network_is_refused(tmp_path: Path) -> None:
         (tmp_path / path.name).write_bytes(path.read_bytes())
     load_fusion(tmp_path)
     fused_path(tmp_path).write_bytes(events_path(shipped("planar-reach").parent).read_bytes())
-    with pytest.raises(UserError, match="no spikeplan-fusion version 1"):
+    with pytest.raises(UserError, match="no spikeplan-fusion"):
         load_fusion(tmp_path)
     fused_path(tmp_path).write_bytes(fused_path(shipped("planar-reach").parent).read_bytes()[:5000])
     with pytest.raises(UserError, match="truncated"):
