@@ -34,6 +34,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_the_python_block_prints_what_the_readme_shows(tmp_path: Path) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", README, re.S)
     (shown,) = re.findall(r"```text\n(.*?)```", README, re.S)

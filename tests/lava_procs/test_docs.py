@@ -9,11 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docs" / "lava.md").read_text()
 DECLARED = ("InPort", "OutPort", "RefPort", "Var")
 
 
+@pytest.mark.slow
 def test_the_python_blocks_run_in_order(tmp_path: Path) -> None:
     script = "\n".join(re.findall(r"```python\n(.*?)```", TEXT, re.S))
     done = subprocess.run(
