@@ -24,12 +24,12 @@ from spikeplan.evaluation.pricing.runs import PricedRun
 from spikeplan.evaluation.replicas import DEVICE, Copies, copies_of
 from spikeplan.evaluation.shard import Job, make_predictor, site_of
 from spikeplan.evaluation.traffic import Traffic, traffic_of_run
+from spikeplan.evaluation.verdict import DENSE_DEVICES as VERDICT_DEVICES  # each is the chip's host in its own pair
 from spikeplan.placement.groups import contexts_of
 from spikeplan.placement.hops import Ways, ways_of
 
 SPIKING_DEVICES = ("loihi2", "loihi1", "loihi1_sanafe")
 DENSE_DEVICES = ("orin_nano", "h100", "cpu", "jepa_r")
-HOSTS = ("orin_nano", "h100")  # the verdict's dense devices: each is host of the spiking side in its own pair
 
 
 def front_rows(run: Run, dense: Run, cpu: energy.CpuPeak | None, copies: Sequence[Copies] = ()) -> list[dict[str, Any]]:
@@ -38,7 +38,7 @@ def front_rows(run: Run, dense: Run, cpu: energy.CpuPeak | None, copies: Sequenc
     On loihi2 the cheapest of `copies`, where there are some; a sweep has no Joules there."""
     ops = operations(run)
     first = run.success_KN[:1]
-    same = dense.success_KN[:1, : first.shape[1]]  # an reference sweep covers the first of the front's episodes
+    same = dense.success_KN[:1, : first.shape[1]]  # a reference sweep covers the first of the front's episodes
     rows = []
     for schedule in run.schedules:
         found = (
@@ -207,12 +207,12 @@ def cheapest_copies(run: Run, copies: Sequence[Copies], schedule: str) -> dict[s
     """Scope system, whole loop, of the placement that takes least; `by_host`: with the encoder on each opponent's device."""
     pricing, placements = pricing_of(), priced(run, copies).placed
     found: dict[str, dict[str, Any]] = {}
-    for host in HOSTS:
+    for host in VERDICT_DEVICES:
         energies = [(pricing.price(one, DEVICE, schedule, host=host), one) for one in placements]
         e, best = min(energies, key=lambda pair: pair[0].nominal)
         assert best.copies is not None
         found[host] = {"low": e.low, "nominal": e.nominal, "high": e.high, **best.copies.told}
-    return {**found[HOSTS[0]], "by_host": found}
+    return {**found[VERDICT_DEVICES[0]], "by_host": found}
 
 
 def energy_rows(

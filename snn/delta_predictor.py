@@ -1,6 +1,6 @@
 """The sigma-delta network behind the Predictor contract, on every reference.
 
-An reference says which earlier pass a pass is compared with, hence whose state it starts from:
+A reference says which earlier pass a pass is compared with, hence whose state it starts from:
 
     none       the zero state: values are sent, not changes                                   no state
     rollout    the candidate's own pass one rollout step earlier                              spatial replica or context

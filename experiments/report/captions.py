@@ -37,7 +37,7 @@ SECTION = {
     ),
     "density": Words(
         "Density per reference",
-        "An reference says which earlier pass a pass is compared with, and each reference has its own state to keep: there is no "
+        "A reference says which earlier pass a pass is compared with, and each reference has its own state to keep: there is no "
         "single density.",
     ),
     "heat": Words("Density by iteration and rollout step", "On recorded plans."),

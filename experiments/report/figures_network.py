@@ -69,7 +69,7 @@ def density_figure(results: Results, task: str) -> Figure | None:
 
 
 def heat_figure(results: Results, task: str) -> Figure | None:
-    """Density by CEM iteration and rollout step, a panel an reference, one colour scale."""
+    """Density by CEM iteration and rollout step, a panel a reference, one colour scale."""
     panels = []
     for row in results.of("agreement", task):
         lines = [numbers(line) for line in sequence(mapping(row.get("density")).get("by_iteration_step"))]

@@ -14,7 +14,7 @@ from spikeplan.core.chips import CHIPS
 from spikeplan.core.planning import CEMConfig
 from spikeplan.energy import default
 from spikeplan.evaluation.shard import Job, job_key, run_job
-from spikeplan.eventdata import open_events, open_recording
+from spikeplan.eventdata import open_recording, write_recording
 from spikeplan.experiments.cli.main import main
 from spikeplan.worldmodel.checkpoint import load_model
 from spikeplan.worldmodel.predictor import DensePredictor
@@ -119,16 +119,12 @@ def test_a_chip(plug: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
         from spikeplan.core.chips import ChipLimits
 
         FIGURES = """
-        [devices.tiny]
-        kind = "event"
-        title = "A chip of one file"
-        node = "28 nm"
-        precision = ["int8"]
-        figures = { e_synop = { value = 1.5, unit = "pJ", source = "this test", evidence = "assumed", node = "28 nm" } }
+        [devices.speck.figures]
+        e_synop = { value = 1.5, unit = "pJ", source = "invented", evidence = "assumed", node = "none" }
         """
         CHIP = ChipLimits(
             name="tiny", cores=4, neurons_per_core=16, core_memory_bytes=65536, weight_bits=8, message_bits=32, state_bits=24,
-            fan_in=4096, fan_out=4096, graded_messages=True,
+            fan_in=4096, fan_out=4096, graded_messages=True, figures=FIGURES,
         )
         '''
     )
@@ -136,8 +132,10 @@ def test_a_chip(plug: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     artifact = Path(__file__).resolve().parents[2] / "worldmodel/checkpoints/two-room/two-room.delta.safetensors"
     with pytest.raises(SystemExit) as stop:
         main(["check", str(artifact), "--chip", "tiny"])
-    assert stop.value.code in (0, 1) and "tiny" in capsys.readouterr().out
-    assert "tiny" not in default().devices, "no figures were given"
+    assert stop.value.code == 1 and "violations on tiny" in capsys.readouterr().out, (
+        "four cores of 16 neurons hold no layer"
+    )
+    assert default().device("speck").figure("e_synop").band.nominal == pytest.approx(1.5e-12)
 
 
 def test_an_event_format(plug: Any, tmp_path: Path) -> None:
@@ -172,7 +170,8 @@ def test_an_event_format(plug: Any, tmp_path: Path) -> None:
     recording = open_recording(path)
     assert recording.events.t_us.tolist() == [0, 10] and recording.events.p.tolist() == [True, False]
     main(["events", "info", str(path)])
-    assert callable(open_events)
+    write_recording(recording, tmp_path / "b.csv")
+    assert open_recording(tmp_path / "b.csv").events.x.tolist() == [1, 3]
 
 
 def test_a_recipe(plug: Any) -> None:
