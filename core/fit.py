@@ -27,7 +27,7 @@ STATE_WORDS = {"delta": 1, "sigma_delta": 2, "sigma": 1}  # sigma and ref, as th
 class Group:
     """Neurons of one program. `words`: state words a neuron, stored contexts included. `message_bits` 0: sends nothing.
 
-    once    one for all copies of the network       shares  may lie on a core together with others that share
+    once    one for all replicas of the network       shares  may lie on a core together with others that share
     """
 
     name: str
@@ -98,25 +98,27 @@ def groups_of(artifact: Artifact, *, contexts: int = 0) -> tuple[Group, ...]:
     )
 
 
-def receiving(group: Group, groups: Sequence[Group], cores: dict[str, int], copies: int) -> int:
-    """Cores that one neuron of `group` sends to; what there is once reaches every copy of what there is many times."""
+def receiving(group: Group, groups: Sequence[Group], cores: dict[str, int], replicas: int) -> int:
+    """Cores that one neuron of `group` sends to; what there is once reaches every replica of what there is many times."""
     by_name = {g.name: g for g in groups}
-    return sum(cores[name] * (copies if group.once and not by_name[name].once else 1) for name in group.receivers)
+    return sum(cores[name] * (replicas if group.once and not by_name[name].once else 1) for name in group.receivers)
 
 
-def split(groups: Sequence[Group], chip: ChipLimits, *, copies: int = 1, spread: int = 1) -> dict[str, int]:
-    """Cores of each group in one copy. Axons out depend on how the receivers are split: repeated until nothing grows."""
+def split(groups: Sequence[Group], chip: ChipLimits, *, replicas: int = 1, spread: int = 1) -> dict[str, int]:
+    """Cores of each group in one replica. Axons out depend on how the receivers are split: repeated until nothing grows."""
     cores = {group.name: 1 for group in groups}
     while True:
-        grown = {g.name: max(cores[g.name], _cores(g, groups, chip, cores, copies, spread)) for g in groups}
+        grown = {g.name: max(cores[g.name], _cores(g, groups, chip, cores, replicas, spread)) for g in groups}
         if grown == cores:
             return cores
         cores = grown
 
 
-def _cores(g: Group, groups: Sequence[Group], chip: ChipLimits, cores: dict[str, int], copies: int, spread: int) -> int:
+def _cores(
+    g: Group, groups: Sequence[Group], chip: ChipLimits, cores: dict[str, int], replicas: int, spread: int
+) -> int:
     room = min(chip.neurons_per_core, _most(g, chip))
-    if receivers := receiving(g, groups, cores, copies):
+    if receivers := receiving(g, groups, cores, replicas):
         room = min(room, chip.fan_out // receivers)
     least = -(-g.neurons // max(1, room))
     return least if g.shares else min(g.neurons, spread * least)
@@ -132,7 +134,7 @@ def _most(group: Group, chip: ChipLimits) -> int:
 
 
 def violations(
-    groups: Sequence[Group], chip: ChipLimits, cores: dict[str, int], *, copies: int = 1
+    groups: Sequence[Group], chip: ChipLimits, cores: dict[str, int], *, replicas: int = 1
 ) -> tuple[Violation, ...]:
     """Limits that no split of the neurons can meet. `cores` as `split` gives them."""
     found: list[Violation] = []
@@ -153,7 +155,7 @@ def violations(
                 "keep fewer contexts (more replicas) or split the layer's inputs over two stages",
             ),
             ("fan_in", g.axons_in, chip.fan_in, "split the layer's inputs over two stages"),
-            ("fan_out", receiving(g, groups, cores, copies), chip.fan_out, "place what it sends to on fewer cores"),
+            ("fan_out", receiving(g, groups, cores, replicas), chip.fan_out, "place what it sends to on fewer cores"),
         ):
             if value > allowed:
                 found.append(Violation(g.name, limit, value, allowed, remedy, limit in chip.assumed))

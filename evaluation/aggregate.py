@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from spikeplan.core.counts.operations import OperationCounts, per_action
 from spikeplan.evaluation.intervals import paired, success_interval
 from spikeplan.evaluation.methods import METHODS, Method
+from spikeplan.evaluation.rows import MethodRow
 from spikeplan.evaluation.shard import Job
 
 FIELDS = (
@@ -83,24 +84,36 @@ def group(results: Iterable[dict[str, Any]], jobs: Iterable[Job]) -> list[Run]:
     return runs
 
 
-def operations(run: Run) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class Operations:
+    """The fields of a MethodRow that come of its operation counts."""
+
+    per_action: dict[str, float] | None = None
+    equivalents: dict[str, float] | None = None
+    equivalents_without_restores: dict[str, float] | None = None
+    equivalents_predictor: dict[str, float] | None = None
+    floor: float | None = None
+    by_phase: dict[str, float] | None = None
+
+
+def operations(run: Run) -> Operations:
     """Per action: raw operations (interleaved counts for spiking methods) and synop-equivalents by schedule and phase."""
     if run.op_counts is None:
-        return {"per_action": None, "equivalents": None, "equivalents_predictor": None, "floor": None, "by_phase": None}
+        return Operations()
     actions = run.op_counts.actions
     rows = {schedule: run.op_counts.rows(schedule) for schedule in run.schedules}
     last = rows[run.schedules[-1]]
     phases = sorted({row.phase for row in last})
-    return {
-        "per_action": {name: per_action(last, actions, name) for name in FIELDS},
-        "equivalents": {s: per_action(r, actions) for s, r in rows.items()},
-        "equivalents_without_restores": {s: per_action(r, actions, "without_restores") for s, r in rows.items()},
-        "equivalents_predictor": {
+    return Operations(
+        per_action={name: per_action(last, actions, name) for name in FIELDS},
+        equivalents={s: per_action(r, actions) for s, r in rows.items()},
+        equivalents_without_restores={s: per_action(r, actions, "without_restores") for s, r in rows.items()},
+        equivalents_predictor={
             s: per_action([x for x in r if x.phase == "predictor"], actions) for s, r in rows.items()
         },
-        "floor": 10 * per_action(last, actions, "updates") if run.spiking else None,
-        "by_phase": {p: per_action([x for x in last if x.phase == p], actions) for p in phases},
-    }
+        floor=10 * per_action(last, actions, "updates") if run.spiking else None,
+        by_phase={p: per_action([x for x in last if x.phase == p], actions) for p in phases},
+    )
 
 
 def synop_share(run: Run) -> float | None:
@@ -112,21 +125,20 @@ def synop_share(run: Run) -> float | None:
     return sum(row.synops for row in rows) / dense
 
 
-def method_row(run: Run, dense: Run | None) -> dict[str, Any]:
-    return {
-        "kind": "method",
-        "task": run.job.task,
-        "method": run.job.method,
-        "reference": run.job.reference,
-        "threshold": run.job.threshold,
-        "episodes": run.success_KN.shape[1],
-        "seeds": run.success_KN.shape[0],
-        "success": float(run.success_KN.mean()),
-        "ci95": success_interval(run.success_KN),
-        "paired_vs_dense": paired(run.success_KN, dense.success_KN[:, : run.success_KN.shape[1]])
-        if dense is not None and dense is not run
-        else None,
-        "synop_share": synop_share(run),
-        "seconds": run.seconds,
-        **operations(run),
-    }
+def method_row(run: Run, dense: Run | None) -> MethodRow:
+    """The row of a run; paired with the dense run on the same episodes where there is one."""
+    other = None if dense is None or dense is run else dense.success_KN[:, : run.success_KN.shape[1]]
+    return MethodRow(
+        task=run.job.task,
+        method=run.job.method,
+        reference=run.job.reference,
+        threshold=run.job.threshold,
+        episodes=run.success_KN.shape[1],
+        seeds=run.success_KN.shape[0],
+        success=float(run.success_KN.mean()),
+        ci95=success_interval(run.success_KN),
+        paired_vs_dense=None if other is None else paired(run.success_KN, other),
+        synop_share=synop_share(run),
+        seconds=run.seconds,
+        **asdict(operations(run)),
+    )

@@ -10,39 +10,52 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Generic, Protocol, TypeVar
 
 from spikeplan.evaluation.methods import METHODS
+from spikeplan.evaluation.rows import FrontRow, Interval
 
 MARGIN = 0.03  # how far below the full dense planner a point may lie and still count as equal
 READINGS = {"dense": "dense_replay", "skip": "zero_skipping"}  # `METHOD/how`, see evaluation.dense_readings
-Row = dict[str, Any]
-Cost = Callable[[Row], float | None]
 
 
-def family_of(row: Row) -> str:
-    """The family that the row carries, else its method's; one of evaluation.methods.FAMILIES, "" where neither is known."""
-    if row.get("family"):
-        return str(row["family"])
-    base, _, how = str(row.get("method")).partition("/")
+class Point(Protocol):
+    """What a comparison reads of a point: a row of the front, or a run that is priced again."""
+
+    @property
+    def family(self) -> str: ...
+    @property
+    def success(self) -> float: ...
+    @property
+    def paired_vs_dense(self) -> Interval | None: ...
+
+
+P = TypeVar("P", bound=Point)
+Cost = Callable[[P], float | None]
+
+
+def family_of(method: str) -> str:
+    """The family of a method or of one of its readings; "" for an unknown name."""
+    base, _, how = method.partition("/")
     if how:
         return READINGS.get(how, "")
     return METHODS[base].family if base in METHODS else ""
 
 
-def decides(row: Row) -> bool:
-    return row.get("role", "front") == "front" and row.get("schedule") != "sequential"
+def decides(row: FrontRow) -> bool:
+    """Sweeps and the sequential schedule are shown but decide nothing."""
+    return row.role == "front" and row.schedule != "sequential"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class Comparison(Generic[P]):
     """Cheapest point of an opponent's family and cheapest spiking point that reach `level`, in one unit of cost."""
 
     what: str
     unit: str
     level: float
-    dense: Row | None
-    spiking: Row | None
+    dense: P | None
+    spiking: P | None
     dense_cost: float | None
     spiking_cost: float | None
 
@@ -64,37 +77,36 @@ class Comparison:
 
 
 def compare(
-    front: Sequence[Row],
+    points: Sequence[P],
     full_success: float,
     *,
     what: str,
     unit: str,
     against: Sequence[str],
-    dense_cost: Cost,
-    spiking_cost: Cost,
+    dense_cost: Cost[P],
+    spiking_cost: Cost[P],
     strict: bool = False,
-) -> Comparison:
-    """`against`: the opponents' families. `strict`: the lower bound of a point's paired interval must lie within the margin,
-    not only its success."""
+) -> Comparison[P]:
+    """`points`: those that may decide. `against`: the opponents' families. `strict`: the lower bound of a point's paired interval
+    must lie within the margin, not only its success."""
     level = full_success - MARGIN
-    equal = [row for row in front if decides(row) and _reaches(row, level, strict)]
-    dense, price = _cheapest([row for row in equal if family_of(row) in against], dense_cost)
-    spiking, spiking_price = _cheapest([row for row in equal if family_of(row) == "spiking"], spiking_cost)
+    equal = [point for point in points if _reaches(point, level, strict)]
+    dense, price = _cheapest([point for point in equal if point.family in against], dense_cost)
+    spiking, spiking_price = _cheapest([point for point in equal if point.family == "spiking"], spiking_cost)
     return Comparison(
         what=what, unit=unit, level=level, dense=dense, spiking=spiking, dense_cost=price, spiking_cost=spiking_price
     )
 
 
-def _reaches(row: Row, level: float, strict: bool) -> bool:
+def _reaches(point: Point, level: float, strict: bool) -> bool:
     if not strict:
-        return (row.get("success") or 0.0) >= level
-    interval = row.get("paired_vs_dense")
-    return interval is not None and interval[0] >= -MARGIN
+        return point.success >= level
+    return point.paired_vs_dense is not None and point.paired_vs_dense[0] >= -MARGIN
 
 
-def _cheapest(rows: Sequence[Row], cost: Cost) -> tuple[Row | None, float | None]:
-    priced = [(price, number) for number, row in enumerate(rows) if (price := cost(row)) is not None]
+def _cheapest(points: Sequence[P], cost: Cost[P]) -> tuple[P | None, float | None]:
+    priced = [(price, number) for number, point in enumerate(points) if (price := cost(point)) is not None]
     if not priced:
         return None, None
     price, number = min(priced)
-    return rows[number], price
+    return points[number], price

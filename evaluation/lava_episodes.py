@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +23,7 @@ from spikeplan.core.planning import CEMConfig
 from spikeplan.evaluation.bundle import Bundle, load_bundle
 from spikeplan.evaluation.intervals import success_interval
 from spikeplan.evaluation.lava_planner import LavaPlanner, differences
+from spikeplan.evaluation.rows import LavaLoopRow
 from spikeplan.evaluation.shard import EPISODE_SEED
 from spikeplan.lava_procs.fused import FusedNetwork
 from spikeplan.lava_procs.session import PlanRecord
@@ -104,8 +104,8 @@ def lava_episodes(
     seed: int,
     folder: Path,
     progress: Callable[[int], None] | None = None,
-) -> dict[str, Any]:
-    """One row: success with interval, values compared and different, seconds and messages a plan, drift by step."""
+) -> LavaLoopRow:
+    """Success with interval, values compared and different, seconds and messages a plan, drift by step."""
     world = make_world(bundle.task)
     drawn = world.sample(episodes, np.random.default_rng(EPISODE_SEED))
     artifact: Artifact = bundle.artifact.scaled(threshold)
@@ -124,23 +124,20 @@ def lava_episodes(
         )
     success = outcome.success_N.astype(float)[None]
     messages = np.mean(checked.messages, 0) / planner.evaluations
-    return {
-        "kind": "lava_loop",
-        "task": bundle.task,
-        "reference": reference,
-        "threshold": threshold,
-        "episodes": episodes,
-        "seeds": 1,
-        "success": float(success.mean()),
-        "ci95": success_interval(success),
-        "plans": len(checked.seconds),
-        "values_compared": checked.compared,
-        "values_different": checked.different,
-        "plan_seconds": float(np.median(checked.seconds)),
-        "saturated": checked.saturated,
-        "messages_per_pass": {
-            layer.name: round(float(m), 3) for layer, m in zip(artifact.layers, messages, strict=True)
-        },
-        "drift_from_floating": checked.drift("floating"),
-        "drift_from_dense": checked.drift("dense"),
-    }
+    return LavaLoopRow(
+        task=bundle.task,
+        reference=reference,
+        threshold=threshold,
+        episodes=episodes,
+        seeds=1,
+        success=float(success.mean()),
+        ci95=success_interval(success),
+        plans=len(checked.seconds),
+        values_compared=checked.compared,
+        values_different=checked.different,
+        plan_seconds=float(np.median(checked.seconds)),
+        saturated=checked.saturated,
+        messages_per_pass={layer.name: round(float(m), 3) for layer, m in zip(artifact.layers, messages, strict=True)},
+        drift_from_floating=checked.drift("floating"),
+        drift_from_dense=checked.drift("dense"),
+    )

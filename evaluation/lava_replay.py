@@ -6,9 +6,9 @@ which one network instance would run them on the given reference.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.core.ir.artifact import Artifact
 from spikeplan.core.ir.contexts import KEEP, RESET
 from spikeplan.evaluation.recorded_plans import Plans
+from spikeplan.evaluation.rows import LavaReplayRow
 from spikeplan.lava_procs import Passes, Trace, compare, replay
 from spikeplan.snn.delta import DeltaNetwork, DeltaState
 from spikeplan.snn.delta_predictor import DeltaPredictor
@@ -125,27 +126,33 @@ def run_lava_method(
     artifact: Artifact,
     plans: Plans,
     *,
+    task: str,
+    threshold: float,
     reference: str,
     workdir: Path,
     timeout_s: float = 300.0,
     iterations: int = 2,
     on_progress: Callable[[int, int], None] | None = None,
-) -> dict[str, Any]:
-    """Replay in Lava and compare every message, state and value with `==`."""
+) -> LavaReplayRow:
+    """Replay in Lava and compare every message, state and value with `==`. `threshold`: the factor that `artifact` has."""
+    began = time.monotonic()
     workdir.mkdir(parents=True, exist_ok=True)
     path = artifact_file.save(artifact, workdir / "network.safetensors")
     passes, golden = program_of(artifact, plans, reference=reference, iterations=iterations)
     trace = replay(path, passes, timeout_s=timeout_s, workdir=workdir, on_progress=on_progress)
     found = compare(golden, trace)
-    return {
-        "passes": len(passes),
-        "reference": reference,
-        "values_compared": found.values_compared,
-        "values_different": found.values_different,
-        "nonzero_share": found.nonzero_share,
-        "positive_crossed": found.positive_crossed,
-        "negative_crossed": found.negative_crossed,
-        "first_difference": str(found.first_difference),
-        "saturated": golden.saturated,
-        "raster": {name: (m[: 1 + 12 * 4] != 0).astype(int).tolist() for name, m in golden.messages.items()},
-    }
+    return LavaReplayRow(
+        task=task,
+        reference=reference,
+        threshold=threshold,
+        seconds=time.monotonic() - began,
+        passes=len(passes),
+        values_compared=found.values_compared,
+        values_different=found.values_different,
+        nonzero_share=found.nonzero_share,
+        positive_crossed=found.positive_crossed,
+        negative_crossed=found.negative_crossed,
+        first_difference=found.first_difference,
+        saturated=golden.saturated,
+        raster={name: (m[: 1 + 12 * 4] != 0).astype(int).tolist() for name, m in golden.messages.items()},
+    )

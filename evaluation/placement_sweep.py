@@ -1,4 +1,4 @@
-"""Copies and spread against time, chips and energy: the trade-off of a placement."""
+"""Replicas and spread against time, chips and energy: the trade-off of a placement."""
 
 from __future__ import annotations
 

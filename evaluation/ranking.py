@@ -8,43 +8,20 @@ density       synops / dense MACs, the mean's own pass included, per reference; 
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from spikeplan.core.counts.operations import OperationCounts
-from spikeplan.evaluation.recorded_plans import Plans
+from spikeplan.evaluation.recorded_plans import Plans, rerun
+from spikeplan.evaluation.rows import Density
 from spikeplan.worldmodel.gates import spearman
 from spikeplan.worldmodel.planning.cem import LatentDistance
-from spikeplan.worldmodel.planning.rollout import counting, rollout
 from spikeplan.worldmodel.predictor import Predictor
 
 
-@torch.no_grad()
-def rerun(predictor: Predictor, plans: Plans, reference: str, op_counts: OperationCounts, *, block: int = 16) -> Tensor:
-    """The method's latents (N, I, S, H, D) for the recorded candidates."""
-    n, iterations, _, _, _ = plans.candidates_NISHA.shape
-    latents = torch.empty_like(plans.latents_NISHD)
-    for first in range(0, n, block):
-        part = slice(first, first + block)
-        state: Any = None
-        for i in range(iterations):
-            candidates = plans.candidates_NISHA[part, i]
-            latents[part, i], state = rollout(
-                predictor,
-                plans.latent_ND[part],
-                candidates,
-                reference=reference,
-                previous=state,
-                on_step=counting(op_counts, i),
-            )
-        op_counts.actions += len(plans.latent_ND[part])
-    return latents
-
-
-def density_of(op_counts: OperationCounts) -> dict[str, Any]:
+def density_of(op_counts: OperationCounts) -> Density:
     """Share of the dense synaptic operations, in total, by iteration x rollout step, and by layer."""
     counts = op_counts.counts("predictor")
     iterations = 1 + max(key[2] or 0 for key, _ in counts)
@@ -58,19 +35,31 @@ def density_of(op_counts: OperationCounts) -> dict[str, Any]:
         row["messages"] += c.messages
         row["neurons"] += c.updates
         row["saturated"] += c.saturated
-    return {
-        "total": float(synops.sum() / dense.sum()),
-        "by_iteration_step": (synops / dense).round(5).tolist(),
-        "messages_per_update": {
+    return Density(
+        total=float(synops.sum() / dense.sum()),
+        by_iteration_step=(synops / dense).round(5).tolist(),
+        messages_per_update={
             name: row["messages"] / max(1, row["neurons"]) for name, row in layers.items() if row["neurons"]
         },
-        "saturated": {name: row["saturated"] for name, row in layers.items()},
-    }
+        saturated={name: row["saturated"] for name, row in layers.items()},
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """`latent_nmse`: squared error of the imagined latents over their squared way from the start; also by rollout step."""
+
+    spearman: float
+    topk_overlap: float
+    latent_nmse: float
+    nmse_by_step: list[float]
+    density: Density | None
 
 
 def agreement(
     predictor: Predictor, plans: Plans, reference: str, op_counts: OperationCounts, *, elites: int
-) -> dict[str, Any]:
+) -> Agreement:
+    """How a predictor ranks the recorded candidates, beside the dense planner that recorded them."""
     latents = rerun(predictor, plans, reference, op_counts)
     cost = torch.stack(
         [LatentDistance().cost(latents[:, i], plans.goal_ND) for i in range(latents.shape[1])], 1
@@ -84,10 +73,10 @@ def agreement(
     start = plans.latent_ND[:, None, None, None]
     moved = (plans.latents_NISHD - start).square().mean()
     error = (latents - plans.latents_NISHD).square()
-    return {
-        "spearman": float(np.mean(ranks)),
-        "topk_overlap": float(np.mean(overlaps)),
-        "latent_nmse": float(error.mean() / moved),
-        "nmse_by_step": (error.mean((0, 1, 2, 4)) / moved).tolist(),
-        "density": density_of(op_counts) if predictor.spiking else None,
-    }
+    return Agreement(
+        spearman=float(np.mean(ranks)),
+        topk_overlap=float(np.mean(overlaps)),
+        latent_nmse=float(error.mean() / moved),
+        nmse_by_step=(error.mean((0, 1, 2, 4)) / moved).tolist(),
+        density=density_of(op_counts) if predictor.spiking else None,
+    )

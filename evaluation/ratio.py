@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spikeplan.evaluation.iso_success import MARGIN, Row, decides, family_of
+from spikeplan.evaluation.iso_success import MARGIN, decides
+from spikeplan.evaluation.rows import FrontRow
 
 DRAWS = 1000
-Band = Callable[[Row], tuple[float, float, float] | None]  # low, nominal, high
+Band = Callable[[FrontRow], tuple[float, float, float] | None]  # low, nominal, high
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class RatioInterval:
 
 
 def ratio_interval(
-    front: Sequence[Row],
+    front: Sequence[FrontRow],
     *,
     against: Sequence[str],
     dense: Band,
@@ -44,22 +44,20 @@ def ratio_interval(
     rng: np.random.Generator,
     draws: int = DRAWS,
 ) -> RatioInterval | None:
-    """None where a side has no priced point, or where the run kept no episodes.
+    """None where a side has no priced point.
 
     Args:
-        front: rows of kind `front` of one task; `episodes_won` is a text of 0 and 1, an episode each.
+        front: rows of one task.
         against: families of the opponent.
         dense, spiking: the cost of a row as (low, nominal, high).
 
     >>> ratio_interval(rows, against=("dense",), dense=counted, spiking=counted, rng=np.random.default_rng(0))
     """
-    rows = [row for row in front if decides(row) and row.get("episodes_won")]
-    full = max(
-        (row for row in rows if row["method"] == "dense"), key=lambda row: len(row["episodes_won"]), default=None
-    )
+    rows = [row for row in front if decides(row)]
+    full = max((row for row in rows if row.method == "dense"), key=lambda row: row.episodes, default=None)
     sides = {
-        "dense": _points([row for row in rows if family_of(row) in against], dense),
-        "spiking": _points([row for row in rows if family_of(row) == "spiking"], spiking),
+        "dense": _points([row for row in rows if row.family in against], dense),
+        "spiking": _points([row for row in rows if row.family == "spiking"], spiking),
     }
     if full is None or not all(sides.values()):
         return None
@@ -85,11 +83,11 @@ class _Point:
     band: tuple[float, float, float]
 
 
-def _won(row: Row) -> NDArray[np.float64]:
-    return np.frombuffer(str(row["episodes_won"]).encode(), np.uint8).astype(np.float64) - ord("0")
+def _won(row: FrontRow) -> NDArray[np.float64]:
+    return np.frombuffer(row.episodes_won.encode(), np.uint8).astype(np.float64) - ord("0")
 
 
-def _points(rows: Sequence[Row], band: Band) -> list[_Point]:
+def _points(rows: Sequence[FrontRow], band: Band) -> list[_Point]:
     return [_Point(_won(row), found) for row in rows if (found := band(row)) is not None]
 
 
@@ -112,7 +110,7 @@ def _cheapest(
     )
 
 
-def counted(row: Row) -> tuple[float, float, float] | None:
+def counted(row: FrontRow) -> tuple[float, float, float] | None:
     """Synop-equivalents: exact, no band."""
-    value: Any = row.get("synop_equivalents")
-    return None if not value else (value, value, value)
+    value = row.synop_equivalents
+    return (value, value, value) if value > 0 else None

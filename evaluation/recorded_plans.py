@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from spikeplan.conversion import Calibration
+from spikeplan.core.counts.operations import OperationCounts
 from spikeplan.snn.finetune_delta import Rollouts
 from spikeplan.worldmodel.checkpoint import WorldModel
 from spikeplan.worldmodel.planning.cem import CEMPlanner, PlanTrace
 from spikeplan.worldmodel.planning.closed_loop import ImageLatent, run_episodes
-from spikeplan.worldmodel.predictor import DensePredictor
+from spikeplan.worldmodel.planning.rollout import counting, rollout
+from spikeplan.worldmodel.predictor import DensePredictor, Predictor
 from spikeplan.worldmodel.tasks import make_world
 
 RECORD_SEED = 5_000_000  # episodes for calibration and fine-tuning; never reported, never validated on
@@ -84,3 +87,25 @@ def record_plans(model: WorldModel, *, episodes: int, seed: int, every: int = 3)
         torch.cat([k[2].latents_IBSHD.transpose(0, 1) for k in kept]),  # type: ignore[union-attr]
         torch.cat([k[2].cost_IBS.transpose(0, 1) for k in kept]),
     )
+
+
+@torch.no_grad()
+def rerun(predictor: Predictor, plans: Plans, reference: str, op_counts: OperationCounts, *, block: int = 16) -> Tensor:
+    """The method's latents (N, I, S, H, D) for the recorded candidates."""
+    n, iterations, _, _, _ = plans.candidates_NISHA.shape
+    latents = torch.empty_like(plans.latents_NISHD)
+    for first in range(0, n, block):
+        part = slice(first, first + block)
+        state: Any = None
+        for i in range(iterations):
+            candidates = plans.candidates_NISHA[part, i]
+            latents[part, i], state = rollout(
+                predictor,
+                plans.latent_ND[part],
+                candidates,
+                reference=reference,
+                previous=state,
+                on_step=counting(op_counts, i),
+            )
+        op_counts.actions += len(plans.latent_ND[part])
+    return latents

@@ -1,11 +1,12 @@
-"""Copies of a method's whole loop on one Loihi 2, kept by a run as counts, so that time and energy follow any catalogue.
+"""Placements of 1 to 64 replicas of the planning loop on one Loihi 2, stored as operation counts so that time and energy can be
+recomputed with other constants.
 
-A chip has room for many copies of so small a network, and its static power is drawn whether they work or not: time is what
-copies save. What they cost is charged: every placed neuron updates in every chip step, while no candidate is in its layer and
-while candidates are selected (row `waiting`), and the loop's own parts do synops (row `parts`). Left out: that copies work in
-lock step on unlike candidates, so that the busiest of them sets a step (traffic is a mean), and sending latent and goal to each.
-More chips than one are no options: their static power outweighs the time (`spikeplan place --sweep` has them). Axes that look at
-the mean candidate are none either: every copy would pass it, which no operation counts counts.
+A chip has room for many replicas of so small a network, and it draws its static power whether they work or not: replicas save
+time. Their cost is charged: every placed neuron updates in every chip step, also while no candidate is in its layer and while
+candidates are selected (row `waiting`), and the loop's own parts do synops (row `parts`). Left out: replicas in lock step wait
+for the busiest of them (traffic is a mean), and latent and goal are sent to each. Several chips are left out too, since their
+static power outweighs the time saved (`spikeplan place --sweep` has them), and so are references that look at the mean
+candidate: every replica would compute it, and no count says so.
 """
 
 from __future__ import annotations
@@ -13,9 +14,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
-
-import numpy as np
 
 from spikeplan.core.chips import LOIHI2
 from spikeplan.core.counts.operations import CountRow
@@ -26,14 +24,14 @@ from spikeplan.placement.timing import SCHEDULES, Load
 
 DEVICE = LOIHI2.name
 REPLICAS = (1, 2, 4, 8, 16, 32, 64)
-COLUMNS = ("steps", "synops", "synops_sent", "fixed", "messages", "messages_sent")
 SPREADS = (1, 2, 4)  # times the least number of cores
 FIGURES = ("t_synop", "t_update", "t_link", "t_barrier")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Copies:
-    """One placement. `synops` and, by schedule, `waiting` updates are an action's, beside those of the op_counts."""
+class StoredPlacement:
+    """One placement of one or more replicas, as counts. `synops` and, by schedule, `waiting` updates are an action's and come
+    on top of the run's operation counts."""
 
     replicas: int
     spread: int
@@ -41,6 +39,15 @@ class Copies:
     synops: float
     waiting: dict[str, float]
     load: dict[str, Load]
+
+    def __post_init__(self) -> None:
+        if self.load.keys() != set(SCHEDULES) or self.waiting.keys() != set(SCHEDULES):
+            raise ValueError("a placement without both schedules")
+        if min(self.replicas, self.spread, self.cores) < 1:
+            raise ValueError("a placement of no replicas or on no cores")
+        for count in (self.synops, *self.waiting.values()):
+            if not 0 <= count < math.inf:
+                raise ValueError(f"{count!r} operations in a placement")
 
     def rows(self, rows: Sequence[CountRow], actions: int, schedule: str) -> list[CountRow]:
         """The method's rows with what the placement adds; the source makes the candidates on the chip."""
@@ -65,65 +72,21 @@ class Copies:
         bounds = zip(*(band.bounds() for band in bands), strict=True)
         return Band(*(self.load[schedule].seconds(*figures) for figures in bounds))
 
-    @property
-    def told(self) -> dict[str, int]:
-        """As results name it."""
-        return {"copies": self.replicas, "spread": self.spread, "cores": self.cores}
 
-    def dump(self) -> dict[str, Any]:
-        return {
-            "replicas": self.replicas,
-            "spread": self.spread,
-            "cores": self.cores,
-            "synops": self.synops,
-            "waiting": self.waiting,
-            "load": {
-                schedule: {**{name: getattr(load, f"{name}_J").tolist() for name in COLUMNS}, "updates": load.updates}
-                for schedule, load in self.load.items()
-            },
-        }
-
-    @classmethod
-    def read(cls, dumped: dict[str, Any]) -> Copies:
-        """What `dump` wrote, or a ValueError, KeyError or TypeError."""
-        load = {
-            schedule: Load(
-                **{f"{name}_J": np.array([_count(x) for x in dumped["load"][schedule][name]]) for name in COLUMNS},
-                updates=_whole(dumped["load"][schedule]["updates"]),
-            )
-            for schedule in SCHEDULES
-        }
-        counts = {name: _whole(dumped[name]) for name in ("replicas", "spread", "cores")}
-        waiting = {schedule: _count(dumped["waiting"][schedule]) for schedule in SCHEDULES}
-        return cls(**counts, synops=_count(dumped["synops"]), waiting=waiting, load=load)
-
-
-def _count(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-        raise ValueError(f"{value!r:.40} in a placement")
-    return float(value)
-
-
-def _whole(value: Any) -> int:
-    if type(value) is not int or value < 1:
-        raise ValueError(f"{value!r:.40} in a placement")
-    return value
-
-
-def copies_of(traffic: Traffic) -> list[Copies]:
+def placements_of(traffic: Traffic) -> list[StoredPlacement]:
     """Every placement of `REPLICAS` and `SPREADS` that one chip holds."""
     planner = traffic.planner
-    found: list[Copies] = []
+    placements: list[StoredPlacement] = []
     if traffic.own_passes:
-        return found
+        return placements
     for replicas in sorted({min(n, planner.samples) for n in REPLICAS}):
         for spread in SPREADS:
             one = placed(traffic, LOIHI2, replicas=replicas, spread=spread, extent="loop")
             if one.found.broken or one.found.chips > 1:
                 continue
             clock = one.clocks["nominal"]
-            found.append(
-                Copies(
+            placements.append(
+                StoredPlacement(
                     replicas=replicas,
                     spread=spread,
                     cores=one.found.cores,
@@ -132,4 +95,4 @@ def copies_of(traffic: Traffic) -> list[Copies]:
                     load={s: clock.load(planner, s) for s in SCHEDULES},
                 )
             )
-    return found
+    return placements

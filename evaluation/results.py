@@ -11,19 +11,19 @@ A kind that is missing is a part that was not run: the report says so. A file th
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from spikeplan.core.errors import UserError
-from spikeplan.evaluation.iso_success import family_of
+from spikeplan.evaluation.rows import KINDS, FrontRow, Row, from_json, read_rows, rows_of_kind
+from spikeplan.evaluation.summary import MethodSummary, Summary, TaskSummary
 
-Record = dict[str, Any]
+R = TypeVar("R", bound=Row)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,68 +35,31 @@ class EventPicture:
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
-    config: Record
-    summary: Record
-    metrics: list[Record] = field(default_factory=list)
+    """`config` is printed as it is; nothing is computed from it."""
+
+    config: dict[str, Any]
+    summary: Summary
+    rows: list[Row] = field(default_factory=list)
     events: EventPicture | None = None
 
     @property
     def tasks(self) -> list[str]:
-        named = [*mapping(self.summary.get("tasks")), *(str(r["task"]) for r in self.metrics if r.get("task"))]
-        return list(dict.fromkeys(named))
+        return list(dict.fromkeys([*self.summary.tasks, *(row.task for row in self.rows)]))
 
-    def of(self, kind: str, task: str) -> list[Record]:
-        return [r for r in self.metrics if r.get("kind") == kind and r.get("task") == task]
+    def of(self, kind: type[R], task: str) -> list[R]:
+        return rows_of_kind(self.rows, kind, task)
 
-    def first(self, kind: str, task: str) -> Record | None:
+    def first(self, kind: type[R], task: str) -> R | None:
         return next(iter(self.of(kind, task)), None)
 
-    def task(self, task: str) -> Record:
-        return mapping(mapping(self.summary.get("tasks")).get(task))
+    def task(self, task: str) -> TaskSummary:
+        return self.summary.tasks.get(task, TaskSummary())
 
-    def methods(self, task: str) -> dict[str, Record]:
-        return {str(method): mapping(row) for method, row in mapping(self.task(task).get("methods")).items()}
+    def methods(self, task: str) -> dict[str, MethodSummary]:
+        return self.task(task).methods
 
-    def front(self, task: str) -> list[Record]:
-        """The points of the front; the summary's short form where the metrics hold none."""
-        return self.of("front", task) or [mapping(row) for row in sequence(self.task(task).get("front"))]
-
-
-def mapping(value: Any) -> Record:
-    """The value if it is a JSON object, else an empty one: nulls are allowed everywhere."""
-    return value if isinstance(value, dict) else {}
-
-
-def sequence(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def finite(value: Any) -> float | None:
-    """A finite number, else None."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return float(value) if math.isfinite(value) else None
-
-
-def positive(value: Any) -> float | None:
-    """A number that a logarithmic reference can show, else None."""
-    number = finite(value)
-    return number if number is not None and number > 0 else None
-
-
-def interval(value: Any) -> tuple[float, float] | None:
-    """[lo, hi] with both ends finite, else None."""
-    low, high = (finite(v) for v in value) if isinstance(value, list) and len(value) == 2 else (None, None)
-    return None if low is None or high is None else (low, high)
-
-
-def numbers(value: Any) -> list[float]:
-    """A list of numbers; what is none becomes nan, which a figure leaves out."""
-    return [math.nan if (v := finite(item)) is None else v for item in sequence(value)]
-
-
-def spiking(row: Record) -> bool:
-    return family_of(row) == "spiking"
+    def front(self, task: str) -> list[FrontRow]:
+        return self.of(FrontRow, task)
 
 
 def load(out: Path) -> Results:
@@ -105,13 +68,24 @@ def load(out: Path) -> Results:
         raise UserError(f"{out}: holds no summary.json; make one with `spikeplan results --out {out}`")
     return Results(
         config=_json(out / "config.json"),
-        summary=_json(out / "summary.json"),
-        metrics=_lines(out / "metrics.jsonl"),
+        summary=read_summary(out),
+        rows=read_rows(out / "metrics.jsonl", KINDS),
         events=_events(out / "events.npz"),
     )
 
 
-def _json(path: Path) -> Record:
+def read_summary(out: Path) -> Summary:
+    """Raises UserError where summary.json is missing, damaged, or of another version."""
+    path = out / "summary.json"
+    try:
+        return from_json(_json(path), Summary)
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(f"{path}: {error}; a file of another version? run the command again") from error
+
+
+def _json(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
@@ -121,23 +95,6 @@ def _json(path: Path) -> Record:
     if not isinstance(found, dict):
         raise UserError(f"{path}: a JSON {type(found).__name__} where an object is expected; run the experiment again")
     return found
-
-
-def _lines(path: Path) -> list[Record]:
-    if not path.is_file():
-        return []
-    rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise UserError(f"{path}, line {number}: not JSON ({error}); run the experiment again") from error
-        if not isinstance(row, dict):
-            raise UserError(f"{path}, line {number}: no JSON object; run the experiment again")
-        rows.append(row)
-    return rows
 
 
 def _events(path: Path) -> EventPicture | None:

@@ -19,8 +19,7 @@ from spikeplan.core.counts.operations import REFERENCES, OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.ir.artifact import Artifact
 from spikeplan.evaluation.intervals import paired
-from spikeplan.evaluation.ranking import rerun
-from spikeplan.evaluation.recorded_plans import Plans
+from spikeplan.evaluation.recorded_plans import Plans, rerun
 from spikeplan.snn.delta_predictor import DeltaPredictor
 from spikeplan.worldmodel.checkpoint import WorldModel
 from spikeplan.worldmodel.planning.cem import CEMPlanner

@@ -19,8 +19,7 @@ from spikeplan.core.groups import BITS_SET, INPUT_BITS, NeuronGroups
 from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.core.planning import CEMConfig
 from spikeplan.evaluation.bundle import header, load_bundle, load_lif
-from spikeplan.evaluation.ranking import rerun
-from spikeplan.evaluation.recorded_plans import Plans, record_plans
+from spikeplan.evaluation.recorded_plans import Plans, record_plans, rerun
 from spikeplan.evaluation.shard import EPISODE_SEED, Job
 from spikeplan.placement.groups import contexts_of
 from spikeplan.snn.delta_predictor import DeltaPredictor
@@ -53,7 +52,7 @@ class Traffic:
 
     @property
     def own_passes(self) -> int:
-        """The mean's, which every copy makes (on the reference previous_iteration in the first iteration only: counted
+        """The mean's, which every replica makes (on the reference previous_iteration in the first iteration only: counted
         in all)."""
         return int(self.reference in ("mean_candidate", "previous_iteration"))
 

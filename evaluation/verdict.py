@@ -4,11 +4,11 @@ unit-free counts beside it, by point estimates and by the lower bounds of the pa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from spikeplan import energy
-from spikeplan.evaluation.iso_success import MARGIN, Comparison, Cost, Row, compare
+from spikeplan.evaluation.iso_success import MARGIN, Comparison, compare, decides
 from spikeplan.evaluation.methods.smaller import NARROW
+from spikeplan.evaluation.rows import FrontRow, PlacedEnergyRow, PointEnergy
 
 DENSE_DEVICES, CHIP = ("orin_nano", "h100"), "loihi2"
 OPPONENTS = (  # families, how they are called
@@ -18,11 +18,9 @@ OPPONENTS = (  # families, how they are called
 )
 
 
-def verdict(front: list[Row], full_success: float | None, placed: Sequence[Row] = ()) -> str:
-    """`front`: rows of kind front of one task; `placed`: of kind energy_placed, told beside them."""
-    if full_success is None:
-        return "not run"
-    if not any(row["method"] in NARROW for row in front):
+def verdict(front: Sequence[FrontRow], full_success: float, placed: Sequence[PlacedEnergyRow] = ()) -> str:
+    """`front`: rows of one task; `placed`: its placements, named beside the verdict."""
+    if not any(row.method in NARROW for row in front):
         return "Not compared at equal cost: no front was run."
     sentences = [_joules_sentence(front, full_success)]
     for families, name in OPPONENTS:
@@ -32,39 +30,33 @@ def verdict(front: list[Row], full_success: float | None, placed: Sequence[Row] 
     )
 
 
-def _placed_sentence(placed: Sequence[Row]) -> list[str]:
-    rows = [row for row in placed if row["schedule"] == "interleaved"]
+def _placed_sentence(placed: Sequence[PlacedEnergyRow]) -> list[str]:
+    rows = [row for row in placed if row.schedule == "interleaved" and row.latency_s is not None]
     if not rows:
         return []
     said = [
-        f"{row['replicas']} {'copies' if row['replicas'] > 1 else 'copy'} on {row['cores']} cores, {row['chips']} chip(s): "
-        f"{row['latency_s'] * 1e3:.3g} ms, {row['nominal'] * 1e3:.3g} [{row['low'] * 1e3:.3g} .. {row['high'] * 1e3:.3g}] mJ"
+        f"{row.replicas} {'replicas' if row.replicas > 1 else 'replica'} on {row.cores} cores, {row.chips} chip(s): "
+        f"{(row.latency_s or 0.0) * 1e3:.3g} ms, {row.nominal * 1e3:.3g} [{row.low * 1e3:.3g} .. {row.high * 1e3:.3g}] mJ"
         for row in rows
     ]
-    name = f"{rows[0]['method']} {rows[0]['budget']} on {rows[0]['device']}"
+    name = f"{rows[0].method} {rows[0].budget} on {rows[0].device}"
     return [f"Placed with its loop, neurons that wait charged ({name}, interleaved): {'; '.join(said)}."]
 
 
-def operations(row: Row) -> float | None:
-    found: float | None = row["synop_equivalents"]
-    return found
+def operations(row: FrontRow) -> float | None:
+    return row.synop_equivalents
 
 
-def _joules(row: Row, device: str) -> dict[str, Any]:
-    found: dict[str, Any] = (row["joules"] or {}).get(device, {})
-    return found
-
-
-def _best(row: Row) -> tuple[float | None, str]:
+def _best(row: FrontRow) -> tuple[float | None, str]:
     """The dense device that is cheapest for this point."""
-    known = [(band["nominal"], name) for name in DENSE_DEVICES if (band := _joules(row, name))]
+    known = [(row.joules[name].nominal, name) for name in DENSE_DEVICES if name in row.joules]
     return min(known) if known else (None, "")
 
 
-def _counts_sentence(front: list[Row], full_success: float, families: tuple[str, ...], what: str) -> str:
-    def found(strict: bool) -> Comparison:
+def _counts_sentence(front: Sequence[FrontRow], full_success: float, families: tuple[str, ...], what: str) -> str:
+    def found(strict: bool) -> Comparison[FrontRow]:
         return compare(
-            front,
+            [row for row in front if decides(row)],
             full_success,
             what=what,
             unit="M",
@@ -77,21 +69,26 @@ def _counts_sentence(front: list[Row], full_success: float, families: tuple[str,
     return _sentence(found(False), found(True), front)
 
 
-def spiking_joules(row: Row, host: str) -> float | None:
+def on_chip(row: FrontRow, host: str) -> PointEnergy | None:
     """On the chip, with the encoder on the opponent's device: both sides then pay the same encoder."""
-    on_chip = _joules(row, CHIP)
-    return (on_chip.get("by_host", {}).get(host) or on_chip).get("nominal")
+    point = row.joules.get(CHIP)
+    return None if point is None else (point.by_host or {}).get(host, point)
 
 
-def _joules_sentence(front: list[Row], full_success: float) -> str:
-    def found(strict: bool) -> Comparison:
+def spiking_joules(row: FrontRow, host: str) -> float | None:
+    point = on_chip(row, host)
+    return None if point is None else point.nominal
+
+
+def _joules_sentence(front: Sequence[FrontRow], full_success: float) -> str:
+    def found(strict: bool) -> Comparison[FrontRow]:
         """Priced once to learn whose device is cheapest, then with that device as the chip's host."""
         first = _compared(strict, DENSE_DEVICES[0])
         return first if first.dense is None else _compared(strict, _best(first.dense)[1])
 
-    def _compared(strict: bool, host: str) -> Comparison:
+    def _compared(strict: bool, host: str) -> Comparison[FrontRow]:
         return compare(
-            front,
+            [row for row in front if decides(row)],
             full_success,
             what=f"Scope system, nominal, {CHIP} against {' or '.join(DENSE_DEVICES)} at peak rates",
             unit="mJ",
@@ -113,7 +110,7 @@ def _joules_sentence(front: list[Row], full_success: float) -> str:
     )
 
 
-def _sentence(c: Comparison, strict: Comparison, front: list[Row]) -> str:
+def _sentence(c: Comparison[FrontRow], strict: Comparison[FrontRow], front: Sequence[FrontRow]) -> str:
     if c.dense is None or c.spiking is None:
         if c.dense is c.spiking:
             return f"{c.what}: neither side has a point."
@@ -121,7 +118,7 @@ def _sentence(c: Comparison, strict: Comparison, front: list[Row]) -> str:
     assert c.ratio is not None and c.dense_cost is not None and c.spiking_cost is not None
     lead = "a tie" if c.ratio == 1 else f"{'spiking' if c.ratio < 1 else 'the other side'} is ahead"
     more = [] if strict.ratio is None else [f"{strict.ratio:.2f} by the lower bounds"]
-    sequential = _sequential(c.spiking, front, operations) if c.unit == "M" else None
+    sequential = _sequential(c.spiking, front) if c.unit == "M" else None
     more += [] if sequential is None else [f"{sequential / c.dense_cost:.2f} sequential"]
     aside = f"; {', '.join(more)}" if more else ""
     return (
@@ -130,21 +127,23 @@ def _sentence(c: Comparison, strict: Comparison, front: list[Row]) -> str:
     )
 
 
-def _sequential(row: Row, front: list[Row], cost: Cost) -> float | None:
-    """Cost of the same point when candidates run one after the other."""
+def _sequential(row: FrontRow, front: Sequence[FrontRow]) -> float | None:
+    """Operations of the same point when candidates run one after the other."""
     same = ("method", "budget", "reference", "threshold", "role")
     for other in front:
-        if other["schedule"] == "sequential" and all(other.get(key) == row.get(key) for key in same):
-            return cost(other)
+        if other.schedule == "sequential" and all(getattr(other, key) == getattr(row, key) for key in same):
+            return operations(other)
     return None
 
 
-def _name(row: Row, cost: float, unit: str, device: str) -> str:
+def _name(row: FrontRow, cost: float, unit: str, device: str) -> str:
     scale = {"mJ": 1e3, "M": 1e-6}[unit]
-    low, high = row.get("paired_vs_dense") or (None, None)
-    paired = "" if low is None else f" ({low:+.3f} .. {high:+.3f})"
-    band = _joules(row, device) if unit == "mJ" else {}
-    bounds = f" [{band['low'] * scale:.3g} .. {band['high'] * scale:.3g}]" if {"low", "high"} <= band.keys() else ""
-    copies = f", {band['copies']:.0f} x its loop on {band['cores']:.0f} cores" if "copies" in band else ""
-    where = f" on {device}{copies}" if unit == "mJ" else ""
-    return f"{row['method']} {row['budget']}{where}, success {row['success']:.2f}{paired}, {cost * scale:.3g}{bounds} {unit}"
+    low, high = row.paired_vs_dense
+    band = row.joules.get(device) if unit == "mJ" else None
+    bounds = "" if band is None else f" [{band.low * scale:.3g} .. {band.high * scale:.3g}]"
+    placed = "" if band is None or band.replicas is None else f", {band.replicas} x its loop on {band.cores} cores"
+    where = f" on {device}{placed}" if unit == "mJ" else ""
+    return (
+        f"{row.method} {row.budget}{where}, success {row.success:.2f} ({low:+.3f} .. {high:+.3f}), "
+        f"{cost * scale:.3g}{bounds} {unit}"
+    )

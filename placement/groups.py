@@ -5,7 +5,7 @@ LIF network's graded input is coded bit by bit: `INPUT_BITS` neurons an input, e
 
 The loop, from the definition of the integer CEM (`worldmodel/planning/integer_cem.py`, charges in
 `core/counts/charges.py`); V variables of A
-actions, D latent, S candidates of which a copy has `turns`:
+actions, D latent, S candidates of which a replica has `turns`:
 
     group       neurons   state words a neuron                     fed by            how
     source      V A       mu, w, noise word + u of each candidate  refit             one synapse a message
@@ -13,10 +13,10 @@ actions, D latent, S candidates of which a copy has `turns`:
     distance    D         goal                                     latent            one synapse: |z - g|
     sum         1         -                                        distance          D synapses: d
     cost        turns     J, number (one candidate a neuron)       sum, theta        one synapse each: J += d in its own turn
-    theta       1         T, bit, count                            cost              S synapses         once, for all copies
-    refit       2 V A     sum, mean (or spread)                    source            one synapse each   once, for all copies
+    theta       1         T, bit, count                            cost              S synapses         once, for all replicas
+    refit       2 V A     sum, mean (or spread)                    source            one synapse each   once, for all replicas
 
-Parts of one copy share cores; so do theta and refit. Candidates of one copy take turns, so u and z are stored contexts;
+Parts of one replica share cores; so do theta and refit. Candidates of one replica take turns, so u and z are stored contexts;
 the noise is drawn again from its seed in every iteration. Assumed, not published: that a program may hold that many words.
 """
 
@@ -35,7 +35,7 @@ RETURN_STEPS = 2  # a question to every candidate and its answer
 
 
 def turns_of(budget: Budget, replicas: int) -> int:
-    """Candidates that one copy computes one after the other."""
+    """Candidates that one replica computes one after the other."""
     if replicas < 1:
         raise UserError(f"place: replicas {replicas} must be >= 1")
     if replicas > budget.samples:
@@ -46,7 +46,7 @@ def turns_of(budget: Budget, replicas: int) -> int:
 
 
 def contexts_of(reference: str, budget: Budget, replicas: int) -> int:
-    """Stored contexts a copy keeps beside its working state."""
+    """Stored contexts a replica keeps beside its working state."""
     turns = turns_of(budget, replicas)
     return {
         "zero": 0,
@@ -66,7 +66,7 @@ def with_loop(
         network: groups of the predictor, from `network_of(artifact)`.
         budget: the planner's settings.
         latent_dim, action_dim: D and A.
-        replicas: copies of the loop; candidates are shared among them.
+        replicas: instances of the loop; candidates are shared among them.
 
     Raises UserError for a last layer that is not as wide as the latent, and for more replicas than candidates.
 
@@ -175,9 +175,9 @@ def selection_steps(budget: Budget, replicas: int) -> int:
     1                               the first candidates leave the source
     2 (24 + ceil log2 S)            threshold search: a question and its answer for each bit of the cost, then for each bit
                                     of the candidates' numbers, which settles ties
-    e + e + 3                       elite mask; u of the copy's elites one by one; mean; |u - mean| one by one; spread
+    e + e + 3                       elite mask; u of the replica's elites one by one; mean; |u - mean| one by one; spread
 
-    e = min(k, turns): the elites may all lie in one copy.
+    e = min(k, turns): the elites may all lie in one replica.
     """
     numbers = (budget.samples - 1).bit_length()
     elites = min(budget.elites, turns_of(budget, replicas))

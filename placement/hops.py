@@ -4,7 +4,7 @@
     row `parts`     values that the loop's parts send each other and operation counts does not count, and their hops
 
 The questions and answers of the selection are left out. Scope `predictor` places the network alone, `loop` the parts too.
-One copy on as few cores as hold it: what the energy of a run assumes. A placement is taken as if the chip carried graded
+One replica on as few cores as hold it: what the energy of a run assumes. A placement is taken as if the chip carried graded
 messages, which is assumed there too; one that breaks any other limit gives no hops.
 """
 
@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from spikeplan.core.chips import CHIPS, ChipLimits
 from spikeplan.core.counts.operations import CountRow, OperationCounts, total
@@ -25,20 +24,17 @@ from spikeplan.placement.place import Placement, hops, place
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ways:
+class MessageHops:
     """What a run keeps of its network's placements. `sent`: messages of a prediction by the loop's parts;
     `hops`: chip -> extent -> group -> hops of one message."""
 
     sent: dict[str, float]
     hops: dict[str, dict[str, dict[str, float]]]
 
-    @classmethod
-    def load(cls, dumped: dict[str, Any]) -> Ways:
-        found = cls(sent=dict(dumped["sent"]), hops={chip: dict(extents) for chip, extents in dumped["hops"].items()})
-        several = [found.sent, *(groups for extents in found.hops.values() for groups in extents.values())]
+    def __post_init__(self) -> None:
+        several = [self.sent, *(groups for extents in self.hops.values() for groups in extents.values())]
         if wrong := [value for groups in several for value in groups.values() if not 0 <= value < math.inf]:
             raise ValueError(f"{wrong[0]!r} hops or messages")
-        return found
 
     def rows(self, rows: Sequence[CountRow], chip: str, extent: str, *, predictions: int) -> list[CountRow]:
         """`rows` as placed on `chip`; as they are, hops unknown, where it has no placement."""
@@ -48,23 +44,23 @@ class Ways:
         return with_hops(rows, known, self.sent if extent == "loop" else {}, predictions=predictions)
 
 
-def ways_of(
+def message_hops(
     network: Callable[[ChipLimits], NeuronGroups], planner: Budget, *, latent_dim: int, action_dim: int
-) -> dict[str, Any]:
-    """JSON form of `Ways`."""
-    found: dict[str, dict[str, dict[str, float]]] = {}
+) -> MessageHops:
+    """Of a network placed on every chip that holds it, alone and with its loop."""
+    hops_of: dict[str, dict[str, dict[str, float]]] = {}
     for name, chip in CHIPS.items():
         alone = network(chip)
         whole = with_loop(alone, planner, latent_dim=latent_dim, action_dim=action_dim, replicas=1)
         for extent, groups in (("predictor", alone.groups), ("loop", whole.groups)):
             placement = place(groups, chip)
             if all(violation.limit == "message_bits" for violation in placement.broken):
-                found.setdefault(name, {})[extent] = hops_per_message(placement)
-    return {"sent": loop_messages(latent_dim, action_dim), "hops": found}
+                hops_of.setdefault(name, {})[extent] = hops_per_message(placement)
+    return MessageHops(sent=loop_messages(latent_dim, action_dim), hops=hops_of)
 
 
 def hops_per_message(placement: Placement) -> dict[str, float]:
-    """Of each group that every copy has, mean over its cores."""
+    """Of each group that every replica has, mean over its cores."""
     return {
         group.name: hops(placement, {group.name: 1.0}) / placement.replicas
         for group in placement.groups

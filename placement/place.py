@@ -1,6 +1,6 @@
 """Where a converted network lies on a chip: groups split over neurocores (`spikeplan.core.fit`), copied for spatial candidates.
 
-Replicas: candidates are shared out over N copies of the network (spatial); those of one copy take turns (time-multiplexed)
+Replicas: candidates are shared out over N replicas of the network (spatial); those of one replica take turns (time-multiplexed)
 and, where the reference keeps state, each keeps a stored context in every core. A batch of candidates inside one Lava process is
 a simulation convenience and appears nowhere here.
 
@@ -26,7 +26,7 @@ from spikeplan.core.fit import Group, Violation, receiving, split, violations
 CORES_PER_TILE = 4
 TILES_PER_ROW = 8
 MOST_CORES = 1152 * 128  # Hala Point, the largest machine there is
-CENTRE = -1  # the copy number of what there is once
+CENTRE = -1  # the replica number of what there is once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +79,7 @@ class Placement:
 
     @property
     def neurons(self) -> int:
-        """Of all copies: all of them update in every chip step."""
+        """Of all replicas: all of them update in every chip step."""
         return sum(use.neurons for use in self.uses)
 
     def group(self, name: str) -> Group:
@@ -97,9 +97,9 @@ def place(groups: Sequence[Group], chip: ChipLimits, *, replicas: int = 1, sprea
     """Put groups of neurons on the cores of as many chips as they take.
 
     Args:
-        groups: of one copy, in order of computation, from `groups_of(artifact)` or `with_loop(...).groups`.
+        groups: of one replica, in order of computation, from `groups_of(artifact)` or `with_loop(...).groups`.
         chip: limits of the chip, such as LOIHI2.
-        replicas: copies of the network that compute candidates side by side.
+        replicas: instances of the network that compute candidates side by side.
         spread: times the least cores a layer may take; more cores shorten a step.
 
     Raises UserError for numbers below 1, and TooManyCores beyond the largest machine. Limits that no split can meet are
@@ -110,22 +110,22 @@ def place(groups: Sequence[Group], chip: ChipLimits, *, replicas: int = 1, sprea
     """
     if replicas < 1 or spread < 1:
         raise UserError(f"place: replicas {replicas} and spread {spread} must be >= 1")
-    cores = split(groups, chip, copies=replicas, spread=spread)
+    cores = split(groups, chip, replicas=replicas, spread=spread)
     if (needed := replicas * sum(cores.values())) > MOST_CORES:
         raise TooManyCores(
             f"place: {needed:,} cores exceed the largest machine ({MOST_CORES:,}); lower replicas or spread"
         )
     uses: list[CoreUse] = []
     shelf = _Shelf(chip)
-    for copy in (*range(replicas), CENTRE):
+    for replica in (*range(replicas), CENTRE):
         shelf.close()
         for group in groups:
-            if group.once == (copy == CENTRE):
+            if group.once == (replica == CENTRE):
                 receivers = receiving(group, groups, cores, replicas)
                 for use in _cut(group, chip, cores[group.name], receivers):
                     number = shelf.take(group, use)
-                    uses.append(CoreUse(**use, replica=copy, chip=number // chip.cores, core=number % chip.cores))
-    broken = violations(groups, chip, cores, copies=replicas)
+                    uses.append(CoreUse(**use, replica=replica, chip=number // chip.cores, core=number % chip.cores))
+    broken = violations(groups, chip, cores, replicas=replicas)
     return Placement(chip=chip, replicas=replicas, spread=spread, groups=tuple(groups), uses=tuple(uses), broken=broken)
 
 
@@ -171,7 +171,7 @@ class _Shelf:
 
 
 def hops(placement: Placement, messages: Mapping[str, float]) -> float:
-    """Hops of all copies for `messages` sent by each group of one copy (any unit: a pass, a plan)."""
+    """Hops of all replicas for `messages` sent by each group of one replica (any unit: a pass, a plan)."""
     return sum(
         messages.get(sender.layer, 0.0) * share * _distance(sender, receiver)
         for sender, receiver, share in _pairs(placement)
@@ -179,7 +179,7 @@ def hops(placement: Placement, messages: Mapping[str, float]) -> float:
 
 
 def link_loads(placement: Placement) -> dict[tuple[Any, ...], dict[str, float]]:
-    """link -> group -> messages on the link for each message that the group of every copy sends."""
+    """link -> group -> messages on the link for each message that the group of every replica sends."""
     loads: dict[tuple[Any, ...], dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for sender, receiver, share in _pairs(placement):
         for link in _way(sender, receiver):
@@ -194,13 +194,13 @@ def _pairs(placement: Placement) -> Iterator[tuple[CoreUse, CoreUse, float]]:
         table[use.layer, use.replica].append(use)
     everywhere = range(placement.replicas)
     for group in placement.groups:
-        for copy in (CENTRE,) if group.once else everywhere:
+        for replica in (CENTRE,) if group.once else everywhere:
             for name in group.receivers:
                 if placement.group(name).once:
                     receivers = table[name, CENTRE]
                 else:
-                    receivers = [use for to in (everywhere if group.once else (copy,)) for use in table[name, to]]
-                for sender in table[group.name, copy]:
+                    receivers = [use for to in (everywhere if group.once else (replica,)) for use in table[name, to]]
+                for sender in table[group.name, replica]:
                     for receiver in receivers:
                         yield sender, receiver, sender.neurons / group.neurons
 

@@ -11,9 +11,9 @@ Chip steps are not throttled: a step is over when its slowest core is. Two readi
 Neither sends a message through several layers within one step: a neurocore's message arrives in the next one.
 A plan is a recurrence, so the schedule decides which reading applies:
 
-    sequential    one candidate of a copy at a time: every prediction falls through
-    interleaved   a copy's candidates follow each other through the pipe; the next rollout step of a candidate waits for its
-                  own prediction, so a copy with fewer candidates than layers leaves the pipe partly empty
+    sequential    one candidate of a replica at a time: every prediction falls through
+    interleaved   a replica's candidates follow each other through the pipe; the next rollout step of a candidate waits for its
+                  own prediction, so a replica with fewer candidates than layers leaves the pipe partly empty
 
 Every step of a rollout is timed with the layers that are busy in it. A neuron whose state is swapped with a stored context
 updates twice. The whole loop adds `selection_steps` an iteration.
@@ -93,8 +93,8 @@ class Load:
         columns = (self.steps_J, self.synops_J, self.synops_sent_J, self.fixed_J, self.messages_J, self.messages_sent_J)
         if len({column.shape for column in columns}) != 1 or self.steps_J.ndim != 1:
             raise ValueError("load: the columns are not flat and of one length")
-        if not all(np.isfinite(column).all() and (column >= 0).all() for column in columns) or self.updates < 0:
-            raise ValueError("load: counts must be finite and >= 0")
+        if not all(np.isfinite(column).all() and (column >= 0).all() for column in columns) or self.updates < 1:
+            raise ValueError("load: counts must be finite and >= 0, and something must update")
         if not self.steps_J.sum() > 0:
             raise ValueError("load: no chip steps")
 
@@ -118,7 +118,7 @@ class Load:
 
 
 class Clock:
-    """Times one placement, in seconds. `messages`: sent by each group of one copy in one prediction.
+    """Times one placement, in seconds. `messages`: sent by each group of one replica in one prediction.
 
     `restored`: stored contexts are written back, so neurons of the path update twice a step.
 
@@ -163,7 +163,7 @@ class Clock:
         return len(self.network.path) - self.network.whole_loop
 
     def _synops_a_message(self) -> Reals:
-        """(cores of one copy, groups): synops on the core for a message that arrives at the group."""
+        """(cores of one replica, groups): synops on the core for a message that arrives at the group."""
         rows: dict[tuple[int, int], Reals] = {}
         for use in self.placement.uses:
             if use.replica in (0, CENTRE):
@@ -275,7 +275,7 @@ class Clock:
         ]
 
     def action(self, budget: Budget, schedule: str, *, own_passes: int = 0) -> ActionTime:
-        """`own_passes`: predictions a copy makes beside its candidates' (the mean's, on the references that look at it)."""
+        """`own_passes`: predictions a replica makes beside its candidates' (the mean's, on the references that look at it)."""
         times = self._timeline(self._entries(budget, schedule, own_passes))
         selection = selection_steps(budget, self.placement.replicas) if self.network.whole_loop else 0
         return ActionTime(
@@ -287,7 +287,7 @@ class Clock:
         )
 
     def _selecting(self) -> float:
-        """Seconds of a selection step: every candidate answers at once, or every copy sends a candidate's variables."""
+        """Seconds of a selection step: every candidate answers at once, or every replica sends a candidate's variables."""
         if not self.network.whole_loop:
             return 0.0
         busy = max(self._asked * self.speed.synop_s, self._asked * self.speed.link_s)

@@ -17,6 +17,7 @@ import pytest
 
 from spikeplan.conversion.recipes import RECIPES
 from spikeplan.core import registry
+from spikeplan.evaluation.summary import Summary
 from spikeplan.experiments.cli.main import main
 from spikeplan.experiments.cli.parse import COMMANDS, GROUPS
 from spikeplan.experiments.report import readme_cli
@@ -195,7 +196,8 @@ def test_every_generated_table_has_a_home() -> None:
 
 def test_the_tables_are_replaced_and_nothing_else(tmp_path: Path) -> None:
     summary = {"episodes": 3, "seeds": 1, "tasks": {}}
-    assert tables(summary).startswith("3 paired episodes a task and method, 1 planner seed(s)")
+    typed = Summary(episodes=3, seeds=1)
+    assert tables(typed).startswith("3 paired episodes a task and method, 1 planner seed(s)")
     minus = {"sigma_delta": {"mean": -0.01, "ci95": [-0.02, 0.0], "holds": True}}
     rows = [
         {"method": "sigma_delta", "success": 0.9, "ci95": [0.8, 1.0], "minus": {}},
@@ -219,7 +221,7 @@ def test_the_tables_are_replaced_and_nothing_else(tmp_path: Path) -> None:
     rewrite(tmp_path / "results.md", [tmp_path / "results", tmp_path / "planners", tmp_path / "bench.json"])
     expected = text
     for name, new in (
-        ("results", tables(summary)),
+        ("results", tables(typed)),
         ("planners", planners_table(planners)),
         ("bench lava", bench_table(bench)),
     ):

@@ -14,6 +14,7 @@ from spikeplan.core.ir.artifact import Artifact
 if TYPE_CHECKING:
     from spikeplan.conversion import Calibration
     from spikeplan.evaluation.bundle import Bundle
+    from spikeplan.evaluation.rows import LavaLoopRow
     from spikeplan.worldmodel.predictor import Predictor
 
 # floor          no model at all
@@ -68,7 +69,7 @@ class Method:
     files: Callable[[Bundle], list[Path]] = lambda bundle: [bundle.model_path]
     artifact: Callable[[Bundle], Artifact] | None = None
     planner: str = "cem"
-    closed_loop: Callable[..., dict[str, Any]] | None = None
+    closed_loop: Callable[..., LavaLoopRow] | None = None
     readings: Callable[[Any], list[Any]] = lambda run: []
     relative_cost: float = 1.0
     colour: str = "#7A7A7A"

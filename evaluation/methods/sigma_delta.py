@@ -17,6 +17,7 @@ from spikeplan.worldmodel.predictor import Predictor
 if TYPE_CHECKING:
     from spikeplan.evaluation.aggregate import Run
     from spikeplan.evaluation.bundle import Bundle
+    from spikeplan.evaluation.rows import LavaLoopRow
 
 VERMILLION, ORANGE = "#D55E00", "#E69F00"
 NARROW = tuple(f"sigma_delta-{width}" for width in WIDTHS)
@@ -40,7 +41,7 @@ def _own_function(run: Run) -> list[Any]:
     return own_function(run)
 
 
-def _in_lava(**settings: Any) -> dict[str, Any]:
+def _in_lava(**settings: Any) -> LavaLoopRow:
     from spikeplan.evaluation.lava_episodes import lava_episodes
 
     return lava_episodes(**settings)

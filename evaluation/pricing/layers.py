@@ -18,7 +18,7 @@ from spikeplan.core.counts.operations import UPDATE_WEIGHT, total
 from spikeplan.core.errors import UserError
 from spikeplan.energy.dense import e_mac
 from spikeplan.evaluation.pricing.pairs import MAIN_CHIP
-from spikeplan.evaluation.pricing.price import HOST, Pricing, told_copies
+from spikeplan.evaluation.pricing.price import HOST, Pricing, placement_fields
 from spikeplan.evaluation.pricing.runs import BATCHED, PricedRun
 
 PRECISION = "int8"
@@ -86,10 +86,10 @@ def break_even_rows(method: PricedRun, pricing: Pricing, *, chip: str = MAIN_CHI
         rows.append(
             {
                 "chip": chip,
-                "method": method.row["method"],
+                "method": method.method,
                 "reference": method.op_counts.reference,
-                "threshold": method.row["threshold"],
-                "success": method.row["success"],
+                "threshold": method.row.threshold,
+                "success": method.success,
                 **c,
                 "s_star": stars,
             }
@@ -103,10 +103,10 @@ def reference_methods(methods: Sequence[PricedRun]) -> list[PricedRun]:
     success."""
     best: dict[str, PricedRun] = {}
     for method in methods:
-        if method.row["method"] == "sigma_delta":
+        if method.method == "sigma_delta":
             reference = method.op_counts.reference
-            rank = (method.row["headline"], method.row["success"])
-            if reference not in best or rank > (best[reference].row["headline"], best[reference].row["success"]):
+            rank = (method.headline, method.success)
+            if reference not in best or rank > (best[reference].headline, best[reference].success):
                 best[reference] = method
     return list(best.values())
 
@@ -128,7 +128,7 @@ def curve(
     return {
         "chip": chip,
         "device": device,
-        **told_copies(method, chip),
+        **placement_fields(method, chip),
         "s": densities.tolist(),
         "low": ratios[:, 0].tolist(),
         "nominal": ratios[:, 1].tolist(),
@@ -184,7 +184,7 @@ def chip_rows(method: PricedRun, pricing: Pricing) -> list[dict[str, Any]]:
                     "device": name,
                     "schedule": schedule,
                     "host": HOST,
-                    **told_copies(here, name),
+                    **placement_fields(here, name),
                     "compute": a.nominal,
                     "chip": b.nominal,
                     "system": c.nominal,

@@ -14,7 +14,7 @@ from typing import Any
 from spikeplan.evaluation.iso_success import MARGIN
 from spikeplan.evaluation.methods.smaller import NARROW, PRUNED
 from spikeplan.evaluation.pricing.pairs import MAIN_CHIP
-from spikeplan.evaluation.pricing.price import Pricing, gains, on_chip, told_copies
+from spikeplan.evaluation.pricing.price import Pricing, gains, on_chip, placement_fields
 from spikeplan.evaluation.pricing.runs import BATCHED, PricedRun, full_dense, headline
 
 SCHEDULE = "interleaved"
@@ -25,10 +25,10 @@ def opponents(methods: Sequence[PricedRun], pricing: Pricing) -> dict[str, Any] 
     full, spiking = full_dense(methods), cheapest_spiking(methods, pricing)
     if full is None or spiking is None:
         return None
-    level = full.row["success"] - MARGIN
-    equal = [method for method in methods if method.row["role"] == "front" and method.row["success"] >= level]
-    same = [method for method in methods if method.row["budget"] == spiking.row["budget"]]
-    name = spiking.row["method"]
+    level = full.success - MARGIN
+    equal = [method for method in methods if method.role == "front" and method.success >= level]
+    same = [method for method in methods if method.row.budget == spiking.row.budget]
+    name = spiking.method
     bits = matched_bits(spiking)
     beside = [
         ("dense fp32, full budget", full, ""),
@@ -46,22 +46,22 @@ def opponents(methods: Sequence[PricedRun], pricing: Pricing) -> dict[str, Any] 
         ),
         (
             "pruned dense at equal success (whole neurons: distilled narrower)",
-            _cheapest(equal, pricing, lambda method: method.row["method"] in NARROW),
+            _cheapest(equal, pricing, lambda method: method.method in NARROW),
             "",
         ),
         (
             "pruned dense at equal success (single weights), every MAC computed",
-            _cheapest(equal, pricing, lambda method: method.row["method"] in PRUNED),
+            _cheapest(equal, pricing, lambda method: method.method in PRUNED),
             "no device here skips single zeros",
         ),
         (
             "pruned dense at equal success (single weights), weights of zero skipped",
-            _cheapest(equal, pricing, lambda method: method.row["method"] in PRUNED_SKIP),
+            _cheapest(equal, pricing, lambda method: method.method in PRUNED_SKIP),
             "hypothetical: a zero costs neither operation, byte nor index",
         ),
         (
             "dense int8 at reduced budget, equal success",
-            _cheapest(equal, pricing, lambda method: method.row["method"] == "int8" and not method.row["headline"]),
+            _cheapest(equal, pricing, lambda method: method.method == "int8" and not method.headline),
             "",
         ),
         (
@@ -78,9 +78,9 @@ def opponents(methods: Sequence[PricedRun], pricing: Pricing) -> dict[str, Any] 
     return {
         "chip": MAIN_CHIP,
         "method": spiking.name,
-        **told_copies(spiking, MAIN_CHIP),
+        **placement_fields(spiking, MAIN_CHIP),
         "schedule": SCHEDULE,
-        "success": spiking.row["success"],
+        "success": spiking.success,
         "joules": e.nominal,
         "low": e.low,
         "high": e.high,
@@ -92,13 +92,13 @@ def opponents(methods: Sequence[PricedRun], pricing: Pricing) -> dict[str, Any] 
 
 def cheapest_spiking(methods: Sequence[PricedRun], pricing: Pricing, chip: str = MAIN_CHIP) -> PricedRun | None:
     full = full_dense(methods)
-    level = None if full is None else full.row["success"] - MARGIN
+    level = None if full is None else full.success - MARGIN
     sides = on_chip(methods, chip)
     priced = [
         (e.nominal, i)
         for i, method in enumerate(sides)
-        if method.row["role"] == "front"
-        and (level is None or method.row["success"] >= level)
+        if method.role == "front"
+        and (level is None or method.success >= level)
         and (e := pricing.maybe(method, chip, SCHEDULE)) is not None
     ]
     return sides[min(priced)[1]] if priced else None
@@ -130,7 +130,7 @@ def best_device(method: PricedRun, pricing: Pricing) -> tuple[str, float] | None
 
 
 def _named(methods: Sequence[PricedRun], name: str) -> PricedRun | None:
-    return next((method for method in methods if method.row["method"] == name and method.row["role"] == "front"), None)
+    return next((method for method in methods if method.method == name and method.role == "front"), None)
 
 
 def _cheapest(methods: Sequence[PricedRun], pricing: Pricing, wanted: Callable[[PricedRun], bool]) -> PricedRun | None:
@@ -151,7 +151,7 @@ def _rows(what: str, method: PricedRun | None, note: str, spiking: PricedRun, pr
             "opponent": what,
             "method": method.name,
             "precision": method.op_counts.precision,
-            "success": method.row["success"],
+            "success": method.success,
             "device": device,
             "joules": joules,
             "equivalents": method.equivalents(BATCHED),
@@ -173,7 +173,7 @@ def _at_batch_one(spiking: PricedRun, method: PricedRun | None, pricing: Pricing
             "opponent": "the last one at batch 1 (unfair: candidates are a batch)",
             "method": method.name,
             "precision": method.op_counts.precision,
-            "success": method.row["success"],
+            "success": method.success,
             "device": best[0],
             "joules": joules,
             "equivalents": method.equivalents(BATCHED),

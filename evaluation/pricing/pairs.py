@@ -14,7 +14,7 @@ import numpy as np
 from spikeplan.energy.catalogue import Catalogue
 from spikeplan.energy.uncertainty import PRIORS, Energies, draw, probability, sensitivity
 from spikeplan.evaluation.iso_success import MARGIN, compare
-from spikeplan.evaluation.pricing.price import Pricing, gains, on_chip, told_copies
+from spikeplan.evaluation.pricing.price import Pricing, gains, on_chip, placement_fields
 from spikeplan.evaluation.pricing.runs import BATCHED, SCHEDULES, PricedRun, full_dense
 
 MAIN_CHIP = "loihi2"
@@ -35,7 +35,7 @@ def pairs(
     for chip in pricing.spiking:
         for device in pricing.dense:
             for schedule in schedules:
-                pair = best_pair(methods, pricing, chip, device, schedule, full.row["success"])
+                pair = best_pair(methods, pricing, chip, device, schedule, full.success)
                 if pair is not None:
                     found.append(_row(*pair, pricing, draws, chip, device, schedule))
     return found
@@ -54,17 +54,24 @@ def best_pair(
     prices = {i: pricing.maybe(method, chip, schedule, host=device) for i, method in spiking.items()}
     prices |= {i: pricing.maybe(method, device, BATCHED) for i, method in dense.items()}
 
-    def cost(row: dict[str, Any]) -> float | None:
-        e = prices[row["index"]]
+    numbers = {id(method): i for i, method in enumerate(sides)}
+
+    def cost(method: PricedRun) -> float | None:
+        e = prices[numbers[id(method)]]
         return None if e is None else e.nominal
 
-    rows = [{**method.row, "index": i} for i, method in {**spiking, **dense}.items()]
     best = compare(
-        rows, success, what="", unit="J", against=("dense", "dense_replay"), dense_cost=cost, spiking_cost=cost
+        [method for method in sides if method.role == "front"],
+        success,
+        what="",
+        unit="J",
+        against=("dense", "dense_replay"),
+        dense_cost=cost,
+        spiking_cost=cost,
     )
     if best.spiking is None or best.dense is None:
         return None
-    return sides[best.spiking["index"]], sides[best.dense["index"]]
+    return best.spiking, best.dense
 
 
 def _row(
@@ -87,9 +94,9 @@ def _row(
         "schedule": schedule,
         "spiking_method": spiking.name,
         "dense_method": dense.name,
-        **told_copies(spiking, chip),
-        "spiking_success": spiking.row["success"],
-        "dense_success": dense.row["success"],
+        **placement_fields(spiking, chip),
+        "spiking_success": spiking.success,
+        "dense_success": dense.success,
         "margin": MARGIN,
         "hypothetical": any(pricing.catalogue.device(name).hypothetical for name in (chip, device)),
         "incomplete": pricing.catalogue.device(chip).kind == "event",  # no static power or time known: a lower bound
@@ -130,9 +137,9 @@ def _band(e: Any) -> dict[str, Any]:
     return {"low": e.low, "nominal": e.nominal, "high": e.high, "latency_s": e.latency_s, "evidence": e.evidence}
 
 
-def copied(row: dict[str, Any]) -> str:
-    """How many copies of the loop a row was priced with."""
-    copies = row["copies"]
-    if copies is None:
+def replicas_in_words(row: dict[str, Any]) -> str:
+    """How many replicas of the loop a row was priced with."""
+    replicas = row["replicas"]
+    if replicas is None:
         return ", not placed" if row.get("chip", row.get("device")) == MAIN_CHIP else ""
-    return f", {copies} {'copy' if copies == 1 else 'copies'} on {row['cores']} cores"
+    return f", {replicas} {'replica' if replicas == 1 else 'replicas'} on {row['cores']} cores"

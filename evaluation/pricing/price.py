@@ -1,7 +1,7 @@
 """What a method costs on a device, as a function of the catalogue, so that a draw of its figures gives a draw of energies.
 
-Spiking methods have one neurocore a layer and one copy, and neurons that wait are not charged, unless the method comes with a
-placement of several copies on one Loihi 2 (`place_copies`), which is charged in full. Their encoder runs on `host`. A pair of
+Spiking methods have one neurocore a layer and one replica, and idle neurons are not charged, unless the method comes with a
+placement of several replicas on one Loihi 2, which is charged in full. Their encoder runs on `host`. A pair of
 methods is priced with the opponent's device as host, so that both pay the same encoder at the same constants. On the CPU, whose
 rates are measured in fp32, the encoder is charged in fp32.
 """
@@ -18,7 +18,7 @@ from spikeplan.core.errors import UserError
 from spikeplan.energy.catalogue import Catalogue
 from spikeplan.energy.loihi import split
 from spikeplan.evaluation.pricing.runs import PricedRun
-from spikeplan.evaluation.replicas import DEVICE, Copies
+from spikeplan.evaluation.replicas import DEVICE, StoredPlacement
 
 HOST = "orin_nano"
 
@@ -42,7 +42,7 @@ class Pricing:
         self, method: PricedRun, device: str, schedule: str, host: str, *, extent: str, catalogue: Catalogue
     ) -> energy.Setup:
         """Chips of single bits are let carry graded messages, labelled: refusing would leave them out of the comparison."""
-        copies = copies_on(method, device, extent)
+        placement = placement_on(method, device, extent)
         chip = catalogue.device(device)
         graded = method.spiking and not self.catalogue.device(device).graded_messages
         on_cpu = self.cpu if method.spiking and self.catalogue.device(host).kind == "cpu" else None
@@ -52,13 +52,13 @@ class Pricing:
             cores=max(1, method.layers),
             host_device=host,
             assume_precision=None if on_cpu is None else on_cpu.precision,
-            time_s=None if copies is None else copies.time_s(chip, schedule),
+            time_s=None if placement is None else placement.time_s(chip, schedule),
         )
 
     def rows(self, method: PricedRun, device: str, schedule: str, extent: str = "loop") -> list[CountRow]:
-        rows, copies = method.rows(schedule), copies_on(method, device, extent)
-        if copies is not None:
-            return copies.rows(rows, method.op_counts.actions, schedule)
+        rows, placement = method.rows(schedule), placement_on(method, device, extent)
+        if placement is not None:
+            return placement.rows(rows, method.op_counts.actions, schedule)
         return method.on(self.catalogue.device(device).kind, rows, extent)
 
     def price(
@@ -101,7 +101,7 @@ class Pricing:
             try:
                 self.known[key] = self.price(method, device, schedule, host=host)
             except UserError as error:
-                self.refused[f"{method.row['method']} on {device}"] = str(error)
+                self.refused[f"{method.method} on {device}"] = str(error)
                 self.known[key] = None
         return self.known[key]
 
@@ -121,10 +121,9 @@ class Pricing:
     def waiting(
         self, method: PricedRun, device: str, schedule: str, host: str = HOST
     ) -> Callable[[Catalogue], Any] | None:
-        """Scope system plus the idle power of a GPU that waits, on either side of a pair: a dense method's for its
-        next kernel, and
-        the host's of a spiking method for its encoder's kernels and then for the chip, whose static power runs on through the
-        former. None where the GPU's idle power or the chip's time is not known."""
+        """Scope system plus the idle power of a GPU that waits, on either side of a pair: a dense method's for its next
+        kernel, and the host's of a spiking method for its encoder's kernels and then for the chip, whose static power runs
+        on through the former. None where the GPU's idle power or the chip's time is not known."""
         gpu = host if method.spiking else device
         rows, actions = method.rows(schedule), method.op_counts.actions
         if method.spiking:
@@ -152,14 +151,15 @@ class Pricing:
         return of
 
 
-def copies_on(method: PricedRun, device: str, extent: str = "loop") -> Copies | None:
+def placement_on(method: PricedRun, device: str, extent: str = "loop") -> StoredPlacement | None:
     """The placement that this method is priced with there; a placement holds the whole loop."""
-    return method.copies if device == DEVICE and extent == "loop" else None
+    return method.placement if device == DEVICE and extent == "loop" else None
 
 
-def told_copies(method: PricedRun, device: str) -> dict[str, int | None]:
-    copies = copies_on(method, device)
-    return {"copies": None, "spread": None, "cores": None} if copies is None else {**copies.told}
+def placement_fields(method: PricedRun, device: str) -> dict[str, int | None]:
+    """Replicas, spread and cores that a row names; None where it is not placed."""
+    placement = placement_on(method, device)
+    return {name: None if placement is None else getattr(placement, name) for name in ("replicas", "spread", "cores")}
 
 
 def on_chip(methods: Sequence[PricedRun], chip: str) -> list[PricedRun]:

@@ -26,9 +26,10 @@ from spikeplan.evaluation.pricing.layers import (
     updates_share,
 )
 from spikeplan.evaluation.pricing.opponents import SCHEDULE, best_device, cheapest_spiking, opponents
-from spikeplan.evaluation.pricing.pairs import MAIN_CHIP, copied, drawn, pairs
+from spikeplan.evaluation.pricing.pairs import MAIN_CHIP, drawn, pairs, replicas_in_words
 from spikeplan.evaluation.pricing.price import Pricing
 from spikeplan.evaluation.pricing.runs import BATCHED, Energies, PricedRun, full_dense, headline, read_run
+from spikeplan.evaluation.rows import to_json
 
 DRAWS = 2000
 SEED = 0
@@ -63,8 +64,8 @@ def _task(
     rows = pairs(methods, refused, priors)
     dense = _dense_side(methods, refused)
     found = {
-        "full_success": None if full is None else full.row["success"],
-        "episodes": methods[0].row["episodes"],
+        "full_success": None if full is None else full.success,
+        "episodes": methods[0].row.episodes,
         "methods": [_method_row(method) for method in methods],
         "pairs": rows,
         "verdicts": [verdict_of(row) for row in rows if row["chip"] == MAIN_CHIP],
@@ -74,7 +75,7 @@ def _task(
         "chips": [] if spiking is None else chip_rows(spiking, refused),
         "dense": [row for method in dense for row in chip_rows(method, refused)],
         "update_share": None if spiking is None else updates_share(spiking, pricing),
-        "placed": [row for row in run.placed if row["task"] == task],
+        "placed": [to_json(row) for row in run.placed if row.task == task],
         "curves": _curves(methods, refused),
         "refused": refused.refused,
     }
@@ -83,12 +84,12 @@ def _task(
 
 def _method_row(method: PricedRun) -> dict[str, Any]:
     return {
-        "method": method.row["method"],
-        "budget": method.row["budget"],
+        "method": method.method,
+        "budget": method.row.budget,
         "reference": method.op_counts.reference,
-        "role": method.row["role"],
-        "success": method.row["success"],
-        "ci95": method.row["ci95"],
+        "role": method.role,
+        "success": method.success,
+        "ci95": method.row.ci95,
         "precision": method.op_counts.precision,
         "equivalents": {schedule: method.equivalents(schedule) for schedule in method.schedules},
     }
@@ -97,19 +98,11 @@ def _method_row(method: PricedRun) -> dict[str, Any]:
 def _dense_side(methods: Sequence[PricedRun], pricing: Pricing) -> list[PricedRun]:
     """The full planner in int8 (else whatever dense method the run has) and, of equal success, the cheapest point."""
     full, int8 = full_dense(methods), headline(methods, "int8")
-    found = (
-        [int8]
-        if int8 is not None
-        else [method for method in methods if not method.spiking and method.row["headline"]][:1]
-    )
+    found = [int8] if int8 is not None else [method for method in methods if not method.spiking and method.headline][:1]
     if full is None:
         return found
-    level = full.row["success"] - MARGIN
-    equal = [
-        a
-        for a in methods
-        if a.row["role"] == "front" and a.family in ("dense", "dense_replay") and a.row["success"] >= level
-    ]
+    level = full.success - MARGIN
+    equal = [a for a in methods if a.role == "front" and a.family in ("dense", "dense_replay") and a.success >= level]
     priced = [(best[1], i) for i, method in enumerate(equal) if (best := best_device(method, pricing))]
     cheapest = equal[min(priced)[1]] if priced else None
     return [*found, *([] if cheapest is None or cheapest in found else [cheapest])]
@@ -145,7 +138,7 @@ def verdict_of(row: dict[str, Any]) -> str:
     turning = [w["figure"] for w in row["sensitivity"] if w["turns"]]
     waiting = row["probability_waiting"]
     return (
-        f"{row['spiking_method']} on {row['chip']}{copied(row)}, {row['schedule']}, against "
+        f"{row['spiking_method']} on {row['chip']}{replicas_in_words(row)}, {row['schedule']}, against "
         f"{row['dense_method']} on {row['device']}: "
         f"{row['ahead']} ahead at nominal figures, spiking / dense = {row['ratio']:.3g} [{row['ratio_low']:.3g} .. "
         f"{row['ratio_high']:.3g}]; spikes win in {percent(chances[PRIORS[0]])} of the draws "

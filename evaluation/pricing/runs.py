@@ -1,8 +1,8 @@
 """Methods of a results directory with their operations: what `energy report` prices.
 
 A run keeps the whole operation counts of every method in metrics.jsonl (rows of kind `op_counts`), so that it can be
-priced again when the
-catalogue changes or a user brings a device of their own.
+priced again when the catalogue
+changes or a user brings a device of their own.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from spikeplan.core.counts.operations import MOST, CountRow, OperationCounts, per_action
 from spikeplan.core.errors import UserError
-from spikeplan.evaluation.iso_success import family_of
-from spikeplan.evaluation.replicas import Copies
-from spikeplan.placement.hops import Ways, predictions_of
+from spikeplan.evaluation.replicas import StoredPlacement
+from spikeplan.evaluation.rows import KINDS, Interval, OpCountsRow, PlacedEnergyRow, read_rows, rows_of_kind
+from spikeplan.placement.hops import predictions_of
 
 BATCHED = "batched"
 SCHEDULES = ("sequential", "interleaved")
@@ -26,28 +25,50 @@ SCHEDULES = ("sequential", "interleaved")
 
 @dataclass(frozen=True, kw_only=True)
 class PricedRun:
-    """One method at one budget; `row` is the metrics row without its operation counts. `ways`: None where the run kept
-    no placement.
-    `options`: placements of several copies that the run kept; `copies`: the one that this method is priced with."""
+    """One method at one budget, with its counts. `placement`: the one that it is priced with; None: one replica, a core a layer.
 
-    row: dict[str, Any]
-    op_counts: OperationCounts
-    ways: Ways | None = None
-    options: tuple[Copies, ...] = ()
-    copies: Copies | None = None
+    Roles are the front's: a headline method is a point of the front, a threshold sweep is none.
+    """
+
+    row: OpCountsRow
+    placement: StoredPlacement | None = None
     sent: float = 1.0  # times the messages that were counted
     counted: dict[str, list[CountRow]] = field(
         default_factory=dict, repr=False, compare=False
     )  # one for all placements
 
     @property
+    def method(self) -> str:
+        return self.row.method
+
+    @property
+    def op_counts(self) -> OperationCounts:
+        return self.row.op_counts
+
+    @property
+    def success(self) -> float:
+        return self.row.success
+
+    @property
+    def paired_vs_dense(self) -> Interval | None:
+        return self.row.paired_vs_dense
+
+    @property
+    def headline(self) -> bool:
+        return self.row.role == "headline"
+
+    @property
+    def role(self) -> str:
+        return self.row.role if self.row.role in ("sweep", "admission") else "front"
+
+    @property
     def name(self) -> str:
-        return f"{self.row['method']} {self.row['budget']}"
+        return f"{self.row.method} {self.row.budget}"
 
     @cached_property
     def placed(self) -> tuple[PricedRun, ...]:
         """This method in each of its placements."""
-        return tuple(replace(self, copies=option) for option in self.options)
+        return tuple(replace(self, placement=placement) for placement in self.row.placements)
 
     @property
     def spiking(self) -> bool:
@@ -59,7 +80,7 @@ class PricedRun:
 
     @property
     def family(self) -> str:
-        return family_of(self.row)
+        return self.row.family
 
     @property
     def layers(self) -> int:
@@ -81,19 +102,20 @@ class PricedRun:
 
     def on(self, kind: str, rows: Sequence[CountRow], extent: str = "loop") -> list[CountRow]:
         """Rows with the hops that their messages make on a chip of this kind (`loihi1`, `loihi2`), as it was placed there."""
-        if self.ways is None:
+        if self.row.hops is None:
             return list(rows)
-        return self.ways.rows(rows, kind, extent, predictions=predictions_of(self.op_counts))
+        return self.row.hops.rows(rows, kind, extent, predictions=predictions_of(self.op_counts))
 
     def equivalents(self, schedule: str) -> float:
         return per_action(self.rows(schedule), self.op_counts.actions)
 
     def scaled(self, factor: float) -> PricedRun:
         """As if the predictor sent `factor` times the messages; updates stay."""
-        copies = self.copies
-        if copies is not None:
-            copies = replace(copies, load={name: load.scaled(factor) for name, load in copies.load.items()})
-        return replace(self, sent=self.sent * factor, copies=copies, options=())
+        placement = self.placement
+        if placement is not None:
+            load = {name: load.scaled(factor) for name, load in placement.load.items()}
+            placement = replace(placement, load=load)
+        return replace(self, sent=self.sent * factor, placement=placement, row=replace(self.row, placements=()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,103 +125,59 @@ class Energies:
     folder: Path
     command: str
     methods: dict[str, list[PricedRun]]
-    placed: list[dict[str, Any]]
+    placed: list[PlacedEnergyRow]
 
 
 def read_run(folder: Path) -> Energies:
+    """Raises UserError for a folder that is no results directory, is damaged, or holds no operation counts."""
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-        metrics = [json.loads(line, parse_constant=_no_number) for line in lines]
-        command = str(config["command"])
+        command = str(json.loads((folder / "config.json").read_text(encoding="utf-8"))["command"])
+        if not (folder / "metrics.jsonl").is_file():
+            raise ValueError("no metrics.jsonl")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(
             f"{folder}: no results directory ({error}); name one that demo, results or plan wrote"
         ) from error
-    rows = [row for row in metrics if isinstance(row, dict)]
+    rows = read_rows(folder / "metrics.jsonl", KINDS)
     methods: dict[str, list[PricedRun]] = {}
-    for row in rows:
-        if row.get("kind") == "op_counts":
-            method = _method(row, folder)
-            methods.setdefault(str(row["task"]), []).append(method)
+    for row in rows_of_kind(rows, OpCountsRow):
+        methods.setdefault(row.task, []).append(_checked(row, folder))
     if not methods:
         raise UserError(
             f"{folder}: a results directory of version 0.1, or one without operation counts; run the command again, or give "
             "count files of your own to `spikeplan energy compare`"
         )
-    return Energies(
-        folder=folder,
-        command=command,
-        methods=methods,
-        placed=[row for row in rows if row.get("kind") == "energy_placed"],
-    )
+    return Energies(folder=folder, command=command, methods=methods, placed=rows_of_kind(rows, PlacedEnergyRow))
 
 
-def _no_number(name: str) -> None:
-    raise ValueError(f"{name} is no number")
-
-
-def _method(row: dict[str, Any], folder: Path) -> PricedRun:
-    """Roles as the front has them: a headline method is a point of the front, a threshold sweep is none."""
+def _checked(row: OpCountsRow, folder: Path) -> PricedRun:
+    """A run that can be priced. Raises UserError by the directory's name where its counts are damaged."""
     try:
-        _check(row)
-        op_counts = OperationCounts.load(row["op_counts"])
-        ways = None if row.get("ways") is None else Ways.load(row["ways"])
-        options = tuple(Copies.read(one) for one in _list(row.get("copies", [])))
-        kept = {name: value for name, value in row.items() if name not in ("op_counts", "ways", "copies")}
-        for schedule in SCHEDULES if op_counts.spiking else (BATCHED,):
-            # refuses damaged counts here, by the directory's name
-            if per_action(op_counts.rows(schedule), op_counts.actions) <= 0:
+        counts = row.op_counts
+        steps = counts.sequential_steps, counts.interleaved_steps
+        if type(counts.actions) is not int or any(
+            type(n) is not int or not 1 <= n < MOST for n in (counts.actions, *steps)
+        ):
+            raise ValueError(f"actions is {counts.actions!r}, steps are {steps!r}")
+        if not 0 <= row.success <= 1 or not (row.threshold is None or row.threshold >= 0):
+            raise ValueError(f"success is {row.success!r}, threshold is {row.threshold!r}")
+        if (row.family == "spiking") != counts.spiking:
+            raise ValueError(f"spiking is {counts.spiking}")
+        run = PricedRun(row=row)
+        for schedule in run.schedules:
+            if per_action(run.rows(schedule), counts.actions) <= 0:
                 raise ValueError("no operations")
-        if (family_of(row) == "spiking") != op_counts.spiking:
-            raise ValueError(f"spiking is {op_counts.spiking}")
-        role = {"sweep": "sweep", "admission": "admission"}.get(row["role"], "front")
-        row = {**kept, "role": role, "headline": row["role"] == "headline"}
-        return PricedRun(row=row, op_counts=op_counts, ways=ways, options=options)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(
-            f"{folder}: a damaged op_counts of method {row.get('method')!r} ({error}); run the command again"
+            f"{folder}: damaged op_counts of method {row.method!r} ({error}); run the command again"
         ) from error
-
-
-def _list(found: Any) -> list[Any]:
-    if not isinstance(found, list):
-        raise ValueError(f"copies is {found!r:.40}")
-    return found
-
-
-def _check(row: dict[str, Any]) -> None:
-    """What the report reads of a row beside its counts."""
-    op_counts = row["op_counts"]
-    for where, names in (
-        (row, ("task", "method", "budget", "role")),
-        (op_counts, ("method", "reference", "precision")),
-    ):
-        for name in names:
-            if not isinstance(where[name], str):
-                raise ValueError(f"{name} is {where[name]!r}")
-    success, threshold, actions = row["success"], row["threshold"], op_counts["actions"]
-    if type(success) not in (int, float) or not 0 <= success <= 1:
-        raise ValueError(f"success is {success!r}")
-    if threshold is not None and (type(threshold) not in (int, float) or not threshold >= 0):
-        raise ValueError(f"threshold is {threshold!r}")
-    steps = op_counts["sequential_steps"], op_counts["interleaved_steps"]
-    if type(actions) is not int or any(type(n) is not int or not 1 <= n < MOST for n in (actions, *steps)):
-        raise ValueError(f"actions is {actions!r}, steps are {steps!r}")
-    if not isinstance(op_counts["spiking"], bool) or not all(
-        isinstance(op_counts[k], dict) for k in ("memory", "host_words")
-    ):
-        raise ValueError("spiking, memory or host_words is not what a run writes")
-    if not all(isinstance(phase, str) and isinstance(layer, str) for phase, layer, *_ in op_counts["counts"]):
-        raise ValueError("counts are not of [phase, layer, iteration, step, counts]")
-    for key in ("episodes", "ci95"):
-        row[key]  # said by its name where it is missing
+    return run
 
 
 def full_dense(methods: Sequence[PricedRun]) -> PricedRun | None:
     """The dense planner at its full budget: what equal success is measured against."""
-    return next((method for method in methods if method.row["method"] == "dense" and method.row["headline"]), None)
+    return headline(methods, "dense")
 
 
 def headline(methods: Sequence[PricedRun], name: str) -> PricedRun | None:
-    return next((method for method in methods if method.row["method"] == name and method.row["headline"]), None)
+    return next((method for method in methods if method.method == name and method.headline), None)

@@ -70,9 +70,7 @@ def report_command(
 def write_counts_files(folder: Path, task: str, number: int, method: PricedRun) -> None:
     """One file a method and schedule; the name says which. Hops as on Loihi 1, the chip that is charged for them."""
     for schedule in method.schedules:
-        name = re.sub(
-            r"[^\w.+-]+", "-", f"{task}-{number:02d}-{method.row['method']}-{method.row['budget']}-{schedule}"
-        )
+        name = re.sub(r"[^\w.+-]+", "-", f"{task}-{number:02d}-{method.method}-{method.row.budget}-{schedule}")
         write_json(
             folder / f"{name}.json", dump_rows(method.on("loihi1", method.rows(schedule)), method.op_counts.actions)
         )

@@ -20,7 +20,7 @@ from spikeplan.experiments.runner.progress import working
 from spikeplan.placement.place import Placement
 from spikeplan.placement.timing import SCHEDULES
 
-MOST = 4096  # copies, and times the least cores a layer
+MOST = 4096  # replicas, and times the least cores a layer
 BUDGETS_S = {"JEPA-R's control period": 10e-3, "V-JEPA 2-AC on an RTX 4090": 16.0}
 ON_HOST = (
     "latent, distance, selection and refit exchange values, which a chip of binary spikes cannot send: they stay on "
@@ -156,7 +156,7 @@ def extent_facts(one: Placed) -> dict[str, Any]:
 
 
 def group_rows(found: Placement) -> list[dict[str, Any]]:
-    """Of one copy, and of what there is once: the fullest core of each group."""
+    """Of one replica, and of what there is once: the fullest core of each group."""
     rows = []
     uses = [use for use in found.uses if use.replica <= 0]
     for layer, several in groupby(uses, key=lambda use: use.layer):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -18,8 +17,10 @@ from spikeplan.core.planning import LARGEST
 from spikeplan.evaluation.aggregate import group, method_row
 from spikeplan.evaluation.bundle import load_bundle
 from spikeplan.evaluation.methods import METHODS
-from spikeplan.evaluation.run_energy import op_counts_row
+from spikeplan.evaluation.rows import Row, lines_of, to_json
+from spikeplan.evaluation.run_energy import op_counts_rows
 from spikeplan.evaluation.shard import EPISODE_SEED, Job, one_thread, shards
+from spikeplan.evaluation.summary import Summary, TaskSummary
 from spikeplan.experiments.main_study.summary import method_summary
 from spikeplan.experiments.runner.output import check_seed, open_output, versions, write_json, write_text
 from spikeplan.experiments.runner.pool import remove_parts, run_jobs
@@ -78,7 +79,7 @@ def plan_command(
     if one.closed_loop is not None:
         with progress_bar(console) as bar:
             ticks = bar.add_task("planning in Lava", total=episodes * make_world(task).max_steps)
-            rows = [
+            rows: list[Row] = [
                 one.closed_loop(
                     bundle=bundle,
                     planner=planner,
@@ -110,15 +111,15 @@ def plan_command(
         ]
         results = run_jobs(jobs, folder / "parts", console=console)
         runs = group(results, jobs)
-        rows = [row for run in runs for row in (method_row(run, None), *op_counts_row(run, None))]
-        write_text(folder / "metrics.jsonl", "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
-    found = method_summary(rows, task, method)
-    summary = {
-        "episodes": episodes,
-        "seeds": 1,
-        "seconds": round(time.monotonic() - began, 1),
-        "tasks": {task: {"methods": {method: found}}},
-    }
+        rows = [row for run in runs for row in (method_row(run, None), *op_counts_rows(run, None))]
+        write_text(folder / "metrics.jsonl", lines_of(rows))
+    figures = method_summary(rows, task, method)
+    summary = Summary(
+        episodes=episodes,
+        seeds=1,
+        seconds=round(time.monotonic() - began, 1),
+        tasks={task: TaskSummary(methods={method: figures})},
+    )
     asked = {
         "task": task,
         "method": method,
@@ -136,10 +137,10 @@ def plan_command(
         {"command": "plan", **asked, "episode_seed": EPISODE_SEED, "versions": versions()},
         indent=1,
     )
-    write_json(folder / "summary.json", summary, indent=1)
+    write_json(folder / "summary.json", to_json(summary), indent=1)
     remove_parts(folder / "parts")
     table = Table("figure", "value", title=f"{method} on {task}, {planner.label}")
-    for key, value in found.items():
+    for key, value in vars(figures).items():
         if value is not None:
             table.add_row(key, f"{value:.4g}" if isinstance(value, float) else str(value))
     console.print(table)

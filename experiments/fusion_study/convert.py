@@ -15,7 +15,8 @@ from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.core.ir.artifact import Artifact
 from spikeplan.core.ir.contexts import KEEP, RESET
 from spikeplan.evaluation.lava_replay import Program
-from spikeplan.fusion.streams import Stream
+from spikeplan.experiments.fusion_study.rows import FusionLavaRow
+from spikeplan.fusion.streams import CONDITIONS, Stream
 from spikeplan.fusion.train import Fuser, FuseTraining, Reel, draw_batch, tick
 from spikeplan.lava_procs import compare, replay
 from spikeplan.snn.event_encoder import SpikingEventEncoder, event_input
@@ -73,8 +74,8 @@ def lava_equality(
     workdir: Path,
     timeout_s: float = 300.0,
     on_progress: Callable[[int, int], None] | None = None,
-) -> dict[str, Any]:
-    """One row's windows, one pass each with the state kept, in Lava and in the integer reference."""
+) -> FusionLavaRow:
+    """Windows of one nominal episode, a pass each with the state kept, in Lava and in the integer reference."""
     workdir.mkdir(parents=True, exist_ok=True)
     path = artifact_file.save(artifact, workdir / "events.safetensors")
     program, spiking = Program(artifact), SpikingEventEncoder(artifact)
@@ -83,11 +84,12 @@ def lava_equality(
     passes, golden = program.finish()
     trace = replay(path, passes, timeout_s=timeout_s, workdir=workdir, on_progress=on_progress)
     found = compare(golden, trace)
-    return {
-        "passes": len(passes),
-        "values_compared": found.values_compared,
-        "values_different": found.values_different,
-        "nonzero_share": found.nonzero_share,
-        "first_difference": str(found.first_difference),
-        "saturated": golden.saturated,
-    }
+    return FusionLavaRow(
+        condition=CONDITIONS[0].name,
+        passes=len(passes),
+        values_compared=found.values_compared,
+        values_different=found.values_different,
+        nonzero_share=found.nonzero_share,
+        first_difference=found.first_difference,
+        saturated=golden.saturated,
+    )

@@ -12,7 +12,7 @@ The sensors' own power is in no column: the catalogue has no figure for either c
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
 from torch import nn
 
@@ -27,14 +27,28 @@ DENSE_DEVICE = "orin_nano"
 SMART_CAMERA_W = 0.09  # fall detection on Loihi 2 (arXiv 2511.22554): the chip, not the camera
 
 
+@dataclass(frozen=True, kw_only=True)
+class FrontEndCost:
+    """What a front end costs a second. Watts are (low, nominal, high)."""
+
+    front_end: str
+    device: str
+    macs_per_s: float
+    synops_per_s: float
+    updates_per_s: float
+    watt_compute: tuple[float, float, float]
+    watt_system: tuple[float, float, float]
+    of_90_mw: float
+
+
 def _macs(module: nn.Module) -> int:
     return sum(p.numel() for name, p in module.named_parameters() if "weight" in name)
 
 
 def front_end(
     bundle: FuseBundle, counts: list[LayerCounts], seconds: float, *, frame_hz: float = FRAME_HZ
-) -> list[dict[str, Any]]:
-    """A row a front end. `counts`: of the spiking event encoder over `seconds` of stream."""
+) -> list[FrontEndCost]:
+    """One a front end. `counts`: of the spiking event encoder over `seconds` of stream."""
     size = bundle.world.image_shape[1]
     frame_macs = bundle.model.encoder.macs() + bundle.denoiser.macs(size, size)
     cell = bundle.fused.cell
@@ -83,22 +97,20 @@ def _events_row(count: LayerCounts, seconds: float, *, first: bool, layers: int)
     )
 
 
-def _costed(name: str, rows: list[CountRow]) -> dict[str, Any]:
+def _costed(name: str, rows: list[CountRow]) -> FrontEndCost:
     spiking = any(row.phase == "events" for row in rows)
     setup = Setup(time_s=Band(1.0, 1.0, 1.0), host_device=DENSE_DEVICE) if spiking else Setup(host_device=DENSE_DEVICE)
     device = "loihi2" if spiking else DENSE_DEVICE
-    bands = {}
-    for scope in ("compute", "system"):
-        found = estimate(device, rows, 1, scope=scope, extent="loop", setup=setup)
-        bands[scope] = [found.low, found.nominal, found.high]
-    nominal = bands["system"][1]
-    return {
-        "front_end": name,
-        "device": f"loihi2 + {DENSE_DEVICE}" if spiking else DENSE_DEVICE,
-        "macs_per_s": sum(row.macs for row in rows),
-        "synops_per_s": sum(row.synops for row in rows),
-        "updates_per_s": sum(row.updates for row in rows),
-        "watt_A": bands["compute"],
-        "watt_C": bands["system"],
-        "of_90_mw": nominal / SMART_CAMERA_W,
-    }
+    compute, system = (
+        estimate(device, rows, 1, scope=scope, extent="loop", setup=setup) for scope in ("compute", "system")
+    )
+    return FrontEndCost(
+        front_end=name,
+        device=f"loihi2 + {DENSE_DEVICE}" if spiking else DENSE_DEVICE,
+        macs_per_s=sum(row.macs for row in rows),
+        synops_per_s=sum(row.synops for row in rows),
+        updates_per_s=sum(row.updates for row in rows),
+        watt_compute=(compute.low, compute.nominal, compute.high),
+        watt_system=(system.low, system.nominal, system.high),
+        of_90_mw=system.nominal / SMART_CAMERA_W,
+    )

@@ -17,10 +17,12 @@ from rich.table import Table
 from spikeplan.core.counts.operations import LayerCounts
 from spikeplan.core.digest import code_digest
 from spikeplan.core.errors import UserError
+from spikeplan.evaluation.rows import to_json
 from spikeplan.evaluation.shard import EPISODE_SEED, MADE_BY, shards
 from spikeplan.experiments.fusion_study import reaction_time as fuse_turn
 from spikeplan.experiments.fusion_study.convert import lava_equality, watch
 from spikeplan.experiments.fusion_study.front_end_energy import front_end
+from spikeplan.experiments.fusion_study.rows import FrontEndRow, FusionLavaRow, FusionSummary, TunedRow
 from spikeplan.experiments.fusion_study.shard import (
     Part,
     clean_latents,
@@ -81,7 +83,8 @@ def fuse_command(
     console: Console,
     turns: int = TURNS,
     validation: int = VALIDATION_EPISODES,
-) -> dict[str, Any]:
+) -> FusionSummary:
+    """Film, tune, follow and turn round in every condition; writes the results directory and its figures."""
     for name, value in (("episodes", episodes), ("seeds", seeds)):
         if not 1 <= value <= MOST[name]:
             raise UserError(f"--{name} {value} must be at least 1 and at most {MOST[name]}")
@@ -103,33 +106,32 @@ def fuse_command(
     tuned = {
         k: v for found in parts.run(tune_part, [(part, films) for part in tuning], "tuning") for k, v in found.items()
     }
-    found = parts.run(
+    followed = parts.run(
         run_part, [(part, {c.name: tuned[c.name] for c in part.conditions}, films) for part in work], "following"
     )
     turning = [c for c in chosen if c.name in TURN_CONDITIONS]
     turned = parts.run(fuse_turn.run_turn, [(c, tuned[c.name], turns, 0) for c in turning], "turning round")
-    rows = [row for c in chosen for row in method_rows(found, c, seeds=seeds, tolerance=bundle.world.tolerance)]
-    rows += latency_rows({c.name: methods for c, methods in zip(turning, turned, strict=True)})
-    rows += [{"kind": "tuned", "condition": name, **methods} for name, methods in tuned.items()]
-    for c in chosen:
-        rows += stream_rows(bundle, c, [part[c.name] for part in found if c.name in part])
-    if lava:
-        rows.append({"kind": "lava", **lava_row(bundle, folder / "lava")})
-    summary = {
-        "episodes": episodes,
-        "seeds": seeds,
-        "headline": HEADLINE,
-        "success_below": SUCCESS_FACTOR * bundle.world.tolerance,
-        "claims": claims(rows),
-        "where_events_do_not_help": losses(rows),
-        "seconds": round(time.monotonic() - began, 1),
-        "conditions": {
-            c.name: [row for row in rows if row["kind"] == "method" and row["condition"] == c.name] for c in chosen
-        },
-        "latency": [row for row in rows if row["kind"] == "latency"],
-        "front_end": [row for row in rows if row["kind"] == "front_end"],
-        "lava": next((row for row in rows if row["kind"] == "lava"), None),
-    }
+    methods = {c.name: method_rows(followed, c, seeds=seeds, tolerance=bundle.world.tolerance) for c in chosen}
+    latency = latency_rows({c.name: seconds for c, seconds in zip(turning, turned, strict=True)})
+    tuning_rows = [TunedRow.from_json({"condition": name, "methods": each}) for name, each in tuned.items()]
+    fronts = [
+        row for c in chosen for row in stream_rows(bundle, c, [part[c.name] for part in followed if c.name in part])
+    ]
+    in_lava = lava_row(bundle, folder / "lava") if lava else None
+    every = [row for rows in methods.values() for row in rows]
+    summary = FusionSummary(
+        episodes=episodes,
+        seeds=seeds,
+        headline=HEADLINE,
+        success_below=SUCCESS_FACTOR * bundle.world.tolerance,
+        claims=claims(every),
+        where_events_do_not_help=losses(every),
+        seconds=round(time.monotonic() - began, 1),
+        conditions=methods,
+        latency=latency,
+        front_end=fronts,
+        lava=in_lava,
+    )
     config = {
         "command": "fusion",
         "episodes": episodes,
@@ -142,8 +144,9 @@ def fuse_command(
         "versions": versions(),
     }
     write_json(folder / "config.json", config, indent=1)
-    write_text(folder / "metrics.jsonl", "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
-    write_json(folder / "summary.json", summary, indent=1)
+    rows = [*every, *latency, *tuning_rows, *fronts, *([] if in_lava is None else [in_lava])]
+    write_text(folder / "metrics.jsonl", "".join(json.dumps(row.to_json(), allow_nan=False) + "\n" for row in rows))
+    write_json(folder / "summary.json", to_json(summary), indent=1)
     write_figures(folder)
     print_summary(summary, console)
     return summary
@@ -183,25 +186,27 @@ def kept_part(function: Any, args: tuple[Any, ...], path: Path) -> None:
     write_json(path, function(*args))
 
 
-def stream_rows(bundle: FuseBundle, condition: Condition, parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def stream_rows(bundle: FuseBundle, condition: Condition, parts: list[dict[str, Any]]) -> list[FrontEndRow]:
     """Rates and costs of the front ends on this condition's streams."""
     seconds = sum(part["seconds"] for part in parts)
     counts = [LayerCounts(**layer) for layer in parts[0]["spiking"]]
     for part in parts[1:]:
         counts = [a + LayerCounts(**b) for a, b in zip(counts, part["spiking"], strict=True)]
-    shared = {
-        "kind": "front_end",
-        "condition": condition.name,
-        "events_per_s": sum(part["events"] for part in parts) / seconds,
-        "frames_per_s": sum(part["frames"] for part in parts) / seconds,
-        "event_density": sum(c.synops for c in counts) / max(1, sum(c.dense_macs for c in counts)),
-        "saturated": sum(c.saturated for c in counts),
-    }
-    return [{**shared, **row} for row in front_end(bundle, counts, seconds)]
+    return [
+        FrontEndRow(
+            condition=condition.name,
+            events_per_s=sum(part["events"] for part in parts) / seconds,
+            frames_per_s=sum(part["frames"] for part in parts) / seconds,
+            event_density=sum(c.synops for c in counts) / max(1, sum(c.dense_macs for c in counts)),
+            saturated=sum(c.saturated for c in counts),
+            **vars(cost),
+        )
+        for cost in front_end(bundle, counts, seconds)
+    ]
 
 
 @torch.no_grad()
-def lava_row(bundle: FuseBundle, workdir: Path) -> dict[str, Any]:
+def lava_row(bundle: FuseBundle, workdir: Path) -> FusionLavaRow:
     """The first windows of one nominal episode through the Lava chain."""
     condition = CONDITIONS[0]
     part = Part(conditions=(condition,), first=0, count=1)
@@ -211,28 +216,28 @@ def lava_row(bundle: FuseBundle, workdir: Path) -> dict[str, Any]:
     return lava_equality(bundle.artifact, latent[:, 0], event[:, 0], workdir=workdir)
 
 
-def print_summary(summary: dict[str, Any], console: Console) -> None:
+def print_summary(summary: FusionSummary, console: Console) -> None:
     table = Table(
-        title=f"success (distance below {summary['success_below']:.3g}) and mean distance; {HEADLINE} against the rest"
+        title=f"success (distance below {summary.success_below:.3g}) and mean distance; {HEADLINE} against the rest"
     )
     for name in ("condition", "frames", "best frame-only", "events", HEADLINE, "1 kHz", "gain in distance, 95 %"):
         table.add_column(name)
-    for name, rows in summary["conditions"].items():
-        method = {row["method"]: row for row in rows}
-        gain = method[HEADLINE]["gain"]
-        best = gain["best_frame_only"]
-        shown = (method[a] for a in ("frames", best, "events", HEADLINE, "1 kHz frames"))
-        cells = [f"{row['success']:.2f}  {row['distance'][0]:.4f}" for row in shown]
-        cells[1] += f" ({best})"
-        table.add_row(name, *cells, "{:+.4f}  {:+.4f} .. {:+.4f}".format(*gain["distance"]))
+    for name, rows in summary.conditions.items():
+        method = {row.method: row for row in rows}
+        gain = method[HEADLINE].gain
+        assert gain is not None
+        shown = (method[a] for a in ("frames", gain.best_frame_only, "events", HEADLINE, "1 kHz frames"))
+        cells = [f"{row.success:.2f}  {row.distance[0]:.4f}" for row in shown]
+        cells[1] += f" ({gain.best_frame_only})"
+        table.add_row(name, *cells, "{:+.4f}  {:+.4f} .. {:+.4f}".format(*gain.distance))
     console.print(table)
-    for claim in summary["claims"]:
+    for claim in summary.claims:
         console.print(
-            f"{claim['claim']} ({claim['condition']}): distance {'holds' if claim['holds_distance'] else 'FAILS'}, "
-            f"success {'holds' if claim['holds_success'] else 'FAILS'}"
+            f"{claim.claim} ({claim.condition}): distance {'holds' if claim.holds_distance else 'FAILS'}, "
+            f"success {'holds' if claim.holds_success else 'FAILS'}"
         )
-    for line in summary["where_events_do_not_help"]:
+    for line in summary.where_events_do_not_help:
         console.print(f"no help: {line}")
-    if summary["lava"]:
-        row = summary["lava"]
-        console.print(f"Lava: {row['values_compared']} values compared, {row['values_different']} different")
+    if summary.lava is not None:
+        row = summary.lava
+        console.print(f"Lava: {row.values_compared} values compared, {row.values_different} different")

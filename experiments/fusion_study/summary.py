@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikeplan.evaluation.intervals import Z95, paired, success_interval
+from spikeplan.experiments.fusion_study.rows import AgeBin, Claim, FusionMethodRow, Gain, LatencyRow, Mean
 from spikeplan.experiments.fusion_study.shard import BINS_S
 from spikeplan.fusion.estimators import FRAME_ONLY, METHODS
 from spikeplan.fusion.streams import Condition
@@ -30,12 +31,13 @@ MUST_HOLD = {
 Floats = NDArray[np.float64]
 
 
-def mean_interval(value_KN: Floats) -> list[float]:
-    """Mean over episodes with its 95 % interval (normal), as [mean, low, high]."""
+def mean_interval(value_KN: Floats) -> Mean:
+    """Mean over episodes with its 95 % interval (normal), as (mean, low, high)."""
     value = value_KN.mean(0)
     half = Z95 * float(value.std(ddof=1)) / math.sqrt(len(value)) if len(value) > 1 else float("inf")
     mean = float(value.mean())
-    return [round(v, 6) if math.isfinite(v) else mean for v in (mean, mean - half, mean + half)]
+    low, high = (round(v, 6) if math.isfinite(v) else mean for v in (mean - half, mean + half))
+    return round(mean, 6), low, high
 
 
 def gather(parts: Sequence[dict[str, Any]], name: str, method: str, field: str, seeds: int) -> Floats:
@@ -46,7 +48,8 @@ def gather(parts: Sequence[dict[str, Any]], name: str, method: str, field: str, 
 
 def method_rows(
     parts: Sequence[dict[str, Any]], condition: Condition, *, seeds: int, tolerance: float
-) -> list[dict[str, Any]]:
+) -> list[FusionMethodRow]:
+    """A row a method of one condition."""
     name = condition.name
     limit = SUCCESS_FACTOR * tolerance
     distance = {method: gather(parts, name, method, "distance", seeds) for method in METHODS}
@@ -57,100 +60,105 @@ def method_rows(
     rows = []
     for method in METHODS:
         mine = [part[name]["methods"][method] for part in parts if name in part]
-        row: dict[str, Any] = {
-            "kind": "method",
-            "condition": name,
-            "method": method,
-            "success": float(success[method].mean()),
-            "ci95": success_interval(success[method]),
-            "distance": mean_interval(distance[method]),
-            "distance_late": mean_interval(gather(parts, name, method, "distance_late", seeds)),
-            "state_error": mean_interval(state[method]),
-            "latent_error": mean_interval(gather(parts, name, method, "latent_error", seeds)),
-            "by_age": by_age(mine),
-        }
+        gain = None
         if method in COMPARED:
-            row["gain"] = {
-                "best_frame_only": best,
-                "distance": mean_interval(distance[best] - distance[method]),
-                "success": [float((success[method] - success[best]).mean()), *paired(success[method], success[best])],
-                "best_frame_only_state": best_state,
-                "state_error": mean_interval(state[best_state] - state[method]),
-            }
-        rows.append(row)
+            more = success[method] - success[best]
+            gain = Gain(
+                best_frame_only=best,
+                distance=mean_interval(distance[best] - distance[method]),
+                success=(float(more.mean()), *paired(success[method], success[best])),
+                best_frame_only_state=best_state,
+                state_error=mean_interval(state[best_state] - state[method]),
+            )
+        rows.append(
+            FusionMethodRow(
+                condition=name,
+                method=method,
+                success=float(success[method].mean()),
+                ci95=success_interval(success[method]),
+                distance=mean_interval(distance[method]),
+                distance_late=mean_interval(gather(parts, name, method, "distance_late", seeds)),
+                state_error=mean_interval(state[method]),
+                latent_error=mean_interval(gather(parts, name, method, "latent_error", seeds)),
+                by_age=by_age(mine),
+                gain=gain,
+            )
+        )
     return rows
 
 
-def by_age(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def by_age(rows: Sequence[dict[str, Any]]) -> list[AgeBin]:
     """State error against the time since the newest known frame's exposure."""
     total = np.sum([row["bin_sum"] for row in rows], 0)
     count = np.sum([row["bin_count"] for row in rows], 0)
     return [
-        {
-            "from_s": BINS_S[b],
-            "to_s": BINS_S[b + 1],
-            "error": round(float(total[b] / count[b]), 6),
-            "samples": int(count[b]),
-        }
+        AgeBin(
+            from_s=BINS_S[b],
+            to_s=BINS_S[b + 1],
+            error=round(float(total[b] / count[b]), 6),
+            samples=int(count[b]),
+        )
         for b in range(len(count))
         if count[b]
     ]
 
 
-def latency_rows(found: dict[str, dict[str, list[float]]]) -> list[dict[str, Any]]:
-    """{condition: {method: latencies}}"""
+def latency_rows(seconds: dict[str, dict[str, list[float]]]) -> list[LatencyRow]:
+    """`seconds`: {condition: {method: latencies}}"""
     return [
-        {
-            "kind": "latency",
-            "condition": name,
-            "method": method,
-            "ms": [round(1e3 * v, 2) for v in mean_interval(np.array([values]))],
-            "paired_vs_fused_ms": [
-                round(1e3 * v, 2) for v in mean_interval(np.array([values]) - np.array([methods[HEADLINE]]))
-            ],
-        }
-        for name, methods in found.items()
+        LatencyRow(
+            condition=name,
+            method=method,
+            ms=_milliseconds(mean_interval(np.array([values]))),
+            paired_vs_fused_ms=_milliseconds(mean_interval(np.array([values]) - np.array([methods[HEADLINE]]))),
+        )
+        for name, methods in seconds.items()
         for method, values in methods.items()
     ]
 
 
-def claims(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _milliseconds(mean: Mean) -> Mean:
+    middle, low, high = (round(1e3 * v, 2) for v in mean)
+    return middle, low, high
+
+
+def claims(rows: Sequence[FusionMethodRow]) -> list[Claim]:
     """The target: the headline method beats the best frame-only method, lower bound of the paired interval above zero."""
-    gain = {row["condition"]: row["gain"] for row in rows if row["kind"] == "method" and row["method"] == HEADLINE}
-    found = []
+    gains = {row.condition: row.gain for row in rows if row.method == HEADLINE}
+    asked = []
     for name, conditions in MUST_HOLD.items():
         for condition in conditions:
-            if condition in gain:
-                g = gain[condition]
-                found.append(
-                    {
-                        "claim": name,
-                        "condition": condition,
-                        "best_frame_only": g["best_frame_only"],
-                        "distance": g["distance"],
-                        "success": g["success"],
-                        "state_error": g["state_error"],
-                        "holds_distance": g["distance"][1] > 0,
-                        "holds_success": g["success"][1] > 0,
-                        "holds_state": g["state_error"][1] > 0,
-                    }
+            gain = gains.get(condition)
+            if gain is not None:
+                asked.append(
+                    Claim(
+                        claim=name,
+                        condition=condition,
+                        best_frame_only=gain.best_frame_only,
+                        distance=gain.distance,
+                        success=gain.success,
+                        state_error=gain.state_error,
+                        holds_distance=gain.distance[1] > 0,
+                        holds_success=gain.success[1] > 0,
+                        holds_state=gain.state_error[1] > 0,
+                    )
                 )
-    return found
+    return asked
 
 
-def losses(rows: Sequence[dict[str, Any]]) -> list[str]:
+def losses(rows: Sequence[FusionMethodRow]) -> list[str]:
     """Where events do not help, in words."""
     said = []
     for row in rows:
-        if row["kind"] != "method" or row["method"] != HEADLINE:
+        gain = row.gain
+        if row.method != HEADLINE or gain is None:
             continue
-        g = row["gain"]
-        if g["distance"][2] < 0:
-            said.append(f"{row['condition']}: {HEADLINE} is worse than {g['best_frame_only']} in distance")
-        elif g["distance"][1] <= 0:
-            said.append(f"{row['condition']}: no difference in distance to {g['best_frame_only']} outside the interval")
-        if g["success"][2] < 0:
-            said.append(f"{row['condition']}: {HEADLINE} succeeds less often than {g['best_frame_only']}")
-        elif g["success"][1] <= 0:
-            said.append(f"{row['condition']}: no difference in success to {g['best_frame_only']} outside the interval")
+        if gain.distance[2] < 0:
+            said.append(f"{row.condition}: {HEADLINE} is worse than {gain.best_frame_only} in distance")
+        elif gain.distance[1] <= 0:
+            said.append(f"{row.condition}: no difference in distance to {gain.best_frame_only} outside the interval")
+        if gain.success[2] < 0:
+            said.append(f"{row.condition}: {HEADLINE} succeeds less often than {gain.best_frame_only}")
+        elif gain.success[1] <= 0:
+            said.append(f"{row.condition}: no difference in success to {gain.best_frame_only} outside the interval")
     return said

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from spikeplan.core.counts.operations import REFERENCES
 from spikeplan.evaluation.bundle import load_bundle
@@ -13,12 +11,13 @@ from spikeplan.evaluation.lava_replay import run_lava_method
 from spikeplan.evaluation.methods.smaller import NARROW
 from spikeplan.evaluation.ranking import agreement
 from spikeplan.evaluation.recorded_plans import record_plans
+from spikeplan.evaluation.rows import AgreementRow, LavaReplayRow, LayersRow, Row, ThresholdsRow
 from spikeplan.evaluation.shard import EPISODE_SEED, Job, make_op_counts, make_predictor
 from spikeplan.experiments.main_study.controls import gates_row
 from spikeplan.experiments.main_study.grid import TASKS, Size
 
 
-def agreement_rows(task: str, *, episodes: int = 6, every: int = 5) -> list[dict[str, Any]]:
+def agreement_rows(task: str, *, episodes: int = 6, every: int = 5) -> list[AgreementRow]:
     """Every method and reference on the same plans, recorded by the dense planner on reported episodes."""
     bundle = load_bundle(task)
     plans = record_plans(bundle.model, episodes=episodes, seed=EPISODE_SEED, every=every)
@@ -38,16 +37,14 @@ def agreement_rows(task: str, *, episodes: int = 6, every: int = 5) -> list[dict
             threshold=factor if method == "sigma_delta" else None,
         )
         predictor = make_predictor(job)
-        found = agreement(predictor, plans, on, make_op_counts(job, predictor), elites=bundle.model.planner.elites)
-        rows.append(
-            {"kind": "agreement", "task": task, "method": method, "reference": on, "headline": on == reference, **found}
-        )
+        ranked = agreement(predictor, plans, on, make_op_counts(job, predictor), elites=bundle.model.planner.elites)
+        rows.append(AgreementRow(task=task, method=method, reference=on, headline=on == reference, **vars(ranked)))
     return rows
 
 
 def lava_rows(
     task: str, out: Path, *, checkpoint: str | None = None, artifact_path: str | None = None, seed: int = EPISODE_SEED
-) -> list[dict[str, Any]]:
+) -> list[LavaReplayRow]:
     """Recorded plans of the headline network, replayed in Lava: as it runs, and once more on the previous_step reference with a
     quarter of its thresholds, where every layer is busy and activations fall as well as rise, so that the comparison
     sees messages of both signs from all of them."""
@@ -56,24 +53,31 @@ def lava_rows(
     plans = record_plans(bundle.model, episodes=1, seed=seed, every=bundle.model.planner.horizon)
     rows = []
     for on, threshold in ((reference, factor), ("previous_step", factor / 4)):
-        began = time.monotonic()
-        artifact = bundle.artifact.scaled(threshold)
-        found = run_lava_method(artifact, plans, reference=on, workdir=out / "lava" / f"{task}-{on}-{threshold:g}")
         rows.append(
-            {"kind": "lava", "task": task, "threshold": threshold, "seconds": time.monotonic() - began, **found}
+            run_lava_method(
+                bundle.artifact.scaled(threshold),
+                plans,
+                task=task,
+                threshold=threshold,
+                reference=on,
+                workdir=out / "lava" / f"{task}-{on}-{threshold:g}",
+            )
         )
     return rows
 
 
-def thresholds_row(task: str) -> dict[str, Any]:
-    return {"kind": "thresholds", "task": task, **load_bundle(task).artifact.provenance["thresholds"]}
+def thresholds_row(task: str) -> ThresholdsRow:
+    """The search that is written in the shipped artifact."""
+    return ThresholdsRow.from_json({"task": task, **load_bundle(task).artifact.provenance["thresholds"]})
 
 
-def layers_row(task: str) -> dict[str, Any]:
-    return {"kind": "layers", "task": task, "layers": load_bundle(task).artifact.provenance["layers"]["layers"]}
+def layers_row(task: str) -> LayersRow:
+    """The conversion's report that is written in the shipped artifact."""
+    layers = load_bundle(task).artifact.provenance["layers"]["layers"]
+    return LayersRow.from_json({"task": task, "layers": layers})
 
 
-CHECKS: dict[str, Callable[[str, Path, Size], list[dict[str, Any]]]] = {
+CHECKS: dict[str, Callable[[str, Path, Size], Sequence[Row]]] = {
     "agreement": lambda task, out, size: agreement_rows(task, episodes=min(6, size.episodes)),
     "lava": lambda task, out, size: lava_rows(task, out),
     "conversion": lambda task, out, size: [thresholds_row(task), layers_row(task)],
@@ -81,6 +85,6 @@ CHECKS: dict[str, Callable[[str, Path, Size], list[dict[str, Any]]]] = {
 }
 
 
-def run_check(kind: str, task: str, out: str, size: Size) -> list[dict[str, Any]]:
+def run_check(kind: str, task: str, out: str, size: Size) -> Sequence[Row]:
     """One check by name: the form that travels to a worker process."""
     return CHECKS[kind](task, Path(out), size)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
 
 from spikeplan.evaluation.bundle import load_bundle
+from spikeplan.evaluation.rows import GatesRow
 from spikeplan.worldmodel.encoder import Encoder
 from spikeplan.worldmodel.gates import measure_gates
 from spikeplan.worldmodel.losses import LossWeights
@@ -48,10 +48,9 @@ def collapsed(task: str, steps: int = 60) -> tuple[Encoder, ResidualPredictor]:
     return trainer.encoder, trainer.predictor
 
 
-def gates_row(task: str, *, episodes: int) -> dict[str, Any]:
+def gates_row(task: str, *, episodes: int) -> GatesRow:
     """Gates of the shipped model beside those of the controls, and what each control plans like."""
     model = load_bundle(task).model
-    row: dict[str, Any] = {"kind": "gates", "task": task, "trained": model.metrics}
     world = make_world(task)
     torch.manual_seed(0)
     blank = Encoder(model.encoder.config)
@@ -60,12 +59,15 @@ def gates_row(task: str, *, episodes: int) -> dict[str, Any]:
     shuffled = ShuffledActions(d, a, hidden)
     shuffled.load_state_dict(model.predictor.state_dict())
     flat_encoder, flat_predictor = collapsed(task)
-    row["untrained"] = measure_gates(world, blank, untrained, rng=np.random.default_rng(3), clips=64)
-    row["collapsed"] = measure_gates(world, flat_encoder, flat_predictor, rng=np.random.default_rng(3), clips=64)
-    row["success"] = {
-        "trained": _success(task, model.encoder, model.predictor, episodes),
-        "untrained predictor": _success(task, model.encoder, untrained, episodes),
-        "shuffled actions": _success(task, model.encoder, shuffled, episodes),
-        "collapsed": _success(task, flat_encoder, flat_predictor, episodes),
-    }
-    return row
+    return GatesRow(
+        task=task,
+        trained=model.metrics,
+        untrained=measure_gates(world, blank, untrained, rng=np.random.default_rng(3), clips=64),
+        collapsed=measure_gates(world, flat_encoder, flat_predictor, rng=np.random.default_rng(3), clips=64),
+        success={
+            "trained": _success(task, model.encoder, model.predictor, episodes),
+            "untrained predictor": _success(task, model.encoder, untrained, episodes),
+            "shuffled actions": _success(task, model.encoder, shuffled, episodes),
+            "collapsed": _success(task, flat_encoder, flat_predictor, episodes),
+        },
+    )

@@ -9,10 +9,10 @@ The noise of `integer` comes from its own generator: pairs share episodes, not n
 
 from __future__ import annotations
 
-import json
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from rich.console import Console
@@ -22,6 +22,7 @@ from spikeplan.core.errors import UserError
 from spikeplan.evaluation.aggregate import Run, group, method_row
 from spikeplan.evaluation.bundle import load_bundle
 from spikeplan.evaluation.intervals import paired
+from spikeplan.evaluation.rows import Interval, Row, lines_of
 from spikeplan.evaluation.shard import EPISODE_SEED, Job, one_thread, shards
 from spikeplan.experiments.main_study.grid import TASKS
 from spikeplan.experiments.runner.output import open_output, versions, write_json, write_text
@@ -46,7 +47,7 @@ def planners_command(out: str, *, episodes: int, seeds: int, console: Console) -
         "episodes": episodes,
         "seeds": seeds,
         "seconds": round(time.monotonic() - began, 1),
-        "tasks": {task: [row for row in rows if row["task"] == task] for task in TASKS},
+        "tasks": {task: [row.to_json() for row in rows if row.task == task] for task in TASKS},
     }
     config = {
         "command": "planners",
@@ -57,7 +58,7 @@ def planners_command(out: str, *, episodes: int, seeds: int, console: Console) -
         "versions": versions(),
     }
     write_json(folder / "config.json", config, indent=1)
-    write_text(folder / "metrics.jsonl", "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
+    write_text(folder / "metrics.jsonl", lines_of(rows))
     write_json(folder / "summary.json", summary, indent=1)
     remove_parts(folder / "parts")
     console.print(table_of(rows))
@@ -91,41 +92,84 @@ def jobs_of(task: str, episodes: int, seeds: int) -> list[Job]:
     ]
 
 
-def rows_of(runs: list[Run]) -> list[dict[str, Any]]:
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """Success of the integer planner minus that of another one, paired by episode."""
+
+    mean: float
+    ci95: Interval
+    goal: str
+    holds: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannerRow(Row):
+    """One planner of the same network. `saturated`: values clipped, per action; `minus`: of the integer planner only."""
+
+    kind: ClassVar[str] = "planner"
+    method: str
+    reference: str
+    threshold: float | None
+    episodes: int
+    seeds: int
+    success: float
+    ci95: Interval
+    synop_share: float | None
+    seconds: float
+    synop_equivalents: dict[str, float] | None
+    saturated: float
+    minus: dict[str, Difference]
+
+
+def rows_of(runs: list[Run]) -> list[PlannerRow]:
     """A row a planner: success, what it costs, and the paired difference of `integer` to both others."""
     by_method = {run.job.method: run for run in runs}
     rows = []
     for method, run in by_method.items():
-        row = {key: value for key, value in method_row(run, None).items() if key != "paired_vs_dense"}
         others = [other for other in METHODS if other != method] if method == "integer" else []
-        row["saturated"] = row["per_action"]["saturated"]
-        row["minus"] = {other: difference(run, by_method[other]) for other in others}
-        rows.append(row)
+        row = method_row(run, None)
+        rows.append(
+            PlannerRow(
+                task=row.task,
+                method=method,
+                reference=row.reference,
+                threshold=row.threshold,
+                episodes=row.episodes,
+                seeds=row.seeds,
+                success=row.success,
+                ci95=row.ci95,
+                synop_share=row.synop_share,
+                seconds=row.seconds,
+                synop_equivalents=row.equivalents,
+                saturated=(row.per_action or {})["saturated"],
+                minus={other: difference(run, by_method[other]) for other in others},
+            )
+        )
     return rows
 
 
-def difference(ours: Run, other: Run) -> dict[str, Any]:
+def difference(ours: Run, other: Run) -> Difference:
     mean = float(np.mean(ours.success_KN - other.success_KN))
     interval = paired(ours.success_KN, other.success_KN)
-    return {"mean": mean, "ci95": interval, "goal": f"lower bound >= {LEAST}", "holds": interval[0] >= LEAST}
+    return Difference(mean=mean, ci95=interval, goal=f"lower bound >= {LEAST}", holds=interval[0] >= LEAST)
 
 
-def table_of(rows: list[dict[str, Any]]) -> Table:
+def table_of(rows: list[PlannerRow]) -> Table:
     table = Table(title="one spiking network under three planners")
     for name in ("task", "planner", "success", "95 %", "integer - it", "95 %", "holds"):
         table.add_column(name)
-    for task in dict.fromkeys(row["task"] for row in rows):
-        of_task = [row for row in rows if row["task"] == task]
-        minus = next(row["minus"] for row in of_task if row["method"] == "integer")
+    for task in dict.fromkeys(row.task for row in rows):
+        of_task = [row for row in rows if row.task == task]
+        minus = next(row.minus for row in of_task if row.method == "integer")
         for row in of_task:
-            found = minus.get(row["method"])
-            low, high = row["ci95"]
-            cells = [task, row["method"], f"{row['success']:.3f}", f"{low:.3f} to {high:.3f}"]
-            if found:
+            against = minus.get(row.method)
+            low, high = row.ci95
+            cells = [task, row.method, f"{row.success:.3f}", f"{low:.3f} to {high:.3f}"]
+            if against is not None:
                 cells += [
-                    f"{found['mean']:+.3f}",
-                    "{:+.3f} to {:+.3f}".format(*found["ci95"]),
-                    "yes" if found["holds"] else "no",
+                    f"{against.mean:+.3f}",
+                    "{:+.3f} to {:+.3f}".format(*against.ci95),
+                    "yes" if against.holds else "no",
                 ]
             table.add_row(*cells)
     return table

@@ -6,12 +6,10 @@ report. Finished shards stay in `parts/` until the run is complete, so an interr
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -20,8 +18,19 @@ from spikeplan import energy
 from spikeplan.evaluation.aggregate import Run, group, method_row
 from spikeplan.evaluation.bundle import load_bundle
 from spikeplan.evaluation.intervals import success_interval
-from spikeplan.evaluation.run_energy import copies_of_run, energy_rows, front_rows, op_counts_row, placed_rows
+from spikeplan.evaluation.rows import (
+    AdmissionLevel,
+    AdmissionRow,
+    BreakEvenRow,
+    EnergyRow,
+    EpisodeRow,
+    Row,
+    lines_of,
+    to_json,
+)
+from spikeplan.evaluation.run_energy import energy_rows, front_rows, op_counts_rows, placed_rows, placements_of_run
 from spikeplan.evaluation.shard import EPISODE_SEED, one_thread
+from spikeplan.evaluation.summary import Summary
 from spikeplan.experiments.main_study.checks import CHECKS, run_check
 from spikeplan.experiments.main_study.event_picture import write_events
 from spikeplan.experiments.main_study.grid import TASKS, Size, jobs_of
@@ -32,7 +41,8 @@ from spikeplan.experiments.runner.pool import remove_parts, run_each, run_jobs
 from spikeplan.worldmodel.tasks import make_world
 
 
-def run_main(name: str, size: Size, out: Path, console: Console) -> dict[str, Any]:
+def run_main(name: str, size: Size, out: Path, console: Console) -> Summary:
+    """Plan, count, price and check every method of every task; writes the results directory and its report."""
     began = time.monotonic()
     out = open_output(out, command=name)
     one_thread()
@@ -49,29 +59,30 @@ def run_main(name: str, size: Size, out: Path, console: Console) -> dict[str, An
     jobs = [job for task in tasks for job in jobs_of(task, size)]
     results = run_jobs(jobs, out / "parts", console=console)
     cpu = energy.measure_peak()
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     runs = group(results, jobs)
     for task in tasks:
         rows += method_rows([run for run in runs if run.job.task == task], cpu)
     arguments = [(kind, task, str(out), size) for task in tasks for kind in CHECKS if kind != "gates" or task in TASKS]
-    for found in run_each(run_check, arguments, console=console, label="agreement, Lava, gates"):
-        rows += found
+    for checked in run_each(run_check, arguments, console=console, label="agreement, Lava, gates"):
+        rows += checked
     write_events(out / "events.npz")
-    write_text(out / "metrics.jsonl", "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows))
-    summary = summarise(rows, size, seconds=time.monotonic() - began)
-    summary["core_seconds"] = round(sum(run.seconds for run in runs), 1)  # of all episodes, resumed ones included
-    write_json(out / "summary.json", summary, indent=1)
+    write_text(out / "metrics.jsonl", lines_of(rows))
+    core_seconds = round(sum(run.seconds for run in runs), 1)
+    summary = summarise(rows, size, seconds=time.monotonic() - began, core_seconds=core_seconds)
+    write_json(out / "summary.json", to_json(summary), indent=1)
     write_report(out)
     remove_parts(out / "parts")  # the run is whole: the next one measures again
     print_table(summary, console)
-    console.print(f"{out / 'report.html'}  ({summary['seconds']:.0f} s)")
+    console.print(f"{out / 'report.html'}  ({summary.seconds:.0f} s)")
     return summary
 
 
-def method_rows(runs: list[Run], cpu: energy.CpuPeak) -> list[dict[str, Any]]:
+def method_rows(runs: list[Run], cpu: energy.CpuPeak) -> list[Row]:
+    """All rows that come of the episodes of one task."""
     headline = [run for run in runs if run.job.role == "headline"]
     dense = next(run for run in headline if run.job.method == "dense")
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     front = [run for run in headline if run.job.method in ("int8", "dense", "sigma_delta", "lif")]
     front += [run for run in runs if run.job.role in ("front", "sweep", "admission")]
     for run in headline:
@@ -82,71 +93,70 @@ def method_rows(runs: list[Run], cpu: energy.CpuPeak) -> list[dict[str, Any]]:
             rows.append(episode_row(run))
     for run in front:
         for read in (run, *run.method.readings(run)):
-            copies = copies_of_run(run) if read is run else []
-            rows += front_rows(read, dense, cpu, copies)
-            rows += op_counts_row(read, dense, copies)
+            placements = placements_of_run(run) if read is run else []
+            rows += front_rows(read, dense, cpu, placements)
+            rows += op_counts_rows(read, dense, placements)
     rows.append(admission_row(runs, dense))
     rows += break_even_rows(next(run for run in headline if run.job.method == "sigma_delta"), cpu)
     return rows
 
 
-def admission_row(runs: list[Run], dense: Run) -> dict[str, Any]:
+def admission_row(runs: list[Run], dense: Run) -> AdmissionRow:
     """Full dense CEM against greedy and the best spending of 5 %: one method, one planner seed, the same episodes."""
-    rows: list[dict[str, Any]] = []
+    levels = []
     for run in (dense, *(run for run in runs if run.job.role == "admission")):
         name = "full" if run is dense else "greedy" if run.job.planner.horizon == 1 else "budget5"
         first = run.success_KN[:1]
-        rows.append(
-            {
-                "name": name,
-                "budget": run.job.planner.label,
-                "success": float(first.mean()),
-                "ci95": success_interval(first),
-            }
+        levels.append(
+            AdmissionLevel(
+                name=name, budget=run.job.planner.label, success=float(first.mean()), ci95=success_interval(first)
+            )
         )
-    best = {name: max(r["success"] for r in rows if r["name"] == name) for name in ("full", "budget5", "greedy")}
+    best = {
+        name: max(level.success for level in levels if level.name == name) for name in ("full", "budget5", "greedy")
+    }
     holds = all(round(best["full"] - best[name], 9) >= 0.2 for name in ("budget5", "greedy"))
-    return {"kind": "admission", "task": dense.job.task, "rows": rows, **best, "holds": holds}
+    return AdmissionRow(task=dense.job.task, rows=levels, **best, holds=holds)
 
 
-def episode_row(run: Run) -> dict[str, Any]:
+def episode_row(run: Run) -> EpisodeRow:
+    """The first episode, so that it can be drawn."""
     world = make_world(run.job.task)
     episode = world.sample(run.job.episodes, np.random.default_rng(EPISODE_SEED)).take(slice(0, 1))
-    return {
-        "kind": "episode",
-        "task": run.job.task,
-        "method": run.job.method,
-        "poses": run.poses[0] if run.poses else [],
-        "start": episode.start_NP[0].tolist(),
-        "goal": episode.goal_NP[0].tolist(),
-        "layout": episode.layout_NL[0].tolist(),
-        "success": bool(run.success_KN[0, 0]),
-    }
+    return EpisodeRow(
+        task=run.job.task,
+        method=run.job.method,
+        poses=run.poses[0] if run.poses else [],
+        start=episode.start_NP[0].tolist(),
+        goal=episode.goal_NP[0].tolist(),
+        layout=episode.layout_NL[0].tolist(),
+        success=bool(run.success_KN[0, 0]),
+    )
 
 
-def break_even_rows(delta: Run, cpu: energy.CpuPeak) -> list[dict[str, Any]]:
+def break_even_rows(delta: Run, cpu: energy.CpuPeak) -> list[BreakEvenRow]:
     """s* of the predictor, with the static power of the time that the chip takes for one prediction of this run."""
     task = delta.job.task
     predictor = load_bundle(task).model.predictor
     chip = next(
         row
         for row in energy_rows(delta, cpu, schedules=("interleaved",), scopes=("system",), extents=("predictor",))
-        if row["kind"] == "energy" and row["device"] == "loihi2"
+        if isinstance(row, EnergyRow) and row.device == "loihi2"
     )
-    seconds = chip["latency_s"] / delta.job.planner.evaluations
+    assert chip.latency_s is not None
+    seconds = chip.latency_s / delta.job.planner.evaluations
     widths = (predictor.latent_dim + predictor.action_dim, *predictor.hidden, predictor.latent_dim)
     rows = []
     for device, precision in (("orin_nano", "int8"), ("h100", "int8"), ("jepa_r", "int8")):
         b = energy.network_break_even(widths, dense_device=device, precision=precision, time_s=seconds)
         rows.append(
-            {
-                "kind": "break_even",
-                "task": task,
-                "device": device,
-                "first_term": b.first_term,
-                "update_term": b.update_term,
-                "static_term": b.static_term,
-                "s_star": b.s_star,
-            }
+            BreakEvenRow(
+                task=task,
+                device=device,
+                first_term=b.first_term,
+                update_term=b.update_term,
+                static_term=b.static_term,
+                s_star=b.s_star,
+            )
         )
     return rows

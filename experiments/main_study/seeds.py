@@ -64,4 +64,4 @@ def measure_spread(
 def method_figures(runs: dict[str, Run]) -> dict[str, dict[str, Any]]:
     kept = ("success", "ci95", "paired_vs_dense", "synop_share", "reference", "threshold")
     rows = {method: method_row(run, runs["dense"]) for method, run in runs.items()}
-    return {method: {name: row[name] for name in kept} for method, row in rows.items()}
+    return {method: {name: getattr(row, name) for name in kept} for method, row in rows.items()}

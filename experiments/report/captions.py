@@ -84,7 +84,7 @@ CAPTION = {
     "left and higher is better. Steps: the front of each family. Filled: dense or interleaved; hollow: sequential. "
     "Thin bars: Wilson 95 %. That a chip can keep as many candidates as layers in the pipe (interleaved) is assumed.",
     "front-joules": "The same points in Joules, scope system; hollow: sequential. Pale bands: low to high of the points "
-    "on each front. Spiking points on loihi2: the cheapest number of copies on one chip. All Joules are estimates, none "
+    "on each front. Spiking points on loihi2: the cheapest number of replicas on one chip. All Joules are estimates, none "
     "was measured; GPU figures rest on peak rates.",
     "admission": "Success of the dense planner by budget, Wilson 95 %. Dashed: what reduced budgets must not reach.",
     "density": "Share of the dense synaptic operations that remain, per reference; the mean candidate's own pass "
@@ -107,9 +107,8 @@ CAPTION = {
     "energy": "Energy per action: bar from low to high, tick at nominal; spiking methods on tinted ground. GPU bars rest "
     "on peak rates: lower bounds.",
     "break-even": "Break-even density s* as its terms are taken off. Most papers print the first term only; updates "
-    "are paid at any sparsity, and static power over the time of a prediction, one copy, one core a layer, at any activity: more "
-    "copies share it. Dashed: the "
-    "density that the sigma-delta method planned with. s* ≤ 0: no sparsity helps.",
+    "are paid at any sparsity, and static power over the time of a prediction, one replica, one core a layer, at any "
+    "activity: more replicas share it. Dashed: the density that the sigma-delta method planned with. s* ≤ 0: no sparsity helps.",
 }
 
 CAVEATS = (
@@ -129,9 +128,9 @@ CAVEATS = (
     "share one network in time (sequential, or interleaved with restores counted) or take a replica each.",
     "The encoder stays dense in every method and runs on a host device; loop totals include it, predictor totals do not. It "
     "runs in fp32 here and is charged at int8 in every method but `dense`.",
-    "On the front, and so in the verdict's Joules, a spiking network runs on loihi2 in the copies that are cheapest on one chip, "
-    "neurons that wait charged; synop-equivalents count the work alone. Elsewhere time on a chip assumes one copy and one "
-    "neurocore a layer, the least that interleaving takes, and charges no neuron that waits.",
+    "On the front, and so in the verdict's Joules, a spiking network runs on loihi2 with the number of replicas that is "
+    "cheapest on one chip, idle neurons charged; synop-equivalents count the work alone. Elsewhere time on a chip assumes one "
+    "replica and one neurocore a layer, the least that interleaving takes, and charges no idle neuron.",
     "A GPU is charged its peak rate: a few nanoseconds a layer call here, where a real launch takes microseconds. The verdict "
     "says at what time an action the order turns.",
     "METHOD/dense and METHOD/skip are a sigma-delta network's own function on dense hardware that computes every MAC, or skips "

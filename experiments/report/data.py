@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 from spikeplan.evaluation.results import Results
+from spikeplan.evaluation.rows import KINDS
 
 # Figure -> kind of the rows in metrics.jsonl that it draws.
 ROWS_OF = {
@@ -32,7 +33,8 @@ ROWS_OF = {
 
 def csv_of(results: Results, figure: str, task: str) -> str | None:
     """Rows of the figure's kind, a column a field, nested values as JSON; None where the run keeps no such rows."""
-    rows = results.of(ROWS_OF.get(figure, ""), task)
+    kind = ROWS_OF.get(figure)
+    rows = [] if kind is None else [row.to_json() for row in results.of(KINDS[kind], task)]
     if not rows:
         return None
     columns = list(dict.fromkeys(name for row in rows for name in row))

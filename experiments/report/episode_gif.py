@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from spikeplan.core.errors import UserError
-from spikeplan.evaluation.results import Record
+from spikeplan.evaluation.rows import EpisodeRow
 from spikeplan.worldmodel.tasks import make_world
 
 Pixels = NDArray[np.uint8]
@@ -32,13 +32,12 @@ class Film(NamedTuple):
     steps: list[int]
 
 
-def frames(episode: Record) -> Pixels:
+def frames(episode: EpisodeRow) -> Pixels:
     """Every step of an episode, (T, H, W, 3). Raises ValueError where the record cannot be rendered."""
     try:
-        world = make_world(str(episode.get("task")))
-        poses = np.array(episode.get("poses"), np.float64)
-        goal = np.array(episode.get("goal"), np.float64)
-        layout = np.array(episode.get("layout") or [], np.float64)
+        world = make_world(episode.task)
+        poses = np.array(episode.poses, np.float64)
+        goal, layout = np.array(episode.goal, np.float64), np.array(episode.layout, np.float64)
         if poses.ndim != 2 or poses.shape[1:] != goal.shape or not len(poses) or not np.isfinite(poses).all():
             raise ValueError(f"poses of shape {poses.shape} and a goal of shape {goal.shape}")
         image = world.render(np.concatenate([poses, goal[None]]), np.tile(layout, (len(poses) + 1, 1)))
@@ -60,7 +59,7 @@ def _blend(
     return picture + np.clip(cover, 0, 1)[..., None] * (colour - picture)
 
 
-def film(episode: Record) -> Film:
+def film(episode: EpisodeRow) -> Film:
     picture = frames(episode)
     steps = np.unique(np.linspace(0, len(picture) - 1, FRAMES).round().astype(int))
     gap = np.full((picture.shape[1], SCALE, 3), 200, np.uint8)

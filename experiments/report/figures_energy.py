@@ -5,7 +5,8 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from spikeplan.evaluation.methods import METHODS
-from spikeplan.evaluation.results import Record, Results, finite, positive
+from spikeplan.evaluation.results import Results
+from spikeplan.evaluation.rows import BreakEvenRow, EnergyRow, MethodRow
 from spikeplan.experiments.report import style
 from spikeplan.experiments.report.figures_network import densities
 
@@ -20,22 +21,27 @@ EXTENTS = ("loop", "predictor")
 
 def energy_figure(results: Results, task: str) -> Figure | None:
     """Low to high with the nominal value marked, a row for each device, method and schedule, one line a scope."""
-    rows = [r for r in results.of("energy", task) if positive(r.get("nominal")) is not None]
-    extents = [s for s in EXTENTS if any(r.get("extent") == s for r in rows)]
+    rows = [r for r in results.of(EnergyRow, task) if r.nominal > 0]
+    extents = [s for s in EXTENTS if any(r.extent == s for r in rows)]
     if not extents:
         return None
     keys = sorted({_key(r) for r in rows}, key=lambda k: (_spiking(k[1]), k))
     figure, [panels] = style.blank(1, len(extents), height=1.0 + 0.3 * len(keys), sharey=True)
     for axes, extent in zip(panels, extents, strict=True):
         for row in rows:
-            if row.get("extent") != extent or row.get("scope") not in SCOPE_COLOURS:
+            if row.extent != extent or row.scope not in SCOPE_COLOURS:
                 continue
-            scope = str(row["scope"])
+            scope = row.scope
             colour, place = SCOPE_COLOURS[scope], keys.index(_key(row)) + 0.24 * (list(SCOPE_COLOURS).index(scope) - 1)
-            nominal = float(row["nominal"])
-            low, high = positive(row.get("low")) or nominal, positive(row.get("high")) or nominal
-            axes.plot((low, high), (place, place), color=colour, linewidth=2.2, alpha=0.5, solid_capstyle="butt")
-            axes.plot(nominal, place, "|", color=colour, markersize=6, markeredgewidth=1.5)
+            axes.plot(
+                (row.low or row.nominal, row.high),
+                (place, place),
+                color=colour,
+                linewidth=2.2,
+                alpha=0.5,
+                solid_capstyle="butt",
+            )
+            axes.plot(row.nominal, place, "|", color=colour, markersize=6, markeredgewidth=1.5)
         for place, (_, method, _) in enumerate(keys):
             if _spiking(method):
                 axes.axhspan(place - 0.5, place + 0.5, color=style.ORANGE, alpha=0.10, linewidth=0)
@@ -54,37 +60,31 @@ def _spiking(method: str) -> bool:
     return method in METHODS and METHODS[method].spiking
 
 
-def _key(row: Record) -> tuple[str, str, str]:
+def _key(row: EnergyRow) -> tuple[str, str, str]:
     """Device, method and, for a method that has two, the schedule."""
-    schedule = str(row.get("schedule") or "")
-    return str(row.get("device")), str(row.get("method")), schedule if _spiking(str(row.get("method"))) else ""
+    return row.device, row.method, row.schedule if _spiking(row.method) else ""
 
 
 def _planned_reference(results: Results, task: str) -> str:
     """The reference that the sigma-delta method planned with; densities of the others are measured on recorded plans only."""
-    return next((str(r.get("reference")) for r in results.of("method", task) if r.get("method") == "sigma_delta"), "")
+    return next((r.reference for r in results.of(MethodRow, task) if r.method == "sigma_delta"), "")
 
 
 def break_even_figure(results: Results, task: str) -> Figure | None:
     """s*, the density below which spiking wins, as its terms are taken off one by one, beside the densities reached."""
-    rows = [r for r in results.of("break_even", task) if finite(r.get("s_star")) is not None]
+    rows = results.of(BreakEvenRow, task)
     if not rows:
         return None
     figure, [[axes]] = style.blank(height=1.3 + 0.3 * len(rows))
     for place, row in enumerate(rows):
-        first, update = finite(row.get("first_term")), finite(row.get("update_term"))
-        after = None if first is None or update is None else first - update
-        s_star = float(row["s_star"])
-        ends = [v for v in (first, after, s_star) if v is not None]
+        after = row.first_term - row.update_term
+        ends = (row.first_term, after, row.s_star)
         axes.plot((min(ends), max(ends)), (place, place), color=style.LIGHT, linewidth=1.2, zorder=1)
         once = place == 0
-        if first is not None:
-            axes.plot(
-                first, place, "o", color=style.BLUE, markerfacecolor="white", label="first term only" if once else None
-            )
-        if after is not None:
-            axes.plot(after, place, "s", color=style.BLUE, label="− updates" if once else None)
-        axes.plot(s_star, place, "D", color=style.VERMILLION, label="− updates − static = s*" if once else None)
+        first = "first term only" if once else None
+        axes.plot(row.first_term, place, "o", color=style.BLUE, markerfacecolor="white", label=first)
+        axes.plot(after, place, "s", color=style.BLUE, label="− updates" if once else None)
+        axes.plot(row.s_star, place, "D", color=style.VERMILLION, label="− updates − static = s*" if once else None)
     axes.axvline(0, color=style.BLACK, linewidth=0.8)
     reached, reference = densities(results, task).get("sigma_delta", {}), _planned_reference(results, task)
     if reference in reached:
@@ -92,7 +92,7 @@ def break_even_figure(results: Results, task: str) -> Figure | None:
         axes.axvline(reached[reference], color=style.GREY, linewidth=0.9, linestyle="--", label=label)
     axes.set_xscale("symlog", linthresh=0.1)
     style.plain_ticks(axes.xaxis)
-    axes.set_yticks(range(len(rows)), [str(r.get("device")) for r in rows])
+    axes.set_yticks(range(len(rows)), [r.device for r in rows])
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xlabel("messages per synapse and prediction; linear within ±0.1, logarithmic outside")
     figure.legend(loc="outside right upper")

@@ -6,7 +6,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from spikeplan.evaluation.pricing.pairs import copied
+from spikeplan.evaluation.pricing.pairs import replicas_in_words
 from spikeplan.experiments.report import style
 
 COLOURS = (style.BLACK, style.BLUE, style.VERMILLION, style.GREEN, style.PURPLE, style.ORANGE, style.SKY, style.GREY)
@@ -22,7 +22,7 @@ def ratio_figure(found: dict[str, Any]) -> Figure | None:
         for i, line in enumerate(part["curves"]):
             colour, first = COLOURS[i % len(COLOURS)], axes is panels[0]
             label = f"{line['chip']} / {line['device']}" if first else None
-            where = copied(line).replace(", ", "\n", 1)
+            where = replicas_in_words(line).replace(", ", "\n", 1)
             axes.plot(line["s"], line["nominal"], color=colour, label=label)
             axes.plot(line["s"], line["low"], color=colour, linewidth=0.6, linestyle=":")
             axes.plot(line["measured_s"], line["measured_ratio"], "o", color=colour)

@@ -6,15 +6,16 @@ Each function takes the results and a task and returns a Figure, or None where t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from spikeplan.evaluation.iso_success import Cost
-from spikeplan.evaluation.results import Record, Results, finite, interval, mapping, positive, sequence
+from spikeplan.evaluation.results import Results
+from spikeplan.evaluation.rows import AdmissionRow, AgreementRow, FrontRow, Interval, MethodRow
 from spikeplan.experiments.report import style
-from spikeplan.experiments.report.front import devices, equivalents, families, full_success, joules, pareto, success
+from spikeplan.experiments.report.front import Cost, devices, equivalents, families, full_success, joules, pareto
 
 SHOWN_DEVICES = ("loihi2", "orin_nano", "h100")  # those of the verdict; the table has all
 CLOSE = 0.2  # how far below the full dense success the right panel of a front reaches
@@ -24,38 +25,48 @@ PHASE_COLOURS = (style.BLACK, style.ORANGE, style.BLUE, style.GREEN, style.SKY, 
 
 def success_figure(results: Results, task: str) -> Figure | None:
     """Success of every method with its Wilson interval."""
-    rows = [(method, row) for method, row in results.methods(task).items() if success(row) is not None]
-    return _dots(
-        [(method, row, style.method_look(method)) for method, row in rows], full_success(results, task), "dense"
-    )
+    dots = [
+        _Dot(method, row.success, row.ci95, *style.method_look(method))
+        for method, row in results.methods(task).items()
+        if row.success is not None
+    ]
+    return _dots(dots, full_success(results, task), "dense")
 
 
 def admission_figure(results: Results, task: str) -> Figure | None:
     """Does the task need planning? Budgets with their intervals and the line that two of them must stay below."""
-    rows = [mapping(r) for r in sequence((results.first("admission", task) or {}).get("rows"))]
-    shown = [
-        (f"{row.get('name')}  {row.get('budget') or ''}".strip(), row, (style.BLUE, "o"))
-        for row in rows
-        if success(row) is not None
+    admission = results.first(AdmissionRow, task)
+    if admission is None:
+        return None
+    levels = [
+        _Dot(f"{level.name}  {level.budget}", level.success, level.ci95, style.BLUE, "o") for level in admission.rows
     ]
-    full = next((success(row) for row in rows if str(row.get("name")).startswith("full")), None)
-    return _dots(shown, None if full is None else full - 0.2, "full dense − 20 points")
+    return _dots(levels, admission.full - 0.2, "full dense − 20 points")
 
 
-def _dots(rows: Sequence[tuple[str, Record, tuple[str, str]]], line: float | None, name: str) -> Figure | None:
+class _Dot(NamedTuple):
+    """One success rate with its interval."""
+
+    label: str
+    success: float
+    ci95: Interval | None
+    colour: str
+    marker: str
+
+
+def _dots(rows: Sequence[_Dot], line: float | None, name: str) -> Figure | None:
     if not rows:
         return None
     figure, [[axes]] = style.blank(height=0.65 + 0.24 * len(rows), width=5.2)
-    for place, (_, row, (colour, marker)) in enumerate(rows):
-        ends = interval(row.get("ci95"))
-        if ends is not None:
-            axes.plot(ends, (place, place), color=colour, linewidth=1.1, solid_capstyle="butt")
-        axes.plot(success(row) or 0.0, place, marker, color=colour, markersize=5)
+    for place, dot in enumerate(rows):
+        if dot.ci95 is not None:
+            axes.plot(dot.ci95, (place, place), color=dot.colour, linewidth=1.1, solid_capstyle="butt")
+        axes.plot(dot.success, place, dot.marker, color=dot.colour, markersize=5)
     if line is not None:
         axes.axvline(line, color=style.GREY, linewidth=0.8, linestyle="--")
         above = axes.get_xaxis_transform()
         axes.text(line, 1.01, name, color=style.GREY, fontsize=7, ha="center", va="bottom", transform=above)
-    axes.set_yticks(range(len(rows)), [label for label, *_ in rows])
+    axes.set_yticks(range(len(rows)), [dot.label for dot in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     style.success_axis(axes, horizontal=True)
     axes.set_xlabel("success rate (Wilson 95 % interval)")
@@ -64,7 +75,7 @@ def _dots(rows: Sequence[tuple[str, Record, tuple[str, str]]], line: float | Non
 
 def front_figure(results: Results, task: str) -> Figure | None:
     """Success against the whole loop's synop-equivalents per action; dense and spiking, both schedules."""
-    rows = [r for r in _planned(results, task) if equivalents(r) is not None and success(r) is not None]
+    rows = [r for r in _planned(results, task) if equivalents(r) is not None]
     if not rows:
         return None
     right = max(equivalents(r) or 0.0 for r in rows) * 1.6
@@ -78,13 +89,13 @@ def front_figure(results: Results, task: str) -> Figure | None:
         ):
             _stairs(axes, pareto(family[kind], equivalents), equivalents, right, colour, "-", name)
         for schedule, dash in (("interleaved", "-"), ("sequential", ":")):
-            part = [r for r in family["spiking"] if (r.get("schedule") or "interleaved") == schedule]
+            part = [r for r in family["spiking"] if r.schedule == schedule]
             name = f"front, spiking, {schedule}"
             _stairs(axes, pareto(part, equivalents), equivalents, right, style.VERMILLION, dash, name)
         seen: set[str] = set()
         for row in rows:
-            cost, method = equivalents(row) or 0.0, str(row.get("method"))
-            label = f"{method}, sequential" if row.get("schedule") == "sequential" else method
+            cost, method = row.synop_equivalents, row.method
+            label = f"{method}, sequential" if row.schedule == "sequential" else method
             _point(axes, cost, row, style.method_look(method), None if label in seen else label)
             seen.add(label)
 
@@ -92,14 +103,14 @@ def front_figure(results: Results, task: str) -> Figure | None:
     return _whole_and_close(draw, rows, lambda r: [equivalents(r)], full_success(results, task), label, "")
 
 
-def _planned(results: Results, task: str) -> list[Record]:
+def _planned(results: Results, task: str) -> list[FrontRow]:
     """The front's points; threshold sweeps have a figure of their own."""
-    return [row for row in results.front(task) if row.get("role", "front") == "front"]
+    return [row for row in results.front(task) if row.role == "front"]
 
 
 def joules_figure(results: Results, task: str) -> Figure | None:
     """The same in Joules, scope system: nominal points, and the band from low to high for the points of each front."""
-    rows = [r for r in _planned(results, task) if devices([r]) and success(r) is not None]
+    rows = [r for r in _planned(results, task) if r.joules]
     names = [name for name in devices(rows) if name in SHOWN_DEVICES] or devices(rows)
     costs = {device: joules(device) for device in names}
     rows = [r for r in rows if any(cost(r) is not None for cost in costs.values())]
@@ -114,10 +125,8 @@ def joules_figure(results: Results, task: str) -> Figure | None:
             best = pareto(chosen, cost)
             _stairs(axes, best, cost, right, look[0], "-", None)
             for row in best:
-                band = mapping(mapping(row.get("joules")).get(device))
-                low, high = positive(band.get("low")), positive(band.get("high"))
-                if low is not None and high is not None:
-                    axes.plot((low, high), (success(row) or 0.0,) * 2, color=look[0], linewidth=3, alpha=0.22, zorder=1)
+                band = row.joules[device]
+                axes.plot((band.low, band.high), (row.success,) * 2, color=look[0], linewidth=3, alpha=0.22, zorder=1)
             name = f"{device} (spiking)" if families(chosen)["spiking"] else f"{device} (dense)"
             axes.plot([], [], look[1], color=look[0], label=name)
             for row in chosen:
@@ -130,8 +139,8 @@ def joules_figure(results: Results, task: str) -> Figure | None:
 
 def _whole_and_close(
     draw: Callable[[Axes], None],
-    rows: Sequence[Record],
-    costs: Callable[[Record], list[float | None]],
+    rows: Sequence[FrontRow],
+    costs: Callable[[FrontRow], list[float | None]],
     full: float | None,
     label: str,
     unit: str,
@@ -144,8 +153,8 @@ def _whole_and_close(
             axes.axhline(full, color=style.GREY, linewidth=0.8, linestyle="--", label="dense, full budget")
         axes.set_xscale("log")
     style.success_axis(whole)
-    floor = (max(success(r) or 0.0 for r in rows) if full is None else full) - CLOSE
-    near = [c for r in rows if (success(r) or 0.0) >= floor for c in costs(r) if c is not None]
+    floor = (max(r.success for r in rows) if full is None else full) - CLOSE
+    near = [c for r in rows if r.success >= floor for c in costs(r) if c is not None]
     if near:
         close.set_xlim(min(near) / 1.4, max(near) * 1.4)
     close.set_ylim(floor, 1.01)
@@ -156,43 +165,40 @@ def _whole_and_close(
     return figure
 
 
-def _point(axes: Axes, cost: float, row: Record, look: tuple[str, str], label: str | None) -> None:
+def _point(axes: Axes, cost: float, row: FrontRow, look: tuple[str, str], label: str | None) -> None:
     """One point and its interval; hollow where one candidate at a time walks through the layers."""
     colour, marker = look
-    ends = interval(row.get("ci95"))
-    if ends is not None:
-        axes.plot((cost, cost), ends, color=colour, linewidth=0.6, alpha=0.45, solid_capstyle="butt", zorder=1)
-    face = "white" if row.get("schedule") == "sequential" else colour
-    axes.plot(cost, success(row) or 0.0, marker, color=colour, markerfacecolor=face, markeredgewidth=0.9, label=label)
+    axes.plot((cost, cost), row.ci95, color=colour, linewidth=0.6, alpha=0.45, solid_capstyle="butt", zorder=1)
+    face = "white" if row.schedule == "sequential" else colour
+    axes.plot(cost, row.success, marker, color=colour, markerfacecolor=face, markeredgewidth=0.9, label=label)
 
 
 def _stairs(
-    axes: Axes, best: Sequence[Record], cost: Cost, right: float, colour: str, dash: str, label: str | None
+    axes: Axes, best: Sequence[FrontRow], cost: Cost, right: float, colour: str, dash: str, label: str | None
 ) -> None:
     if not best:
         return
-    x, y = [cost(r) or 0.0 for r in best], [success(r) or 0.0 for r in best]
+    x, y = [cost(r) or 0.0 for r in best], [r.success for r in best]
     axes.step([*x, right], [*y, y[-1]], dash, where="post", color=colour, linewidth=0.9, alpha=0.8, label=label)
 
 
 def phase_figure(results: Results, task: str) -> Figure | None:
     """Where the operations of one action go; the floor is what neuron updates cost if no message were ever sent."""
-    rows = [r for r in results.of("method", task) if any(positive(v) for v in mapping(r.get("by_phase")).values())]
+    rows = [r for r in results.of(MethodRow, task) if any((r.by_phase or {}).values())]
     if not rows:
         return None
-    used = {phase for r in rows for phase, v in mapping(r.get("by_phase")).items() if positive(v)}
+    used = {phase for r in rows for phase, v in (r.by_phase or {}).items() if v}
     present = {phase: c for phase, c in zip(PHASES, PHASE_COLOURS, strict=True) if phase in used}
     figure, [[axes]] = style.blank(height=1.05 + 0.27 * len(rows))
     for place, row in enumerate(rows):
         left = 0.0
         for phase, colour in present.items():
-            share = finite(mapping(row.get("by_phase")).get(phase)) or 0.0
+            share = (row.by_phase or {}).get(phase, 0.0)
             axes.barh(place, share, left=left, height=0.6, color=colour, label=phase if place == 0 else None)
             left += share
-        floor = positive(row.get("floor"))
-        if floor is not None and row.get("method") in ("sigma_delta", "lif"):
-            axes.plot((floor, floor), (place - 0.42, place + 0.42), color=style.VERMILLION, linewidth=1.8)
-        whole = positive(mapping(row.get("equivalents")).get("sequential"))
+        if row.floor:  # of spiking methods
+            axes.plot((row.floor, row.floor), (place - 0.42, place + 0.42), color=style.VERMILLION, linewidth=1.8)
+        whole = (row.equivalents or {}).get("sequential")
         if whole is not None:
             axes.plot(whole, place, "o", color=style.VERMILLION, markerfacecolor="white")
     axes.plot([], [], color=style.VERMILLION, linewidth=1.8, label="update floor, interleaved")
@@ -205,11 +211,6 @@ def phase_figure(results: Results, task: str) -> Figure | None:
     return figure
 
 
-def label_of(row: Record) -> str:
-    """PricedRun, and reference where it says something."""
-    reference = row.get("reference")
-    return (
-        f"{row.get('method')}, {reference}"
-        if reference and (reference != "zero" or row.get("method") == "sigma_delta")
-        else str(row.get("method"))
-    )
+def label_of(row: MethodRow | AgreementRow) -> str:
+    """The method, and the reference where it says something."""
+    return f"{row.method}, {row.reference}" if row.reference != "zero" or row.method == "sigma_delta" else row.method

@@ -8,27 +8,19 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from spikeplan.evaluation.results import Record, Results, finite, mapping, numbers, positive, sequence
+from spikeplan.evaluation.results import Results
+from spikeplan.evaluation.rows import AgreementRow, GatesRow, LavaReplayRow, LayersRow, ThresholdsRow
 from spikeplan.experiments.report import style
 from spikeplan.experiments.report.figures_front import label_of
 
 
 def densities(results: Results, task: str) -> dict[str, dict[str, float]]:
     """method -> reference -> share of the dense synaptic operations: the summary's, else the recorded plans'."""
-    found: dict[str, dict[str, float]] = {}
-    for method, row in results.methods(task).items():
-        known = {
-            str(reference): v
-            for reference, share in mapping(row.get("density")).items()
-            if (v := finite(share)) is not None
-        }
-        if known:
-            found[method] = known
-    for row in results.of("agreement", task):
-        total = finite(mapping(row.get("density")).get("total"))
-        if total is not None:
-            found.setdefault(str(row.get("method")), {}).setdefault(str(row.get("reference")), total)
-    return found
+    shares = {method: dict(row.density) for method, row in results.methods(task).items() if row.density}
+    for row in results.of(AgreementRow, task):
+        if row.density is not None:
+            shares.setdefault(row.method, {}).setdefault(row.reference, row.density.total)
+    return shares
 
 
 def density_figure(results: Results, task: str) -> Figure | None:
@@ -71,10 +63,9 @@ def density_figure(results: Results, task: str) -> Figure | None:
 def heat_figure(results: Results, task: str) -> Figure | None:
     """Density by CEM iteration and rollout step, a panel a reference, one colour scale."""
     panels = []
-    for row in results.of("agreement", task):
-        lines = [numbers(line) for line in sequence(mapping(row.get("density")).get("by_iteration_step"))]
-        if lines and lines[0] and len({len(line) for line in lines}) == 1:
-            panels.append((label_of(row), np.array(lines)))
+    for row in results.of(AgreementRow, task):
+        if row.density is not None:
+            panels.append((label_of(row), np.array(row.density.by_iteration_step)))
     if not panels:
         return None
     top = max(1e-9, *(float(np.nan_to_num(grid).max()) for _, grid in panels))
@@ -106,14 +97,13 @@ def heat_figure(results: Results, task: str) -> Figure | None:
 
 def layers_figure(results: Results, task: str) -> Figure | None:
     """Error of each layer's output after conversion, and how often its neurons send, on each reference."""
-    layers = mapping((results.first("layers", task) or {}).get("layers"))
-    errors = {str(k): v for k, row in layers.items() if (v := positive(mapping(row).get("nmse"))) is not None}
+    report = results.first(LayersRow, task)
+    layers = {} if report is None else report.layers
+    errors = {name: layer.nmse for name, layer in layers.items() if layer.nmse > 0}
     rates = [
-        (row, {str(k): v for k, share in table.items() if (v := finite(share)) is not None})
-        for row in results.of("agreement", task)
-        if (table := mapping(mapping(row.get("density")).get("messages_per_update")))
+        (row, row.density.messages_per_update) for row in results.of(AgreementRow, task) if row.density is not None
     ]
-    names = list(dict.fromkeys([*map(str, layers), *(name for _, table in rates for name in table)]))
+    names = list(dict.fromkeys([*layers, *(name for _, table in rates for name in table)]))
     if not errors and not rates:
         return None
     figure, [[left, right]] = style.blank(1, 2, height=2.4)
@@ -140,17 +130,17 @@ def layers_figure(results: Results, task: str) -> Figure | None:
 
 def agreement_figure(results: Results, task: str) -> Figure | None:
     """How a method ranks the dense planner's candidates, and how its latent drifts along the rollout."""
-    rows = results.of("agreement", task)
+    rows = results.of(AgreementRow, task)
     if not rows:
         return None
     figure, [[ranks, drift]] = style.blank(1, 2, height=0.9 + max(1.4, 0.2 * len(rows)), width_ratios=(1, 1))
     for place, row in enumerate(rows):
         first = place == 0
-        ranks.plot(*numbers([row.get("spearman")]), place, "o", color=style.BLUE, label="Spearman" if first else None)
+        ranks.plot(row.spearman, place, "o", color=style.BLUE, label="Spearman" if first else None)
         name = "overlap of elites" if first else None
-        ranks.plot(*numbers([row.get("topk_overlap")]), place, "s", color=style.VERMILLION, mfc="white", label=name)
-        by_step = numbers(row.get("nmse_by_step"))
-        if any(v > 0 for v in by_step):
+        ranks.plot(row.topk_overlap, place, "s", color=style.VERMILLION, mfc="white", label=name)
+        by_step = row.nmse_by_step
+        if any(error > 0 for error in by_step):
             drift.plot(range(1, len(by_step) + 1), by_step, markersize=3, label=label_of(row), **_line(row))
     ranks.axvline(1.0, color=style.GREY, linewidth=0.8, linestyle="--")
     ranks.set_xlim(left=min(0.0, ranks.get_xlim()[0]))
@@ -168,37 +158,28 @@ def agreement_figure(results: Results, task: str) -> Figure | None:
     return figure
 
 
-def _line(row: Record) -> dict[str, Any]:
+def _line(row: AgreementRow) -> dict[str, Any]:
     """How a method's curve looks: the sigma-delta method by reference, the others by method and dashed."""
-    delta = row.get("method") == "sigma_delta"
-    colour, marker = (
-        style.look(style.REFERENCE, row.get("reference")) if delta else style.method_look(row.get("method"))
-    )
+    delta = row.method == "sigma_delta"
+    colour, marker = style.look(style.REFERENCE, row.reference) if delta else style.method_look(row.method)
     return {"color": colour, "marker": marker, "linestyle": "-" if delta else "--"}
 
 
 def thresholds_figure(results: Results, task: str) -> Figure | None:
     """Success against density while all thresholds are scaled, on validation episodes; the chosen one is circled."""
-    found = results.first("thresholds", task) or {}
-    rows = [mapping(r) for r in sequence(found.get("table"))]
-    rows = [r for r in rows if finite(r.get("density")) is not None and finite(r.get("success")) is not None]
-    if not rows:
+    search = results.first(ThresholdsRow, task)
+    if search is None or not search.table:
         return None
+    rows, chosen = search.table, search.chosen
     figure, [[axes]] = style.blank(height=2.9, width=5.6)
-    chosen = _matching(rows, mapping(found.get("chosen")))
-    told = str((chosen or rows[0]).get("reference"))
-    for reference in dict.fromkeys(str(r.get("reference")) for r in rows):
-        part = sorted(
-            (r for r in rows if str(r.get("reference")) == reference), key=lambda r: finite(r.get("factor")) or 0.0
-        )
+    for reference in dict.fromkeys(r.reference for r in rows):
+        part = sorted((r for r in rows if r.reference == reference), key=lambda r: r.factor)
         colour, marker = style.look(style.REFERENCE, reference)
-        axes.plot(
-            [r["density"] for r in part], [r["success"] for r in part], marker=marker, color=colour, label=reference
-        )
-        for row in part if reference == told else []:
-            place = (row["density"], row["success"])
+        axes.plot([r.density for r in part], [r.success for r in part], marker=marker, color=colour, label=reference)
+        for row in part if reference == chosen.reference else []:
+            place = (row.density, row.success)
             axes.annotate(
-                f"× {row.get('factor')}",
+                f"× {row.factor}",
                 place,
                 xytext=(-7, -2),
                 textcoords="offset points",
@@ -206,13 +187,8 @@ def thresholds_figure(results: Results, task: str) -> Figure | None:
                 fontsize=7,
                 color=colour,
             )
-    if chosen is not None:
-        axes.plot(
-            chosen["density"], chosen["success"], "o", markersize=11, mfc="none", color=style.BLACK, label="chosen"
-        )
-    dense = finite(found.get("dense_success"))
-    if dense is not None:
-        axes.axhline(dense, color=style.GREY, linewidth=0.8, linestyle="--", label="dense, all episodes")
+    axes.plot(chosen.density, chosen.success, "o", markersize=11, mfc="none", color=style.BLACK, label="chosen")
+    axes.axhline(search.dense_success, color=style.GREY, linewidth=0.8, linestyle="--", label="dense, all episodes")
     axes.set_xlabel("synops / dense MACs")
     axes.set_ylabel("success rate, validation episodes")
     axes.set_xlim(left=0)
@@ -220,22 +196,12 @@ def thresholds_figure(results: Results, task: str) -> Figure | None:
     return figure
 
 
-def _matching(rows: list[Record], chosen: Record) -> Record | None:
-    """The table's row that was chosen; `chosen` may be one pair (reference, factor) or a row of its own."""
-    keys = [key for key in ("reference", "factor") if chosen.get(key) is not None]
-    return next((r for r in rows if keys and all(r.get(key) == chosen[key] for key in keys)), None)
-
-
 def raster_figure(results: Results, task: str) -> Figure | None:
     """Which neurons sent a message in the first passes of a recorded plan, as Lava ran it: candidate after candidate."""
-    found = mapping((results.first("lava", task) or {}).get("raster"))
-    layers = []
-    for name, passes in found.items():
-        grid = [numbers(row) for row in sequence(passes)]
-        if grid and grid[0] and len({len(row) for row in grid}) == 1:
-            layers.append((str(name), np.array(grid).T != 0))
-    if not layers:
+    replay = results.first(LavaReplayRow, task)
+    if replay is None or not replay.raster:
         return None
+    layers = [(name, np.array(passes).T != 0) for name, passes in replay.raster.items()]
     sizes = [max(24, grid.shape[0]) for _, grid in layers]
     figure, columns = style.blank(
         len(layers), 1, height=0.7 + 1.5 * len(layers), sharex=True, height_ratios=[s**0.5 for s in sizes]
@@ -260,10 +226,10 @@ def raster_figure(results: Results, task: str) -> Figure | None:
 
 def gates_figure(results: Results, task: str) -> Figure | None:
     """Success with the trained world model and with its controls."""
-    rates = mapping((results.first("gates", task) or {}).get("success"))
-    known = [(str(name).replace("_", " "), v) for name, value in rates.items() if (v := _rate(value)) is not None]
-    if not known:
+    row = results.first(GatesRow, task)
+    if row is None:
         return None
+    known = [(name.replace("_", " "), rate) for name, rate in row.success.items()]
     figure, [[axes]] = style.blank(height=0.6 + 0.24 * len(known), width=4.6)
     for place, (name, value) in enumerate(known):
         axes.barh(place, value, height=0.55, color=style.BLUE if name == "trained" else style.LIGHT)
@@ -273,8 +239,3 @@ def gates_figure(results: Results, task: str) -> Figure | None:
     style.success_axis(axes, horizontal=True)
     axes.set_xlim(0, 1.08)
     return figure
-
-
-def _rate(value: object) -> float | None:
-    """A success rate given as a number or as an object with `success`."""
-    return finite(mapping(value).get("success") if isinstance(value, dict) else value)

@@ -1,5 +1,5 @@
 """Pictures of a placement: the cores (one square a core, tile by tile, chip by chip; colour by layer, ink by memory used),
-and what copies buy (time and energy against their number)."""
+and what replicas buy (time and energy against their number)."""
 
 from __future__ import annotations
 
@@ -50,23 +50,23 @@ def _corner(core: int) -> tuple[float, float]:
 
 
 def sweep_figure(facts: dict[str, Any]) -> Figure | None:
-    """Time and energy of an action against the number of copies, with the dense devices' energy; `facts` as JSON has them."""
+    """Time and energy of an action against the number of replicas, with the dense devices' energy; `facts` as JSON has them."""
     rows = [row for row in facts["sweep"] if row["spread"] == facts["spread"]]
     if not rows:
         return None
     figure, grid = style.blank(1, 2, height=2.8)
     time, joules = grid[0]
-    copies = [row["replicas"] for row in rows]
+    replicas = [row["replicas"] for row in rows]
     for axes, key, label in ((time, "action_s", "time an action, ms"), (joules, "energy", "energy an action, mJ")):
         for schedule, (colour, marker) in zip(("sequential", "interleaved"), style.SPARE, strict=False):
             bands = [row[schedule][key] for row in rows]
-            axes.plot(copies, [b["nominal"] * 1e3 for b in bands], color=colour, marker=marker, label=schedule)
+            axes.plot(replicas, [b["nominal"] * 1e3 for b in bands], color=colour, marker=marker, label=schedule)
             low, high = ([b[bound] * 1e3 for b in bands] for bound in ("low", "high"))
-            axes.fill_between(copies, low, high, color=colour, alpha=0.12, linewidth=0)
+            axes.fill_between(replicas, low, high, color=colour, alpha=0.12, linewidth=0)
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
-        axes.set_xlabel("copies (chips)")
-        axes.set_xticks(copies, [f"{row['replicas']} ({row['chips']})" for row in rows])
+        axes.set_xlabel("replicas (chips)")
+        axes.set_xticks(replicas, [f"{row['replicas']} ({row['chips']})" for row in rows])
         style.plain_ticks(axes.yaxis)
         axes.set_ylabel(label)
     for name, limit in facts["budgets_s"].items():

@@ -5,48 +5,42 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from spikeplan.evaluation.results import Record, Results, finite, numbers
+from spikeplan.evaluation.results import Results
+from spikeplan.evaluation.rows import FrontRow
 from spikeplan.experiments.report import style
-from spikeplan.experiments.report.front import equivalents, full_success, success
+from spikeplan.experiments.report.front import equivalents, full_success
 
 
-def sweeps(results: Results, task: str) -> list[Record]:
+def sweeps(results: Results, task: str) -> list[FrontRow]:
     """Points of the headline network with scaled thresholds, on any reference; interleaved, from cheap to dear."""
     rows = [
         row
         for row in results.front(task)
-        if row.get("role") == "sweep"
-        and row.get("method") == "sigma_delta"
-        and row.get("schedule") != "sequential"
+        if row.role == "sweep"
+        and row.method == "sigma_delta"
+        and row.schedule != "sequential"
         and equivalents(row) is not None
-        and success(row) is not None
     ]
-    return sorted(rows, key=lambda row: equivalents(row) or 0.0)
-
-
-def factor(row: Record) -> float | None:
-    """Thresholds of a point relative to those of its file, the headline's."""
-    return finite(row.get("threshold"))
+    return sorted(rows, key=lambda row: row.synop_equivalents)
 
 
 def axes_figure(results: Results, task: str) -> Figure | None:
     rows = sweeps(results, task)
-    if len({row.get("reference") for row in rows}) < 2:
+    if len({row.reference for row in rows}) < 2:
         return None
     figure, [[axes]] = style.blank(height=3.2, width=5.8)
-    for reference in dict.fromkeys(str(row.get("reference")) for row in rows):
-        part = [row for row in rows if str(row.get("reference")) == reference]
+    for reference in dict.fromkeys(row.reference for row in rows):
+        part = [row for row in rows if row.reference == reference]
         colour, marker = style.look(style.REFERENCE, reference)
         axes.plot(
-            [equivalents(r) for r in part], [success(r) for r in part], marker=marker, color=colour, label=reference
+            [r.synop_equivalents for r in part], [r.success for r in part], marker=marker, color=colour, label=reference
         )
         for row in part:
-            place = (equivalents(row) or 0.0, success(row) or 0.0)
-            if len(ends := numbers(row.get("ci95"))) == 2:
-                axes.plot((place[0],) * 2, ends, color=colour, linewidth=0.6, alpha=0.45)
-            if (share := factor(row)) is not None:
+            place = (row.synop_equivalents, row.success)
+            axes.plot((place[0],) * 2, row.ci95, color=colour, linewidth=0.6, alpha=0.45)
+            if row.threshold is not None:
                 axes.annotate(
-                    f"× {share:g}", place, xytext=(4, -8), textcoords="offset points", fontsize=6, color=colour
+                    f"× {row.threshold:g}", place, xytext=(4, -8), textcoords="offset points", fontsize=6, color=colour
                 )
     if (full := full_success(results, task)) is not None:
         axes.axhline(full, color=style.GREY, linewidth=0.8, linestyle="--", label="full dense planner")

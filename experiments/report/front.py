@@ -6,28 +6,33 @@ equal success are those of `spikeplan.evaluation.iso_success`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from spikeplan.evaluation.iso_success import Comparison, Cost, compare, decides, family_of
-from spikeplan.evaluation.results import Record, Results, finite, mapping, positive, spiking
+from spikeplan.evaluation.iso_success import Comparison, compare, decides
+from spikeplan.evaluation.results import Results
+from spikeplan.evaluation.rows import FrontRow
 from spikeplan.evaluation.verdict import CHIP, DENSE_DEVICES, OPPONENTS, spiking_joules
 
+Cost = Callable[[FrontRow], float | None]
 
-def equivalents(row: Record) -> float | None:
-    return positive(row.get("synop_equivalents"))
+
+def equivalents(row: FrontRow) -> float | None:
+    """None where an axis of logarithms cannot show it."""
+    return row.synop_equivalents if row.synop_equivalents > 0 else None
 
 
 def joules(device: str) -> Cost:
-    def cost(row: Record) -> float | None:
-        return positive(mapping(mapping(row.get("joules")).get(device)).get("nominal"))
+    """The nominal Joules of a point on a device; None where it has none."""
+
+    def cost(row: FrontRow) -> float | None:
+        return row.joules[device].nominal if device in row.joules else None
 
     return cost
 
 
-def pareto(rows: Sequence[Record], cost: Cost) -> list[Record]:
+def pareto(rows: Sequence[FrontRow], cost: Cost) -> list[FrontRow]:
     """Rows that no cheaper row of the same list equals in success, from cheap to dear."""
-    known = [(c, -s, i) for i, r in enumerate(rows) if (c := cost(r)) is not None and (s := success(r)) is not None]
+    known = [(c, -r.success, i) for i, r in enumerate(rows) if (c := cost(r)) is not None]
     kept, best = [], float("-inf")
     for _, negative, index in sorted(known):
         if -negative > best:
@@ -36,48 +41,42 @@ def pareto(rows: Sequence[Record], cost: Cost) -> list[Record]:
     return kept
 
 
-def success(row: Record) -> float | None:
-    return finite(row.get("success"))
-
-
-def families(rows: Sequence[Record]) -> dict[str, list[Record]]:
+def families(rows: Sequence[FrontRow]) -> dict[str, list[FrontRow]]:
     """Points by family, those that decide: no threshold sweeps."""
-    found: dict[str, list[Record]] = {"dense": [], "dense_replay": [], "zero_skipping": [], "spiking": []}
+    points: dict[str, list[FrontRow]] = {"dense": [], "dense_replay": [], "zero_skipping": [], "spiking": []}
     for row in rows:
-        if row.get("role", "front") == "front":
-            found.setdefault(family_of(row), []).append(row)
-    return found
+        if row.role == "front":
+            points.setdefault(row.family, []).append(row)
+    return points
 
 
 def full_success(results: Results, task: str) -> float | None:
     """Success of the dense planner with its full budget, on the front's episodes."""
-    for value in (
-        mapping(results.task(task).get("admission")).get("full"),
-        results.methods(task).get("dense", {}).get("success"),
-        max((s for r in families(results.front(task))["dense"] if (s := success(r)) is not None), default=None),
-    ):
-        if (known := finite(value)) is not None:
-            return known
-    return None
+    admission, dense = results.task(task).admission, results.methods(task).get("dense")
+    if admission is not None:
+        return admission.full
+    if dense is not None and dense.success is not None:
+        return dense.success
+    return max((row.success for row in families(results.front(task))["dense"]), default=None)
 
 
 def chip_joules(host: str) -> Cost:
     """Of a spiking point on the chip, with its encoder on the opponent's device."""
-    return lambda row: positive(spiking_joules(row, host))
+    return lambda row: spiking_joules(row, host)
 
 
-def devices(rows: Sequence[Record]) -> list[str]:
-    return list(dict.fromkeys(str(name) for row in rows for name in mapping(row.get("joules"))))
+def devices(rows: Sequence[FrontRow]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row.joules))
 
 
-def comparisons(results: Results, task: str) -> list[Comparison]:
+def comparisons(results: Results, task: str) -> list[Comparison[FrontRow]]:
     """At equal success: in synop-equivalents against every dense family, then in Joules on the verdict's devices."""
     rows = [row for row in results.front(task) if decides(row)]
     by_family = families(rows)
     full = full_success(results, task)
     if full is None or not by_family["dense"] or not by_family["spiking"]:
         return []
-    found = [
+    pairs = [
         compare(
             rows,
             full,
@@ -92,7 +91,7 @@ def comparisons(results: Results, task: str) -> list[Comparison]:
     ]
     for other in (name for name in DENSE_DEVICES if name in devices(by_family["dense"])):
         what = f"{CHIP} against {other}, scope system nominal"
-        found.append(
+        pairs.append(
             compare(
                 rows,
                 full,
@@ -103,20 +102,18 @@ def comparisons(results: Results, task: str) -> list[Comparison]:
                 spiking_cost=chip_joules(other),
             )
         )
-    return found
+    return pairs
 
 
-def describe(row: Record | None) -> str:
+def describe(row: FrontRow | None) -> str:
     """One point in words: method, reference, threshold, budget, schedule."""
     if row is None:
         return "no point reaches it"
-    reference: Any = row.get("reference")
-    threshold = finite(row.get("threshold"))
     parts = [
-        str(row.get("method")),
-        str(reference) if reference and reference != "zero" else "",
-        f"θ × {threshold:g}" if threshold is not None else "",
-        str(row.get("budget") or ""),
-        str(row.get("schedule") or "") if spiking(row) else "",
+        row.method,
+        row.reference if row.reference != "zero" else "",
+        f"θ × {row.threshold:g}" if row.threshold is not None else "",
+        row.budget,
+        row.schedule if row.family == "spiking" else "",
     ]
     return ", ".join(part for part in parts if part)

@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from spikeplan.evaluation.results import read_summary
+from spikeplan.evaluation.summary import MethodSummary, Summary
 from spikeplan.experiments.report.readme_energy import energy_section
 
 BENCHES = {"plan_values_different": "bench lava", "histogram_vs_tonic": "bench events"}  # by the first row
@@ -28,7 +30,7 @@ def number(value: Any, digits: int = 2) -> str:
         return "yes" if value else "no"
     if isinstance(value, dict):
         return ", ".join(f"{key} {number(item)}" for key, item in value.items())
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return f"{value[0]:+.3f} .. {value[1]:+.3f}"
     return f"{value:,}" if isinstance(value, int) else f"{value:.{digits}f}"
 
@@ -37,40 +39,39 @@ def millions(value: float | None) -> str:
     return "-" if value is None else f"{value / 1e6:.1f}"
 
 
-def method_table(methods: dict[str, dict[str, Any]]) -> list[str]:
+def method_table(methods: dict[str, MethodSummary]) -> list[str]:
     lines = [
         "| method | success | 95 % | paired vs dense | M MACs | M synops | M updates | M synop-equiv. | Spearman | top-k |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name in METHODS:
-        a = methods[name]
-        if a["success"] is None:
+        a = methods.get(name, MethodSummary())
+        if a.success is None or a.ci95 is None:
             continue
-        low, high = a["ci95"]
         cells = [
             name,
-            number(a["success"], 3),
-            f"{low:.3f} .. {high:.3f}",
-            number(a["paired_vs_dense"]),
-            millions(a["macs_per_action"]),
-            millions(a["synops_per_action"]),
-            millions(a["neuron_updates_per_action"]),
-            millions(a["synop_equivalents_per_action"]),
-            number(a["spearman"]),
-            number(a["topk_overlap"]),
+            number(a.success, 3),
+            "{:.3f} .. {:.3f}".format(*a.ci95),
+            number(a.paired_vs_dense),
+            millions(a.macs_per_action),
+            millions(a.synops_per_action),
+            millions(a.neuron_updates_per_action),
+            millions(a.synop_equivalents_per_action),
+            number(a.spearman),
+            number(a.topk_overlap),
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 
 
-def tables(summary: dict[str, Any]) -> str:
+def tables(summary: Summary) -> str:
     lines = [
-        f"{summary['episodes']} paired episodes a task and method, {summary['seeds']} planner seed(s). Operations per action, "
+        f"{summary.episodes} paired episodes a task and method, {summary.seeds} planner seed(s). Operations per action, "
         "interleaved schedule for spiking methods, encoder and selection included.",
     ]
-    for task, found in summary["tasks"].items():
-        lines += ["", f"### {task}", "", found["verdict"], "", *method_table(found["methods"])]
-        density = found["methods"]["sigma_delta"]["density"] or {}
+    for task, figures in summary.tasks.items():
+        lines += ["", f"### {task}", "", figures.verdict or "", "", *method_table(figures.methods)]
+        density = figures.methods.get("sigma_delta", MethodSummary()).density or {}
         if density:
             lines += [
                 "",
@@ -79,9 +80,7 @@ def tables(summary: dict[str, Any]) -> str:
                 + ".",
             ]
         lines += ["", "| target | asked for | found | holds |", "|---|---|---|---|"]
-        lines += [
-            f"| {t['name']} | {t['goal']} | {number(t['value'], 3)} | {number(t['holds'])} |" for t in found["targets"]
-        ]
+        lines += [f"| {t.name} | {t.goal} | {number(t.value, 3)} | {number(t.holds)} |" for t in figures.targets]
     return "\n".join(lines)
 
 
@@ -126,7 +125,7 @@ def planners_table(summary: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def lava_table(summaries: list[dict[str, Any]]) -> str:
+def lava_table(summaries: list[Summary]) -> str:
     """Runs of `spikeplan plan --method lava`."""
     lines = [
         "| task | episodes | success | 95 % | values compared | different | values clipped | s a plan | drift from floating | "
@@ -134,19 +133,20 @@ def lava_table(summaries: list[dict[str, Any]]) -> str:
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for summary in summaries:
-        for task, found in summary["tasks"].items():
-            a = found["methods"]["lava"]
-            low, high = a["ci95"]
-            drifts = [f"{a[name][0]:.2f} .. {a[name][-1]:.2f}" for name in ("drift_from_floating", "drift_from_dense")]
+        for task, figures in summary.tasks.items():
+            a = figures.methods["lava"]
+            if a.ci95 is None or a.drift_from_floating is None or a.drift_from_dense is None:
+                continue
+            drifts = [f"{drift[0]:.2f} .. {drift[-1]:.2f}" for drift in (a.drift_from_floating, a.drift_from_dense)]
             cells = [
                 task,
-                number(a["episodes"]),
-                number(a["success"]),
-                f"{low:.2f} .. {high:.2f}",
-                number(a["values_compared"]),
-                number(a["values_different"]),
-                number(a["saturated"]),
-                number(a["plan_seconds"], 3),
+                number(a.episodes),
+                number(a.success),
+                "{:.2f} .. {:.2f}".format(*a.ci95),
+                number(a.values_compared),
+                number(a.values_different),
+                number(a.saturated),
+                number(a.plan_seconds, 3),
                 *drifts,
             ]
             lines.append("| " + " | ".join(cells) + " |")
@@ -192,13 +192,13 @@ def rewrite(page: Path, paths: list[Path], readme: Path | None = None) -> None:
     spreads, episodes = [], []
     for path in paths:
         if path.is_dir():
-            summary = json.loads((path / "summary.json").read_text())
             command = json.loads((path / "config.json").read_text())["command"]
             if command == "plan":
-                episodes.append(summary)
-                continue
-            section, table = ("planners", planners_table) if command == "planners" else ("results", tables)
-            text = between(text, section, table(summary))
+                episodes.append(read_summary(path))
+            elif command == "planners":
+                text = between(text, "planners", planners_table(json.loads((path / "summary.json").read_text())))
+            else:
+                text = between(text, "results", tables(read_summary(path)))
         elif isinstance(found := json.loads(path.read_text()), list):
             text = between(text, BENCHES[found[0]["name"]], bench_table(found))
         elif found.get("report") == "energy":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from spikeplan.core.format import joule, percent, quantity
-from spikeplan.evaluation.pricing.pairs import copied
+from spikeplan.evaluation.pricing.pairs import replicas_in_words
 
 CHIPS = ("loihi2", "loihi1")
 HEAD = (
@@ -47,7 +47,7 @@ def _pair(task: str, row: dict[str, Any], prior: str) -> str:
     cells = [
         task,
         row["chip"],
-        row["schedule"] + copied(row),
+        row["schedule"] + replicas_in_words(row),
         row["device"],
         f"{row['ratio']:.3g}",
         f"{row['ratio_low']:.3g} .. {row['ratio_high']:.3g}",
@@ -92,7 +92,7 @@ def _told(task: str, part: dict[str, Any]) -> list[str]:
     said = [f"- **{task}**, loihi2, nominal: {'; '.join(lines)}.", *_others(part)]
     near = min((row for row in real if row["device"] != "cpu"), key=lambda row: row["ratio"])
     said.append(
-        f"  Nearest GPU pair: {near['spiking_method']}{copied(near)} ({joule(near['spiking']['nominal'])}, "
+        f"  Nearest GPU pair: {near['spiking_method']}{replicas_in_words(near)} ({joule(near['spiking']['nominal'])}, "
         f"{quantity(near['spiking']['latency_s'], 's')}, {near['schedule']}) against {near['dense_method']} on "
         f"{near['device']} ({joule(near['dense']['nominal'])}): algorithm gain {near['algorithm_gain']:.2g} x hardware "
         f"gain {near['hardware_gain']:.2g}."
@@ -106,7 +106,7 @@ def _told(task: str, part: dict[str, Any]) -> list[str]:
             )
     main = [row for row in part["chips"] if row["device"] == CHIPS[0]]
     said += [
-        f"  {row['device']}, {row['method']}{copied(row)}, {row['schedule']}: {joule(row['chip'])} operations, "
+        f"  {row['device']}, {row['method']}{replicas_in_words(row)}, {row['schedule']}: {joule(row['chip'])} operations, "
         f"{percent(1 - row['chip'] / row['system'])} of {joule(row['system'])} is static power, I/O and host."
         for row in main
     ]

@@ -6,16 +6,13 @@ python -m spikeplan.experiments.report.readme_fusion results/fusion [docs/fusion
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from spikeplan.experiments.fusion_study.rows import FusionMethodRow, FusionSummary, Mean, read_summary
 from spikeplan.experiments.fusion_study.summary import HEADLINE
 from spikeplan.fusion.estimators import METHODS
-
-Summary = dict[str, Any]
 
 
 def line(*cells: str) -> str:
@@ -26,80 +23,81 @@ def head(*cells: str) -> list[str]:
     return [line(*cells), "|" + "---|" * len(cells)]
 
 
-def band(found: list[float], digits: int = 4) -> str:
-    mean, low, high = found
+def band(of: Mean, digits: int = 4) -> str:
+    mean, low, high = of
     return f"{mean:+.{digits}f} ({low:+.{digits}f} .. {high:+.{digits}f})"
 
 
-def plain(found: list[float]) -> str:
-    mean, low, high = found
+def plain(of: Mean) -> str:
+    mean, low, high = of
     return f"{mean:.4f} ± {(high - low) / 2:.4f}"
 
 
-def by_method(summary: Summary, cell: Callable[[dict[str, Any]], str]) -> str:
+def by_method(summary: FusionSummary, cell: Callable[[FusionMethodRow], str]) -> str:
     lines = head("condition", *METHODS)
-    for name, rows in summary["conditions"].items():
-        methods = {row["method"]: row for row in rows}
+    for name, rows in summary.conditions.items():
+        methods = {row.method: row for row in rows}
         lines.append(line(name, *(cell(methods[method]) for method in METHODS)))
     return "\n".join(lines)
 
 
-def success_table(summary: Summary) -> str:
-    return by_method(summary, lambda row: f"{row['success']:.2f} ({row['ci95'][0]:.2f} .. {row['ci95'][1]:.2f})")
+def success_table(summary: FusionSummary) -> str:
+    return by_method(summary, lambda row: f"{row.success:.2f} ({row.ci95[0]:.2f} .. {row.ci95[1]:.2f})")
 
 
-def distance_table(summary: Summary) -> str:
-    return by_method(summary, lambda row: plain(row["distance"]))
+def distance_table(summary: FusionSummary) -> str:
+    return by_method(summary, lambda row: plain(row.distance))
 
 
-def state_table(summary: Summary) -> str:
-    return by_method(summary, lambda row: plain(row["state_error"]))
+def state_table(summary: FusionSummary) -> str:
+    return by_method(summary, lambda row: plain(row.state_error))
 
 
-def gain_table(summary: Summary) -> str:
+def gain_table(summary: FusionSummary) -> str:
     lines = head(
         "condition", "best frame-only", "gain in distance", "gain in success", "gain in state error (its best)"
     )
-    for name, rows in summary["conditions"].items():
-        gain = next(row["gain"] for row in rows if row["method"] == HEADLINE)
-        state = f"{band(gain['state_error'])} ({gain['best_frame_only_state']})"
-        lines.append(line(name, gain["best_frame_only"], band(gain["distance"]), band(gain["success"], 2), state))
+    for name, rows in summary.conditions.items():
+        gain = next(row.gain for row in rows if row.method == HEADLINE)
+        assert gain is not None
+        state = f"{band(gain.state_error)} ({gain.best_frame_only_state})"
+        lines.append(line(name, gain.best_frame_only, band(gain.distance), band(gain.success, 2), state))
     return "\n".join(lines)
 
 
-def claim_table(summary: Summary) -> str:
+def claim_table(summary: FusionSummary) -> str:
     def word(holds: bool) -> str:
         return "holds" if holds else "**fails**"
 
     lines = head("target", "condition", "against", "distance", "success", "state error")
-    for row in summary["claims"]:
-        cells = (word(row[f"holds_{what}"]) for what in ("distance", "success", "state"))
-        lines.append(line(row["claim"], row["condition"], row["best_frame_only"], *cells))
-    said = [f"- {text}" for text in summary["where_events_do_not_help"]] or ["- in no condition of this run"]
+    for row in summary.claims:
+        cells = map(word, (row.holds_distance, row.holds_success, row.holds_state))
+        lines.append(line(row.claim, row.condition, row.best_frame_only, *cells))
+    said = [f"- {text}" for text in summary.where_events_do_not_help] or ["- in no condition of this run"]
     return "\n".join([*lines, "", "Where events do not help:", "", *said])
 
 
-def age_table(summary: Summary, condition: str = "drop 75 %") -> str:
-    rows = summary["conditions"].get(condition) or next(iter(summary["conditions"].values()))
-    bins = [(b["from_s"], b["to_s"]) for b in rows[0]["by_age"]]
-    lines = head("ms since the newest known exposure", *(row["method"] for row in rows), "samples")
+def age_table(summary: FusionSummary, condition: str = "drop 75 %") -> str:
+    rows = summary.conditions.get(condition) or next(iter(summary.conditions.values()))
+    bins = [(b.from_s, b.to_s) for b in rows[0].by_age]
+    lines = head("ms since the newest known exposure", *(row.method for row in rows), "samples")
     for i, (low, high) in enumerate(bins):
         upper = f"{1e3 * high:.0f}" if high < 1 else "more"
-        cells = [f"{row['by_age'][i]['error']:.4f}" for row in rows]
-        lines.append(line(f"{1e3 * low:.0f} to {upper}", *cells, str(rows[0]["by_age"][i]["samples"])))
+        cells = [f"{row.by_age[i].error:.4f}" for row in rows]
+        lines.append(line(f"{1e3 * low:.0f} to {upper}", *cells, str(rows[0].by_age[i].samples)))
     return "\n".join(lines)
 
 
-def latency_table(summary: Summary) -> str:
-    names = list(dict.fromkeys(row["condition"] for row in summary["latency"]))
+def latency_table(summary: FusionSummary) -> str:
+    names = list(dict.fromkeys(row.condition for row in summary.latency))
     lines = head("method", *names)
     for method in METHODS:
-        found = {row["condition"]: row["ms"] for row in summary["latency"] if row["method"] == method}
-        lines.append(line(method, *(f"{found[n][0]:.0f} ({found[n][1]:.0f} .. {found[n][2]:.0f})" for n in names)))
+        ms = {row.condition: row.ms for row in summary.latency if row.method == method}
+        lines.append(line(method, *("{:.0f} ({:.0f} .. {:.0f})".format(*ms[n]) for n in names)))
     return "\n".join(lines)
 
 
-def cost_table(summary: Summary) -> str:
+def cost_table(summary: FusionSummary) -> str:
     lines = head(
         "condition",
         "front end",
@@ -112,26 +110,26 @@ def cost_table(summary: Summary) -> str:
         "W, scope system: nominal (low .. high)",
         "of 90 mW",
     )
-    for row in summary["front_end"]:
-        if row["condition"] not in ("nominal", "speed x1", "speed x8", "light 1/64"):
+    for row in summary.front_end:
+        if row.condition not in ("nominal", "speed x1", "speed x8", "light 1/64"):
             continue
-        if row["condition"] != "nominal" and row["front_end"] not in ("events", "fused"):
+        if row.condition != "nominal" and row.front_end not in ("events", "fused"):
             continue
-        watt = [f"{b[1]:.4g} ({b[0]:.3g} .. {b[2]:.3g})" for b in (row["watt_A"], row["watt_C"])]
-        millions = [f"{row[key] / 1e6:.2f}" for key in ("macs_per_s", "synops_per_s", "updates_per_s")]
-        rates = (f"{row['events_per_s']:.0f}", f"{row['frames_per_s']:.1f}")
-        lines.append(line(row["condition"], row["front_end"], *rates, *millions, *watt, f"{row['of_90_mw']:.2f} x"))
-    lava = summary["lava"]
-    if lava:
+        watt = [f"{b[1]:.4g} ({b[0]:.3g} .. {b[2]:.3g})" for b in (row.watt_compute, row.watt_system)]
+        millions = [f"{rate / 1e6:.2f}" for rate in (row.macs_per_s, row.synops_per_s, row.updates_per_s)]
+        rates = (f"{row.events_per_s:.0f}", f"{row.frames_per_s:.1f}")
+        lines.append(line(row.condition, row.front_end, *rates, *millions, *watt, f"{row.of_90_mw:.2f} x"))
+    lava = summary.lava
+    if lava is not None:
         lines += [
             "",
-            f"In Lava: {lava['passes']} windows, {lava['values_compared']:,} messages, states and values compared "
-            f"with `==`, {lava['values_different']} different.",
+            f"In Lava: {lava.passes} windows, {lava.values_compared:,} messages, states and values compared "
+            f"with `==`, {lava.values_different} different.",
         ]
     return "\n".join(lines)
 
 
-TABLES: dict[str, Callable[[Summary], str]] = {
+TABLES: dict[str, Callable[[FusionSummary], str]] = {
     "targets": claim_table,
     "gain": gain_table,
     "success": success_table,
@@ -147,7 +145,7 @@ def marks(name: str) -> tuple[str, str]:
     return f"<!-- {name}: written by experiments/report/readme_fusion.py -->", f"<!-- end of {name} -->"
 
 
-def rewrite(page: Path, summary: Summary) -> None:
+def rewrite(page: Path, summary: FusionSummary) -> None:
     text = page.read_text()
     for name, table in TABLES.items():
         begin, end = marks(name)
@@ -155,12 +153,12 @@ def rewrite(page: Path, summary: Summary) -> None:
             continue
         before, rest = text.split(begin)
         after = rest.split(end)[1]
-        size = f"{summary['episodes']} paired episodes a condition and method, {summary['seeds']} seed(s)."
+        size = f"{summary.episodes} paired episodes a condition and method, {summary.seeds} seed(s)."
         text = f"{before}{begin}\n{size}\n\n{table(summary)}\n{end}{after}"
     page.write_text(text)
 
 
 if __name__ == "__main__":
-    found = json.loads((Path(sys.argv[1]) / "summary.json").read_text())
+    summary = read_summary(Path(sys.argv[1]))
     for name in sys.argv[2:] or ("docs/fusion.md", "docs/results.md"):
-        rewrite(Path(name), found)
+        rewrite(Path(name), summary)

@@ -4,41 +4,43 @@ from __future__ import annotations
 
 import json
 
-from spikeplan.evaluation.results import Record, Results, finite, mapping
+from spikeplan.core.format import DASH, joule, number, plain
+from spikeplan.evaluation.results import Results
+from spikeplan.evaluation.rows import BreakEvenRow, EnergyRow, EpisodeRow
+from spikeplan.evaluation.summary import EnergySummary
 from spikeplan.experiments.report import figures_energy as figures
 from spikeplan.experiments.report.captions import CAVEATS
 from spikeplan.experiments.report.episode_gif import film, grey, png
-from spikeplan.experiments.report.markup import Markup, energy, number, plain, table, tag, text
+from spikeplan.experiments.report.markup import Markup, table, tag, text
 from spikeplan.experiments.report.page import Gallery, Section, by_task
 from spikeplan.snn.delta_predictor import STATE_KIND
 
 
 def energies(results: Results, gallery: Gallery) -> Section:
     def content(task: str) -> list[object]:
-        rows = results.of("energy", task)
+        rows = results.of(EnergyRow, task)
         return [
             gallery.draw("energy", figures.energy_figure, results, task),
-            _energy_table(rows) if rows else _short_energy(mapping(results.task(task).get("energy"))),
+            _energy_table(rows) if rows else _short_energy(results.task(task).energy),
             gallery.draw("break-even", figures.break_even_figure, results, task),
-            _break_even(results.of("break_even", task)),
+            _break_even(results.of(BreakEvenRow, task)),
         ]
 
     return by_task("energy", results, content)
 
 
-def _energy_table(rows: list[Record]) -> Markup:
+def _energy_table(rows: list[EnergyRow]) -> Markup:
     head = ("device", "method", "schedule", "extent", "scope", "low", "nominal", "high", "time per action", "evidence")
 
-    def line(r: Record) -> tuple[object, ...]:
-        seconds = finite(r.get("latency_s"))
+    def line(r: EnergyRow) -> tuple[object, ...]:
         return (
-            *(plain(r.get(k)) for k in ("device", "method", "schedule", "extent", "scope")),
-            *(energy(r.get(k)) for k in ("low", "nominal", "high")),
-            plain(None) if seconds is None else f"{number(1e3 * seconds)} ms",
-            tag("small", plain(r.get("evidence"))),
+            *(r.device, r.method, r.schedule, r.extent, r.scope),
+            *(joule(r.low), joule(r.nominal), joule(r.high)),
+            DASH if r.latency_s is None else f"{number(1e3 * r.latency_s)} ms",
+            tag("small", r.evidence),
         )
 
-    verdict = [r for r in rows if r.get("scope") == "system" and r.get("extent") == "loop"]
+    verdict = [r for r in rows if r.scope == "system" and r.extent == "loop"]
     everything = tag(
         "details", tag("summary", f"all {len(rows)} estimates"), table(head, map(line, rows), words=5, last=1)
     )
@@ -46,29 +48,23 @@ def _energy_table(rows: list[Record]) -> Markup:
     return Markup((note + table(head, map(line, verdict), words=5, last=1) if verdict else "") + everything)
 
 
-def _short_energy(found: Record) -> Markup:
+def _short_energy(devices: dict[str, dict[str, EnergySummary]]) -> Markup:
     """The summary's form: device -> method -> one estimate."""
     rows = [
-        (
-            device,
-            method,
-            plain(mapping(r).get("scope")),
-            *(energy(mapping(r).get(k)) for k in ("low", "nominal", "high")),
-        )
-        for device, methods in found.items()
-        for method, r in mapping(methods).items()
+        (device, method, r.scope, joule(r.low), joule(r.nominal), joule(r.high))
+        for device, methods in devices.items()
+        for method, r in methods.items()
     ]
     return table(("device", "method", "scope", "low", "nominal", "high"), rows, words=3) if rows else Markup()
 
 
-def _break_even(rows: list[Record]) -> Markup:
+def _break_even(rows: list[BreakEvenRow]) -> Markup:
     if not rows:
         return Markup()
     head = ("device", "first term", "− updates", "− static", "s*", "")
     body = [
         (
-            plain(r.get("device")),
-            *(number(r.get(k)) for k in ("first_term", "update_term", "static_term", "s_star")),
+            *(r.device, number(r.first_term), number(r.update_term), number(r.static_term), number(r.s_star)),
             _helps(r),
         )
         for r in rows
@@ -76,24 +72,22 @@ def _break_even(rows: list[Record]) -> Markup:
     return table(head, body)
 
 
-def _helps(row: Record) -> str:
-    s_star = finite(row.get("s_star"))
-    return "" if s_star is None else "no sparsity helps" if s_star <= 0 else f"spiking wins below {s_star:.2g}"
+def _helps(row: BreakEvenRow) -> str:
+    return "no sparsity helps" if row.s_star <= 0 else f"spiking wins below {row.s_star:.2g}"
 
 
 def films(results: Results, gallery: Gallery) -> Section:
     def content(task: str) -> list[object]:
-        shown: dict[str, Record] = {}
-        for row in results.of("episode", task):
-            shown.setdefault(str(row.get("method")), row)
+        shown: dict[str, EpisodeRow] = {}
+        for row in results.of(EpisodeRow, task):
+            shown.setdefault(row.method, row)
         return [part for method, row in shown.items() for part in _film(method, row)]
 
     return by_task("film", results, content)
 
 
-def _film(method: str, row: Record) -> list[Markup]:
-    won = row.get("success")
-    ended = "outcome not recorded" if won is None else "reached the goal" if won else "missed the goal"
+def _film(method: str, row: EpisodeRow) -> list[Markup]:
+    ended = "reached the goal" if row.success else "missed the goal"
     try:
         made = film(row)
     except ValueError as error:
@@ -109,15 +103,15 @@ def _film(method: str, row: Record) -> list[Markup]:
 
 def events(results: Results, gallery: Gallery) -> Section:
     parts: list[object] = []
-    if results.events is not None:
-        found = results.events
+    picture = results.events
+    if picture is not None:
         images = Markup(
             "".join(
                 f'<img class="pixels" alt="{name}" src="{png(pixels)}">'
-                for name, pixels in (("frame", grey(found.frame)), ("events", found.events))
+                for name, pixels in (("frame", grey(picture.frame)), ("events", picture.events))
             )
         )
-        caption = found.caption or "Left: a frame. Right: events, ON red, OFF blue."
+        caption = picture.caption or "Left: a frame. Right: events, ON red, OFF blue."
         parts = [tag("figure", tag("div", images, class_="pair"), tag("figcaption", caption))]
     return Section("events", parts)
 
@@ -134,7 +128,7 @@ def configuration(results: Results, gallery: Gallery) -> Section:
     for key, value in results.config.items():
         if isinstance(value, dict | list):
             parts += [tag("h3", key), tag("pre", json.dumps(value, indent=1, ensure_ascii=False))]
-    seconds = finite(results.summary.get("seconds"))
+    seconds = results.summary.seconds
     return Section("config", [*parts, "" if seconds is None else tag("p", f"The run took {number(seconds)} s.")])
 
 
@@ -147,8 +141,8 @@ BIBTEX = """@software{spikeplan,
 
 def citation(results: Results, gallery: Gallery) -> Section:
     """BibTeX of the version that made the run, and the packages that it used."""
-    versions = mapping(results.config.get("versions"))
-    if not versions:
+    versions = results.config.get("versions")
+    if not isinstance(versions, dict):
         return Section("citation", [])
     own = str(versions.get("spikeplan", "unknown"))
     rows = [(name, plain(version)) for name, version in versions.items()]

@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from spikeplan.evaluation.iso_success import Row
+from spikeplan.core.format import between, number, points, share
+from spikeplan.evaluation.iso_success import decides
 from spikeplan.evaluation.ratio import Band, RatioInterval, counted, ratio_interval
-from spikeplan.evaluation.results import Record, Results, interval, mapping, positive
-from spikeplan.evaluation.verdict import CHIP, DENSE_DEVICES
+from spikeplan.evaluation.results import Results
+from spikeplan.evaluation.rows import AdmissionRow, FrontRow, PointEnergy
+from spikeplan.evaluation.verdict import CHIP, DENSE_DEVICES, on_chip
 from spikeplan.experiments.report import style
-from spikeplan.experiments.report.front import comparisons, equivalents, families, full_success, pareto, success
-from spikeplan.experiments.report.markup import Markup, between, number, points, share, tag
+from spikeplan.experiments.report.front import comparisons, equivalents, families, full_success, pareto
+from spikeplan.experiments.report.markup import Markup, tag
 from spikeplan.experiments.report.page import Gallery, Section, by_task
 
 SPIKING = "sigma_delta"
@@ -23,7 +25,8 @@ def headline(results: Results, gallery: Gallery) -> Section:
         said = [one for one in (_success(results, task), _operations(results, task), *_energy(results, task)) if one]
         if not said:
             return []
-        if (results.first("admission", task) or {}).get("holds") is False:
+        admission = results.first(AdmissionRow, task)
+        if admission is not None and not admission.holds:
             said.append(Markup("Planning: the task fails the admission test, so it carries no claim about planning."))
         return [gallery.draw("headline", headline_figure, results, task), tag("ul", *(tag("li", one) for one in said))]
 
@@ -32,12 +35,12 @@ def headline(results: Results, gallery: Gallery) -> Section:
 
 def _success(results: Results, task: str) -> Markup | None:
     methods = results.methods(task)
-    dense, spiking = mapping(methods.get("dense")), mapping(methods.get(SPIKING))
-    if dense.get("success") is None or spiking.get("success") is None:
+    dense, spiking = methods.get("dense"), methods.get(SPIKING)
+    if dense is None or spiking is None or dense.success is None or spiking.success is None:
         return None
     return Markup(
-        f"Success: dense {share(dense['success'])} {between(dense.get('ci95'))}, sigma-delta {share(spiking['success'])} "
-        f"{between(spiking.get('ci95'))}; difference {points(spiking.get('paired_vs_dense'))} points."
+        f"Success: dense {share(dense.success)} {between(dense.ci95)}, sigma-delta {share(spiking.success)} "
+        f"{between(spiking.ci95)}; difference {points(spiking.paired_vs_dense)} points."
     )
 
 
@@ -64,8 +67,8 @@ def _energy(results: Results, task: str) -> list[Markup]:
 
 
 def _band(device: str) -> Band:
-    def band(row: Row) -> tuple[float, float, float] | None:
-        return _ends(mapping(mapping(row.get("joules")).get(device)))
+    def band(row: FrontRow) -> tuple[float, float, float] | None:
+        return _ends(row.joules.get(device))
 
     return band
 
@@ -73,28 +76,26 @@ def _band(device: str) -> Band:
 def chip_band(host: str) -> Band:
     """Of a spiking point on the chip, with the encoder on the opponent's device."""
 
-    def band(row: Row) -> tuple[float, float, float] | None:
-        on_chip = mapping(mapping(row.get("joules")).get(CHIP))
-        return _ends(mapping(mapping(on_chip.get("by_host")).get(host)) or on_chip)
+    def band(row: FrontRow) -> tuple[float, float, float] | None:
+        return _ends(on_chip(row, host))
 
     return band
 
 
-def _ends(found: Record) -> tuple[float, float, float] | None:
-    low, nominal, high = (positive(found.get(name)) for name in ("low", "nominal", "high"))
-    return None if low is None or nominal is None or high is None else (low, nominal, high)
+def _ends(point: PointEnergy | None) -> tuple[float, float, float] | None:
+    return None if point is None else (point.low, point.nominal, point.high)
 
 
 def _sentence(
     question: str, results: Results, task: str, what: str, against: tuple[str, ...], dense: Band, spiking: Band
 ) -> Markup | None:
-    found = next((c for c in comparisons(results, task) if c.what == what), None)
-    if found is None:
+    pair = next((c for c in comparisons(results, task) if c.what == what), None)
+    if pair is None:
         return None
-    if found.ratio is None:
-        return Markup(f"{question}: {found.ahead}.")
+    if pair.ratio is None:
+        return Markup(f"{question}: {pair.ahead}.")
     sure = ratio_interval(results.front(task), against=against, dense=dense, spiking=spiking, rng=_rng())
-    return Markup(f"{question}: spiking / dense = {number(found.ratio)}{_how_sure(found.ahead, sure)}")
+    return Markup(f"{question}: spiking / dense = {number(pair.ratio)}{_how_sure(pair.ahead, sure)}")
 
 
 def _rng() -> np.random.Generator:
@@ -103,19 +104,18 @@ def _rng() -> np.random.Generator:
 
 def _how_sure(ahead: str, sure: RatioInterval | None) -> str:
     if sure is None:
-        return f"; {ahead} is ahead, without an interval: this run kept no episodes."
-    told = f" [{number(sure.low)}, {number(sure.high)}]"
+        return f"; {ahead} is ahead, without an interval."
+    bounds = f" [{number(sure.low)}, {number(sure.high)}]"
     verdict = "undecided" if sure.undecided else f"{ahead} is ahead"
     single = (
         "" if sure.one_sided < 0.05 else f" In {sure.one_sided:.0%} of the draws only one side reaches the success."
     )
-    return f"{told}: {verdict} at iso-success.{single}"
+    return f"{bounds}: {verdict} at iso-success.{single}"
 
 
 def headline_figure(results: Results, task: str) -> Figure | None:
     """The Pareto fronts of both sides with their intervals, in synop-equivalents an action."""
-    rows = [r for r in results.front(task) if r.get("role", "front") == "front" and r.get("schedule") != "sequential"]
-    family = families([r for r in rows if equivalents(r) is not None and success(r) is not None])
+    family = families([r for r in results.front(task) if decides(r) and equivalents(r) is not None])
     if not family["dense"] or not family["spiking"]:
         return None
     figure, [[axes]] = style.blank(height=2.6, width=4.6)
@@ -124,12 +124,11 @@ def headline_figure(results: Results, task: str) -> Figure | None:
         ("spiking", style.VERMILLION, "s", "spiking"),
     ):
         best = pareto(family[kind], equivalents)
-        x, y = [equivalents(r) or 0.0 for r in best], [success(r) or 0.0 for r in best]
+        x, y = [r.synop_equivalents for r in best], [r.success for r in best]
         axes.step(x, y, "-", where="post", color=colour, linewidth=0.9)
         axes.plot(x, y, marker, color=colour, label=name)
         for row, cost in zip(best, x, strict=True):
-            if (ends := interval(row.get("ci95"))) is not None:
-                axes.plot((cost, cost), ends, color=colour, linewidth=0.8, alpha=0.5)
+            axes.plot((cost, cost), row.ci95, color=colour, linewidth=0.8, alpha=0.5)
     full = full_success(results, task)
     if full is not None:
         axes.axhline(full, color=style.GREY, linewidth=0.8, linestyle="--", label="dense, full budget")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from spikeplan.evaluation.results import Record, Results, finite, mapping
+from spikeplan.core.format import between, count, number, plain, points, share
+from spikeplan.evaluation.results import Results
+from spikeplan.evaluation.rows import AgreementRow, GatesRow, LavaReplayRow, LayersRow, ThresholdsRow
 from spikeplan.experiments.report import figures_network as figures
 from spikeplan.experiments.report.figures_front import label_of
-from spikeplan.experiments.report.figures_reference import axes_figure, factor, sweeps
-from spikeplan.experiments.report.markup import Markup, between, count, number, plain, points, share, table, tag
+from spikeplan.experiments.report.figures_reference import axes_figure, sweeps
+from spikeplan.experiments.report.markup import Markup, table, tag
 from spikeplan.experiments.report.page import Gallery, Section, by_task
 from spikeplan.experiments.report.style import REFERENCE
 
@@ -25,10 +27,10 @@ GATES = {
 
 def density(results: Results, gallery: Gallery) -> Section:
     def content(task: str) -> list[object]:
-        found = figures.densities(results, task)
-        known = dict.fromkeys(reference for row in found.values() for reference in row)
+        shares = figures.densities(results, task)
+        known = dict.fromkeys(reference for row in shares.values() for reference in row)
         references = [*(a for a in REFERENCE if a in known), *(a for a in known if a not in REFERENCE)]
-        rows = [(method, *(share(row.get(reference)) for reference in references)) for method, row in found.items()]
+        rows = [(method, *(share(row.get(reference)) for reference in references)) for method, row in shares.items()]
         return [
             gallery.draw("density", figures.density_figure, results, task),
             table(("method", *references), rows) if rows else "",
@@ -42,8 +44,8 @@ def density(results: Results, gallery: Gallery) -> Section:
 def _axes_table(results: Results, task: str) -> Markup:
     rows = [
         (
-            *(plain(row.get("reference")), number(factor(row)), share(row.get("success"))),
-            *(between(row.get("ci95")), points(row.get("paired_vs_dense")), number(row.get("synop_equivalents"))),
+            *(plain(row.reference), number(row.threshold), share(row.success)),
+            *(between(row.ci95), points(row.paired_vs_dense), number(row.synop_equivalents)),
         )
         for row in sweeps(results, task)
     ]
@@ -59,13 +61,13 @@ def layers(results: Results, gallery: Gallery) -> Section:
     head = ("layer", "nmse", "density", "saturated", "threshold, LSB", "threshold, real units")
 
     def content(task: str) -> list[object]:
-        found = mapping((results.first("layers", task) or {}).get("layers"))
+        report = results.first(LayersRow, task)
         rows = [
             (
-                *(str(name), number(r.get("nmse")), share(r.get("density"))),
-                *(plain(r.get("saturated")), plain(r.get("threshold_lsb")), number(r.get("threshold"))),
+                *(name, number(r.nmse), share(r.density)),
+                *(plain(r.saturated), plain(r.threshold_lsb), number(r.threshold)),
             )
-            for name, r in ((name, mapping(row)) for name, row in found.items())
+            for name, r in ({} if report is None else report.layers).items()
         ]
         return [
             gallery.draw("layers", figures.layers_figure, results, task),
@@ -78,8 +80,8 @@ def layers(results: Results, gallery: Gallery) -> Section:
 def agreement(results: Results, gallery: Gallery) -> Section:
     def content(task: str) -> list[object]:
         rows = [
-            (label_of(r), share(r.get("spearman")), share(r.get("topk_overlap")), number(r.get("latent_nmse")))
-            for r in results.of("agreement", task)
+            (label_of(r), share(r.spearman), share(r.topk_overlap), number(r.latent_nmse))
+            for r in results.of(AgreementRow, task)
         ]
         return [
             gallery.draw("agreement", figures.agreement_figure, results, task),
@@ -91,8 +93,10 @@ def agreement(results: Results, gallery: Gallery) -> Section:
 
 def thresholds(results: Results, gallery: Gallery) -> Section:
     def content(task: str) -> list[object]:
-        chosen = mapping((results.first("thresholds", task) or {}).get("chosen"))
-        said = ", ".join(f"{key} {plain(value)}" for key, value in chosen.items())
+        search = results.first(ThresholdsRow, task)
+        said = (
+            "" if search is None else ", ".join(f"{key} {plain(value)}" for key, value in vars(search.chosen).items())
+        )
         return [
             gallery.draw("thresholds", figures.thresholds_figure, results, task),
             tag("p", f"Chosen: {said}.") if said else "",
@@ -103,10 +107,11 @@ def thresholds(results: Results, gallery: Gallery) -> Section:
 
 def gates(results: Results, gallery: Gallery) -> Section:
     def content(task: str) -> list[object]:
-        found = results.first("gates", task) or {}
-        methods = {name: row for name in ("trained", "untrained", "collapsed") if (row := mapping(found.get(name)))}
-        known = [gate for gate in GATES if any(finite(row.get(gate)) is not None for row in methods.values())]
-        rows = [(gate, GATES[gate], *(number(row.get(gate)) for row in methods.values())) for gate in known]
+        row = results.first(GatesRow, task)
+        controls = ("trained", "untrained", "collapsed")
+        methods: dict[str, dict[str, float]] = {} if row is None else {name: getattr(row, name) for name in controls}
+        known = [gate for gate in GATES if any(gate in gates for gates in methods.values())]
+        rows = [(gate, GATES[gate], *(number(gates.get(gate)) for gates in methods.values())) for gate in known]
         return [
             table(("gate", "good is", *methods), rows, words=2) if rows else "",
             gallery.draw("gates", figures.gates_figure, results, task),
@@ -118,29 +123,31 @@ def gates(results: Results, gallery: Gallery) -> Section:
 def lava(results: Results, gallery: Gallery) -> Section:
     def content(task: str) -> list[object]:
         parts: list[object] = []
-        for found in results.of("lava", task):
-            passes, seconds = count(found.get("passes")), number(found.get("seconds"))
-            factor = finite(found.get("threshold"))
-            at = "" if factor is None else f", thresholds × {factor:g}"
+        for row in results.of(LavaReplayRow, task):
             parts += [
-                tag("p", f"{passes} passes on the {plain(found.get('reference'))} reference{at}, in {seconds} s."),
-                _equality(found.get("values_compared"), found.get("values_different")),
-                table(("layer", "non-zero messages", "positive crossed", "negative crossed"), _crossings(found)),
+                tag(
+                    "p",
+                    f"{count(row.passes)} passes on the {row.reference} reference, thresholds × {row.threshold:g}, in "
+                    f"{number(row.seconds)} s.",
+                ),
+                _equality(row),
+                table(("layer", "non-zero messages", "positive crossed", "negative crossed"), _crossings(row)),
             ]
         return [*parts, gallery.draw("raster", figures.raster_figure, results, task) if parts else ""]
 
     return by_task("lava", results, content)
 
 
-def _equality(compared: object, different: object) -> Markup:
+def _equality(row: LavaReplayRow) -> Markup:
     """Equality is claimed only where something was compared."""
-    known, other = finite(compared), finite(different)
-    if not known or other is None:
+    if not row.values_compared:
         return tag("p", "No values were compared.", class_="bad")
-    return tag("p", f"{count(known)} values compared, {count(other)} different.", class_="bad" if other else "good")
+    said = f"{count(row.values_compared)} values compared, {count(row.values_different)} different."
+    return tag("p", said, class_="bad" if row.values_different else "good")
 
 
-def _crossings(found: Record) -> list[tuple[str, ...]]:
-    crossed, up, down = (mapping(found.get(key)) for key in ("nonzero_share", "positive_crossed", "negative_crossed"))
-    names = dict.fromkeys(str(name) for column in (crossed, up, down) for name in column)
-    return [(name, share(crossed.get(name)), plain(up.get(name)), plain(down.get(name))) for name in names]
+def _crossings(row: LavaReplayRow) -> list[tuple[str, ...]]:
+    columns = (row.nonzero_share, row.positive_crossed, row.negative_crossed)
+    names = dict.fromkeys(name for column in columns for name in column)
+    shares, up, down = columns
+    return [(name, share(shares.get(name)), plain(up.get(name)), plain(down.get(name))) for name in names]

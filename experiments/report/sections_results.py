@@ -2,66 +2,57 @@
 
 from __future__ import annotations
 
+from spikeplan.core.format import DASH, between, count, joule, number, plain, points, share
 from spikeplan.evaluation.iso_success import MARGIN, Comparison
-from spikeplan.evaluation.results import Record, Results, finite, mapping, sequence
+from spikeplan.evaluation.results import Results
+from spikeplan.evaluation.rows import AdmissionRow, FrontRow, MethodRow
 from spikeplan.experiments.report import figures_front as figures
 from spikeplan.experiments.report.front import comparisons, describe, devices, equivalents, families, joules, pareto
-from spikeplan.experiments.report.markup import (
-    DASH,
-    Markup,
-    between,
-    count,
-    energy,
-    number,
-    plain,
-    points,
-    share,
-    table,
-    tag,
-)
+from spikeplan.experiments.report.markup import Markup, table, tag
 from spikeplan.experiments.report.page import Gallery, Section, by_task
 
 
 def verdict(results: Results, gallery: Gallery) -> Section:
     def content(task: str) -> list[object]:
-        found = comparisons(results, task)
-        ahead = {side: [c for c in found if c.ahead == side] for side in ("dense", "spiking")}
+        pairs = comparisons(results, task)
+        ahead = {side: [c for c in pairs if c.ahead == side] for side in ("dense", "spiking")}
         parts: list[object] = []
         if ahead["dense"]:
             mark = tag("span", "Dense planning is ahead at equal success", class_="bad")
             parts.append(tag("p", mark, " in: ", "; ".join(map(_gain, ahead["dense"])), "."))
-        if said := results.task(task).get("verdict"):
-            parts.append(tag("p", str(said), class_="verdict"))
+        if said := results.task(task).verdict:
+            parts.append(tag("p", said, class_="verdict"))
         if ahead["spiking"]:
             mark = tag("span", "Spiking planning is ahead at equal success", class_="good")
             parts.append(tag("p", mark, " in: ", "; ".join(map(_gain, ahead["spiking"])), "."))
-        if (results.first("admission", task) or {}).get("holds") is False:
+        admission = results.first(AdmissionRow, task)
+        if admission is not None and not admission.holds:
             fails = "The task fails the admission test below: it carries no claim about planning."
             parts.append(tag("p", fails, class_="bad"))
-        return [*parts, _equal_success(found) if found else ""]
+        return [*parts, _equal_success(pairs) if pairs else ""]
 
     return by_task("verdict", results, content)
 
 
-def _gain(found: Comparison) -> str:
-    if found.ratio is None:
-        return f"{found.what} (only one family reaches the level)"
-    return f"{found.what} (spiking / dense = {found.ratio:.2g})"
+def _gain(pair: Comparison[FrontRow]) -> str:
+    if pair.ratio is None:
+        return f"{pair.what} (only one family reaches the level)"
+    return f"{pair.what} (spiking / dense = {pair.ratio:.2g})"
 
 
-def _equal_success(found: list[Comparison]) -> Markup:
-    show = {"": number, "J": energy}
+def _equal_success(pairs: list[Comparison[FrontRow]]) -> Markup:
+    show = {"": number, "J": joule}
     rows = [
         (
             *(c.what, describe(c.dense), describe(c.spiking)),
             *(show[c.unit](c.dense_cost), show[c.unit](c.spiking_cost)),
             *(DASH if c.ratio is None else f"{c.ratio:.2g}", c.ahead),
         )
-        for c in found
+        for c in pairs
     ]
     head = ("cost per action, whole loop", "cheapest dense point", "cheapest spiking point", "dense", "spiking")
     note = (
-        f"The cheapest point of each family with success ≥ {found[0].level:.3f}, {MARGIN * 100:.0f} points below the "
+        f"The cheapest point of each family with success ≥ {pairs[0].level:.3f}, {MARGIN * 100:.0f} points below the "
         "full dense planner; point estimates, their intervals stand in the front. Threshold sweeps and the sequential "
         "schedule do not decide. Joules compare different machines."
     )
@@ -72,15 +63,14 @@ def targets(results: Results, gallery: Gallery) -> Section:
     marks = {True: tag("span", "holds", class_="good"), False: tag("span", "not reached", class_="bad")}
     rows = []
     for task in results.tasks:
-        for target in map(mapping, sequence(results.task(task).get("targets"))):
-            held = target.get("holds")
-            mark = marks[held] if isinstance(held, bool) else "not measured"
-            rows.append((task, plain(target.get("name")), mark, plain(target.get("goal")), plain(target.get("value"))))
+        for target in results.task(task).targets:
+            mark = "not measured" if target.holds is None else marks[target.holds]
+            rows.append((task, target.name, mark, target.goal, plain(target.value)))
     if not rows:
         return Section("targets", [])
     good = sum(row[2] is marks[True] for row in rows)
-    told = tag("p", f"{good} of {len(rows)} hold.")
-    return Section("targets", [told, table(("task", "target", "", "goal", "value"), rows, words=3)])
+    held = tag("p", f"{good} of {len(rows)} hold.")
+    return Section("targets", [held, table(("task", "target", "", "goal", "value"), rows, words=3)])
 
 
 OUTCOME = ("episodes", "success", "Wilson 95 %", "minus dense, points", "latent nmse", "Spearman", "top-k overlap")
@@ -89,24 +79,24 @@ SPENT = ("MACs", "synops", "neuron updates", "synop-equivalents", "values compar
 
 def success(results: Results, gallery: Gallery) -> Section:
     def content(task: str) -> list[object]:
-        methods, rows = results.methods(task), results.of("method", task)
+        methods, rows = results.methods(task), results.of(MethodRow, task)
         outcome = [
             (
-                *(method, count(r.get("episodes")), share(r.get("success")), between(r.get("ci95"))),
-                *(points(r.get("paired_vs_dense")), number(r.get("latent_nmse"))),
-                *(share(r.get("spearman")), share(r.get("topk_overlap"))),
+                *(method, count(r.episodes), share(r.success), between(r.ci95)),
+                *(points(r.paired_vs_dense), number(r.latent_nmse)),
+                *(share(r.spearman), share(r.topk_overlap)),
             )
             for method, r in methods.items()
         ]
-        keys = ("macs", "synops", "neuron_updates", "synop_equivalents")
         spent = [
             (
-                *(method, *(number(r.get(f"{key}_per_action")) for key in keys)),
-                *(count(r.get("values_compared")), count(r.get("values_different"))),
+                *(method, number(r.macs_per_action), number(r.synops_per_action)),
+                *(number(r.neuron_updates_per_action), number(r.synop_equivalents_per_action)),
+                *(count(r.values_compared), count(r.values_different)),
             )
             for method, r in methods.items()
         ]
-        run = [plain(results.summary.get(key)) for key in ("episodes", "seeds")]
+        run = [plain(results.summary.episodes), plain(results.summary.seeds)]
         return [
             tag("p", f"{run[0]} episodes, planner seeds: {run[1]}.", class_="note") if methods else "",
             gallery.draw("success", figures.success_figure, results, task),
@@ -119,7 +109,7 @@ def success(results: Results, gallery: Gallery) -> Section:
     return by_task("success", results, content)
 
 
-def _schedules(rows: list[Record]) -> Markup:
+def _schedules(rows: list[MethodRow]) -> Markup:
     """Totals of every schedule, the floor, and the operations that the summary leaves out."""
     head = (
         "method",
@@ -133,14 +123,14 @@ def _schedules(rows: list[Record]) -> Markup:
     )
     more = ("updates active", "restores", "messages", "host words")
 
-    def line(r: Record) -> tuple[object, ...]:
-        whole, part, ops = (mapping(r.get(k)) for k in ("equivalents", "equivalents_predictor", "per_action"))
+    def line(r: MethodRow) -> tuple[object, ...]:
+        whole, part, ops = r.equivalents or {}, r.equivalents_predictor or {}, r.per_action or {}
         totals = [whole.get(k) for k in ("batched", "interleaved", "sequential")]
         predictor = part.get("interleaved", part.get("batched"))
         rest = [ops.get(k) for k in ("updates_active", "state_restores", "messages", "host_words")]
         return (
-            *(plain(r.get(k)) for k in ("method", "reference", "threshold")),
-            *(number(value) for value in (*totals, r.get("floor"), predictor, *rest)),
+            *(r.method, r.reference, plain(r.threshold)),
+            *(number(value) for value in (*totals, r.floor, predictor, *rest)),
         )
 
     note = (
@@ -162,19 +152,19 @@ def front(results: Results, gallery: Gallery) -> Section:
     return by_task("front", results, content)
 
 
-def _points(rows: list[Record]) -> Markup:
+def _points(rows: list[FrontRow]) -> Markup:
     names = devices(rows)
     best = [id(r) for family in families(rows).values() for r in pareto(family, equivalents)]
     head = ("method", "reference", "schedule", "budget", "θ factor", "success", "Wilson 95 %", "synop-eq.", *names)
 
-    def line(r: Record) -> tuple[object, ...]:
+    def line(r: FrontRow) -> tuple[object, ...]:
         return (
-            *(plain(r.get(k)) for k in ("method", "reference", "schedule", "budget", "threshold")),
-            *(share(r.get("success")), between(r.get("ci95")), number(r.get("synop_equivalents"))),
-            *(energy(joules(device)(r)) for device in names),
+            *(r.method, r.reference, r.schedule, r.budget, plain(r.threshold)),
+            *(share(r.success), between(r.ci95), number(r.synop_equivalents)),
+            *(joule(joules(device)(r)) for device in names),
         )
 
-    chosen = sorted((r for r in rows if id(r) in best), key=lambda r: finite(r.get("synop_equivalents")) or 0.0)
+    chosen = sorted((r for r in rows if id(r) in best), key=lambda r: r.synop_equivalents)
     return Markup(
         tag(
             "p", "Points on the front of their family, from cheap to dear; Joules nominal, scope system:", class_="note"
@@ -188,17 +178,17 @@ def admission(results: Results, gallery: Gallery) -> Section:
     says = {True: "Passes: the task needs planning.", False: "Fails: the task carries no claim about planning."}
 
     def content(task: str) -> list[object]:
-        found = results.first("admission", task) or {}
-        short = mapping(results.task(task).get("admission"))
-        rows = [
-            (plain(r.get("name")), plain(r.get("budget")), share(r.get("success")), between(r.get("ci95")))
-            for r in map(mapping, sequence(found.get("rows")))
-        ] or [(name, DASH, share(value), DASH) for name, value in short.items() if finite(value) is not None]
-        held = found.get("holds")
+        row, short = results.first(AdmissionRow, task), results.task(task).admission
+        if row is not None:
+            levels = [(level.name, level.budget, share(level.success), between(level.ci95)) for level in row.rows]
+        elif short is not None:
+            levels = [(name, DASH, share(getattr(short, name)), DASH) for name in ("full", "budget5", "greedy")]
+        else:
+            return []
         return [
-            tag("p", says[held]) if isinstance(held, bool) else "",
+            tag("p", says[row.holds if row is not None else bool(short and short.holds)]),
             gallery.draw("admission", figures.admission_figure, results, task),
-            table(("planner", "budget", "success", "Wilson 95 %"), rows, words=2) if rows else "",
+            table(("planner", "budget", "success", "Wilson 95 %"), levels, words=2),
         ]
 
     return by_task("admission", results, content)

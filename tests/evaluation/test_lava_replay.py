@@ -37,9 +37,15 @@ def short_plan():
 )
 def test_lava_repeats_the_reference_on_every_reference(reference: str, short_plan, tmp_path: Path) -> None:
     found = run_lava_method(
-        load_bundle(TASK).artifact, short_plan, reference=reference, workdir=tmp_path, timeout_s=600
+        load_bundle(TASK).artifact,
+        short_plan,
+        task=TASK,
+        threshold=1.0,
+        reference=reference,
+        workdir=tmp_path,
+        timeout_s=600,
     )
-    assert found["values_compared"] > 50_000 and found["values_different"] == 0
+    assert found.values_compared > 50_000 and found.values_different == 0
 
 
 def test_one_weight_bit_is_noticed(short_plan, tmp_path: Path) -> None:
@@ -58,7 +64,7 @@ def test_one_weight_bit_is_noticed(short_plan, tmp_path: Path) -> None:
 def test_program_follows_the_batched_predictor(job: Any, short_plan) -> None:
     """Passes one by one on a single instance give the latents of the batched predictor, on every reference."""
     artifact = load_bundle(TASK).artifact
-    from spikeplan.evaluation.ranking import rerun
+    from spikeplan.evaluation.recorded_plans import rerun
     from spikeplan.snn.delta_predictor import DeltaPredictor
 
     for reference in ("zero", "previous_step", "mean_candidate", "previous_iteration", "previous_candidate"):

@@ -74,7 +74,7 @@ def test_json_pictures_and_table(tmp_path: Path, capsys: pytest.CaptureFixture[s
             assert e["low"] < e["without_static"]["nominal"] < e["nominal"] < e["high"]
             static = 0.232 * extent["chips"] * e["latency_s"]
             assert e["nominal"] - e["without_static"]["nominal"] >= 0.99 * static
-    # 64 candidates in 8 copies: 8 turns, 12 steps, 4 iterations.
+    # 64 candidates in 8 replicas: 8 turns, 12 steps, 4 iterations.
     assert one["time"]["sequential"]["nominal"]["steps"] == 4 * 12 * 8 * 4
     assert one["time"]["interleaved"]["nominal"]["steps"] == 4 * (12 * 8 + 3)
     assert loop["within"]["interleaved"] == {"JEPA-R's control period": True, "V-JEPA 2-AC on an RTX 4090": True}
@@ -109,7 +109,7 @@ def test_the_front_and_the_search_agree(delta: Traffic, tmp_path: Path, capsys: 
 
 
 def test_copies_cut_time_and_burn_more_chips(delta: Traffic) -> None:
-    """What copies cost: a chip's static power each, and updates of neurons that wait."""
+    """What replicas cost: a chip's static power each, and updates of neurons that wait."""
     one, many = (placed(delta, LOIHI2, replicas=r, spread=1, extent="loop") for r in (1, 64))
     a, b = (p.energy("interleaved") for p in (one, many))
     assert (one.found.chips, many.found.chips) == (1, 3)
@@ -120,7 +120,7 @@ def test_copies_cut_time_and_burn_more_chips(delta: Traffic) -> None:
     encoder_s = b["latency_s"] - busy  # the chips stay on while the host computes and sends
     assert 0 < encoder_s < 1e-5
     assert b["nominal"] - b["without_static"]["nominal"] == pytest.approx(3 * 0.232 * (busy + encoder_s), rel=1e-2)
-    # One copy, sequential, predictor alone: all its updates are in the operation counts, nothing waits.
+    # One replica, sequential, predictor alone: all its updates are in the operation counts, nothing waits.
     alone = placed(delta, LOIHI2, replicas=1, spread=1, extent="predictor").energy("sequential")
     assert alone["waiting_updates"] == 0 and alone["counted"]["nominal"] == alone["nominal"]
 

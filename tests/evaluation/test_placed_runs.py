@@ -20,10 +20,11 @@ from spikeplan.evaluation.aggregate import Run
 from spikeplan.evaluation.placed_energy import placed
 from spikeplan.evaluation.pricing.price import Pricing
 from spikeplan.evaluation.pricing.runs import read_run
-from spikeplan.evaluation.run_energy import energy_rows, op_counts_row, placed_rows, ways_of_job
+from spikeplan.evaluation.rows import EnergyRow, from_json, to_json
+from spikeplan.evaluation.run_energy import energy_rows, hops_of_job, op_counts_rows, placed_rows
 from spikeplan.evaluation.shard import Job
 from spikeplan.evaluation.traffic import Traffic
-from spikeplan.placement.hops import Ways, predictions_of, ways_of
+from spikeplan.placement.hops import MessageHops, message_hops, predictions_of
 from spikeplan.worldmodel.checkpoint import shipped
 
 DELTA = str(shipped("two-room").with_suffix("").with_suffix(".delta.safetensors"))
@@ -49,7 +50,7 @@ def test_a_placement_sets_the_time_that_static_power_runs(delta: Traffic) -> Non
 
 
 def test_a_finished_run_is_placed_without_changing_its_figures(delta: Traffic) -> None:
-    """The rows of a run's own operation counts agree with `place` on the same traffic; energy_rows keep their one copy."""
+    """The rows of a run's own operation counts agree with `place` on the same traffic; energy_rows keep their one replica."""
     job = Job(
         task="two-room",
         method="sigma_delta",
@@ -59,17 +60,17 @@ def test_a_finished_run_is_placed_without_changing_its_figures(delta: Traffic) -
         count=1,
         threshold=1.4,
     )
-    run_ = Run(job, np.ones((1, 1)), delta.spiking, 0.0, None)
+    run_ = Run(job, np.ones((1, 1)), delta.spiking, 0.0, None, family="spiking")
     before = energy_rows(run_, None, scopes=("system",), extents=("loop",))
     rows = placed_rows(run_)
     assert before == energy_rows(run_, None, scopes=("system",), extents=("loop",))
-    assert [(r["replicas"], r["schedule"]) for r in rows] == [
+    assert [(r.replicas, r.schedule) for r in rows] == [
         (n, s) for n in (1, 8, 64) for s in ("sequential", "interleaved")
     ]
-    assert {r["kind"] for r in rows} == {"energy_placed"} and [r["chips"] for r in rows] == [1, 1, 1, 1, 3, 3]
+    assert {r.kind for r in rows} == {"energy_placed"} and [r.chips for r in rows] == [1, 1, 1, 1, 3, 3]
     for row in rows:
-        own = placed(delta, LOIHI2, replicas=row["replicas"], spread=1, extent="loop").energy(row["schedule"])
-        assert (row["nominal"], row["latency_s"]) == (own["nominal"], own["latency_s"])
+        own = placed(delta, LOIHI2, replicas=row.replicas, spread=1, extent="loop").energy(row.schedule)
+        assert (row.nominal, row.latency_s) == (own["nominal"], own["latency_s"])
     assert placed_rows(replace(run_, job=replace(job, method="lif"))) == []
 
 
@@ -83,17 +84,17 @@ def run_of(traffic: Traffic) -> Run:
         count=1,
         threshold=1.4,
     )
-    return Run(job, np.ones((1, 1)), traffic.spiking, 0.0, None)
+    return Run(job, np.ones((1, 1)), traffic.spiking, 0.0, None, family="spiking")
 
 
 @pytest.mark.parametrize("chip", CHIPS)
 @pytest.mark.parametrize("schedule", ["sequential", "interleaved"])
 def test_a_run_has_the_hops_that_place_says(delta: Traffic, chip: str, schedule: str) -> None:
-    ways = Ways.load(json.loads(json.dumps(ways_of_job(run_of(delta).job))))
+    hops = from_json(json.loads(json.dumps(to_json(hops_of_job(run_of(delta).job)))), MessageHops)
     counted = delta.spiking.rows(schedule)
     for extent in ("predictor", "loop"):
         said = placed(delta, CHIPS[chip], replicas=1, spread=1, extent=extent)
-        rows = ways.rows(counted, chip, extent, predictions=predictions_of(delta.spiking))
+        rows = hops.rows(counted, chip, extent, predictions=predictions_of(delta.spiking))
         assert total(rows, "hops") == round(said.hops_per_action * delta.spiking.actions)
         assert total(said.rows(schedule), "hops") == total(rows, "hops")
     # code, h1, h2 and out share tile 0, the parts lie on core 4, in tile 1: 32 + 32 values and 2 actions go one hop each.
@@ -113,12 +114,12 @@ def test_a_run_has_the_hops_that_place_says(delta: Traffic, chip: str, schedule:
         ("lif", "zero"),
     ],
 )
-def test_every_spiking_method_has_ways_on_both_chips(delta: Traffic, method: str, reference: str) -> None:
-    ways = ways_of_job(replace(run_of(delta).job, method=method, reference=reference))
-    assert ways is not None and set(ways["hops"]) == set(CHIPS)
-    for extents in ways["hops"].values():
+def test_every_spiking_method_has_hops_on_both_chips(delta: Traffic, method: str, reference: str) -> None:
+    hops = hops_of_job(replace(run_of(delta).job, method=method, reference=reference))
+    assert hops is not None and set(hops.hops) == set(CHIPS)
+    for extents in hops.hops.values():
         assert sum(extents["loop"].values()) > sum(extents["predictor"].values()) >= 0
-    assert ways_of_job(replace(run_of(delta).job, method="int8")) is None
+    assert hops_of_job(replace(run_of(delta).job, method="int8")) is None
 
 
 def test_wide_layers_have_hops_of_their_own(delta: Traffic) -> None:
@@ -129,16 +130,16 @@ def test_wide_layers_have_hops_of_their_own(delta: Traffic) -> None:
     artifact = artifact_file.load(DELTA)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(CHIPS._load(), "loihi2", small)
-        found = ways_of(lambda _: network_of(artifact), delta.planner, latent_dim=32, action_dim=2)
-    rows = Ways.load(found).rows(delta.spiking.rows("interleaved"), "loihi2", "predictor", predictions=0)
+        of_messages = message_hops(lambda _: network_of(artifact), delta.planner, latent_dim=32, action_dim=2)
+    rows = of_messages.rows(delta.spiking.rows("interleaved"), "loihi2", "predictor", predictions=0)
     hops = sum(row.hops or 0 for row in rows if row.phase == "predictor")
     assert hops / delta.spiking.actions == pytest.approx(said.hops_per_action, rel=1e-4)
 
 
 def test_loihi_1_is_charged_for_its_network_and_loihi_2_not_twice(delta: Traffic, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"command": "toy"}))
-    (row,) = op_counts_row(run_of(delta), None)
-    (tmp_path / "metrics.jsonl").write_text(json.dumps(row) + "\n" + json.dumps({**row, "ways": None}) + "\n")
+    row = op_counts_rows(run_of(delta), None)[0].to_json()
+    (tmp_path / "metrics.jsonl").write_text(json.dumps(row) + "\n" + json.dumps({**row, "hops": None}) + "\n")
     known, unknown = read_run(tmp_path).methods["two-room"]
     pricing = Pricing(catalogue=energy.default())
     for chip in ("loihi1", "loihi1_sanafe"):
@@ -154,17 +155,18 @@ def test_loihi_1_is_charged_for_its_network_and_loihi_2_not_twice(delta: Traffic
     at_run = next(
         r
         for r in energy_rows(run_of(delta), None, schedules=("interleaved",), scopes=("chip",), extents=("loop",))
-        if r["device"] == "loihi1"
+        if r.device == "loihi1"
     )
-    assert at_run["nominal"] == pytest.approx(pricing.price(known, "loihi1", "interleaved", scope="chip").nominal)
+    assert isinstance(at_run, EnergyRow)
+    assert at_run.nominal == pytest.approx(pricing.price(known, "loihi1", "interleaved", scope="chip").nominal)
 
 
 @pytest.mark.parametrize(
     "damage", [{"sent": {}}, {"sent": {"out": -1.0}, "hops": {}}, [], {"sent": {}, "hops": {"loihi1": 3}}]
 )
-def test_damaged_ways_are_refused(delta: Traffic, tmp_path: Path, damage: Any) -> None:
-    (row,) = op_counts_row(run_of(delta), None)
+def test_damaged_hops_are_refused(delta: Traffic, tmp_path: Path, damage: Any) -> None:
+    row = op_counts_rows(run_of(delta), None)[0].to_json()
     (tmp_path / "config.json").write_text(json.dumps({"command": "toy"}))
-    (tmp_path / "metrics.jsonl").write_text(json.dumps({**row, "ways": damage}) + "\n")
-    with pytest.raises(UserError, match="damaged op_counts of method 'sigma_delta'"):
+    (tmp_path / "metrics.jsonl").write_text(json.dumps({**row, "hops": damage}) + "\n")
+    with pytest.raises(UserError, match=r"metrics\.jsonl, line 1: .*hops"):
         read_run(tmp_path)

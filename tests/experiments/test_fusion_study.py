@@ -13,6 +13,7 @@ from rich.console import Console
 from spikeplan.core.errors import UserError
 from spikeplan.experiments.cli.main import main
 from spikeplan.experiments.fusion_study.reaction_time import follows_s, turning_paths
+from spikeplan.experiments.fusion_study.rows import FusionMethodRow, read_summary
 from spikeplan.experiments.fusion_study.run import fuse_command
 from spikeplan.experiments.fusion_study.summary import HEADLINE, claims, losses
 from spikeplan.experiments.fusion_study.train import train_command
@@ -181,28 +182,32 @@ def test_the_command_from_films_to_figures_and_again(tmp_path: Path) -> None:
     assert names <= {path.name for path in tmp_path.iterdir()}
     drawn = [(tmp_path / f"{name}.svg").read_text() for name in ("distance", "age", "latency")]
     assert not any("mathdefault" in text for text in drawn), "tick labels in mathematical text stay source code"
-    rows = {row["method"]: row for row in summary["conditions"]["nominal"]}  # type: ignore[index]
-    assert rows["oracle"]["state_error"][0] == 0 < rows["1 kHz frames"]["state_error"][0]
-    assert rows["oracle"]["distance"][0] < 0.03 < rows["frames"]["distance"][0] + 0.03
-    assert rows[HEADLINE]["state_error"][0] < rows["frames"]["state_error"][0], "events must be worth something"
-    assert abs(rows[HEADLINE]["state_error"][0] - rows["fused"]["state_error"][0]) < 0.005
-    assert summary["lava"]["values_different"] == 0  # type: ignore[index]
-    front = {row["front_end"]: row for row in summary["front_end"]}  # type: ignore[attr-defined]
-    assert front["1 kHz frames"]["macs_per_s"] > 30 * front["frames"]["macs_per_s"]
-    assert front["fused"]["synops_per_s"] == front["events"]["synops_per_s"] > 0
+    rows = {row.method: row for row in summary.conditions["nominal"]}
+    assert rows["oracle"].state_error[0] == 0 < rows["1 kHz frames"].state_error[0]
+    assert rows["oracle"].distance[0] < 0.03 < rows["frames"].distance[0] + 0.03
+    assert rows[HEADLINE].state_error[0] < rows["frames"].state_error[0], "events must be worth something"
+    assert abs(rows[HEADLINE].state_error[0] - rows["fused"].state_error[0]) < 0.005
+    assert summary.lava is not None and summary.lava.values_different == 0
+    assert read_summary(tmp_path) == summary, "the file is the summary"
+    front = {row.front_end: row for row in summary.front_end}
+    assert front["1 kHz frames"].macs_per_s > 30 * front["frames"].macs_per_s
+    assert front["fused"].synops_per_s == front["events"].synops_per_s > 0
     parts = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "parts").iterdir()}
-    assert run()["conditions"] == summary["conditions"]
+    assert run().conditions == summary.conditions
     assert {path.name: path.stat().st_mtime_ns for path in (tmp_path / "parts").iterdir()} == parts, "made once"
 
 
 def test_claims_and_losses_follow_the_intervals() -> None:
-    def row(condition: str, distance: list[float], success: list[float]) -> dict[str, object]:
+    def row(condition: str, distance: list[float], success: list[float]) -> FusionMethodRow:
         gain = {"best_frame_only": "cv-pose", "distance": distance, "success": success, "state_error": distance}
-        return {"kind": "method", "method": HEADLINE, "condition": condition, "gain": gain}
+        means = {key: [0.1, 0.0, 0.2] for key in ("distance", "distance_late", "state_error", "latent_error")}
+        fields = {"condition": condition, "method": HEADLINE, "success": 0.5, "ci95": [0.4, 0.6], "by_age": []}
+        gain |= {"best_frame_only_state": "cv-pose"}
+        return FusionMethodRow.from_json({**fields, **means, "gain": gain})
 
     rows = [row("speed x8", [0.1, 0.05, 0.15], [0.1, -0.1, 0.3]), row("nominal", [-0.1, -0.2, -0.05], [0.0, -0.1, 0.1])]
     (claim,) = claims(rows)
-    assert (claim["holds_distance"], claim["holds_success"]) == (True, False)
+    assert (claim.holds_distance, claim.holds_success) == (True, False)
     said = " / ".join(losses(rows))
     assert "speed x8: no difference in success" in said and "nominal: fused-spiking is worse than cv-pose" in said
     assert "speed x8: no difference in distance" not in said

@@ -69,7 +69,7 @@ def test_spread_takes_times_the_least_cores_and_never_more_than_neurons(placed: 
 
 
 def test_replicas_fill_chips_one_after_the_other(placed: Any, net: Artifact) -> None:
-    found = placed(net, TIGHT, replicas=3)  # 7 cores a copy, 8 a chip
+    found = placed(net, TIGHT, replicas=3)  # 7 cores a replica, 8 a chip
     assert found.cores == 21 and found.chips == 3 and found.chips_at_80 == 4  # 27 cores
     assert [u.chip for u in found.of("code", 1)] == [0] and [u.chip for u in found.of("out", 1)] == [1]
 
@@ -91,7 +91,7 @@ def test_hops_and_links_by_hand(placed: Any, net: Artifact) -> None:
     assert hops(placed(net, LOIHI2), SENT) == 0.0 and link_loads(placed(net, LOIHI2)) == {}
     assert hops(placed(net, TIGHT), SENT) == 12.0 * 2
     assert link_loads(placed(net, TIGHT)) == {(0, (0, 0), (1, 0)): {"h1": pytest.approx(2.0)}}
-    # The second copy: code 7 on chip 0; h1 on 0-2, h2 on 3 and 4, out on 5 of chip 1. 3 messages of code cross to it.
+    # The second replica: code 7 on chip 0; h1 on 0-2, h2 on 3 and 4, out on 5 of chip 1. 3 messages of code cross to it.
     both = placed(net, TIGHT, replicas=2)
     assert hops(both, SENT) == 12.0 * 2 + 5.0 * 3 * 8 + 12.0 * 1 + 4.0 * 0.5
     assert link_loads(both)["chips", 0, 1] == {"code": 3.0}
@@ -168,10 +168,10 @@ def test_a_placement_holds_what_it_claims(
     if loop:
         network = with_loop(network, PLAN, latent_dim=sizes[-1], action_dim=1, replicas=replicas)
     found = place(network.groups, chip, replicas=replicas, spread=spread)
-    # Every neuron of every copy once.
+    # Every neuron of every replica once.
     for group in network.groups:
-        for copy in (CENTRE,) if group.once else range(replicas):
-            mine = [u for u in found.uses if u.layer == group.name and u.replica == copy]
+        for replica in (CENTRE,) if group.once else range(replicas):
+            mine = [u for u in found.uses if u.layer == group.name and u.replica == replica]
             assert sorted(n for u in mine for n in range(u.first, u.first + u.neurons)) == list(range(group.neurons))
     # On every core the sums hold each limit, but those that are listed.
     listed = {(b.layer, b.limit) for b in found.broken}
@@ -180,7 +180,7 @@ def test_a_placement_holds_what_it_claims(
         cores[use.chip, use.core].append(use)
     assert len(cores) == found.cores and max(chip_ for chip_, _ in cores) + 1 == found.chips
     for (_, core), uses in cores.items():
-        assert core < chip.cores and len({u.replica for u in uses}) == 1, "copies share no core"
+        assert core < chip.cores and len({u.replica for u in uses}) == 1, "replicas share no core"
         layers = {u.layer for u in uses}
         for limit, total, allowed in (
             ("neurons_per_core", sum(u.neurons for u in uses), chip.neurons_per_core),
@@ -191,14 +191,14 @@ def test_a_placement_holds_what_it_claims(
             assert total <= allowed or (len(uses) == 1 and any((name, limit) in listed for name in layers))
     # Axons out are the cores that the neurons really reach.
     for group in network.groups:
-        for copy in (CENTRE,) if group.once else range(replicas):
+        for replica in (CENTRE,) if group.once else range(replicas):
             reached = [
                 u
                 for name in group.receivers
                 for u in found.uses
-                if u.layer == name and (group.once or u.replica in (copy, CENTRE))
+                if u.layer == name and (group.once or u.replica in (replica, CENTRE))
             ]
-            for use in (u for u in found.uses if u.layer == group.name and u.replica == copy):
+            for use in (u for u in found.uses if u.layer == group.name and u.replica == replica):
                 assert use.axons_out == use.neurons * len(reached)
 
 
@@ -215,7 +215,7 @@ def test_check_and_placement_list_the_same(placed: Any, sizes: list[int], bits: 
 @given(sizes=st.lists(st.integers(1, 40), min_size=2, max_size=4), replicas=st.integers(1, 4), spread=st.integers(1, 6))
 def test_hops_are_the_lengths_of_the_ways(sizes: list[int], replicas: int, spread: int) -> None:
     """Brute force on one large chip: Manhattan distance of tiles a message and receiving core. Each hop lies on a link; a
-    copy that begins on a tile of its own does not change the others' traffic."""
+    replica that begins on a tile of its own does not change the others' traffic."""
     net = random_net(sizes, 8)
     found = place(groups_of(net), replace(LOIHI2, cores=4096), replicas=replicas, spread=spread)
     sent = {layer.name: 1.0 + i for i, layer in enumerate(net.layers)}
@@ -231,5 +231,5 @@ def test_hops_are_the_lengths_of_the_ways(sizes: list[int], replicas: int, sprea
     assert all(abs(a[0] - b[0]) + abs(a[1] - b[1]) == 1 for _, a, b in loads)
     alone = place(groups_of(net), replace(LOIHI2, cores=4096), spread=spread)
     assert [replace(u, chip=0) for u in found.uses[: len(alone.uses)]] == list(alone.uses), (
-        "the first copy lies as if alone"
+        "the first replica lies as if alone"
     )

@@ -41,7 +41,7 @@ def test_time_by_hand(placed: Any, net: Artifact) -> None:
     assert pipe.action_s == pytest.approx(3 * (96 * 300 + 108 + 180 + 108) * 1e-9)
     many = Clock(placed(net, LOIHI2, replicas=16), network_of(net), SENT, SPEED)
     both = [many.action(PLAN, schedule) for schedule in ("sequential", "interleaved")]
-    assert [t.steps for t in both] == [3 * 6 * 4] * 2, "one candidate a copy: nothing to interleave"
+    assert [t.steps for t in both] == [3 * 6 * 4] * 2, "one candidate a replica: nothing to interleave"
     assert both[0].action_s == pytest.approx(both[1].action_s) == pytest.approx(3 * 6 * 696e-9)
     with pytest.raises(UserError, match="'batched' is unknown; use sequential or interleaved"):
         clock.action(PLAN, "batched")
@@ -131,15 +131,17 @@ def test_lif_takes_its_time_steps(net: Artifact) -> None:
 
 
 def test_the_loop_by_hand(net: Artifact) -> None:
-    """6 latents, 2 actions, 2 variables, 16 candidates over 4 copies: 4 turns, so 4 stored z and u."""
+    """6 latents, 2 actions, 2 variables, 16 candidates over 4 replicas: 4 turns, so 4 stored z and u."""
     loop = with_loop(network_of(net), PLAN, latent_dim=6, action_dim=2, replicas=4)
     found = place(loop.groups, LOIHI2, replicas=4)
-    assert found.broken == () and found.cores == 4 * 5 + 1, "the parts of a copy share a core, theta and refit another"
+    assert found.broken == () and found.cores == 4 * 5 + 1, (
+        "the parts of a replica share a core, theta and refit another"
+    )
     neurons = {g.name: g.neurons for g in loop.groups[4:]}
     assert neurons == {"source": 4, "latent": 6, "distance": 6, "sum": 1, "cost": 4, "theta": 1, "refit": 8}
     assert found.of("latent")[0].state_bytes == 6 * 5 * 3 and found.of("source")[0].state_bytes == 4 * 7 * 3
     assert found.of("theta")[0].replica == CENTRE and found.of("theta")[0].axons_in == 16
-    assert found.of("theta")[0].axons_out == 4, "to the cost neurons of all copies"
+    assert found.of("theta")[0].axons_out == 4, "to the cost neurons of all replicas"
     # 1 + 2 (24 + 4) + 2 x min(4 elites, 4 turns) + 3
     assert selection_steps(PLAN, 4) == 68
     clock = Clock(found, loop, SENT | loop_messages(6, 2), SPEED)

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from spikeplan.core.format import DASH, joule, percent, quantity
-from spikeplan.evaluation.pricing.pairs import MAIN_CHIP, copied
+from spikeplan.evaluation.pricing.pairs import MAIN_CHIP, replicas_in_words
 
 SHORT_SCHEDULE = {"sequential": "seq.", "interleaved": "int."}
 SHORT = ("orin_nano", "h100")  # of chips other than the main one; --json has every pair
@@ -54,7 +54,8 @@ def _pairs(part: dict[str, Any], found: dict[str, Any], console: Console) -> Non
     for row in shown:
         chances = row["probability"].values()
         table.add_row(
-            f"{row['chip']} {SHORT_SCHEDULE[row['schedule']]}{copied(row)}" + (" (>=)" if row["incomplete"] else ""),
+            f"{row['chip']} {SHORT_SCHEDULE[row['schedule']]}{replicas_in_words(row)}"
+            + (" (>=)" if row["incomplete"] else ""),
             row["device"] + (" (hyp.)" if row["hypothetical"] else ""),
             joule(row["spiking"]["nominal"]),
             joule(row["dense"]["nominal"]),
@@ -85,7 +86,7 @@ def _opponents(part: dict[str, Any], console: Console) -> None:
         console.print("No opponents: this run has no dense planner or no spiking method.")
         return
     table = _table(
-        f"Opponents of {escape(found['method'])} on {found['chip']}{copied(found)}, {found['schedule']} "
+        f"Opponents of {escape(found['method'])} on {found['chip']}{replicas_in_words(found)}, {found['schedule']} "
         f"({joule(found['joules'])} [{joule(found['low'])} .. {joule(found['high'])}], {found['equivalents'] / 1e6:.1f} M)",
         ("opponent", "method", "device"),
         ("success", "M synop-eq.", "J", "spiking / it", "algorithm gain", "x hardware gain"),
@@ -113,7 +114,7 @@ def _layers(part: dict[str, Any], console: Console) -> None:
         return
     devices = [name for name in part["layers"][0]["s_star"] if name in SHORT]
     table = _table(
-        "Density by connection and reference, and break-even s* of one copy against each device (peak energy per MAC, int8; "
+        "Density by connection and reference, and break-even s* of one replica against each device (peak energy per MAC, int8; "
         "--json has all)",
         ("reference", "threshold", "layer"),
         (
@@ -153,7 +154,7 @@ def _chips(part: dict[str, Any], console: Console) -> None:
             )
             for row in rows:
                 table.add_row(
-                    row["device"] + copied(row),
+                    row["device"] + replicas_in_words(row),
                     row["schedule"],
                     joule(row["compute"]),
                     joule(row["chip"]),
@@ -166,14 +167,14 @@ def _chips(part: dict[str, Any], console: Console) -> None:
     for row in part["chips"]:
         if row["device"] == "loihi1" and row["schedule"] == "interleaved":
             told = "hops unknown: the run kept no placement" if row["hops"] is None else f"{row['hops']:,.0f} hops"
-            console.print(f"Network on loihi1, one copy, an action: {row['messages']:,.0f} messages, {told}.")
+            console.print(f"Network on loihi1, one replica, an action: {row['messages']:,.0f} messages, {told}.")
     if part["update_share"] is not None:
         console.print(f"Neuron updates are {percent(part['update_share'])} of this method's synop-equivalents.")
     for row in part["placed"]:
         if row["schedule"] == "interleaved":
             console.print(
                 f"placed with its loop, neurons that wait charged: {escape(str(row['method']))} {row['budget']}, "
-                f"{row['replicas']} copies, {row['chips']} chip(s): {joule(row['nominal'])} [{joule(row['low'])} .. "
+                f"{row['replicas']} replicas, {row['chips']} chip(s): {joule(row['nominal'])} [{joule(row['low'])} .. "
                 f"{joule(row['high'])}], {quantity(row['latency_s'], 's')}"
             )
 

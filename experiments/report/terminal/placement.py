@@ -31,10 +31,10 @@ def print_facts(facts: dict[str, Any], console: Console) -> None:
 
 def cores_table(facts: dict[str, Any], extent: str) -> Table:
     one = facts[extent]
-    copies = f"{facts['replicas']} cop{'y' if facts['replicas'] == 1 else 'ies'}"
+    replicas = f"{facts['replicas']} {'replica' if facts['replicas'] == 1 else 'replicas'}"
     table = Table(
-        title=f"{facts['chip']}, {EXTENTS[extent]}: {one['cores']} neurocores on {one['chips']} chip(s), {copies}; at 80 % "
-        f"packing {one['cores_at_80_percent']} on {one['chips_at_80_percent']}. One copy, fullest core:"
+        title=f"{facts['chip']}, {EXTENTS[extent]}: {one['cores']} neurocores on {one['chips']} chip(s), {replicas}; at 80 % "
+        f"packing {one['cores_at_80_percent']} on {one['chips_at_80_percent']}. One replica, fullest core:"
     )
     for name in ("layer", "cores", "neurons", "weights, B", "states, B", "axons in", "axons out"):
         table.add_column(name, justify="left" if name == "layer" else "right")
@@ -71,7 +71,7 @@ def action_table(facts: dict[str, Any], extents: list[str]) -> Table:
         "action, ms",
         "energy, mJ (scope system)",
         "of it static",
-        title=f"One action: CEM {facts['budget']}, {facts['replicas']} copies",
+        title=f"One action: CEM {facts['budget']}, {facts['replicas']} replicas",
     )
     for extent in extents:
         for schedule, bands in facts[extent]["time"].items():
@@ -123,7 +123,7 @@ def print_sweep(facts: dict[str, Any], console: Console) -> None:
         console.print("No placement of the sweep holds every limit.")
         return
     table = Table(
-        "copies",
+        "replicas",
         "spread",
         "cores",
         "chips (80 %)",
@@ -131,7 +131,7 @@ def print_sweep(facts: dict[str, Any], console: Console) -> None:
         "interleaved, ms",
         "its energy, mJ",
         "static",
-        title=f"Copies and spread, {EXTENTS[rows[0]['extent']]}; * on the front cores / time",
+        title=f"Replicas and spread, {EXTENTS[rows[0]['extent']]}; * on the front cores / time",
     )
     for row in rows:
         if row["spread"] != facts["spread"] and not row["front"]:

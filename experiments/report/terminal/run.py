@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from spikeplan.evaluation.results import Record, finite, mapping, sequence
+from spikeplan.core.format import DASH, between, joule, plain, points, share
+from spikeplan.evaluation.summary import EnergySummary, MethodSummary, Summary, Target, TaskSummary
 from spikeplan.evaluation.verdict import DENSE_DEVICES
-from spikeplan.experiments.report.markup import DASH, between, energy, plain, points, share
 
 SPIKING, CHIP = "sigma_delta", "loihi2"
 DENSE = "int8"
@@ -19,10 +17,9 @@ MISSED_SHOWN = 3
 WHOLE = 300  # episodes; fewer cannot hold a bound of 3 points
 
 
-def print_table(summary: Record, console: Console) -> None:
-    """At most 25 lines, whatever the run holds; the report has the rest. Nulls print as dashes."""
-    tasks = {str(task): mapping(found) for task, found in mapping(summary.get("tasks")).items()}
-    episodes, seeds = plain(summary.get("episodes")), plain(summary.get("seeds"))
+def print_table(summary: Summary, console: Console) -> None:
+    """At most 25 lines, whatever the run holds; the report has the rest. What was not measured prints as a dash."""
+    tasks, episodes, seeds = summary.tasks, plain(summary.episodes), plain(summary.seeds)
     console.print(
         f"The same planner with its dense network and with the sigma-delta network made from it: {episodes} paired "
         f"episodes a task, {seeds} planner seed(s). In brackets: 95 % of episodes; low to high "
@@ -31,63 +28,54 @@ def print_table(summary: Record, console: Console) -> None:
     table = Table("", header_style="bold")
     for task in tasks:
         table.add_column(escape(task), justify="right")
-    columns = [numbers(found) for found in tasks.values()]
+    columns = [numbers(task) for task in tasks.values()]
     for number, name in enumerate(ROWS):
         table.add_row(name, *(escape(column[number]) for column in columns))
     console.print(table)
-    _missed(
-        {task: sequence(found.get("targets")) for task, found in tasks.items()},
-        finite(summary.get("episodes")) or 0,
-        console,
-    )
-    if summary.get("left_out"):
-        console.print(f"[dim]Left out: {escape(plain(summary.get('left_out')))}.[/]")
+    _missed(tasks, summary.episodes or 0, console)
+    if summary.left_out:
+        console.print(f"[dim]Left out: {escape(summary.left_out)}.[/]")
     console.print("[dim]Counts are simulated; energy is an estimate; no chip was measured.[/]")
 
 
-def numbers(found: Record) -> tuple[str, str, str, str]:
+def numbers(task: TaskSummary) -> tuple[str, str, str, str]:
     """Of one task, in the order of ROWS."""
-    methods = mapping(found.get("methods"))
-    dense, spiking = mapping(methods.get("dense")), mapping(methods.get(SPIKING))
-    machines = {str(name): mapping(each) for name, each in mapping(found.get("energy")).items()}
+    dense, spiking = (task.methods.get(name, MethodSummary()) for name in ("dense", SPIKING))
     priced = {
-        name: joules
-        for name, each in machines.items()
-        if name in DENSE_DEVICES and (joules := finite(mapping(each.get(DENSE)).get("nominal"))) is not None
+        name: methods[DENSE].nominal
+        for name, methods in task.energy.items()
+        if name in DENSE_DEVICES and DENSE in methods
     }
     cheapest = min(priced, key=lambda name: priced[name], default="")
     return (
-        f"{share(dense.get('success'))} {between(dense.get('ci95'))}",
-        points(spiking.get("paired_vs_dense")),
-        _joules(machines.get(CHIP, {}).get(SPIKING), CHIP),
-        _joules(machines.get(cheapest, {}).get(DENSE), f"{cheapest}, {DENSE}"),
+        f"{share(dense.success)} {between(dense.ci95)}",
+        points(spiking.paired_vs_dense),
+        _joules(task.energy.get(CHIP, {}).get(SPIKING), CHIP),
+        _joules(task.energy.get(cheapest, {}).get(DENSE), f"{cheapest}, {DENSE}"),
     )
 
 
-def _joules(row: Any, where: str) -> str:
-    found = mapping(row)
-    if finite(found.get("nominal")) is None:
-        return DASH
-    return f"{energy(found.get('nominal'))} [{energy(found.get('low'))}, {energy(found.get('high'))}] {where}"
+def _joules(row: EnergySummary | None, where: str) -> str:
+    return DASH if row is None else f"{joule(row.nominal)} [{joule(row.low)}, {joule(row.high)}] {where}"
 
 
-def _missed(targets: dict[str, Any], episodes: float, console: Console) -> None:
+def _missed(tasks: dict[str, TaskSummary], episodes: int, console: Console) -> None:
     """How many targets hold, and the first few that do not, each with its goal."""
-    rows = [(task, mapping(target)) for task, each in targets.items() for target in each]
+    rows: list[tuple[str, Target]] = [(name, target) for name, task in tasks.items() for target in task.targets]
     if not rows:
         return
-    held = sum(target.get("holds") is True for _, target in rows)
-    unmeasured = sum(target.get("holds") is None for _, target in rows)
-    missed = [(task, target) for task, target in rows if target.get("holds") is False]
+    held = sum(target.holds is True for _, target in rows)
+    unmeasured = sum(target.holds is None for _, target in rows)
+    missed = [(task, target) for task, target in rows if target.holds is False]
     console.print(
         f"{held} of {len(rows)} targets hold, {len(missed)} do not"
         + (f", {unmeasured} were not measured" if unmeasured else "")
         + (":" if missed else ".")
     )
     for task, target in missed[:MISSED_SHOWN]:
-        line = f"  {task}, {target.get('name')}: {plain(target.get('value'))}, goal {plain(target.get('goal'))}"
+        line = f"  {task}, {target.name}: {plain(target.value)}, goal {target.goal}"
         console.print(line, markup=False, highlight=False)
-    if 0 < episodes < WHOLE and any("interval" in str(target.get("name")) for _, target in missed):
+    if episodes < WHOLE and any("interval" in target.name for _, target in missed):
         console.print(
             f"  {episodes:.0f} episodes leave intervals too wide to decide this: `spikeplan results` runs more."
         )

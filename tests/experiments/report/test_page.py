@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from spikeplan.evaluation.results import load
+from spikeplan.evaluation.rows import FrontRow
 from spikeplan.experiments.report import write_report
 from spikeplan.experiments.report.captions import SECTION
 from spikeplan.experiments.report.front import comparisons, equivalents, pareto
@@ -117,22 +118,17 @@ def test_the_verdict_says_dense_first_where_dense_is_ahead(report):
     )
 
 
-def test_the_front_drops_what_a_cheaper_point_equals():
-    rows = [
-        {"success": s, "synop_equivalents": c}
-        for s, c in ((0.5, 1), (0.5, 2), (0.9, 3), (0.8, 4), (None, 1), (1, None))
-    ]
-    assert [row["synop_equivalents"] for row in pareto(rows, equivalents)] == [1, 3]
+def test_the_front_drops_what_a_cheaper_point_equals(results: Any):
+    (point,) = results.brief("front")
+    costs = ((0.5, 1), (0.5, 2), (0.9, 3), (0.8, 4), (1.0, 0))  # a cost of 0 has no place on a logarithmic axis
+    rows = [FrontRow.from_json({**point, "success": s, "synop_equivalents": c}) for s, c in costs]
+    assert [row.synop_equivalents for row in pareto(rows, equivalents)] == [1, 3]
 
 
-def test_an_method_is_filmed_too_and_what_cannot_be_filmed_is_said(results: Any, tmp_path):
-    method_row = {"kind": "episode", "task": "planar-reach", "method": "dense", "success": None, "layout": []}
-    method_row |= {"poses": [[0.0, 0.1 * t] for t in range(21)], "goal": [0.0, 2.0], "start": [0.0, 0.0]}
-    rows = [
-        method_row,
-        method_row | {"method": "int8", "goal": [0.0]},
-        method_row | {"method": "sigma_delta", "poses": None},
-    ]
+def test_a_method_is_filmed_too_and_what_cannot_be_filmed_is_said(results: Any, tmp_path):
+    row = {"kind": "episode", "task": "planar-reach", "method": "dense", "success": False, "layout": []}
+    row |= {"poses": [[0.0, 0.1 * t] for t in range(21)], "goal": [0.0, 2.0], "start": [0.0, 0.0]}
+    rows = [row, row | {"method": "int8", "goal": [0.0]}, row | {"method": "sigma_delta", "poses": []}]
     page = write_report(results.store(tmp_path, rows=rows, found={"tasks": {}})).read_text(encoding="utf-8")
-    assert page.count("data:image/gif") == 1 and "dense: outcome not recorded" in page
+    assert page.count("data:image/gif") == 1 and "dense: missed the goal" in page
     assert "int8: no picture" in page and "delta: no picture" in page
