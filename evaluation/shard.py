@@ -18,6 +18,7 @@ import torch
 
 from spikeplan.core.counts.operations import BYTES, OperationCounts
 from spikeplan.core.digest import code_digest
+from spikeplan.core.errors import UserError
 from spikeplan.core.planning import CEMConfig
 from spikeplan.evaluation.bundle import Bundle, load_bundle
 from spikeplan.evaluation.methods import METHODS, Site
@@ -45,6 +46,7 @@ class Job:
         role: what the result is for: headline, front or admission.
         episodes: of the whole set, of which this shard plans `count` from `first` on.
         threshold: factor on the network's thresholds; None: as they are.
+        with_planner: name of a planner in PLANNERS; None: the method's own.
         checkpoint, artifact: files other than the shipped ones.
 
     >>> job = Job(task="two-room", method="sigma_delta", role="front", planner=CEMConfig(), episodes=100, count=100)
@@ -63,11 +65,20 @@ class Job:
     checkpoint: str | None = None
     artifact: str | None = None
     keep_poses: bool = False
+    with_planner: str | None = None
 
     def key(self, digest: str) -> str:
         """Name of the stored result: settings, `digest` of the trained files, and the code that makes it."""
         text = json.dumps([asdict(self), digest, code_digest(*MADE_BY)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
+
+    @property
+    def planner_name(self) -> str | None:
+        """The planner that runs; None for a method that plans nothing."""
+        if self.with_planner is not None:
+            return self.with_planner
+        method = METHODS[self.method]
+        return None if method.family == "floor" else method.planner
 
     @property
     def weight(self) -> float:
@@ -122,7 +133,10 @@ def make_op_counts(job: Job, predictor: Predictor, encoder: Encoder | None = Non
 
 
 def make_planner(job: Job, predictor: Predictor, world: World, op_counts: OperationCounts | None) -> Planner:
-    return PLANNERS[METHODS[job.method].planner].make(
+    """Raises UserError for a method that plans nothing, and for a predictor that the planner cannot use."""
+    if job.planner_name is None:
+        raise UserError(f"method {job.method!r} plans nothing; choose another")
+    return PLANNERS[job.planner_name].make(
         predictor,
         job.planner,
         action_dim=world.action_dim,

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from spikeplan.evaluation.aggregate import group
-from spikeplan.evaluation.shard import run_job
+from spikeplan.core.errors import UserError
+from spikeplan.evaluation.aggregate import group, method_row
+from spikeplan.evaluation.shard import job_key, run_job
 from spikeplan.experiments.runner import pool
 from spikeplan.experiments.runner.output import write_json
 
@@ -31,6 +32,33 @@ def test_shards_are_the_whole(job: Any, method: str) -> None:
     merged = group(parts, jobs)[0].op_counts
     alone = group([whole], [job(method)])[0].op_counts
     assert merged is not None and alone is not None and merged.rows("batched") == alone.rows("batched")
+
+
+def test_another_planner_is_that_planner(job: Any) -> None:
+    """`integer` is the sigma-delta network under integer_cem, so the two are one, but for the name; cem plans otherwise."""
+    asked, own, plain = (
+        run_job(job(method, with_planner=name))
+        for method, name in (("sigma_delta", "integer_cem"), ("integer", None), ("sigma_delta", None))
+    )
+    assert asked["distance"] == own["distance"] != plain["distance"]
+    assert asked["op_counts"]["counts"] == own["op_counts"]["counts"] != plain["op_counts"]["counts"]
+    jobs = [job("sigma_delta", with_planner="integer_cem"), job("sigma_delta")]
+    runs = group([asked, plain], jobs)
+    assert [method_row(run, None)["planner_name"] for run in runs] == ["integer_cem", "cem"], "they are not merged"
+    assert job_key(jobs[0]) != job_key(jobs[1])
+
+
+@pytest.mark.parametrize(
+    ("method", "planner", "said"),
+    [
+        ("dense", "integer_cem", "DensePredictor predicts in floating point"),
+        ("oracle", "integer_cem", "TrueStatePredictor predicts in floating point"),
+        ("dense", "annealing", "planner 'annealing' is unknown; use one of cem, cem_mad, integer_cem"),
+    ],
+)
+def test_a_planner_that_cannot_work_is_refused(job: Any, method: str, planner: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        run_job(job(method, with_planner=planner))
 
 
 @pytest.fixture(scope="module")
