@@ -20,12 +20,13 @@ from spikeplan.core.counts.operations import BYTES, OperationCounts
 from spikeplan.core.digest import code_digest
 from spikeplan.core.errors import UserError
 from spikeplan.core.planning import CEMConfig
+from spikeplan.core.progress import OnProgress, unheard
 from spikeplan.evaluation.bundle import Bundle, load_bundle
 from spikeplan.evaluation.methods import METHODS, Site
 from spikeplan.worldmodel.encoder import Encoder
 from spikeplan.worldmodel.planning import PLANNERS
 from spikeplan.worldmodel.planning.base import Planner
-from spikeplan.worldmodel.planning.closed_loop import ImageLatent, Progress, TrueLatent, random_policy, run_episodes
+from spikeplan.worldmodel.planning.closed_loop import ImageLatent, TrueLatent, random_policy, run_episodes
 from spikeplan.worldmodel.predictor import Predictor
 from spikeplan.worldmodel.tasks import make_world
 from spikeplan.worldmodel.tasks.world import World
@@ -157,11 +158,11 @@ def job_key(job: Job) -> str:
     return job.key(_files_digest(job.task, job.method, job.checkpoint, job.artifact))
 
 
-def run_job(job: Job, progress: Progress | None = None) -> dict[str, Any]:
+def run_job(job: Job, on_progress: OnProgress = unheard) -> dict[str, Any]:
     """Plan the shard's episodes: success, distances, operation counts and seconds, as a dict for JSON.
 
-    `progress` is called with the number of actions done. Raises UserError for an unknown task or method, a damaged file, and
-    a predictor that the method cannot use.
+    `on_progress` is in actions; it is called with 0 first, before the network is loaded and calibrated. Raises UserError for
+    an unknown task or method, a damaged file, and a predictor that the method cannot use.
 
     >>> row = run_job(Job(task="two-room", method="dense", role="front", planner=CEMConfig(), episodes=10, count=10))
     >>> sum(row["success"])
@@ -171,6 +172,14 @@ def run_job(job: Job, progress: Progress | None = None) -> dict[str, Any]:
     episodes = world.sample(job.episodes, np.random.default_rng(EPISODE_SEED)).take(part)
     began = time.perf_counter()
     method = METHODS[job.method]
+    done, actions = 0, job.count * world.max_steps
+
+    def acted(number: int) -> None:
+        nonlocal done
+        done += number
+        on_progress(done, actions)
+
+    on_progress(0, actions)
     op_counts: OperationCounts | None = None
     weights_left: dict[str, int] = {}
     if method.family == "floor":
@@ -185,7 +194,7 @@ def run_job(job: Job, progress: Progress | None = None) -> dict[str, Any]:
             weights_left = predictor.weights_left()
         planner = make_planner(job, predictor, world, op_counts)
         outcome = run_episodes(
-            world, latent_of, planner, episodes, seed=job.seed, noise_rows=(job.first, job.episodes), progress=progress
+            world, latent_of, planner, episodes, seed=job.seed, noise_rows=(job.first, job.episodes), progress=acted
         )
     return {
         "job": asdict(job),

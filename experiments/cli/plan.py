@@ -95,7 +95,7 @@ def plan_command(
     reference = reference or own
     if one.closed_loop is not None:
         with progress_bar(console) as bar:
-            ticks = bar.add_task("planning in Lava", total=episodes * make_world(task).max_steps)
+            ticks = bar.add_task("starting Lava", total=episodes * make_world(task).max_steps)
             rows = [
                 one.closed_loop(
                     bundle=bundle,
@@ -105,7 +105,7 @@ def plan_command(
                     episodes=episodes,
                     seed=seed,
                     folder=folder / "lava",
-                    progress=lambda n: bar.advance(ticks, n),
+                    progress=lambda n: bar.update(ticks, advance=n, description="planning in Lava"),
                 )
             ]
     else:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import multiprocessing
 import os
+import re
 import subprocess
 import sys
 import time
@@ -17,8 +19,9 @@ from rich.console import Console
 from spikeplan.core.errors import UserError
 from spikeplan.evaluation.aggregate import group, method_row
 from spikeplan.evaluation.shard import job_key, run_job
-from spikeplan.experiments.runner import pool
+from spikeplan.experiments.runner import pool, progress
 from spikeplan.experiments.runner.output import write_json
+from spikeplan.worldmodel.tasks import make_world
 
 
 @pytest.mark.parametrize("method", ["int8", "random"])
@@ -78,6 +81,33 @@ def test_finished_shards_are_not_run_again(
 
     monkeypatch.setattr(pool, "run_job", explode)
     assert pool.run_jobs([job("random")], folder, console=Console(quiet=True), workers=1) == first
+
+
+def test_a_shard_says_how_far_it_is(job: Any) -> None:
+    seen: list[tuple[int, int]] = []
+    run_job(job("oracle"), lambda done, total: seen.append((done, total)))
+    total = 8 * make_world("planar-reach").max_steps
+    assert seen[0] == (0, total) and seen[-1] == (total, total) and seen == sorted(set(seen))
+    assert seen[1][0] <= 8, "from its first action on"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_study_shows_progress_before_its_first_shard_is_done(
+    job: Any, workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two shards: without reports from within, only 50 and 100 % could be seen."""
+    monkeypatch.setattr(progress, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(progress, "EVERY_S", 0.02)
+    where = Console(file=io.StringIO(), force_terminal=False, width=100)
+    jobs = [job("int8", seed=seed) for seed in range(2)]
+    found = pool.run_jobs(jobs, tmp_path, console=where, workers=workers)
+    assert isinstance(where.file, io.StringIO)
+    lines = where.file.getvalue().splitlines()
+    assert any(line.startswith("planar-reach int8 headline: loading, calibrating") for line in lines)
+    shares = [int(share) for line in lines for share in re.findall(r"^planar-reach int8 headline (\d+) %", line)]
+    assert any(0 < share < 45 for share in shares) and shares == sorted(shares)
+    assert [one["distance"] for one in found] == [run_job(one)["distance"] for one in jobs]
 
 
 @pytest.mark.parametrize("damage", ["", "[]", '{"job": 1', '{"job": {}}'])
