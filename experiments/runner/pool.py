@@ -74,7 +74,7 @@ def run_jobs(jobs: Sequence[Job], parts: Path, *, console: Console, workers: int
     workers = workers or os.cpu_count() or 1
     with progress_bar(console) as bar:
         total = sum(jobs[i].weight for i in waiting) or 1.0
-        task = bar.add_task("starting processes" if workers > 1 else "planning episodes", total=total)
+        task = bar.add_task("starting processes", total=None)  # torch is imported, which takes seconds
         shares = dict.fromkeys(waiting, 0.0)  # of each shard, how much is done
 
         def show(i: int, done: int, actions: int) -> None:
@@ -82,7 +82,8 @@ def run_jobs(jobs: Sequence[Job], parts: Path, *, console: Console, workers: int
                 return
             shares[i] = min(done / actions, 0.999)
             name = f"{jobs[i].task} {jobs[i].method} {jobs[i].role}"
-            bar.update(task, completed=of_all(), description=name if done else f"{name}: loading, calibrating")
+            said = name if done else f"{name}: loading, calibrating"
+            bar.update(task, completed=of_all(), total=total, description=said)
 
         def of_all() -> float:
             return sum(share * jobs[i].weight for i, share in shares.items())
@@ -90,8 +91,8 @@ def run_jobs(jobs: Sequence[Job], parts: Path, *, console: Console, workers: int
         for i, result in _results({i: jobs[i] for i in waiting}, workers, show):
             write_json(paths[i], result)
             shares[i] = 1.0
-            bar.update(task, completed=of_all())
-        bar.update(task, completed=total)
+            bar.update(task, completed=of_all(), total=total)
+        bar.update(task, completed=total, total=total)
     return [json.loads(path.read_text()) for path in paths]
 
 
