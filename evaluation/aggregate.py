@@ -58,10 +58,12 @@ class Run:
 
 
 def group(results: Iterable[dict[str, Any]], jobs: Iterable[Job]) -> list[Run]:
-    """Merge the shards of each (task, method, role, budget, reference, threshold)."""
+    """Merge the shards of each (task, method, role, budget, reference, threshold, planner)."""
     groups: dict[tuple[Any, ...], list[tuple[Job, dict[str, Any]]]] = defaultdict(list)
     for job, result in zip(jobs, results, strict=True):
-        groups[(job.task, job.method, job.role, job.planner, job.reference, job.threshold)].append((job, result))
+        groups[(job.task, job.method, job.role, job.planner, job.reference, job.threshold, job.with_planner)].append(
+            (job, result)
+        )
     runs = []
     for members in groups.values():
         first = members[0][0]
@@ -131,6 +133,7 @@ def method_row(run: Run, dense: Run | None) -> MethodRow:
     return MethodRow(
         task=run.job.task,
         method=run.job.method,
+        planner_name=run.job.planner_name,
         reference=run.job.reference,
         threshold=run.job.threshold,
         episodes=run.success_KN.shape[1],

@@ -73,4 +73,5 @@ def _read(run: Run, how: str, charge: Charge) -> Run:
         op_counts.add_host_words(phase, words)
     for layer, (weight_bytes, state_bytes) in run.op_counts.memory.items():
         op_counts.set_memory(layer, weight_bytes=weight_bytes, state_bytes=state_bytes)
-    return replace(run, job=replace(run.job, method=op_counts.method), family=READINGS[how], op_counts=op_counts)
+    job = replace(run.job, method=op_counts.method, with_planner=run.job.planner_name)  # no method of that name
+    return replace(run, job=job, family=READINGS[how], op_counts=op_counts)

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from spikeplan.core.counts.operations import LayerCounts
 from spikeplan.core.fixed_point import STATE_BITS, limit
 from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.core.ir.artifact import Artifact
@@ -22,6 +26,7 @@ from spikeplan.evaluation.rows import LavaReplayRow
 from spikeplan.lava_procs import Passes, Trace, compare, replay
 from spikeplan.snn.delta import DeltaNetwork, DeltaState
 from spikeplan.snn.delta_predictor import DeltaPredictor
+from spikeplan.worldmodel.planning.rollout import unroll
 
 NONE = -1
 
@@ -50,7 +55,7 @@ class Program:
         self.value: list[np.ndarray] = []
         self.saturated = dict.fromkeys(names, 0)
 
-    def run(self, x: torch.Tensor, *, load: int = KEEP, save: int = NONE) -> torch.Tensor:
+    def run(self, x: Tensor, *, load: int = KEEP, save: int = NONE) -> Tensor:
         """One pass; x (n_in,), returns the output value (D,)."""
         if load == RESET:
             self.state = zero_state(self.network)
@@ -84,6 +89,49 @@ class Program:
         )
 
 
+class MeanState(NamedTuple):
+    """Where a rollout is: its step, and the mean candidate's latent."""
+
+    t: int
+    z_D: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorder:
+    """The candidates of one CEM iteration as passes of one network instance, in `order`: a step for `unroll`, B = 1."""
+
+    program: Program
+    reference: str
+    first: bool  # of the plan's iterations: it has none before it to look back at
+    mean_HA: Tensor
+    order: list[int]
+
+    def step(self, z_BSD: Tensor, action_BSA: Tensor, state: MeanState) -> tuple[Tensor, MeanState, list[LayerCounts]]:
+        t, z_mean = state
+        if self.reference == "mean_candidate" or (self.reference == "previous_iteration" and self.first):
+            # slot 0 holds the mean candidate's state at this step
+            z_mean = self._predict(z_mean, self.mean_HA[t], RESET if t == 0 else 0, 0)
+        after = z_BSD.clone()
+        for position, s in enumerate(self.order):
+            after[0, s] = self._predict(z_BSD[0, s], action_BSA[0, s], *self._contexts(position, s, t))
+        return after, MeanState(t + 1, z_mean), []
+
+    def _contexts(self, position: int, s: int, t: int) -> tuple[int, int]:
+        """Which stored context candidate s loads at step t, and which it saves."""
+        own = 1 + s * len(self.mean_HA) + t
+        return {
+            "zero": (RESET, NONE),
+            "previous_step": (RESET if t == 0 else 1 + s, 1 + s),
+            "previous_candidate": (RESET if position == 0 else KEEP, NONE),
+            "mean_candidate": (0, NONE),
+            "previous_iteration": (0 if self.first else own, own),
+        }[self.reference]
+
+    def _predict(self, z_D: Tensor, action_A: Tensor, load: int, save: int) -> Tensor:
+        top = float(limit(STATE_BITS))
+        return (z_D + self.program.run(torch.cat([z_D, action_A]), load=load, save=save)).clamp(-top, top)
+
+
 def program_of(
     artifact: Artifact, plans: Plans, *, reference: str, plan: int = 0, iterations: int = 2
 ) -> tuple[Passes, Trace]:
@@ -91,34 +139,19 @@ def program_of(
     predictor = DeltaPredictor(artifact)
     program = Program(artifact)
     start = predictor.encode(plans.latent_ND[plan])
-    top = float(limit(STATE_BITS))
-    _, recorded, samples, horizon, _ = plans.candidates_NISHA.shape
-
-    def advance(z: torch.Tensor, action: torch.Tensor, *, load: int, save: int = NONE) -> torch.Tensor:
-        value = program.run(torch.cat([z, action]), load=load, save=save)
-        return (z + value).clamp(-top, top)
-
+    _, recorded, samples, _, _ = plans.candidates_NISHA.shape
     for i in range(min(iterations, recorded)):
         candidates = plans.candidates_NISHA[plan, i]
+        by_action = candidates[:, 0, 0].argsort().tolist()
+        recorder = Recorder(
+            program=program,
+            reference=reference,
+            first=i == 0,
+            mean_HA=predictor.encode_action(candidates.mean(0)),
+            order=by_action if reference == "previous_candidate" else list(range(samples)),
+        )
         actions = predictor.encode_action(candidates)
-        mean = predictor.encode_action(candidates.mean(0))
-        z = [start] * samples
-        z_mean = start
-        order = candidates[:, 0, 0].argsort().tolist()
-        for t in range(horizon):
-            compare_mean = reference == "mean_candidate" or (reference == "previous_iteration" and i == 0)
-            if compare_mean:  # slot 0 holds the mean candidate's state at this step
-                z_mean = advance(z_mean, mean[t], load=RESET if t == 0 else 0, save=0)
-            for position, s in enumerate(order if reference == "previous_candidate" else range(samples)):
-                own = 1 + s * horizon + t
-                load, save = {
-                    "zero": (RESET, NONE),
-                    "previous_step": (RESET if t == 0 else 1 + s, 1 + s),
-                    "previous_candidate": (RESET if position == 0 else KEEP, NONE),
-                    "mean_candidate": (0, NONE),
-                    "previous_iteration": (0 if i == 0 else own, own),
-                }[reference]
-                z[s] = advance(z[s], actions[s, t], load=load, save=save)
+        unroll(recorder.step, start.expand(1, samples, -1), actions[None], MeanState(0, start))
     return program.finish()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from spikeplan.core.chips import ChipLimits
+from spikeplan.core.progress import OnProgress, unheard
 from spikeplan.evaluation.placed_energy import BOUNDS, Placed, placed
 from spikeplan.evaluation.traffic import Traffic
 from spikeplan.placement.place import TooManyCores
@@ -18,17 +19,21 @@ def replicas_of(samples: int) -> list[int]:
     return sorted({*(1 << i for i in range(samples.bit_length()) if 1 << i <= samples), samples})
 
 
-def grid(traffic: Traffic, chip: ChipLimits, spreads: tuple[int, ...]) -> list[Placed]:
+def grid(
+    traffic: Traffic, chip: ChipLimits, spreads: tuple[int, ...], *, on_progress: OnProgress = unheard
+) -> list[Placed]:
     """Placements that hold every limit; the whole loop where the chip takes it. Too large for any machine: left out."""
     extent = "loop" if chip.graded_messages else "predictor"
     found: list[Placed] = []
-    for replicas in replicas_of(traffic.planner.samples):
-        for spread in spreads:
-            try:
-                one = placed(traffic, chip, replicas=replicas, spread=spread, extent=extent)
-            except TooManyCores:
-                continue
-            found += [] if one.found.broken else [one]
+    asked = [(replicas, spread) for replicas in replicas_of(traffic.planner.samples) for spread in spreads]
+    for number, (replicas, spread) in enumerate(asked):
+        on_progress(number, len(asked))
+        try:
+            one = placed(traffic, chip, replicas=replicas, spread=spread, extent=extent)
+        except TooManyCores:
+            continue
+        found += [] if one.found.broken else [one]
+    on_progress(len(asked), len(asked))
     return found
 
 
@@ -36,10 +41,12 @@ def best_time(one: Placed) -> float:
     return min(one.times[schedule]["nominal"].action_s for schedule in SCHEDULES)
 
 
-def cheapest(traffic: Traffic, chip: ChipLimits, *, seconds: float, chips: int) -> tuple[int, int, str | None]:
+def cheapest(
+    traffic: Traffic, chip: ChipLimits, *, seconds: float, chips: int, on_progress: OnProgress = unheard
+) -> tuple[int, int, str | None]:
     """(replicas, spread, None) of the fewest chips, then cores, that plan an action in time; where none does within
     `chips`, the fastest that there is and a sentence that says so."""
-    tried = [one for one in grid(traffic, chip, SPREADS) if one.found.chips <= chips]
+    tried = [one for one in grid(traffic, chip, SPREADS, on_progress=on_progress) if one.found.chips <= chips]
     if not tried:
         return 1, 1, f"no placement holds the limits of {chip.name} within {chips} chip(s)"
     fitting = [one for one in tried if best_time(one) <= seconds]
@@ -57,12 +64,14 @@ def cheapest(traffic: Traffic, chip: ChipLimits, *, seconds: float, chips: int) 
     )
 
 
-def sweep_rows(traffic: Traffic, chip: ChipLimits, *, spreads: tuple[int, ...]) -> list[dict[str, Any]]:
+def sweep_rows(
+    traffic: Traffic, chip: ChipLimits, *, spreads: tuple[int, ...], on_progress: OnProgress = unheard
+) -> list[dict[str, Any]]:
     """A row a placement; `front`: no other takes as few cores and less time."""
-    found = grid(traffic, chip, spreads)
+    found = grid(traffic, chip, spreads, on_progress=lambda done, total: on_progress(done, 2 * total))
     points = [(one.found.cores, best_time(one)) for one in found]
     rows = []
-    for one, (cores, time) in zip(found, points, strict=True):
+    for number, (one, (cores, time)) in enumerate(zip(found, points, strict=True), 1):
         beaten = any(c <= cores and t <= time and (c, t) != (cores, time) for c, t in points)
         row: dict[str, Any] = {
             "replicas": one.found.replicas,
@@ -81,4 +90,5 @@ def sweep_rows(traffic: Traffic, chip: ChipLimits, *, spreads: tuple[int, ...]) 
                 "without_static": energy["without_static"],
             }
         rows.append(row)
+        on_progress(len(found) + number, 2 * len(found))
     return rows

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from spikeplan.conversion import Calibration
 from spikeplan.core.counts.operations import OperationCounts
+from spikeplan.core.progress import OnProgress, unheard
 from spikeplan.snn.finetune_delta import Rollouts
 from spikeplan.worldmodel.checkpoint import WorldModel
 from spikeplan.worldmodel.planning.cem import CEMPlanner, PlanTrace
@@ -66,20 +67,36 @@ class Plans:
         return Calibration(latent[::stride].contiguous(), action[::stride].contiguous())
 
 
-def record_plans(model: WorldModel, *, episodes: int, seed: int, every: int = 3) -> Plans:
-    """Plan `episodes` with the dense predictor and keep every `every`-th control step."""
+def record_plans(
+    model: WorldModel, *, episodes: int, seed: int, every: int = 3, on_progress: OnProgress = unheard
+) -> Plans:
+    """Plan `episodes` with the dense predictor and keep every `every`-th control step. Progress is in actions."""
     world = make_world(model.task)
     planner = CEMPlanner(
         DensePredictor(model.predictor), model.planner, action_dim=world.action_dim, action_limit=world.action_limit
     )
     kept: list[tuple[Tensor, Tensor, PlanTrace]] = []
+    done = 0
 
     def keep(step: int, part: slice, latent: Tensor, goal: Tensor, trace: PlanTrace) -> None:
         if step % every == 0:
             kept.append((latent, goal, trace))
 
-    sampled = world.sample(episodes, np.random.default_rng(seed))
-    run_episodes(world, ImageLatent(world, model.encoder), planner, sampled, seed=seed, block=episodes, record=keep)
+    def acted(actions: int) -> None:
+        nonlocal done
+        done += actions
+        on_progress(done, episodes * world.max_steps)
+
+    run_episodes(
+        world,
+        ImageLatent(world, model.encoder),
+        planner,
+        world.sample(episodes, np.random.default_rng(seed)),
+        seed=seed,
+        block=episodes,
+        progress=acted,
+        record=keep,
+    )
     return Plans(
         torch.cat([k[0] for k in kept]),
         torch.cat([k[1] for k in kept]),

@@ -18,13 +18,15 @@ import torch
 
 from spikeplan.core.counts.operations import BYTES, OperationCounts
 from spikeplan.core.digest import code_digest
+from spikeplan.core.errors import UserError
 from spikeplan.core.planning import CEMConfig
+from spikeplan.core.progress import OnProgress, unheard
 from spikeplan.evaluation.bundle import Bundle, load_bundle
 from spikeplan.evaluation.methods import METHODS, Site
 from spikeplan.worldmodel.encoder import Encoder
 from spikeplan.worldmodel.planning import PLANNERS
 from spikeplan.worldmodel.planning.base import Planner
-from spikeplan.worldmodel.planning.closed_loop import ImageLatent, Progress, TrueLatent, random_policy, run_episodes
+from spikeplan.worldmodel.planning.closed_loop import ImageLatent, TrueLatent, random_policy, run_episodes
 from spikeplan.worldmodel.predictor import Predictor
 from spikeplan.worldmodel.tasks import make_world
 from spikeplan.worldmodel.tasks.world import World
@@ -45,6 +47,7 @@ class Job:
         role: what the result is for: headline, front or admission.
         episodes: of the whole set, of which this shard plans `count` from `first` on.
         threshold: factor on the network's thresholds; None: as they are.
+        with_planner: name of a planner in PLANNERS; None: the method's own.
         checkpoint, artifact: files other than the shipped ones.
 
     >>> job = Job(task="two-room", method="sigma_delta", role="front", planner=CEMConfig(), episodes=100, count=100)
@@ -63,11 +66,20 @@ class Job:
     checkpoint: str | None = None
     artifact: str | None = None
     keep_poses: bool = False
+    with_planner: str | None = None
 
     def key(self, digest: str) -> str:
         """Name of the stored result: settings, `digest` of the trained files, and the code that makes it."""
         text = json.dumps([asdict(self), digest, code_digest(*MADE_BY)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
+
+    @property
+    def planner_name(self) -> str | None:
+        """The planner that runs; None for a method that plans nothing."""
+        if self.with_planner is not None:
+            return self.with_planner
+        method = METHODS[self.method]
+        return None if method.family == "floor" else method.planner
 
     @property
     def weight(self) -> float:
@@ -122,7 +134,10 @@ def make_op_counts(job: Job, predictor: Predictor, encoder: Encoder | None = Non
 
 
 def make_planner(job: Job, predictor: Predictor, world: World, op_counts: OperationCounts | None) -> Planner:
-    return PLANNERS[METHODS[job.method].planner].make(
+    """Raises UserError for a method that plans nothing, and for a predictor that the planner cannot use."""
+    if job.planner_name is None:
+        raise UserError(f"method {job.method!r} plans nothing; choose another")
+    return PLANNERS[job.planner_name].make(
         predictor,
         job.planner,
         action_dim=world.action_dim,
@@ -143,11 +158,11 @@ def job_key(job: Job) -> str:
     return job.key(_files_digest(job.task, job.method, job.checkpoint, job.artifact))
 
 
-def run_job(job: Job, progress: Progress | None = None) -> dict[str, Any]:
+def run_job(job: Job, on_progress: OnProgress = unheard) -> dict[str, Any]:
     """Plan the shard's episodes: success, distances, operation counts and seconds, as a dict for JSON.
 
-    `progress` is called with the number of actions done. Raises UserError for an unknown task or method, a damaged file, and
-    a predictor that the method cannot use.
+    `on_progress` is in actions; it is called with 0 first, before the network is loaded and calibrated. Raises UserError for
+    an unknown task or method, a damaged file, and a predictor that the method cannot use.
 
     >>> row = run_job(Job(task="two-room", method="dense", role="front", planner=CEMConfig(), episodes=10, count=10))
     >>> sum(row["success"])
@@ -157,6 +172,14 @@ def run_job(job: Job, progress: Progress | None = None) -> dict[str, Any]:
     episodes = world.sample(job.episodes, np.random.default_rng(EPISODE_SEED)).take(part)
     began = time.perf_counter()
     method = METHODS[job.method]
+    done, actions = 0, job.count * world.max_steps
+
+    def acted(number: int) -> None:
+        nonlocal done
+        done += number
+        on_progress(done, actions)
+
+    on_progress(0, actions)
     op_counts: OperationCounts | None = None
     weights_left: dict[str, int] = {}
     if method.family == "floor":
@@ -171,7 +194,7 @@ def run_job(job: Job, progress: Progress | None = None) -> dict[str, Any]:
             weights_left = predictor.weights_left()
         planner = make_planner(job, predictor, world, op_counts)
         outcome = run_episodes(
-            world, latent_of, planner, episodes, seed=job.seed, noise_rows=(job.first, job.episodes), progress=progress
+            world, latent_of, planner, episodes, seed=job.seed, noise_rows=(job.first, job.episodes), progress=acted
         )
     return {
         "job": asdict(job),

@@ -16,6 +16,7 @@ class MethodSummary:
     `density`: share of the dense MACs by reference, on recorded plans. The last block is of the Lava loop and replay.
     """
 
+    planner_name: str | None = None
     episodes: int | None = None
     seeds: int | None = None
     success: float | None = None

@@ -18,6 +18,7 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.groups import BITS_SET, INPUT_BITS, NeuronGroups
 from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.core.planning import CEMConfig
+from spikeplan.core.progress import OnProgress, unheard
 from spikeplan.evaluation.bundle import header, load_bundle, load_lif
 from spikeplan.evaluation.recorded_plans import Plans, record_plans, rerun
 from spikeplan.evaluation.shard import EPISODE_SEED, Job
@@ -57,7 +58,7 @@ class Traffic:
         return int(self.reference in ("mean_candidate", "previous_iteration"))
 
 
-def traffic_of(path: str, chip: ChipLimits) -> Traffic:
+def traffic_of(path: str, chip: ChipLimits, *, on_progress: OnProgress = unheard) -> Traffic:
     """An artifact of sigma-delta layers, or a LIF network as `spikeplan train` writes it, on recorded plans of its task."""
     lif = header(Path(path))
     is_lif = lif.get("kind") == "lif"
@@ -82,7 +83,7 @@ def traffic_of(path: str, chip: ChipLimits) -> Traffic:
         interleaved_steps=interleaved,
     )
     coded = INPUT_BITS * BITS_SET if is_lif and not chip.graded_messages else 1.0
-    return _record(path, model, predictor, chip, op_counts, coded)
+    return _record(path, model, predictor, chip, op_counts, coded, on_progress)
 
 
 def _task(path: str, task: Any) -> str:
@@ -92,10 +93,22 @@ def _task(path: str, task: Any) -> str:
 
 
 def _record(
-    path: str, model: WorldModel, predictor: Predictor, chip: ChipLimits, op_counts: OperationCounts, coded: float
+    path: str,
+    model: WorldModel,
+    predictor: Predictor,
+    chip: ChipLimits,
+    op_counts: OperationCounts,
+    coded: float,
+    on_progress: OnProgress,
 ) -> Traffic:
-    """`coded`: messages that one graded input becomes."""
-    plans = record_plans(model, episodes=1, seed=EPISODE_SEED, every=model.planner.horizon)
+    """`coded`: messages that one graded input becomes. Both reruns together take half as long as the recording."""
+    plans = record_plans(
+        model,
+        episodes=1,
+        seed=EPISODE_SEED,
+        every=model.planner.horizon,
+        on_progress=lambda done, total: on_progress(2 * done, 3 * total),
+    )
     rerun(predictor, plans, op_counts.reference, op_counts)
     if coded != 1.0:
         op_counts = _bit_by_bit(op_counts, coded)

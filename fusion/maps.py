@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from spikeplan.core.descent import descend
 from spikeplan.fusion.denoise import Denoiser
 from spikeplan.fusion.streams import FULL_ELECTRONS, encode, sensor_noise, views
 from spikeplan.worldmodel.encoder import Encoder
@@ -54,15 +55,14 @@ def fit_maps(world: World, encoder: Encoder, body: nn.Module, *, poses: int, ste
     parameters = [*decoder.parameters(), *body.parameters()]
     optimizer = torch.optim.AdamW(parameters, 2e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
-    for _ in range(steps):
+
+    def losses(step: int) -> dict[str, Tensor]:
         row = torch.from_numpy(rng.integers(0, poses, 256))
         jitter = torch.from_numpy(rng.standard_normal((256, latent.shape[1]))).float() * 0.03
         loss = (decoder(latent[row] + jitter) - joints[row]).square().mean()
-        loss = loss + (body(joints[row]) - latent[row]).abs().mean()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        schedule.step()
+        return {"total": loss + (body(joints[row]) - latent[row]).abs().mean()}
+
+    descend(range(steps), losses, optimizer=optimizer, schedule=schedule, clip=None)
     return decoder.eval()
 
 
@@ -74,7 +74,8 @@ def fit_denoiser(world: World, encoder: Encoder, *, steps: int, seed: int, batch
     encoder.requires_grad_(False)
     optimizer = torch.optim.AdamW(denoiser.parameters(), 3e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=steps)
-    for _ in range(steps):
+
+    def losses(step: int) -> dict[str, Tensor]:
         pose = rng.uniform(-np.pi, np.pi, (batch, world.pose_dim))
         sweep = rng.uniform(-0.06, 0.06, pose.shape)  # x8 turns a joint by up to 0.12 rad in 30 ms
         image = np.mean([views(world, pose + share * sweep) for share in (-1, -0.5, 0, 0.5, 1)], 0)
@@ -83,10 +84,13 @@ def fit_denoiser(world: World, encoder: Encoder, *, steps: int, seed: int, batch
         with torch.no_grad():
             target = encode(encoder, views(world, pose))
         light = torch.from_numpy(np.log(electrons)).float()
-        loss = (encoder(denoiser(torch.from_numpy(noisy)[:, None], light)) - target).abs().mean()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(denoiser.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
+        return {"total": (encoder(denoiser(torch.from_numpy(noisy)[:, None], light)) - target).abs().mean()}
+
+    descend(
+        range(steps),
+        losses,
+        optimizer=optimizer,
+        schedule=schedule,
+        clip=lambda: nn.utils.clip_grad_norm_(denoiser.parameters(), 1.0),
+    )
     return denoiser.eval()

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from spikeplan.core.descent import descend
 from spikeplan.fusion.cell import HOLD_S, EventUpdate, FrameUpdate, FusedLatent, FusedState, Update
 from spikeplan.fusion.denoise import Denoiser
 from spikeplan.fusion.streams import TICK_MS, Condition, Stream, arrivals, draw_paths, encode, film, sensor_noise, views
@@ -182,8 +183,8 @@ def fit_change(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, config.change_rate, total_steps=config.change_steps, pct_start=0.1
     )
-    running = 0.0
-    for step in range(1, config.change_steps + 1):
+
+    def losses(step: int) -> dict[str, Tensor]:
         row = torch.from_numpy(rng.integers(0, len(sums), config.change_batch))
         gap = torch.from_numpy(rng.integers(0, apart + 1, config.change_batch))
         then = torch.from_numpy(rng.integers(0, sums.shape[1] - gap.numpy()))
@@ -192,13 +193,17 @@ def fit_change(
         ).float()
         anchor = truth[row, then] + config.anchor_error * wrong
         found = anchor + events(anchor, (sums[row, then + gap] - sums[row, then]).float())
-        loss = (found - truth[row, then + gap]).abs().mean()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        running = float(loss.detach()) if step == 1 else 0.99 * running + 0.01 * float(loss.detach())
+        return {"total": (found - truth[row, then + gap]).abs().mean()}
+
+    running = 0.0
+
+    def tell(step: int, row: dict[str, float]) -> None:
+        nonlocal running
+        running = row["total"] if step == 1 else 0.99 * running + 0.01 * row["total"]
         report({"step": step, "total_steps": config.change_steps, "loss": running})
+
+    steps = range(1, config.change_steps + 1)
+    descend(steps, losses, optimizer=optimizer, schedule=schedule, clip=None, progress=tell)
 
 
 def train_fuser(
@@ -214,22 +219,23 @@ def train_fuser(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.rate, total_steps=config.steps, pct_start=0.1)
     rng = np.random.default_rng([config.seed, 11])
     began, running = time.monotonic(), 0.0
-    for step in range(1, config.steps + 1):
+
+    def losses(step: int) -> dict[str, Tensor]:
         stream, seen, first = draw_batch(reels, config, rng)
-        loss = sequence_loss(fuser, stream, seen, first, config, rng)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(trained, 1.0)
-        optimizer.step()
-        schedule.step()
-        running = float(loss.detach()) if step == 1 else 0.98 * running + 0.02 * float(loss.detach())
-        report(
-            {
-                "stage": "fused",
-                "step": step,
-                "total_steps": config.steps,
-                "loss": running,
-                "seconds": round(time.monotonic() - began, 1),
-            }
-        )
+        return {"total": sequence_loss(fuser, stream, seen, first, config, rng)}
+
+    def tell(step: int, row: dict[str, float]) -> None:
+        nonlocal running
+        running = row["total"] if step == 1 else 0.98 * running + 0.02 * row["total"]
+        seconds = round(time.monotonic() - began, 1)
+        report({"stage": "fused", "step": step, "total_steps": config.steps, "loss": running, "seconds": seconds})
+
+    descend(
+        range(1, config.steps + 1),
+        losses,
+        optimizer=optimizer,
+        schedule=schedule,
+        clip=lambda: nn.utils.clip_grad_norm_(trained, 1.0),
+        progress=tell,
+    )
     return fuser.eval()

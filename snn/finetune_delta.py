@@ -21,6 +21,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from spikeplan.core.descent import descend
 from spikeplan.core.errors import UserError
 from spikeplan.core.ir.artifact import Artifact
 
@@ -148,7 +149,8 @@ def finetune_delta(
         optimizer, [config.rate, config.threshold_rate], total_steps=config.steps, pct_start=0.1
     )
     n, s_all = data.candidates_NSHA.shape[:2]
-    for step in range(config.steps):
+
+    def losses(step: int) -> dict[str, Tensor]:
         pick = torch.randint(n, (config.records,), generator=generator)
         some = torch.randperm(s_all, generator=generator)[: config.candidates]
         candidates = data.candidates_NSHA[pick]
@@ -161,17 +163,17 @@ def finetune_delta(
         ranking = (cost - target).square().mean() / target.var(1).mean().clamp_min(1e-6)
         density = (sent * fan_out).sum() / dense
         loss = prediction + config.cost_weight * ranking + config.rate_weight * density
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(chain.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
+        return {"total": loss, "prediction": prediction, "ranking": ranking, "density": density}
+
+    def tell(step: int, row: dict[str, float]) -> None:
         if report:
-            report(
-                {
-                    "step": step + 1,
-                    "prediction": float(prediction.detach()),
-                    "ranking": float(ranking.detach()),
-                    "density": float(density.detach()),
-                }
-            )
+            report({"step": step, **{name: row[name] for name in ("prediction", "ranking", "density")}})
+
+    descend(
+        range(1, config.steps + 1),
+        losses,
+        optimizer=optimizer,
+        schedule=schedule,
+        clip=lambda: nn.utils.clip_grad_norm_(chain.parameters(), 1.0),
+        progress=tell,
+    )

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from spikeplan.core.chips import ChipLimits
 from spikeplan.core.counts.operations import LayerCounts
+from spikeplan.core.descent import descend
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import WEIGHT_BITS, limit
 from spikeplan.core.groups import NeuronGroups, lif_network
@@ -229,7 +230,8 @@ def finetune_lif(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.rate, total_steps=config.steps, pct_start=0.1)
     scale = (latents_NTD[:, 1:] - latents_NTD[:, :-1]).square().mean()
     n, frames = latents_NTD.shape[:2]
-    for step in range(config.steps):
+
+    def losses(step: int) -> dict[str, Tensor]:
         pick = torch.randint(n, (config.rows,), generator=generator)
         start = torch.randint(frames - config.rollout, (config.rows,), generator=generator)
         z = latents_NTD[pick, start]
@@ -240,10 +242,17 @@ def finetune_lif(
             error = error + (z - latents_NTD[pick, start + k + 1]).square().mean() / scale
             rate = rate + sum(s.mean() for s in run.spikes) / (2 * net.config.time_steps * config.rollout)
         loss = error / config.rollout + config.rate_weight * rate
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
+        return {"total": loss, "error": error, "rate": rate}
+
+    def tell(step: int, row: dict[str, float]) -> None:
         if report:
-            report({"step": step + 1, "error": float(error.detach()) / config.rollout, "rate": float(rate.detach())})
+            report({"step": step, "error": row["error"] / config.rollout, "rate": row["rate"]})
+
+    descend(
+        range(1, config.steps + 1),
+        losses,
+        optimizer=optimizer,
+        schedule=schedule,
+        clip=lambda: nn.utils.clip_grad_norm_(net.parameters(), 1.0),
+        progress=tell,
+    )

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from spikeplan.core.descent import descend
 from spikeplan.worldmodel.predictor import ResidualPredictor
 
 
@@ -60,7 +61,8 @@ def distil(
     optimizer = torch.optim.AdamW(net.parameters(), config.rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.rate, total_steps=config.steps, pct_start=0.1)
     n, samples, horizon, _ = candidates_NSHA.shape
-    for step in range(config.steps):
+
+    def losses(step: int) -> dict[str, Tensor]:
         pick = torch.randint(n, (config.records,), generator=generator)
         some = torch.randperm(samples, generator=generator)[: config.candidates]
         actions, teacher = candidates_NSHA[pick][:, some], latents_NSHD[pick][:, some]
@@ -75,13 +77,16 @@ def distil(
         error = (student - teacher).square().mean()
         ranking = (cost - target).square().mean() / target.var(1).mean().clamp_min(1e-6)
         loss = error + config.cost_weight * ranking
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        row = {"prediction": float(error.detach()), "ranking": float(ranking.detach())}
-        tell({"step": config.short_steps + step + 1, **row})
+        return {"total": loss, "prediction": error, "ranking": ranking}
+
+    descend(
+        range(config.short_steps + 1, config.short_steps + config.steps + 1),
+        losses,
+        optimizer=optimizer,
+        schedule=schedule,
+        clip=lambda: nn.utils.clip_grad_norm_(net.parameters(), 1.0),
+        progress=lambda step, row: tell({"step": step, "prediction": row["prediction"], "ranking": row["ranking"]}),
+    )
     net.eval()
 
 
@@ -102,15 +107,21 @@ def _short(
     span = min(span, horizon)
     optimizer = torch.optim.AdamW(net.parameters(), config.short_rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.short_rate, total_steps=config.short_steps)
-    for step in range(config.short_steps):
+
+    def losses(step: int) -> dict[str, Tensor]:
         pick = torch.randint(n * samples, (config.short_rows,), generator=generator)
         begin = torch.randint(horizon + 1 - span, (config.short_rows,), generator=generator)
         z, loss = path[pick, begin], latent_ND.new_zeros(())
         for k in range(span):
             z = net(z, action[pick, begin + k])
             loss = loss + (z - path[pick, begin + k + 1]).square().mean()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        tell({"step": step + 1, "prediction": float(loss.detach()) / span})
+        return {"total": loss}
+
+    descend(
+        range(1, config.short_steps + 1),
+        losses,
+        optimizer=optimizer,
+        schedule=schedule,
+        clip=None,
+        progress=lambda step, row: tell({"step": step, "prediction": row["total"] / span}),
+    )

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from spikeplan.core.descent import descend
 from spikeplan.core.errors import UserError
 from spikeplan.core.files import write_whole
 from spikeplan.core.planning import CEMConfig
@@ -123,20 +124,30 @@ class Trainer:
         self.step, self.best, self.history = state["step"], state["best"], state["history"]
         self.unvalidated = state.get("unvalidated")  # files of version 0.1 have none
 
-    def train_step(self) -> dict[str, float]:
+    def run(self, until: int, report: Callable[[dict[str, Any]], None] | None = None) -> None:
+        """The steps from the next one to number `until`; `report` gets a row after each, when the state may be saved."""
+
+        def finished(step: int, row: dict[str, float]) -> None:
+            self.averaged.update_parameters(self.modules)
+            self.step = step
+            if report:
+                report({"step": step, **row})
+
+        descend(
+            range(self.step + 1, until + 1),
+            self._losses,
+            optimizer=self.optimizer,
+            schedule=self.schedule,
+            clip=lambda: nn.utils.clip_grad_norm_(self.modules.parameters(), 1.0),
+            progress=finished,
+        )
+
+    def _losses(self, step: int) -> dict[str, Tensor]:
         c = self.config
         self.modules.train()
         clips = draw_clips(self.world, c.batch, c.frames, self.rng)
         latent = self.encoder(clips.image_BTCHW.flatten(0, 1)).unflatten(0, (c.batch, c.frames))
-        losses = jepa_losses(latent, clips.action_BTA / self.world.action_limit, self._scaled, self.inverse, c.losses)
-        self.optimizer.zero_grad(set_to_none=True)
-        losses["total"].backward()
-        nn.utils.clip_grad_norm_(self.modules.parameters(), 1.0)
-        self.optimizer.step()
-        self.schedule.step()
-        self.averaged.update_parameters(self.modules)
-        self.step += 1
-        return {name: float(value.detach()) for name, value in losses.items()}
+        return jepa_losses(latent, clips.action_BTA / self.world.action_limit, self._scaled, self.inverse, c.losses)
 
     def _scaled(self, latent: Tensor, action: Tensor) -> Tensor:
         """The predictor takes world units; the losses hand it actions in units of the limit."""
@@ -233,10 +244,8 @@ def train(
             raise TrainingStopped(f"stopped after step {trainer.step} of {config.steps}")
 
     began = time.monotonic()
-    while trainer.step < config.steps or trainer.unvalidated is not None:
-        row = trainer.unvalidated
-        if row is None:
-            row = {"step": trainer.step + 1, **trainer.train_step()}
+
+    def conclude(row: dict[str, Any]) -> None:
         if trainer.step % config.validate_every == 0 or trainer.step == config.steps:
             trainer.unvalidated = row
             found = trainer.validate(leave_if_asked)
@@ -247,6 +256,10 @@ def train(
         if report:
             report(row)
         leave_if_asked()
+
+    if trainer.unvalidated is not None:
+        conclude(trainer.unvalidated)
+    trainer.run(config.steps, conclude)
     model = trainer.finish()
     if unfinished:
         unfinished.unlink(missing_ok=True)

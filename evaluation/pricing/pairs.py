@@ -6,7 +6,7 @@ a run without a front has the full budgets only. The probability is over the fig
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,9 +25,20 @@ def drawn(catalogue: Catalogue, *, draws: int, rng: np.random.Generator) -> dict
     return {prior: draw(catalogue, prior=prior, draws=draws, rng=rng) for prior in PRIORS}
 
 
+def number_of_pairs(pricing: Pricing) -> int:
+    """How often `pairs` calls `step`."""
+    return len(pricing.spiking) * len(pricing.dense) * len(SCHEDULES)
+
+
 def pairs(
-    methods: Sequence[PricedRun], pricing: Pricing, draws: dict[str, Catalogue], *, schedules: Sequence[str] = SCHEDULES
+    methods: Sequence[PricedRun],
+    pricing: Pricing,
+    draws: dict[str, Catalogue],
+    *,
+    schedules: Sequence[str] = SCHEDULES,
+    step: Callable[[], None] = lambda: None,
 ) -> list[dict[str, Any]]:
+    """`step` is called after each pair of devices and schedule, priced or not."""
     full = full_dense(methods)
     if full is None:
         return []
@@ -38,6 +49,7 @@ def pairs(
                 pair = best_pair(methods, pricing, chip, device, schedule, full.success)
                 if pair is not None:
                     found.append(_row(*pair, pricing, draws, chip, device, schedule))
+                step()
     return found
 
 

@@ -6,7 +6,7 @@ gpu and chips (what the totals are made of).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from spikeplan import energy
 from spikeplan.core.format import percent
+from spikeplan.core.progress import OnProgress, unheard
 from spikeplan.energy.catalogue import Catalogue
 from spikeplan.energy.uncertainty import PRIORS
 from spikeplan.evaluation.iso_success import MARGIN
@@ -26,7 +27,7 @@ from spikeplan.evaluation.pricing.layers import (
     updates_share,
 )
 from spikeplan.evaluation.pricing.opponents import SCHEDULE, best_device, cheapest_spiking, opponents
-from spikeplan.evaluation.pricing.pairs import MAIN_CHIP, drawn, pairs, replicas_in_words
+from spikeplan.evaluation.pricing.pairs import MAIN_CHIP, drawn, number_of_pairs, pairs, replicas_in_words
 from spikeplan.evaluation.pricing.price import Pricing
 from spikeplan.evaluation.pricing.runs import BATCHED, Energies, PricedRun, full_dense, headline, read_run
 from spikeplan.evaluation.rows import to_json
@@ -36,13 +37,32 @@ SEED = 0
 
 
 def energy_report(
-    folder: Path, catalogue: Catalogue, *, draws: int = DRAWS, rng: np.random.Generator | None = None
+    folder: Path,
+    catalogue: Catalogue,
+    *,
+    draws: int = DRAWS,
+    rng: np.random.Generator | None = None,
+    on_progress: OnProgress = unheard,
 ) -> dict[str, Any]:
-    """Counts are simulated; nothing here is a measurement of a chip. `rng` draws the figures of the bands."""
+    """Counts are simulated; nothing here is a measurement of a chip. `rng` draws the figures of the bands. Progress is in
+    pairs of devices and in curves, which take nearly all of the time."""
     run = read_run(folder)
     pricing = Pricing(catalogue=catalogue, cpu=energy.measure_peak())
     rng = rng or np.random.default_rng(SEED)
     priors = drawn(catalogue, draws=draws, rng=rng)
+    part = number_of_pairs(pricing) + len(pricing.dense)
+    done = 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        on_progress(done, part * len(run.methods))
+
+    tasks = {}
+    for number, (task, methods) in enumerate(run.methods.items(), 1):
+        tasks[task] = _task(task, methods, run, pricing, priors, step)
+        done = part * number - 1  # a task without an opponent has no pairs
+        step()
     return {
         "report": "energy",
         "command": run.command,
@@ -51,17 +71,22 @@ def energy_report(
         "draws": draws,
         "margin": MARGIN,
         "priors": list(PRIORS),
-        "tasks": {task: _task(task, methods, run, pricing, priors) for task, methods in run.methods.items()},
+        "tasks": tasks,
     }
 
 
 def _task(
-    task: str, methods: Sequence[PricedRun], run: Energies, pricing: Pricing, priors: dict[str, Catalogue]
+    task: str,
+    methods: Sequence[PricedRun],
+    run: Energies,
+    pricing: Pricing,
+    priors: dict[str, Catalogue],
+    step: Callable[[], None],
 ) -> dict[str, Any]:
     refused = Pricing(catalogue=pricing.catalogue, cpu=pricing.cpu)
     spiking = cheapest_spiking(methods, refused)
     full = full_dense(methods)
-    rows = pairs(methods, refused, priors)
+    rows = pairs(methods, refused, priors, step=step)
     dense = _dense_side(methods, refused)
     found = {
         "full_success": None if full is None else full.success,
@@ -76,7 +101,7 @@ def _task(
         "dense": [row for method in dense for row in chip_rows(method, refused)],
         "update_share": None if spiking is None else updates_share(spiking, pricing),
         "placed": [to_json(row) for row in run.placed if row.task == task],
-        "curves": _curves(methods, refused),
+        "curves": _curves(methods, refused, step),
         "refused": refused.refused,
     }
     return found
@@ -123,13 +148,17 @@ def drawable(methods: Sequence[PricedRun]) -> tuple[PricedRun, PricedRun] | None
     return spiking, dense
 
 
-def _curves(methods: Sequence[PricedRun], pricing: Pricing) -> list[dict[str, Any]]:
+def _curves(methods: Sequence[PricedRun], pricing: Pricing, step: Callable[[], None]) -> list[dict[str, Any]]:
     pair = drawable(methods)
     if pair is None:
         return []
     spiking, dense = pricing.best_placement(pair[0], MAIN_CHIP, SCHEDULE), pair[1]
     devices = [name for name in pricing.dense if pricing.maybe(dense, name, BATCHED) is not None]
-    return [curve(spiking, dense, pricing, chip=MAIN_CHIP, device=name) for name in devices]
+    found = []
+    for name in devices:
+        found.append(curve(spiking, dense, pricing, chip=MAIN_CHIP, device=name))
+        step()
+    return found
 
 
 def verdict_of(row: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ class MethodRow(Row):
 
     kind: ClassVar[str] = "method"
     method: str
+    planner_name: str | None  # None for a method that does not plan
     reference: str
     threshold: float | None
     episodes: int

@@ -16,7 +16,7 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.evaluation.recorded_plans import RECORD_SEED, record_plans
 from spikeplan.experiments.runner.output import open_output, write_report
-from spikeplan.experiments.runner.progress import working
+from spikeplan.experiments.runner.progress import counted, working
 from spikeplan.snn.delta import DeltaNetwork
 from spikeplan.worldmodel.checkpoint import load_model
 
@@ -40,8 +40,14 @@ def convert_command(
             write_report(json, {"out": out, "upgraded": True, "reference": made.reference})
         console.print(f"{target}: upgraded from version 0.1; reference {made.reference}, thresholds as they ran")
         return
-    with working("recording calibration rollouts, converting"):
-        calibration = record_plans(model, episodes=8, seed=RECORD_SEED).calibration()
+    with counted("recording calibration rollouts, converting") as on_progress:
+        plans = record_plans(
+            model,
+            episodes=8,
+            seed=RECORD_SEED,
+            on_progress=lambda done, total: on_progress(5 * done, 6 * total),  # the rest takes a fifth as long
+        )
+        calibration = plans.calibration()
         artifact, report = convert(model.predictor, calibration, recipe, task=model.task, seed=model.seed)
     # Not chosen on validation episodes: an untuned artifact runs at its own thresholds.
     artifact.provenance["layers"] = report.as_dict()
@@ -64,13 +70,16 @@ def convert_command(
 def check_command(artifact: str, chip: str, *, json: str | None, console: Console) -> int:
     if chip not in CHIPS:
         raise UserError(f"chip {chip!r} is unknown; use one of {', '.join(CHIPS)}")
-    with working(f"checking {artifact}"):
+    with working(f"checking {artifact}", total=3) as step:
         loaded = artifact_file.load(artifact)
+        step()
         try:
             DeltaNetwork(loaded)  # what cannot run cannot fit
         except UserError as error:
             raise UserError(f"{artifact}: {error}") from error
+        step()
         violations = check(loaded, CHIPS[chip])
+        step()
     if json is not None:
         listed = [asdict(violation) | {"text": str(violation)} for violation in violations]
         write_report(json, {"artifact": artifact, "chip": chip, "fits": not violations, "violations": listed})

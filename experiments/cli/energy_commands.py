@@ -26,7 +26,7 @@ from spikeplan.experiments.runner.output import (
     write_report,
     write_text,
 )
-from spikeplan.experiments.runner.progress import working
+from spikeplan.experiments.runner.progress import counted, working
 
 MOST_DRAWS = 100_000
 
@@ -54,8 +54,10 @@ def report_command(
             f"{run_dir}: no sigma-delta method with a dense reading of it: nothing to draw; leave out --svg"
         )
     folder = None if counts_files is None else open_output(Path(counts_files))
-    with working(f"pricing every pair of methods on every device, {draws:,} draws of the figures"):
-        found = energy_report(Path(run_dir), catalogue, draws=draws, rng=np.random.default_rng(seed))
+    with counted(f"pricing every pair of methods on every device, {draws:,} draws of the figures") as on_progress:
+        found = energy_report(
+            Path(run_dir), catalogue, draws=draws, rng=np.random.default_rng(seed), on_progress=on_progress
+        )
     print_report(found, console)
     if folder is not None:
         for task, methods in run.methods.items():

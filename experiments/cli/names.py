@@ -47,7 +47,7 @@ ABOUT = {
     "tasks": "what is planned, for --task",
     "recipes": "tasks that `spikeplan train` has a recipe for",
     "methods": "how a plan is made, for --method",
-    "planners": "how a method searches; `spikeplan planners` compares them",
+    "planners": "how a method searches, for --planner; `spikeplan planners` compares them",
     "references": "what a sigma-delta network takes changes against, for --reference",
     "chips": "spiking chips whose limits are known, for --chip",
     "machines": "what `spikeplan energy` prices, with your own by --devices",

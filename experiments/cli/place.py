@@ -11,12 +11,13 @@ from rich.console import Console
 
 from spikeplan.core.chips import CHIPS, ChipLimits
 from spikeplan.core.errors import UserError
+from spikeplan.core.progress import OnProgress, unheard
 from spikeplan.evaluation.placed_energy import BOUNDS, Placed, dense_energy, placed
 from spikeplan.evaluation.placement_sweep import cheapest, sweep_rows
 from spikeplan.evaluation.traffic import Traffic, traffic_of
 from spikeplan.experiments.report.terminal.placement import print_facts, print_sweep
 from spikeplan.experiments.runner.output import check_outputs, write_report, write_text
-from spikeplan.experiments.runner.progress import working
+from spikeplan.experiments.runner.progress import counted
 from spikeplan.placement.place import Placement
 from spikeplan.placement.timing import SCHEDULES
 
@@ -63,14 +64,20 @@ def place_command(
     check_outputs({"--json": json, "--svg": svg, "--sweep-svg": sweep_svg}, inputs=(path,))
     limits = CHIPS[chip]
     missed = None
-    with working("recording the traffic of an episode, placing"):
-        traffic = traffic_of(path, limits)
-        if for_latency is not None:
-            replicas, spread, missed = cheapest(traffic, limits, seconds=for_latency * 1e-3, chips=max_chips)
-        facts = facts_of(traffic, limits, replicas=replicas, spread=spread)
-        facts["missed"] = missed
-        if sweep or sweep_svg:
-            facts["sweep"] = sweep_rows(traffic, limits, spreads=tuple(sorted({1, 2, 4, 8, spread})))
+    with counted("recording the traffic of an episode") as on_progress:
+        traffic = traffic_of(path, limits, on_progress=on_progress)
+    if for_latency is not None:
+        with counted("trying placements") as on_progress:
+            replicas, spread, missed = cheapest(
+                traffic, limits, seconds=for_latency * 1e-3, chips=max_chips, on_progress=on_progress
+            )
+    with counted("placing") as on_progress:
+        facts = facts_of(traffic, limits, replicas=replicas, spread=spread, on_progress=on_progress)
+    facts["missed"] = missed
+    if sweep or sweep_svg:
+        with counted("placing copies and spreads") as on_progress:
+            spreads = tuple(sorted({1, 2, 4, 8, spread}))
+            facts["sweep"] = sweep_rows(traffic, limits, spreads=spreads, on_progress=on_progress)
     print_facts(facts, console)
     if "sweep" in facts:
         print_sweep(facts, console)
@@ -98,7 +105,9 @@ def extents_of(chip: ChipLimits) -> tuple[str, ...]:
     return ("predictor", "loop") if chip.graded_messages else ("predictor",)
 
 
-def facts_of(traffic: Traffic, chip: ChipLimits, *, replicas: int, spread: int) -> dict[str, Any]:
+def facts_of(
+    traffic: Traffic, chip: ChipLimits, *, replicas: int, spread: int, on_progress: OnProgress = unheard
+) -> dict[str, Any]:
     """What `--json` writes. `loop` is None where the chip cannot hold it."""
     facts: dict[str, Any] = {
         "artifact": traffic.path,
@@ -119,10 +128,12 @@ def facts_of(traffic: Traffic, chip: ChipLimits, *, replicas: int, spread: int) 
         "simulated": "traffic of one recorded episode",
     }
     broken: dict[tuple[str, str], Any] = {}
-    for extent in extents_of(chip):
+    extents = extents_of(chip)
+    for number, extent in enumerate(extents, 1):
         one = placed(traffic, chip, replicas=replicas, spread=spread, extent=extent)
         facts[extent] = extent_facts(one)
         broken |= {(b.layer, b.limit): b for b in one.found.broken}
+        on_progress(number, len(extents))
     facts["broken"] = [asdict(b) | {"text": str(b)} for b in broken.values()]
     return facts
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,16 @@ from spikeplan.evaluation.bundle import load_bundle
 from spikeplan.evaluation.methods import METHODS
 from spikeplan.evaluation.rows import Row, lines_of, to_json
 from spikeplan.evaluation.run_energy import op_counts_rows
-from spikeplan.evaluation.shard import EPISODE_SEED, Job, one_thread, shards
+from spikeplan.evaluation.shard import EPISODE_SEED, Job, make_planner, make_predictor, one_thread, shards
 from spikeplan.evaluation.summary import Summary, TaskSummary
 from spikeplan.experiments.main_study.summary import method_summary
 from spikeplan.experiments.runner.output import check_seed, open_output, versions, write_json, write_text
 from spikeplan.experiments.runner.pool import remove_parts, run_jobs
-from spikeplan.experiments.runner.progress import progress_bar
+from spikeplan.experiments.runner.progress import progress_bar, working
 from spikeplan.lava_procs.fused import check_reference
-from spikeplan.snn.delta_predictor import DeltaPredictor
-from spikeplan.worldmodel.planning.integer_cem import IntegerCEM
 from spikeplan.worldmodel.tasks import make_world
+
+SHARD = 25
 
 
 def plan_command(
@@ -40,6 +40,7 @@ def plan_command(
     seed: int,
     reference: str | None,
     threshold: float | None,
+    with_planner: str | None,
     budget: dict[str, Any],
     checkpoint: str | None,
     artifact: str | None,
@@ -51,7 +52,7 @@ def plan_command(
         episodes=episodes,
         reference=reference,
         threshold=threshold,
-        budget=budget,
+        with_planner=with_planner,
         artifact=artifact,
     )
     bundle = load_bundle(task, checkpoint=checkpoint, artifact=artifact)
@@ -59,13 +60,30 @@ def plan_command(
     check_seed(seed)
     # Reads the files: a foreign one is refused before anything is written.
     one = METHODS[method]
+    factor = 1.0 if threshold is None else threshold
     own = "zero" if one.artifact is None else one.artifact(bundle).reference
     digest = bundle.digest(one.files(bundle))
-    if one.planner == "integer_cem":
-        world = make_world(task)
-        IntegerCEM(
-            DeltaPredictor(bundle.artifact), planner, action_dim=world.action_dim, action_limit=world.action_limit
+    jobs = [
+        Job(
+            task=task,
+            method=method,
+            role="headline",
+            planner=planner,
+            episodes=episodes,
+            first=first,
+            count=count,
+            seed=seed,
+            reference=reference or own,
+            threshold=None if one.artifact is None else factor,
+            checkpoint=checkpoint,
+            artifact=artifact,
+            with_planner=with_planner,
         )
+        for first, count in shards(episodes, SHARD)
+    ]
+    if one.make is not None and (with_planner is not None or one.artifact is not None):
+        with working(f"trying {jobs[0].planner_name} with {method}"):
+            make_planner(jobs[0], make_predictor(jobs[0]), make_world(task), None)
     if one.closed_loop is not None:
         check_reference(reference or own)
     folder = open_output(Path(out), command="plan")
@@ -75,45 +93,28 @@ def plan_command(
         console.print(
             f"thresholds were chosen for reference {own}; reference {reference} needs finer ones (--threshold)"
         )
-    reference, threshold = reference or own, 1.0 if threshold is None else threshold
+    reference = reference or own
     if one.closed_loop is not None:
         with progress_bar(console) as bar:
-            ticks = bar.add_task("planning in Lava", total=episodes * make_world(task).max_steps)
+            ticks = bar.add_task("starting Lava", total=episodes * make_world(task).max_steps)
             rows: list[Row] = [
                 one.closed_loop(
                     bundle=bundle,
                     planner=planner,
                     reference=reference,
-                    threshold=threshold,
+                    threshold=factor,
                     episodes=episodes,
                     seed=seed,
                     folder=folder / "lava",
-                    progress=lambda n: bar.advance(ticks, n),
+                    progress=lambda n: bar.update(ticks, advance=n, description="planning in Lava"),
                 )
             ]
     else:
-        jobs = [
-            Job(
-                task=task,
-                method=method,
-                role="headline",
-                planner=planner,
-                episodes=episodes,
-                first=first,
-                count=count,
-                seed=seed,
-                reference=reference,
-                threshold=None if one.artifact is None else threshold,
-                checkpoint=checkpoint,
-                artifact=artifact,
-            )
-            for first, count in shards(episodes, 25)
-        ]
         results = run_jobs(jobs, folder / "parts", console=console)
         runs = group(results, jobs)
         rows = [row for run in runs for row in (method_row(run, None), *op_counts_rows(run, None))]
-        write_text(folder / "metrics.jsonl", lines_of(rows))
-    figures = method_summary(rows, task, method)
+    write_text(folder / "metrics.jsonl", lines_of(rows))
+    figures = replace(method_summary(rows, task, method), planner_name=jobs[0].planner_name)
     summary = Summary(
         episodes=episodes,
         seeds=1,
@@ -126,11 +127,12 @@ def plan_command(
         "seed": seed,
         "episodes": episodes,
         "reference": reference,
-        "threshold": threshold,
+        "threshold": factor,
         "checkpoint": str(bundle.model_path),
         "files_sha256": digest,
         "artifact": artifact,
         "planner": asdict(planner),
+        "planner_name": jobs[0].planner_name,
     }
     write_json(
         folder / "config.json",
@@ -153,7 +155,7 @@ def _check(
     episodes: int,
     reference: str | None,
     threshold: float | None,
-    budget: dict[str, Any],
+    with_planner: str | None,
     artifact: str | None,
 ) -> None:
     """Refuses what does not go together, before anything is read or written."""
@@ -171,5 +173,12 @@ def _check(
         )
     if artifact is not None and not converted:
         raise UserError(f"--artifact {artifact} with --method {method}: an artifact is planned with by one of {known}")
+    if with_planner is not None and METHODS[method].family == "floor":
+        raise UserError(f"method {method!r} plans nothing; leave out --planner {with_planner}")
+    if with_planner not in (None, METHODS[method].planner) and METHODS[method].closed_loop is not None:
+        raise UserError(
+            f"method {method!r} plans by itself with {METHODS[method].planner}; --planner {with_planner} goes with "
+            "another method"
+        )
     if not 1 <= episodes <= LARGEST:
         raise UserError(f"--episodes {episodes} must be at least 1 and at most {LARGEST}")

@@ -42,8 +42,7 @@ def collapsed(task: str, steps: int = 60) -> tuple[Encoder, ResidualPredictor]:
     """The recipe without its anti-collapse terms."""
     none = LossWeights(variance=0.0, covariance=0.0, time=1.0, inverse=0.0)
     trainer = Trainer(replace(recipe(task), losses=none, steps=steps, batch=32))
-    for _ in range(steps):
-        trainer.train_step()
+    trainer.run(steps)
     trainer.modules.eval()
     return trainer.encoder, trainer.predictor
 

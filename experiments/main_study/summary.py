@@ -90,6 +90,7 @@ def method_summary(rows: Sequence[Row], task: str, method: str) -> MethodSummary
         if row.density is not None and row.reference in REFERENCES
     }
     return MethodSummary(
+        planner_name=run.planner_name,
         episodes=run.episodes,
         seeds=run.seeds,
         success=run.success,

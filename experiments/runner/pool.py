@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,13 @@ from spikeplan.evaluation.shard import KEY_LENGTH, Job, job_key, one_thread, run
 from spikeplan.experiments.runner.output import write_json
 from spikeplan.experiments.runner.progress import progress_bar
 
-_reports: Any = None  # in a worker: where its stage reports to
+LISTEN_S = 0.2  # between two looks at what workers report
+_reports: Any = None  # in a worker: where its job reports to
 
 
 def start_worker(queue: Any = None) -> None:
     """One thread, and gone when the parent is: a killed run leaves nothing behind that eats the cores. Ctrl-C is the
-    parent's to answer. `queue`: where `run_reporting` listens."""
+    parent's to answer. `queue`: where the parent listens."""
     global _reports
     _reports = queue
     one_thread()
@@ -69,28 +71,55 @@ def run_jobs(jobs: Sequence[Job], parts: Path, *, console: Console, workers: int
         raise UserError(f"{parts}: cannot keep results there ({error}); choose another --out") from error
     paths = [parts / f"{job_key(job)}.json" for job in jobs]
     waiting = sorted((i for i in range(len(jobs)) if _finished(paths[i]) is None), key=lambda i: -jobs[i].weight)
+    workers = workers or os.cpu_count() or 1
     with progress_bar(console) as bar:
-        task = bar.add_task("planning episodes", total=sum(jobs[i].weight for i in waiting) or 1.0)
-        for i, result in _results({i: jobs[i] for i in waiting}, workers or os.cpu_count() or 1):
+        total = sum(jobs[i].weight for i in waiting) or 1.0
+        task = bar.add_task("starting processes", total=None)  # torch is imported, which takes seconds
+        shares = dict.fromkeys(waiting, 0.0)  # of each shard, how much is done
+
+        def show(i: int, done: int, actions: int) -> None:
+            if shares[i] == 1.0:  # its last words arrived after its result
+                return
+            shares[i] = min(done / actions, 0.999)
+            name = f"{jobs[i].task} {jobs[i].method} {jobs[i].role}"
+            said = name if done else f"{name}: loading, calibrating"
+            bar.update(task, completed=of_all(), total=total, description=said)
+
+        def of_all() -> float:
+            return sum(share * jobs[i].weight for i, share in shares.items())
+
+        for i, result in _results({i: jobs[i] for i in waiting}, workers, show):
             write_json(paths[i], result)
-            bar.update(task, advance=jobs[i].weight, description=f"{jobs[i].task} {jobs[i].method} {jobs[i].role}")
-        bar.update(task, completed=bar.tasks[0].total)
+            shares[i] = 1.0
+            bar.update(task, completed=of_all(), total=total)
+        bar.update(task, completed=total, total=total)
     return [json.loads(path.read_text()) for path in paths]
 
 
-def _results(jobs: dict[int, Job], workers: int) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Number and result of each job as it ends. One worker is this process: a new one would import torch again."""
+def _results(
+    jobs: dict[int, Job], workers: int, show: Callable[[int, int, int], None]
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Number and result of each job as it ends. One worker is this process: a new one would import torch again.
+    `show(number, done, total)` is called in this process, with the actions of a running job."""
     if workers == 1:
         one_thread()
         for number, job in jobs.items():
-            yield number, run_job(job)
+            yield number, run_job(job, partial(show, number))
         return
-    with worker_pool(workers) as pool:
-        running = {pool.submit(run_job, job): number for number, job in jobs.items()}
+    queue = multiprocessing.get_context("spawn").Queue()
+    with worker_pool(workers, queue) as pool:
+        running = {pool.submit(_run_job, number, job): number for number, job in jobs.items()}
         while running:
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            done, _ = wait(running, timeout=LISTEN_S, return_when=FIRST_COMPLETED)
+            while not queue.empty():
+                show(*queue.get())
             for future in done:
                 yield running.pop(future), future.result()
+
+
+def _run_job(number: int, job: Job) -> dict[str, Any]:
+    """In a worker: what the job says of its progress travels to the parent."""
+    return run_job(job, lambda done, total: _reports.put((number, done, total)))
 
 
 def remove_parts(parts: Path) -> None:
@@ -147,7 +176,7 @@ def run_reporting(
     with worker_pool(workers, queue) as pool:
         running = {pool.submit(_reporting, function, args) for args in arguments}
         while running:
-            done, running = wait(running, timeout=0.2)
+            done, running = wait(running, timeout=LISTEN_S)
             while not queue.empty():
                 report(*queue.get())
             for future in done:

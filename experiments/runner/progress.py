@@ -15,6 +15,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, Task, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from spikeplan.core.progress import OnProgress
+
 PATIENCE_S = 2.0  # before the first sign
 EVERY_S = 10.0  # between two plain lines
 
@@ -71,7 +73,7 @@ def plain_line(task: Task) -> str:
         return f"{task.description} ..." + (f" {clock(elapsed)}" if elapsed > EVERY_S else "")
     share = task.completed / task.total if task.total else 1.0
     left = f" {clock(elapsed * (1 - share) / share)} left" if 0 < share <= 1 else ""
-    return f"{task.description} {100 * share:.0f} %{left}"
+    return f"{task.description} {100 * share:.{1 if 0 < share < 0.01 else 0}f} %{left}"
 
 
 def clock(seconds: float) -> str:
@@ -101,3 +103,15 @@ def working(label: str, total: float | None = None, *, console: Console | None =
         live = bar.live_shown
         task = bar.add_task(escape(label) if live else label, total=total)
         yield lambda: bar.advance(task)
+
+
+@contextmanager
+def counted(label: str, *, console: Console | None = None) -> Iterator[OnProgress]:
+    """One piece of work that says itself how far it is, by calling what this yields.
+
+    with counted("recording") as on_progress:
+        record_plans(model, episodes=8, seed=0, on_progress=on_progress)
+    """
+    with progress_bar(console) as bar:
+        task = bar.add_task(escape(label) if bar.live_shown else label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

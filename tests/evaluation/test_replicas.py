@@ -17,6 +17,7 @@ from spikeplan.core.errors import UserError
 from spikeplan.energy.uncertainty import draw
 from spikeplan.evaluation.aggregate import Run
 from spikeplan.evaluation.placed_energy import placed
+from spikeplan.evaluation.placement_sweep import sweep_rows
 from spikeplan.evaluation.pricing.layers import updates_share
 from spikeplan.evaluation.pricing.price import Pricing, on_chip, placement_fields
 from spikeplan.evaluation.pricing.runs import PricedRun, read_run
@@ -154,6 +155,13 @@ def test_more_replicas_take_less_time_and_the_cheapest_is_not_the_most(
     assert 1 < (best.replicas or 0) < 16 and best.low < best.nominal < best.high
     (row,) = (r for r in front_rows(run_of(delta), run_of(delta), None, options) if r.schedule == "interleaved")
     assert row.joules["loihi2"] == best
+
+
+def test_a_sweep_says_how_far_it_is(delta: Traffic) -> None:
+    seen: list[tuple[int, int]] = []
+    rows = sweep_rows(delta, LOIHI2, spreads=(1, 2), on_progress=lambda *done: seen.append(done))
+    shares = [done / total for done, total in seen]
+    assert shares == sorted(shares) and (shares[0], shares[-1]) == (0.0, 1.0) and len(set(shares)) > len(rows)
 
 
 def test_a_prediction_alone_and_other_chips_have_no_replicas(

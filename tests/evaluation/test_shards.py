@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import multiprocessing
 import os
+import re
 import subprocess
 import sys
 import time
@@ -14,10 +16,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from spikeplan.evaluation.aggregate import group
-from spikeplan.evaluation.shard import run_job
-from spikeplan.experiments.runner import pool
+from spikeplan.core.errors import UserError
+from spikeplan.evaluation.aggregate import group, method_row
+from spikeplan.evaluation.shard import job_key, run_job
+from spikeplan.experiments.runner import pool, progress
 from spikeplan.experiments.runner.output import write_json
+from spikeplan.worldmodel.tasks import make_world
 
 
 @pytest.mark.parametrize("method", ["int8", "random"])
@@ -31,6 +35,33 @@ def test_shards_are_the_whole(job: Any, method: str) -> None:
     merged = group(parts, jobs)[0].op_counts
     alone = group([whole], [job(method)])[0].op_counts
     assert merged is not None and alone is not None and merged.rows("batched") == alone.rows("batched")
+
+
+def test_another_planner_is_that_planner(job: Any) -> None:
+    """`integer` is the sigma-delta network under integer_cem, so the two are one, but for the name; cem plans otherwise."""
+    asked, own, plain = (
+        run_job(job(method, with_planner=name))
+        for method, name in (("sigma_delta", "integer_cem"), ("integer", None), ("sigma_delta", None))
+    )
+    assert asked["distance"] == own["distance"] != plain["distance"]
+    assert asked["op_counts"]["counts"] == own["op_counts"]["counts"] != plain["op_counts"]["counts"]
+    jobs = [job("sigma_delta", with_planner="integer_cem"), job("sigma_delta")]
+    runs = group([asked, plain], jobs)
+    assert [method_row(run, None).planner_name for run in runs] == ["integer_cem", "cem"], "they are not merged"
+    assert job_key(jobs[0]) != job_key(jobs[1])
+
+
+@pytest.mark.parametrize(
+    ("method", "planner", "said"),
+    [
+        ("dense", "integer_cem", "DensePredictor predicts in floating point"),
+        ("oracle", "integer_cem", "TrueStatePredictor predicts in floating point"),
+        ("dense", "annealing", "planner 'annealing' is unknown; use one of cem, cem_mad, integer_cem"),
+    ],
+)
+def test_a_planner_that_cannot_work_is_refused(job: Any, method: str, planner: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        run_job(job(method, with_planner=planner))
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +81,33 @@ def test_finished_shards_are_not_run_again(
 
     monkeypatch.setattr(pool, "run_job", explode)
     assert pool.run_jobs([job("random")], folder, console=Console(quiet=True), workers=1) == first
+
+
+def test_a_shard_says_how_far_it_is(job: Any) -> None:
+    seen: list[tuple[int, int]] = []
+    run_job(job("oracle"), lambda done, total: seen.append((done, total)))
+    total = 8 * make_world("planar-reach").max_steps
+    assert seen[0] == (0, total) and seen[-1] == (total, total) and seen == sorted(set(seen))
+    assert seen[1][0] <= 8, "from its first action on"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_study_shows_progress_before_its_first_shard_is_done(
+    job: Any, workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two shards: without reports from within, only 50 and 100 % could be seen."""
+    monkeypatch.setattr(progress, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(progress, "EVERY_S", 0.02)
+    where = Console(file=io.StringIO(), force_terminal=False, width=100)
+    jobs = [job("int8", seed=seed) for seed in range(2)]
+    found = pool.run_jobs(jobs, tmp_path, console=where, workers=workers)
+    assert isinstance(where.file, io.StringIO)
+    lines = where.file.getvalue().splitlines()
+    assert any(line.startswith("planar-reach int8 headline: loading, calibrating") for line in lines)
+    shares = [int(share) for line in lines for share in re.findall(r"^planar-reach int8 headline (\d+) %", line)]
+    assert any(0 < share < 45 for share in shares) and shares == sorted(shares)
+    assert [one["distance"] for one in found] == [run_job(one)["distance"] for one in jobs]
 
 
 @pytest.mark.parametrize("damage", ["", "[]", '{"job": 1', '{"job": {}}'])

@@ -28,6 +28,24 @@ PLAN = ["plan", "--task", "two-room", "--method", "dense", "--episodes", "4"]
             ["plan", "--task", "two-room", "--method", "dense", "--reference", "mean_candidate"],
             "--reference goes with one of sigma_delta",
         ),
+        (
+            ["plan", "--task", "two-room", "--method", "dense", "--planner", "integer-cem"],
+            "planner 'integer-cem' is unknown; did you mean integer_cem? use one of cem, cem_mad",
+        ),
+        (
+            ["plan", "--task", "two-room", "--method", "dense", "--planner", "integer_cem"],
+            "DensePredictor predicts in floating point",
+        ),
+        (
+            ["plan", "--task", "two-room", "--method", "lif", "--planner", "integer_cem"],
+            "use a sigma-delta method, or planner cem",
+        ),
+        (
+            ["plan", "--task", "two-room", "--method", "sigma_delta", "--planner", "integer_cem", "--elites", "6"],
+            "power of two; use --elites",
+        ),
+        (["plan", "--task", "two-room", "--method", "random", "--planner", "cem"], "leave out --planner cem"),
+        (["plan", "--task", "two-room", "--method", "lava", "--planner", "cem"], "plans by itself with integer_cem"),
         (["plan", "--task", "two-room", "--method", "dense", "--elites", "65"], "elites 65 exceed samples 64"),
         (["plan", "--task", "two-room", "--method", "dense", "--horizon", "0"], "horizon 0 must be at least 1"),
         (["plan", "--task", "two-room", "--method", "dense", "--episodes", "-3"], "-3 must be at least 1"),

@@ -108,7 +108,9 @@ def test_planners(tmp_path: Path) -> None:
         assert set(minus) == {"sigma_delta", "sigma_delta-mad"} and not minus["sigma_delta"]["holds"]
         assert minus["sigma_delta"]["mean"] == by_method["integer"]["success"] - by_method["sigma_delta"]["success"]
         assert (
-            by_method["integer"]["synop_equivalents"]["sequential"] > by_method["integer"]["synop_equivalents"]["interleaved"] > 0
+            by_method["integer"]["synop_equivalents"]["sequential"]
+            > by_method["integer"]["synop_equivalents"]["interleaved"]
+            > 0
         )
 
 

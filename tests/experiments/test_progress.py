@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
+import re
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 from rich.progress import Task, TaskID
 
+from spikeplan.experiments.cli.main import main
 from spikeplan.experiments.runner import progress
 from spikeplan.experiments.runner.interrupts import signals_wait
-from spikeplan.experiments.runner.progress import clock, plain_line, progress_bar, working
+from spikeplan.experiments.runner.progress import clock, counted, plain_line, progress_bar, working
+from spikeplan.worldmodel.checkpoint import shipped
+
+ARTIFACT = str(shipped("two-room").with_suffix("").with_suffix(".delta.safetensors"))
 
 
 def console(terminal: bool = False) -> Console:
@@ -84,8 +91,46 @@ def test_a_line_says_how_long_is_left() -> None:
     task.start_time = 0.0
     now[0] = 30.0
     assert plain_line(task) == "following 25 % 1:30 left"
+    task.completed = 0.4
+    assert plain_line(task).startswith("following 0.4 % "), "work that has begun never shows a bare 0 %"
     task.total = None
     assert plain_line(task) == "following ... 0:30"
+
+
+def test_counted_work_shows_the_share_that_it_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "PATIENCE_S", 0.02)
+    monkeypatch.setattr(progress, "EVERY_S", 0.05)
+    where = console()
+    with counted("pricing [x]", console=where) as on_progress:
+        time.sleep(0.1)
+        on_progress(3, 12)
+        time.sleep(0.2)
+    lines = said(where).splitlines()
+    assert lines[0] == "pricing [x] ..." and any(line.startswith("pricing [x] 25 %") for line in lines)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "label"),
+    [
+        (["place", ARTIFACT], "recording the traffic of an episode"),
+        (["convert", str(shipped("two-room")), "--out", "a.safetensors"], "recording calibration rollouts, converting"),
+    ],
+)
+def test_a_command_shows_a_share_of_its_work(
+    words: list[str],
+    label: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(progress, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(progress, "EVERY_S", 0.05)
+    with contextlib.suppress(SystemExit):
+        main(words)
+    shares = [int(share) for share in re.findall(rf"^{label} (\d+) %", capsys.readouterr().err, re.M)]
+    assert len(set(shares)) > 3 and shares == sorted(shares)
 
 
 class Ended(Exception):

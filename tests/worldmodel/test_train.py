@@ -122,7 +122,9 @@ def test_without_its_anti_collapse_terms_the_latent_collapses():
         ("collapsed", LossWeights(variance=0, covariance=0, time=0, inverse=0)),
     ):
         trainer = Trainer(replace(config, losses=losses))
-        terms[name] = [trainer.train_step()["variance"] for _ in range(config.steps)]
+        rows: list[dict[str, float]] = []
+        trainer.run(config.steps, rows.append)
+        terms[name] = [row["variance"] for row in rows]
         gates = measure_gates(world, trainer.encoder, trainer.predictor, rng=np.random.default_rng(0), clips=24)
         gate[name] = gates["std_min"]
     assert terms["collapsed"][0] == terms["kept"][0]

@@ -152,7 +152,8 @@ class IntegerPredictor(Protocol):
 class IntegerCEM:
     """CEM in integers, as a chip would plan. Shapes: B episodes, S candidates, V variables, D latent, A action.
 
-    Settings as `CEMPlanner`; `predictor` is a `DeltaPredictor`. Raises UserError for what has no integer form (`plan_params`).
+    Settings as `CEMPlanner`; `predictor` is a `DeltaPredictor`. Raises UserError for another predictor and for
+    settings that have no integer form (`plan_params`).
 
     >>> action_BA, mean, trace = IntegerCEM(predictor, config, action_dim=2, action_limit=0.1).plan(latent, goal, noise)
     """
@@ -167,6 +168,12 @@ class IntegerCEM:
         reference: str = "zero",
         op_counts: OperationCounts | None = None,
     ) -> None:
+        needed = ("latent_dim", "latent_scale", "action_scale", "encode", "advance")
+        if missing := [name for name in needed if not hasattr(predictor, name)]:
+            raise UserError(
+                f"integer CEM: {type(predictor).__name__} predicts in floating point (it has no {', '.join(missing)}); "
+                "use a sigma-delta method, or planner cem or cem_mad"
+            )
         self.predictor, self.config, self.reference, self.op_counts = predictor, config, reference, op_counts
         self.action_dim, self.action_limit = action_dim, action_limit
         self.params = plan_params(

@@ -25,6 +25,7 @@ def plan(
     threshold: Annotated[
         float | None, text("factor on the learned thresholds; sigma-delta methods only", "FACTOR", "the artifact's")
     ] = None,
+    planner: Annotated[str | None, text("how the method searches: {planners}", "PLANNER", "the method's own")] = None,
     samples: Annotated[int | None, text("candidates an iteration", "N", RECIPE)] = None,
     iterations: Annotated[int | None, text("CEM iterations an action", "N", RECIPE)] = None,
     elites: Annotated[int | None, text("candidates that are refitted", "N", RECIPE)] = None,
@@ -41,6 +42,8 @@ def plan(
     names.check("methods", method)
     if reference is not None:
         names.check("references", reference)
+    if planner is not None:
+        names.check("planners", planner)
     from spikeplan.experiments.cli.plan import plan_command
 
     budget = {"samples": samples, "iterations": iterations, "elites": elites, "horizon": horizon, "chunk": chunk}
@@ -52,6 +55,7 @@ def plan(
         seed=seed,
         reference=reference,
         threshold=threshold,
+        with_planner=planner,
         budget={k: v for k, v in budget.items() if v is not None},
         checkpoint=checkpoint,
         artifact=artifact,

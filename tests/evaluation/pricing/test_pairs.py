@@ -129,6 +129,18 @@ def test_who_waits_is_charged_on_both_sides(toy: Any, tmp_path: Path):
     )
 
 
+def test_the_report_says_how_far_it_is(toy: Any, tmp_path: Path):
+    seen: list[tuple[int, int]] = []
+    for rows in (toy.rows_of_a_run(), [row for row in toy.rows_of_a_run() if row["method"] != "dense"]):
+        seen.clear()
+        energy_report(
+            toy.run_dir(tmp_path, rows), energy.default(), draws=5, on_progress=lambda *done: seen.append(done)
+        )
+        assert seen == sorted(seen) and len({total for _, total in seen}) == 1
+        assert seen[-1][0] == seen[-1][1], "also where there is no opponent and so no pair"
+    assert 0 < len(seen) < 40
+
+
 def test_a_figure_that_turns_the_verdict_is_never_cut_off(toy: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     many = [Swing(figure=f"f{i}", at_low=0.9, at_high=2.0 + i, turns=i == 8) for i in range(10)]
     monkeypatch.setattr("spikeplan.evaluation.pricing.pairs.sensitivity", lambda *_: many)

@@ -134,6 +134,7 @@ def metrics() -> list[dict]:
             "kind": "method",
             "task": TASK,
             "method": name,
+            "planner_name": "cem",
             "reference": reference,
             "threshold": 1.0 if spiking else None,
         }
