@@ -1,9 +1,8 @@
-"""The device catalogue: loads `devices.toml`, and a user's own file on top of it.
+"""The device catalogue: `devices/`, one file a machine, and a user's own file on top of it.
 
 A figure is a band low <= nominal <= high in SI units with its source and evidence code (`spikeplan.energy.schema`).
-Nothing here has a
-default: a model that needs a figure which the catalogue lacks gets an error that says why it is missing, so no estimate
-rests on a number from memory.
+Nothing here has a default: a model that needs a figure which the catalogue lacks gets an error that says why it is missing,
+so no estimate rests on a number from memory. To add a machine, drop a file into `devices/`.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from spikeplan.core.errors import UserError
 from spikeplan.energy.schema import EVIDENCE, TO_SI, ZERO, Band, Device, Figure, device_of, figures_of
 
 __all__ = ["EVIDENCE", "PATH", "TO_SI", "ZERO", "Band", "Catalogue", "Device", "Figure", "default", "load"]
-PATH = Path(__file__).with_name("devices.toml")
+PATH = Path(__file__).with_name("devices")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +66,7 @@ def load(path: Path = PATH, *, own: Path | None = None) -> Catalogue:
     """Read and validate a catalogue; anything amiss is a UserError that names file, table and figure.
 
     Args:
-        path: the shipped file, or one of the same tables.
+        path: the shipped folder, or a file with all of its tables.
         own: a user's file with a table [devices], checked the same way. A device that the catalogue knows is taken from there,
             with the figures of the user's file over it; so Speck becomes usable with one line.
 
@@ -121,6 +120,25 @@ def _over(known: object, table: object) -> object:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    """The tables of a file, or those of a folder's files together; machines are then in the order that one of them names."""
+    if not path.is_dir():
+        return _read_file(path)
+    tables: dict[str, Any] = {}
+    devices: dict[str, Any] = {}
+    for file in sorted(path.glob("*.toml")):
+        own = _read_file(file)
+        mine = own.pop("devices", {})
+        if again := [*(set(mine) & set(devices)), *(set(own) & set(tables))]:
+            raise UserError(f"{file}: {again[0]!r} is in another file of the folder, too; a machine has one file")
+        devices, tables = {**devices, **mine}, {**tables, **own}
+    order = {name: place for place, name in enumerate(tables.pop("order", ()))}
+    return {
+        **tables,
+        "devices": dict(sorted(devices.items(), key=lambda each: (order.get(each[0], len(order)), each[0]))),
+    }
+
+
+def _read_file(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:

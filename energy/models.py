@@ -2,7 +2,7 @@
 
     compute  operations only     chip  + memory traffic and network on chip     system  + static power x time, I/O, host
 
-A verdict is read from scope system. Every figure comes from `devices.toml` and every estimate carries low, nominal and high
+A verdict is read from scope system. Every figure comes from `devices/` and every estimate carries low, nominal and high
 with the evidence codes of the figures in it. Counts come from a simulation: nothing here is a measurement of a chip.
 
 Spiking rows run on chips of kind loihi1, loihi2, event and datasheet, dense rows on GPU, CPU and ASIC. A spiking method whose

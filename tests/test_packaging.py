@@ -131,7 +131,7 @@ def test_data_files_are_shipped():
         for pattern in patterns
         for path in (ROOT / "src" / package.replace(".", "/")).resolve().glob(pattern)
     }
-    assert ROOT / "energy" / "devices.toml" in shipped
+    assert ROOT / "energy" / "devices" / "loihi2.toml" in shipped
     present = {path for room in ROOMS for path in (ROOT / room).rglob("*") if path.is_file()}
     sources = {path for path in present if path.parent.name != "__pycache__"}  # numba keeps its compiled loops there
     assert {path for path in sources if path.suffix != ".py"} == {p for p in shipped if p.name != "py.typed"}

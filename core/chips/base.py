@@ -1,6 +1,6 @@
 """Chip limits that a network is checked against before it is placed.
 
-Sources: facts behind each figure are listed in energy/devices.toml under [limits.*]; `assumed` marks figures that
+Sources: facts behind each figure are listed in energy/devices/reference.toml under [limits.*]; `assumed` marks figures that
 Intel has not published (Loihi 1's fan-in/out list is used for Loihi 2).
 """
 
@@ -29,4 +29,4 @@ class ChipLimits:
     fan_out: int
     graded_messages: bool
     assumed: tuple[str, ...] = field(default=())
-    figures: str = ""  # TOML of `[devices.NAME]` as in energy/devices.toml, where the catalogue has none
+    figures: str = ""  # TOML of `[devices.NAME]` as in energy/devices/, where the catalogue has none

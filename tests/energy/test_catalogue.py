@@ -12,7 +12,8 @@ from spikeplan.core.errors import UserError
 from spikeplan.energy import default, load
 from spikeplan.energy.catalogue import EVIDENCE, PATH
 
-TEXT = PATH.read_text(encoding="utf-8")
+FILES = ("reference", *default().devices)  # as one text, in their order
+TEXT = "\n".join((PATH / f"{name}.toml").read_text(encoding="utf-8") for name in FILES)
 STATIC = 'p_static = { value = 0.104, unit = "W", source = "Frady 2020 (arXiv 2004.12691), table 1", evidence = "Q"'
 
 
@@ -37,6 +38,20 @@ def test_every_figure_is_sourced_and_ordered():
     for device in catalogue.devices.values():
         assert all(figure.node for figure in device.figures.values()), device.name
         assert device.spiking == (device.name in chips.split())
+
+
+def test_a_machine_is_a_file_and_has_one(tmp_path: Path):
+    folder = tmp_path / "devices"
+    folder.mkdir()
+    for path in PATH.glob("*.toml"):
+        (folder / path.name).write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+    text = (PATH / "digital45.toml").read_text(encoding="utf-8")
+    (folder / "mine.toml").write_text(text.replace("devices.digital45", "devices.a_mine"), encoding="utf-8")
+    devices = list(load(folder).devices)
+    assert devices == [*default().devices, "a_mine"], "named ones first, in their order"
+    (folder / "again.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match="'digital45' is in another file of the folder, too"):
+        load(folder)
 
 
 def test_conflicting_sources_stand_side_by_side():
