@@ -8,6 +8,7 @@ from spikeplan.evaluation.methods import METHODS
 from spikeplan.evaluation.results import Record, Results, finite, positive
 from spikeplan.experiments.report import style
 from spikeplan.experiments.report.figures_network import densities
+from spikeplan.experiments.report.front import band_words
 
 SCOPE_COLOURS = {"compute": style.SKY, "chip": style.BLUE, "system": style.BLACK}
 SCOPE_NAMES = {
@@ -34,8 +35,10 @@ def energy_figure(results: Results, task: str) -> Figure | None:
             colour, place = SCOPE_COLOURS[scope], keys.index(_key(row)) + 0.24 * (list(SCOPE_COLOURS).index(scope) - 1)
             nominal = float(row["nominal"])
             low, high = positive(row.get("low")) or nominal, positive(row.get("high")) or nominal
-            axes.plot((low, high), (place, place), color=colour, linewidth=2.2, alpha=0.5, solid_capstyle="butt")
-            axes.plot(nominal, place, "|", color=colour, markersize=6, markeredgewidth=1.5)
+            words = f"{' '.join(filter(None, _key(row)))}, {extent}, scope {scope}: {band_words(row)}"
+            line = axes.plot((low, high), (place, place), color=colour, linewidth=2.2, alpha=0.5, solid_capstyle="butt")
+            style.say(line, words)
+            style.say(axes.plot(nominal, place, "|", color=colour, markersize=6, markeredgewidth=1.5), words)
         for place, (_, method, _) in enumerate(keys):
             if _spiking(method):
                 axes.axhspan(place - 0.5, place + 0.5, color=style.ORANGE, alpha=0.10, linewidth=0)
@@ -78,13 +81,15 @@ def break_even_figure(results: Results, task: str) -> Figure | None:
         ends = [v for v in (first, after, s_star) if v is not None]
         axes.plot((min(ends), max(ends)), (place, place), color=style.LIGHT, linewidth=1.2, zorder=1)
         once = place == 0
-        if first is not None:
-            axes.plot(
-                first, place, "o", color=style.BLUE, markerfacecolor="white", label="first term only" if once else None
-            )
-        if after is not None:
-            axes.plot(after, place, "s", color=style.BLUE, label="− updates" if once else None)
-        axes.plot(s_star, place, "D", color=style.VERMILLION, label="− updates − static = s*" if once else None)
+        for value, marker, colour, face, name in (
+            (first, "o", style.BLUE, "white", "first term only"),
+            (after, "s", style.BLUE, style.BLUE, "− updates"),
+            (s_star, "D", style.VERMILLION, style.VERMILLION, "− updates − static = s*"),
+        ):
+            if value is not None:
+                label = name if once else None
+                mark = axes.plot(value, place, marker, color=colour, markerfacecolor=face, label=label)
+                style.say(mark, f"{row.get('device')}, {name}: {value:.3g}")
     axes.axvline(0, color=style.BLACK, linewidth=0.8)
     reached, reference = densities(results, task).get("sigma_delta", {}), _planned_reference(results, task)
     if reference in reached:

@@ -14,7 +14,18 @@ from matplotlib.ticker import EngFormatter
 from spikeplan.evaluation.iso_success import Cost
 from spikeplan.evaluation.results import Record, Results, finite, interval, mapping, positive, sequence
 from spikeplan.experiments.report import style
-from spikeplan.experiments.report.front import devices, equivalents, families, full_success, joules, pareto, success
+from spikeplan.experiments.report.front import (
+    devices,
+    equivalents,
+    families,
+    full_success,
+    joules,
+    joules_words,
+    pareto,
+    point_words,
+    success,
+)
+from spikeplan.experiments.report.markup import between, number, share
 
 SHOWN_DEVICES = ("loihi2", "orin_nano", "h100")  # those of the verdict; the table has all
 CLOSE = 0.2  # how far below the full dense success the right panel of a front reaches
@@ -46,11 +57,12 @@ def _dots(rows: Sequence[tuple[str, Record, tuple[str, str]]], line: float | Non
     if not rows:
         return None
     figure, [[axes]] = style.blank(height=0.65 + 0.24 * len(rows), width=5.2)
-    for place, (_, row, (colour, marker)) in enumerate(rows):
+    for place, (label, row, (colour, marker)) in enumerate(rows):
+        words = f"{label}: success {share(row.get('success'))} {between(row.get('ci95'))}"
         ends = interval(row.get("ci95"))
         if ends is not None:
-            axes.plot(ends, (place, place), color=colour, linewidth=1.1, solid_capstyle="butt")
-        axes.plot(success(row) or 0.0, place, marker, color=colour, markersize=5)
+            style.say(axes.plot(ends, (place, place), color=colour, linewidth=1.1, solid_capstyle="butt"), words)
+        style.say(axes.plot(success(row) or 0.0, place, marker, color=colour, markersize=5), words)
     if line is not None:
         axes.axvline(line, color=style.GREY, linewidth=0.8, linestyle="--")
         above = axes.get_xaxis_transform()
@@ -85,7 +97,8 @@ def front_figure(results: Results, task: str) -> Figure | None:
         for row in rows:
             cost, method = equivalents(row) or 0.0, str(row.get("method"))
             label = f"{method}, sequential" if row.get("schedule") == "sequential" else method
-            _point(axes, cost, row, style.method_look(method), None if label in seen else label)
+            look = style.method_look(method)
+            _point(axes, cost, row, look, None if label in seen else label, point_words(row))
             seen.add(label)
 
     label = "synop-equivalents per action, whole loop"
@@ -117,11 +130,13 @@ def joules_figure(results: Results, task: str) -> Figure | None:
                 band = mapping(mapping(row.get("joules")).get(device))
                 low, high = positive(band.get("low")), positive(band.get("high"))
                 if low is not None and high is not None:
-                    axes.plot((low, high), (success(row) or 0.0,) * 2, color=look[0], linewidth=3, alpha=0.22, zorder=1)
+                    height = (success(row) or 0.0,) * 2
+                    band_line = axes.plot((low, high), height, color=look[0], linewidth=3, alpha=0.22, zorder=1)
+                    style.say(band_line, joules_words(row, device))
             name = f"{device} (spiking)" if families(chosen)["spiking"] else f"{device} (dense)"
             axes.plot([], [], look[1], color=look[0], label=name)
             for row in chosen:
-                _point(axes, cost(row) or 0.0, row, look, None)
+                _point(axes, cost(row) or 0.0, row, look, None, joules_words(row, device))
 
     label = "energy per action, whole loop, scope system (estimate)"
     every = list(costs.values())
@@ -156,14 +171,17 @@ def _whole_and_close(
     return figure
 
 
-def _point(axes: Axes, cost: float, row: Record, look: tuple[str, str], label: str | None) -> None:
-    """One point and its interval; hollow where one candidate at a time walks through the layers."""
+def _point(axes: Axes, cost: float, row: Record, look: tuple[str, str], label: str | None, words: str) -> None:
+    """One point and its interval, which say `words`; hollow where one candidate at a time walks through the layers."""
     colour, marker = look
     ends = interval(row.get("ci95"))
     if ends is not None:
-        axes.plot((cost, cost), ends, color=colour, linewidth=0.6, alpha=0.45, solid_capstyle="butt", zorder=1)
+        line = axes.plot((cost, cost), ends, color=colour, linewidth=0.6, alpha=0.45, solid_capstyle="butt", zorder=1)
+        style.say(line, words)
     face = "white" if row.get("schedule") == "sequential" else colour
-    axes.plot(cost, success(row) or 0.0, marker, color=colour, markerfacecolor=face, markeredgewidth=0.9, label=label)
+    won = success(row) or 0.0
+    mark = axes.plot(cost, won, marker, color=colour, markerfacecolor=face, markeredgewidth=0.9, label=label)
+    style.say(mark, words)
 
 
 def _stairs(
@@ -186,15 +204,18 @@ def phase_figure(results: Results, task: str) -> Figure | None:
     for place, row in enumerate(rows):
         left = 0.0
         for phase, colour in present.items():
-            share = finite(mapping(row.get("by_phase")).get(phase)) or 0.0
-            axes.barh(place, share, left=left, height=0.6, color=colour, label=phase if place == 0 else None)
-            left += share
+            part = finite(mapping(row.get("by_phase")).get(phase)) or 0.0
+            bar = axes.barh(place, part, left=left, height=0.6, color=colour, label=phase if place == 0 else None)
+            style.say(bar, f"{label_of(row)}, {phase}: {number(part)} synop-equivalents an action")
+            left += part
         floor = positive(row.get("floor"))
         if floor is not None and row.get("method") in ("sigma_delta", "lif"):
-            axes.plot((floor, floor), (place - 0.42, place + 0.42), color=style.VERMILLION, linewidth=1.8)
+            line = axes.plot((floor, floor), (place - 0.42, place + 0.42), color=style.VERMILLION, linewidth=1.8)
+            style.say(line, f"{label_of(row)}, update floor: {number(floor)} synop-equivalents an action")
         whole = positive(mapping(row.get("equivalents")).get("sequential"))
         if whole is not None:
-            axes.plot(whole, place, "o", color=style.VERMILLION, markerfacecolor="white")
+            dot = axes.plot(whole, place, "o", color=style.VERMILLION, markerfacecolor="white")
+            style.say(dot, f"{label_of(row)}, sequential: {number(whole)} synop-equivalents an action")
     axes.plot([], [], color=style.VERMILLION, linewidth=1.8, label="update floor, interleaved")
     axes.plot([], [], "o", color=style.VERMILLION, markerfacecolor="white", label="total, sequential")
     axes.set_yticks(range(len(rows)), [label_of(r) for r in rows])

@@ -7,7 +7,7 @@ from matplotlib.ticker import EngFormatter
 
 from spikeplan.evaluation.results import Record, Results, finite, numbers
 from spikeplan.experiments.report import style
-from spikeplan.experiments.report.front import equivalents, full_success, success
+from spikeplan.experiments.report.front import equivalents, full_success, point_words, success
 
 
 def sweeps(results: Results, task: str) -> list[Record]:
@@ -37,11 +37,11 @@ def axes_figure(results: Results, task: str) -> Figure | None:
     for reference in dict.fromkeys(str(row.get("reference")) for row in rows):
         part = [row for row in rows if str(row.get("reference")) == reference]
         colour, marker = style.look(style.REFERENCE, reference)
-        axes.plot(
-            [equivalents(r) for r in part], [success(r) for r in part], marker=marker, color=colour, label=reference
-        )
+        line = [equivalents(r) for r in part], [success(r) for r in part]
+        axes.plot(*line, marker=marker, color=colour, label=reference)
         for row in part:
             place = (equivalents(row) or 0.0, success(row) or 0.0)
+            style.say(axes.plot(*place, marker, color=colour), point_words(row))
             if len(ends := numbers(row.get("ci95"))) == 2:
                 axes.plot((place[0],) * 2, ends, color=colour, linewidth=0.6, alpha=0.45)
             if (share := factor(row)) is not None:

@@ -12,6 +12,7 @@ from typing import Any
 from spikeplan.evaluation.iso_success import Comparison, Cost, compare, decides, family_of
 from spikeplan.evaluation.results import Record, Results, finite, mapping, positive, spiking
 from spikeplan.evaluation.verdict import CHIP, DENSE_DEVICES, OPPONENTS, spiking_joules
+from spikeplan.experiments.report.markup import between, energy, number, share
 
 
 def equivalents(row: Record) -> float | None:
@@ -120,3 +121,24 @@ def describe(row: Record | None) -> str:
         str(row.get("schedule") or "") if spiking(row) else "",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def point_words(row: Record) -> str:
+    """One point with its success and its operations, for the hover text of its mark."""
+    return f"{_won(row)}, {number(row.get('synop_equivalents'))} synop-equivalents"
+
+
+def joules_words(row: Record, device: str) -> str:
+    """The same with its energy on one device."""
+    band = mapping(mapping(row.get("joules")).get(device))
+    copies = finite(band.get("copies"))
+    where = device if copies is None else f"{device}, loop x {copies:.0f}"
+    return f"{_won(row)}, {band_words(band)} on {where}"
+
+
+def band_words(band: Record) -> str:
+    return f"{energy(band.get('nominal'))} [{energy(band.get('low'))}, {energy(band.get('high'))}]"
+
+
+def _won(row: Record) -> str:
+    return f"{describe(row)}: success {share(row.get('success'))} {between(row.get('ci95'))}"
