@@ -20,6 +20,7 @@ from spikeplan import energy
 from spikeplan.evaluation.aggregate import Run, group, method_row
 from spikeplan.evaluation.bundle import load_bundle
 from spikeplan.evaluation.intervals import success_interval
+from spikeplan.evaluation.results import load
 from spikeplan.evaluation.run_energy import copies_of_run, energy_rows, front_rows, op_counts_row, placed_rows
 from spikeplan.evaluation.shard import EPISODE_SEED, one_thread
 from spikeplan.experiments.main_study.checks import CHECKS, run_check
@@ -63,7 +64,7 @@ def run_main(name: str, size: Size, out: Path, console: Console) -> dict[str, An
     write_json(out / "summary.json", summary, indent=1)
     write_report(out)
     remove_parts(out / "parts")  # the run is whole: the next one measures again
-    print_table(summary, console)
+    print_table(load(out), console)
     console.print(f"{out / 'report.html'}  ({summary['seconds']:.0f} s)")
     return summary
 

@@ -90,14 +90,6 @@ SPENT = ("MACs", "synops", "neuron updates", "synop-equivalents", "values compar
 def success(results: Results, gallery: Gallery) -> Section:
     def content(task: str) -> list[object]:
         methods, rows = results.methods(task), results.of("method", task)
-        outcome = [
-            (
-                *(method, count(r.get("episodes")), share(r.get("success")), between(r.get("ci95"))),
-                *(points(r.get("paired_vs_dense")), number(r.get("latent_nmse"))),
-                *(share(r.get("spearman")), share(r.get("topk_overlap"))),
-            )
-            for method, r in methods.items()
-        ]
         keys = ("macs", "synops", "neuron_updates", "synop_equivalents")
         spent = [
             (
@@ -110,13 +102,26 @@ def success(results: Results, gallery: Gallery) -> Section:
         return [
             tag("p", f"{run[0]} episodes, planner seeds: {run[1]}.", class_="note") if methods else "",
             gallery.draw("success", figures.success_figure, results, task),
-            table(("method", *OUTCOME), outcome) if methods else "",
+            outcomes(results, task),
             table(("per action", *SPENT), spent) if methods else "",
             gallery.draw("phases", figures.phase_figure, results, task),
             _schedules(rows) if rows else "",
         ]
 
     return by_task("success", results, content)
+
+
+def outcomes(results: Results, task: str) -> Markup:
+    """What each method reached; empty where the run holds no method."""
+    rows = [
+        (
+            *(method, count(r.get("episodes")), share(r.get("success")), between(r.get("ci95"))),
+            *(points(r.get("paired_vs_dense")), number(r.get("latent_nmse"))),
+            *(share(r.get("spearman")), share(r.get("topk_overlap"))),
+        )
+        for method, r in results.methods(task).items()
+    ]
+    return table(("method", *OUTCOME), rows) if rows else Markup()
 
 
 def _schedules(rows: list[Record]) -> Markup:

@@ -1,4 +1,4 @@
-"""What a run prints at its end: what was compared, four numbers with their intervals, which targets were missed."""
+"""What a run prints at its end: what was compared, its findings with their intervals, which targets were missed."""
 
 from __future__ import annotations
 
@@ -8,32 +8,33 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from spikeplan.evaluation.results import Record, finite, mapping, sequence
-from spikeplan.evaluation.verdict import DENSE_DEVICES
-from spikeplan.experiments.report.markup import DASH, between, energy, plain, points, share
+from spikeplan.evaluation.results import Results, finite, mapping, sequence
+from spikeplan.evaluation.verdict import CHIP
+from spikeplan.experiments.report.headline.findings import Ends, Finding, cheapest_opponent, energies
+from spikeplan.experiments.report.headline.section import SPIKING
+from spikeplan.experiments.report.markup import DASH, between, energy, number, plain, points, share
 
-SPIKING, CHIP = "sigma_delta", "loihi2"
-DENSE = "int8"
-ROWS = ("success, dense", "spiking \u2212 dense, points", "energy, spiking, 1 replica", "energy, dense")
+ROWS = ("success, dense", "spiking \u2212 dense, points", "energy, spiking", "energy, dense", "energy, spiking / dense")
 MISSED_SHOWN = 3
 WHOLE = 300  # episodes; fewer cannot hold a bound of 3 points
 
 
-def print_table(summary: Record, console: Console) -> None:
+def print_table(results: Results, console: Console) -> None:
     """At most 25 lines, whatever the run holds; the report has the rest. Nulls print as dashes."""
+    summary = results.summary
     tasks = {str(task): mapping(found) for task, found in mapping(summary.get("tasks")).items()}
     episodes, seeds = plain(summary.get("episodes")), plain(summary.get("seeds"))
     console.print(
         f"The same planner with its dense network and with the sigma-delta network made from it: {episodes} paired "
-        f"episodes a task, {seeds} planner seed(s). In brackets: 95 % of episodes; low to high "
-        "of a whole system's Joules an action."
+        f"episodes a task, {seeds} planner seed(s). Energy: a whole system's Joules an action, cheapest point of each side at "
+        "equal success. In brackets: 95 % of episodes, low to high of Joules."
     )
     table = Table("", header_style="bold")
     for task in tasks:
         table.add_column(escape(task), justify="right")
-    columns = [numbers(found) for found in tasks.values()]
-    for number, name in enumerate(ROWS):
-        table.add_row(name, *(escape(column[number]) for column in columns))
+    columns = [numbers(results, task) for task in tasks]
+    for line, name in enumerate(ROWS):
+        table.add_row(name, *(escape(column[line]) for column in columns))
     console.print(table)
     _missed(
         {task: sequence(found.get("targets")) for task, found in tasks.items()},
@@ -45,30 +46,32 @@ def print_table(summary: Record, console: Console) -> None:
     console.print("[dim]Counts are simulated; energy is an estimate; no chip was measured.[/]")
 
 
-def numbers(found: Record) -> tuple[str, str, str, str]:
-    """Of one task, in the order of ROWS."""
-    methods = mapping(found.get("methods"))
+def numbers(results: Results, task: str) -> tuple[str, str, str, str, str]:
+    """Of one task, in the order of ROWS; the energies are those of the report's headline."""
+    methods = results.methods(task)
     dense, spiking = mapping(methods.get("dense")), mapping(methods.get(SPIKING))
-    machines = {str(name): mapping(each) for name, each in mapping(found.get("energy")).items()}
-    priced = {
-        name: joules
-        for name, each in machines.items()
-        if name in DENSE_DEVICES and (joules := finite(mapping(each.get(DENSE)).get("nominal"))) is not None
-    }
-    cheapest = min(priced, key=lambda name: priced[name], default="")
     return (
         f"{share(dense.get('success'))} {between(dense.get('ci95'))}",
         points(spiking.get("paired_vs_dense")),
-        _joules(machines.get(CHIP, {}).get(SPIKING), CHIP),
-        _joules(machines.get(cheapest, {}).get(DENSE), f"{cheapest}, {DENSE}"),
+        *_energies(cheapest_opponent(energies(results, task))),
     )
 
 
-def _joules(row: Any, where: str) -> str:
-    found = mapping(row)
-    if finite(found.get("nominal")) is None:
-        return DASH
-    return f"{energy(found.get('nominal'))} [{energy(found.get('low'))}, {energy(found.get('high'))}] {where}"
+def _energies(found: Finding | None) -> tuple[str, str, str]:
+    if found is None:
+        return DASH, DASH, DASH
+    copies = "" if found.copies is None else f" x {found.copies}"
+    sure = found.interval
+    return (
+        _joules(found.spiking, f"{CHIP}{copies}"),
+        _joules(found.dense, found.device),
+        number(found.points.ratio) + ("" if sure is None else f" [{number(sure.low)}, {number(sure.high)}]"),
+    )
+
+
+def _joules(ends: Ends | None, where: str) -> str:
+    """A side without a point of equal success has no energy."""
+    return DASH if ends is None else f"{energy(ends[1])} [{energy(ends[0])}, {energy(ends[2])}] {where}"
 
 
 def _missed(targets: dict[str, Any], episodes: float, console: Console) -> None:

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from spikeplan.core.errors import UserError
+from spikeplan.evaluation.results import load
 from spikeplan.experiments.report import print_table, write_report
 from spikeplan.experiments.report.captions import SECTION
 
@@ -43,7 +44,7 @@ def test_nulls_crash_nothing(results: Any, depth, tmp_path):
     rows = [emptied(row, keep, depth) for row in results.brief()]
     found = emptied(results.summary(), keep, depth + 2)
     page = write_report(results.store(tmp_path, rows=rows, found=found)).read_text(encoding="utf-8")  # type: ignore[arg-type]
-    print_table(found, Console(file=io.StringIO()))  # type: ignore[arg-type]
+    print_table(load(tmp_path), Console(file=io.StringIO()))
     assert page.endswith("</html>\n")
 
 

@@ -1,0 +1,109 @@
+"""The ratios that the page, the terminal and a notebook open with: computed here, once, for all three.
+
+A finding compares the cheapest point of each side that reaches the level. On the chip that is the cheapest placement, with the
+encoder on the opponent's device, so both sides pay the same encoder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from spikeplan.evaluation.iso_success import Comparison, Row
+from spikeplan.evaluation.ratio import Band, RatioInterval, counted, ratio_interval
+from spikeplan.evaluation.results import Record, Results, finite, mapping, positive
+from spikeplan.evaluation.verdict import CHIP, DENSE_DEVICES
+from spikeplan.experiments.report.front import comparisons
+
+SEED = 0  # of the draws behind an interval
+Ends = tuple[float, float, float]  # low, nominal, high
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """`device`: the opponent's, "" where operations are compared. `dense`, `spiking`: the cost of each side's point."""
+
+    device: str
+    points: Comparison
+    dense: Ends | None
+    spiking: Ends | None
+    interval: RatioInterval | None  # None: the run kept no episodes, or one side has no point
+
+    @property
+    def copies(self) -> int | None:
+        """Of the planning loop on the chip, in the spiking side's placement."""
+        found = (
+            None if self.points.spiking is None else finite(_on_chip(self.points.spiking, self.device).get("copies"))
+        )
+        return None if found is None else int(found)
+
+
+def operations(results: Results, task: str) -> Finding | None:
+    """Synop-equivalents an action, against networks trained to run densely."""
+    what = "synop-equivalents, networks trained to run densely"
+    return _finding(results, task, what, "", ("dense",), counted, counted)
+
+
+def energies(results: Results, task: str) -> list[Finding]:
+    """Joules an action, scope system, against each dense device of the verdict."""
+    found = [
+        _finding(
+            results,
+            task,
+            f"{CHIP} against {device}, scope system nominal",
+            device,
+            ("dense", "dense_replay"),
+            _dense_band(device),
+            chip_band(device),
+        )
+        for device in DENSE_DEVICES
+    ]
+    return [one for one in found if one is not None]
+
+
+def cheapest_opponent(found: list[Finding]) -> Finding | None:
+    """Against the device on which the dense side takes least."""
+    priced = [one for one in found if one.points.dense_cost is not None]
+    return min(priced, key=lambda one: one.points.dense_cost or 0.0, default=next(iter(found), None))
+
+
+def _finding(
+    results: Results, task: str, what: str, device: str, against: tuple[str, ...], dense: Band, spiking: Band
+) -> Finding | None:
+    points = next((c for c in comparisons(results, task) if c.what == what), None)
+    if points is None:
+        return None
+    sure = None
+    if points.ratio is not None:
+        rng = np.random.default_rng(SEED)
+        sure = ratio_interval(results.front(task), against=against, dense=dense, spiking=spiking, rng=rng)
+    return Finding(
+        device=device,
+        points=points,
+        dense=None if points.dense is None else dense(points.dense),
+        spiking=None if points.spiking is None else spiking(points.spiking),
+        interval=sure,
+    )
+
+
+def _dense_band(device: str) -> Band:
+    def band(row: Row) -> Ends | None:
+        return _ends(mapping(mapping(row.get("joules")).get(device)))
+
+    return band
+
+
+def chip_band(host: str) -> Band:
+    """Of a spiking point on the chip, with the encoder on the opponent's device."""
+    return lambda row: _ends(_on_chip(row, host))
+
+
+def _on_chip(row: Row, host: str) -> Record:
+    on_chip = mapping(mapping(row.get("joules")).get(CHIP))
+    return mapping(mapping(on_chip.get("by_host")).get(host)) or on_chip
+
+
+def _ends(found: Record) -> Ends | None:
+    low, nominal, high = (positive(found.get(name)) for name in ("low", "nominal", "high"))
+    return None if low is None or nominal is None or high is None else (low, nominal, high)
