@@ -25,6 +25,7 @@ from spikeplan.experiments.report.front import (
     point_words,
     success,
 )
+from spikeplan.experiments.report.labels import label_at, write_labels
 from spikeplan.experiments.report.markup import between, number, share
 
 SHOWN_DEVICES = ("loihi2", "orin_nano", "h100")  # those of the verdict; the table has all
@@ -74,6 +75,15 @@ def _dots(rows: Sequence[tuple[str, Record, tuple[str, str]]], line: float | Non
     return figure
 
 
+# Family of a point -> its look and name. The method is said on hover, in the table, and beside the points of a front.
+FAMILY_LOOK = {
+    "dense": (style.BLUE, "o", "trained to run densely"),
+    "dense_replay": (style.BLACK, "D", "sigma-delta networks run densely"),
+    "zero_skipping": (style.SKY, "^", "zeros skipped at no cost"),
+    "spiking": (style.VERMILLION, "s", "spiking"),
+}
+
+
 def front_figure(results: Results, task: str) -> Figure | None:
     """Success against the whole loop's synop-equivalents per action; dense and spiking, both schedules."""
     rows = [r for r in _planned(results, task) if equivalents(r) is not None and success(r) is not None]
@@ -83,26 +93,26 @@ def front_figure(results: Results, task: str) -> Figure | None:
     family = families(rows)
 
     def draw(axes: Axes) -> None:
-        for kind, colour, name in (
-            ("dense", style.BLUE, "front, trained to run densely"),
-            ("dense_replay", style.BLACK, "front, sigma-delta networks run densely"),
-            ("zero_skipping", style.SKY, "front, zeros skipped at no cost"),
-        ):
-            _stairs(axes, pareto(family[kind], equivalents), equivalents, right, colour, "-", name)
-        for schedule, dash in (("interleaved", "-"), ("sequential", ":")):
-            part = [r for r in family["spiking"] if (r.get("schedule") or "interleaved") == schedule]
-            name = f"front, spiking, {schedule}"
-            _stairs(axes, pareto(part, equivalents), equivalents, right, style.VERMILLION, dash, name)
-        seen: set[str] = set()
-        for row in rows:
-            cost, method = equivalents(row) or 0.0, str(row.get("method"))
-            label = f"{method}, sequential" if row.get("schedule") == "sequential" else method
-            look = style.method_look(method)
-            _point(axes, cost, row, look, None if label in seen else label, point_words(row))
-            seen.add(label)
+        for kind, members in family.items():
+            if not members:
+                continue
+            colour, marker, name = FAMILY_LOOK.get(kind, (style.GREY, "x", kind))
+            for schedule, dash, said in (("", "-", name), ("sequential", ":", f"{name}, sequential")):
+                part = [r for r in members if (r.get("schedule") == "sequential") == bool(schedule)]
+                _stairs(axes, pareto(part, equivalents), equivalents, right, colour, dash, None)
+                for i, row in enumerate(part):
+                    _point(axes, equivalents(row) or 0.0, row, (colour, marker), None if i else said, point_words(row))
 
     label = "synop-equivalents per action, whole loop"
-    return _whole_and_close(draw, rows, lambda r: [equivalents(r)], full_success(results, task), label, "")
+    figure = _whole_and_close(draw, rows, lambda r: [equivalents(r)], full_success(results, task), label, "")
+    labels = [
+        label_at(r, FAMILY_LOOK[kind][0])
+        for kind in ("dense", "spiking")
+        for r in pareto([r for r in family.get(kind, []) if r.get("schedule") != "sequential"], equivalents)
+    ]
+    marks = [(equivalents(r) or 0.0, success(r) or 0.0) for r in rows]
+    write_labels(figure.axes[1], [one for one in labels if one.y >= figure.axes[1].get_ylim()[0]], marks)
+    return figure
 
 
 def _planned(results: Results, task: str) -> list[Record]:
@@ -167,8 +177,15 @@ def _whole_and_close(
     for axes, title in ((whole, "all points"), (close, "close to the dense planner's success")):
         style.log_cost(axes, label, unit)
         axes.set_title(title)
-    figure.legend(*whole.get_legend_handles_labels(), loc="outside lower center", ncols=4, handlelength=1.6)
+    figure.legend(
+        *whole.get_legend_handles_labels(), loc="outside lower center", ncols=_columns(whole), handlelength=1.6
+    )
     return figure
+
+
+def _columns(axes: Axes) -> int:
+    """As many as fit beside each other: four short names, three long ones."""
+    return 4 if len(axes.get_legend_handles_labels()[0]) <= 4 else 3
 
 
 def _point(axes: Axes, cost: float, row: Record, look: tuple[str, str], label: str | None, words: str) -> None:

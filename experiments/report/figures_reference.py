@@ -8,6 +8,7 @@ from matplotlib.ticker import EngFormatter
 from spikeplan.evaluation.results import Record, Results, finite, numbers
 from spikeplan.experiments.report import style
 from spikeplan.experiments.report.front import equivalents, full_success, point_words, success
+from spikeplan.experiments.report.labels import Label, write_labels
 
 
 def sweeps(results: Results, task: str) -> list[Record]:
@@ -34,20 +35,19 @@ def axes_figure(results: Results, task: str) -> Figure | None:
     if len({row.get("reference") for row in rows}) < 2:
         return None
     figure, [[axes]] = style.blank(height=3.2, width=5.8)
+    labels: list[Label] = []
     for reference in dict.fromkeys(str(row.get("reference")) for row in rows):
         part = [row for row in rows if str(row.get("reference")) == reference]
         colour, marker = style.look(style.REFERENCE, reference)
         line = [equivalents(r) for r in part], [success(r) for r in part]
         axes.plot(*line, marker=marker, color=colour, label=reference)
         for row in part:
-            place = (equivalents(row) or 0.0, success(row) or 0.0)
-            style.say(axes.plot(*place, marker, color=colour), point_words(row))
+            at = (equivalents(row) or 0.0, success(row) or 0.0)
+            style.say(axes.plot(*at, marker, color=colour), point_words(row))
             if len(ends := numbers(row.get("ci95"))) == 2:
-                axes.plot((place[0],) * 2, ends, color=colour, linewidth=0.6, alpha=0.45)
+                axes.plot((at[0],) * 2, ends, color=colour, linewidth=0.6, alpha=0.45)
             if (share := factor(row)) is not None:
-                axes.annotate(
-                    f"× {share:g}", place, xytext=(4, -8), textcoords="offset points", fontsize=6, color=colour
-                )
+                labels.append(Label(*at, f"× {share:g}", colour))
     if (full := full_success(results, task)) is not None:
         axes.axhline(full, color=style.GREY, linewidth=0.8, linestyle="--", label="full dense planner")
     axes.set_xlim(left=0)
@@ -55,4 +55,5 @@ def axes_figure(results: Results, task: str) -> Figure | None:
     axes.set_xlabel("synop-equivalents per action, whole loop, interleaved")
     style.success_axis(axes, horizontal=False)
     figure.legend(loc="outside right upper")
+    write_labels(axes, labels)
     return figure

@@ -23,39 +23,25 @@ from spikeplan.experiments.report.page import Gallery, Section, by_task
 
 
 def verdict(results: Results, gallery: Gallery) -> Section:
+    """Opponent by opponent, where dense is ahead first; the run's own words only where nothing can be compared."""
+
     def content(task: str) -> list[object]:
-        found = comparisons(results, task)
-        ahead = {side: [c for c in found if c.ahead == side] for side in ("dense", "spiking")}
-        parts: list[object] = []
-        if ahead["dense"]:
-            mark = tag("span", "Dense planning is ahead at equal success", class_="bad")
-            parts.append(tag("p", mark, " in: ", "; ".join(map(_gain, ahead["dense"])), "."))
-        if said := results.task(task).get("verdict"):
-            parts.append(tag("p", str(said), class_="verdict"))
-        if ahead["spiking"]:
-            mark = tag("span", "Spiking planning is ahead at equal success", class_="good")
-            parts.append(tag("p", mark, " in: ", "; ".join(map(_gain, ahead["spiking"])), "."))
-        if (results.first("admission", task) or {}).get("holds") is False:
-            fails = "The task fails the admission test below: it carries no claim about planning."
-            parts.append(tag("p", fails, class_="bad"))
-        return [*parts, _equal_success(found) if found else ""]
+        if found := comparisons(results, task):
+            return [_equal_success(sorted(found, key=lambda c: c.ahead != "dense"))]
+        said = results.task(task).get("verdict")
+        return [tag("p", str(said), class_="verdict")] if said else []
 
     return by_task("verdict", results, content)
 
 
-def _gain(found: Comparison) -> str:
-    if found.ratio is None:
-        return f"{found.what} (only one family reaches the level)"
-    return f"{found.what} (spiking / dense = {found.ratio:.2g})"
-
-
 def _equal_success(found: list[Comparison]) -> Markup:
     show = {"": number, "J": energy}
+    marks = {"dense": tag("span", "dense", class_="bad"), "spiking": tag("span", "spiking", class_="good")}
     rows = [
         (
             *(c.what, describe(c.dense), describe(c.spiking)),
             *(show[c.unit](c.dense_cost), show[c.unit](c.spiking_cost)),
-            *(DASH if c.ratio is None else f"{c.ratio:.2g}", c.ahead),
+            *(DASH if c.ratio is None else f"{c.ratio:.2g}", marks.get(c.ahead, c.ahead)),
         )
         for c in found
     ]

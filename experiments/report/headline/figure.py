@@ -8,6 +8,9 @@ from matplotlib.figure import Figure
 from spikeplan.evaluation.results import Record, Results, interval
 from spikeplan.experiments.report import style
 from spikeplan.experiments.report.front import equivalents, families, full_success, pareto, point_words, success
+from spikeplan.experiments.report.labels import label_at, write_labels
+
+SIDES = {"dense": (style.BLUE, "o"), "spiking": (style.VERMILLION, "s")}
 
 
 def headline_figure(results: Results, *tasks: str) -> Figure | None:
@@ -20,9 +23,12 @@ def headline_figure(results: Results, *tasks: str) -> Figure | None:
         _fronts(axes, sides, full_success(results, task))
         if len(panels) > 1:
             axes.set_title(task)
+        axes.margins(x=0.12)
     figure.legend(
         *row[0].get_legend_handles_labels(), loc="outside upper left", ncols=3, fontsize=6.5, handlelength=1.6
     )
+    for axes, sides in zip(row, panels.values(), strict=True):
+        write_labels(axes, [label_at(r, SIDES[side][0]) for side, best in sides.items() for r in best])
     return figure
 
 
@@ -35,7 +41,7 @@ def _sides(results: Results, task: str) -> dict[str, list[Record]] | None:
 
 
 def _fronts(axes: Axes, sides: dict[str, list[Record]], full: float | None) -> None:
-    for side, colour, marker in (("dense", style.BLUE, "o"), ("spiking", style.VERMILLION, "s")):
+    for side, (colour, marker) in SIDES.items():
         x, y = [equivalents(r) or 0.0 for r in sides[side]], [success(r) or 0.0 for r in sides[side]]
         axes.step(x, y, "-", where="post", color=colour, linewidth=0.9)
         axes.plot([], [], marker, color=colour, label=side)
@@ -48,3 +54,5 @@ def _fronts(axes: Axes, sides: dict[str, list[Record]], full: float | None) -> N
     axes.set_xscale("log")
     style.log_cost(axes, "synop-equivalents per action")
     style.success_axis(axes, horizontal=False)
+    low = min(min([*(interval(r.get("ci95")) or ()), success(r) or 0.0]) for rows in sides.values() for r in rows)
+    axes.set_ylim(max(0.0, low - 0.05) - 0.02, 1.06)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spikeplan import energy as catalogue
 from spikeplan.evaluation.iso_success import Comparison, Row
 from spikeplan.evaluation.ratio import Band, RatioInterval, counted, ratio_interval
 from spikeplan.evaluation.results import Record, Results, finite, mapping, positive
@@ -33,10 +34,17 @@ class Finding:
     @property
     def copies(self) -> int | None:
         """Of the planning loop on the chip, in the spiking side's placement."""
-        found = (
-            None if self.points.spiking is None else finite(_on_chip(self.points.spiking, self.device).get("copies"))
-        )
+        if not self.device or self.points.spiking is None:
+            return None
+        found = finite(_on_chip(self.points.spiking, self.device).get("copies"))
         return None if found is None else int(found)
+
+    @property
+    def turns_s(self) -> float | None:
+        """Time of an action on the opponent's device, at its power, from which the spiking side takes less."""
+        if not self.device or self.points.spiking_cost is None:
+            return None
+        return self.points.spiking_cost / catalogue.default().device(self.device).figure("power").band.nominal
 
 
 def operations(results: Results, task: str) -> Finding | None:

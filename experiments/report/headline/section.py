@@ -59,7 +59,10 @@ def _sentence(question: str, found: Finding) -> Markup:
     copies = "" if found.copies is None else f", {found.copies} cop{'y' if found.copies == 1 else 'ies'} of the loop"
     costs = f"{show(found.points.spiking_cost)}{copies}; dense {show(found.points.dense_cost)}"
     how_sure = _how_sure(found.points.ahead, found.interval)
-    return Markup(f"{question}: spiking / dense = {number(found.points.ratio)}{how_sure} (Spiking {costs}.)")
+    turns, told = found.turns_s, ""
+    if turns is not None:
+        told = f" The order turns where an action takes {found.device} more than {number(1e6 * turns)} µs."
+    return Markup(f"{question}: spiking / dense = {number(found.points.ratio)}{how_sure} Spiking {costs}.{told}")
 
 
 def _how_sure(ahead: str, sure: RatioInterval | None) -> str:
