@@ -22,6 +22,7 @@ from spikeplan import energy
 from spikeplan.core.counts.operations import BYTES, LayerCounts, OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.format import DASH, joule, quantity
+from spikeplan.core.frame import frame
 from spikeplan.worldmodel.mac_counter import count_macs
 
 COLUMNS = ("name", "machine", "schedule", "joules", "low", "high", "seconds")
@@ -163,11 +164,7 @@ class Comparison:
 
     def to_pandas(self) -> Any:
         """A pandas.DataFrame of the rows. Raises UserError where pandas is missing."""
-        try:
-            import pandas
-        except ImportError as error:
-            raise UserError(f"to_pandas: pandas does not import ({error}); pip install pandas") from error
-        return pandas.DataFrame(self.rows)
+        return frame(self.rows)
 
     def _cells(self) -> list[tuple[str, ...]]:
         return [

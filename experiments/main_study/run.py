@@ -18,6 +18,7 @@ from spikeplan import energy
 from spikeplan.evaluation.aggregate import Run, group, method_row
 from spikeplan.evaluation.bundle import load_bundle
 from spikeplan.evaluation.intervals import success_interval
+from spikeplan.evaluation.results import load
 from spikeplan.evaluation.rows import (
     AdmissionLevel,
     AdmissionRow,
@@ -73,7 +74,7 @@ def run_main(name: str, size: Size, out: Path, console: Console) -> Summary:
     write_json(out / "summary.json", to_json(summary), indent=1)
     write_report(out)
     remove_parts(out / "parts")  # the run is whole: the next one measures again
-    print_table(summary, console)
+    print_table(load(out), console)
     console.print(f"{out / 'report.html'}  ({summary.seconds:.0f} s)")
     return summary
 

@@ -17,9 +17,8 @@ SECTION = {
         "bands of the constants. A ratio whose interval holds 1 is undecided.",
     ),
     "verdict": Words(
-        "Verdict",
-        "Dense against spiking planning of the same episodes, with everything counted: encoder, rollouts, restores, "
-        "selection.",
+        "At equal success, opponent by opponent",
+        "The cheapest point of each side, with everything counted: encoder, rollouts, restores, selection.",
     ),
     "targets": Words("Targets", "What was asked for, and whether this run reached it."),
     "success": Words(
@@ -60,7 +59,7 @@ SECTION = {
     "energy": Words(
         "Energy: bands, scopes, break-even",
         "Scope compute: operations. B: plus memory traffic and network on chip. C: plus static power × time, input and "
-        "output, host. A verdict is read from C.",
+        "output, host. What is ahead is read from C.",
     ),
     "film": Words(
         "One episode per method",
@@ -81,7 +80,8 @@ CAPTION = {
     "phases": "Operations of one action by phase (bar: batched or interleaved), the floor that neuron updates alone "
     "set, and the total when one candidate at a time walks through the layers (sequential).",
     "front": "Success against total synop-equivalents per action (1 MAC or synop = 1, 1 neuron update = 10); further "
-    "left and higher is better. Steps: the front of each family. Filled: dense or interleaved; hollow: sequential. "
+    "left and higher is better. Steps: the front of each family. Filled: dense or interleaved; hollow: sequential. A mark says "
+    "its method, budget and values on hover; right, the fronts of both sides carry their names where there is room. "
     "Thin bars: Wilson 95 %. That a chip can keep as many candidates as layers in the pipe (interleaved) is assumed.",
     "front-joules": "The same points in Joules, scope system; hollow: sequential. Pale bands: low to high of the points "
     "on each front. Spiking points on loihi2: the cheapest number of replicas on one chip. All Joules are estimates, none "
@@ -128,11 +128,11 @@ CAVEATS = (
     "share one network in time (sequential, or interleaved with restores counted) or take a replica each.",
     "The encoder stays dense in every method and runs on a host device; loop totals include it, predictor totals do not. It "
     "runs in fp32 here and is charged at int8 in every method but `dense`.",
-    "On the front, and so in the verdict's Joules, a spiking network runs on loihi2 with the number of replicas that is "
+    "On the front, and so in the Joules at equal success, a spiking network runs on loihi2 with the number of replicas that is "
     "cheapest on one chip, idle neurons charged; synop-equivalents count the work alone. Elsewhere time on a chip assumes one "
     "replica and one neurocore a layer, the least that interleaving takes, and charges no idle neuron.",
-    "A GPU is charged its peak rate: a few nanoseconds a layer call here, where a real launch takes microseconds. The verdict "
-    "says at what time an action the order turns.",
+    "A GPU is charged its peak rate: a few nanoseconds a layer call here, where a real launch takes microseconds. The first "
+    "section says at what time an action the order turns.",
     "METHOD/dense and METHOD/skip are a sigma-delta network's own function on dense hardware that computes every MAC, or skips "
     "those of zero activations at no cost. The same actions, so the same success: only the bill differs. pruned-P/skip is a "
     "magnitude-pruned network whose weights of zero cost nothing; no device of the catalogue can do that.",

@@ -9,6 +9,7 @@ from spikeplan.evaluation.results import Results
 from spikeplan.evaluation.rows import BreakEvenRow, EnergyRow, MethodRow
 from spikeplan.experiments.report import style
 from spikeplan.experiments.report.figures_network import densities
+from spikeplan.experiments.report.front import band_words
 
 SCOPE_COLOURS = {"compute": style.SKY, "chip": style.BLUE, "system": style.BLACK}
 SCOPE_NAMES = {
@@ -33,15 +34,11 @@ def energy_figure(results: Results, task: str) -> Figure | None:
                 continue
             scope = row.scope
             colour, place = SCOPE_COLOURS[scope], keys.index(_key(row)) + 0.24 * (list(SCOPE_COLOURS).index(scope) - 1)
-            axes.plot(
-                (row.low or row.nominal, row.high),
-                (place, place),
-                color=colour,
-                linewidth=2.2,
-                alpha=0.5,
-                solid_capstyle="butt",
-            )
-            axes.plot(row.nominal, place, "|", color=colour, markersize=6, markeredgewidth=1.5)
+            words = f"{' '.join(filter(None, _key(row)))}, {extent}, scope {scope}: {band_words(row.low, row.nominal, row.high)}"
+            ends = (row.low or row.nominal, row.high)
+            line = axes.plot(ends, (place, place), color=colour, linewidth=2.2, alpha=0.5, solid_capstyle="butt")
+            style.say(line, words)
+            style.say(axes.plot(row.nominal, place, "|", color=colour, markersize=6, markeredgewidth=1.5), words)
         for place, (_, method, _) in enumerate(keys):
             if _spiking(method):
                 axes.axhspan(place - 0.5, place + 0.5, color=style.ORANGE, alpha=0.10, linewidth=0)
@@ -81,10 +78,14 @@ def break_even_figure(results: Results, task: str) -> Figure | None:
         ends = (row.first_term, after, row.s_star)
         axes.plot((min(ends), max(ends)), (place, place), color=style.LIGHT, linewidth=1.2, zorder=1)
         once = place == 0
-        first = "first term only" if once else None
-        axes.plot(row.first_term, place, "o", color=style.BLUE, markerfacecolor="white", label=first)
-        axes.plot(after, place, "s", color=style.BLUE, label="− updates" if once else None)
-        axes.plot(row.s_star, place, "D", color=style.VERMILLION, label="− updates − static = s*" if once else None)
+        for value, marker, colour, face, name in (
+            (row.first_term, "o", style.BLUE, "white", "first term only"),
+            (after, "s", style.BLUE, style.BLUE, "− updates"),
+            (row.s_star, "D", style.VERMILLION, style.VERMILLION, "− updates − static = s*"),
+        ):
+            label = name if once else None
+            mark = axes.plot(value, place, marker, color=colour, markerfacecolor=face, label=label)
+            style.say(mark, f"{row.device}, {name}: {value:.3g}")
     axes.axvline(0, color=style.BLACK, linewidth=0.8)
     reached, reference = densities(results, task).get("sigma_delta", {}), _planned_reference(results, task)
     if reference in reached:

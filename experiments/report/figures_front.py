@@ -12,10 +12,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
+from spikeplan.core.format import between, number, share
 from spikeplan.evaluation.results import Results
 from spikeplan.evaluation.rows import AdmissionRow, AgreementRow, FrontRow, Interval, MethodRow
 from spikeplan.experiments.report import style
-from spikeplan.experiments.report.front import Cost, devices, equivalents, families, full_success, joules, pareto
+from spikeplan.experiments.report.front import (
+    Cost,
+    devices,
+    equivalents,
+    families,
+    full_success,
+    joules,
+    joules_words,
+    pareto,
+    point_words,
+)
+from spikeplan.experiments.report.labels import label_at, write_labels
 
 SHOWN_DEVICES = ("loihi2", "orin_nano", "h100")  # those of the verdict; the table has all
 CLOSE = 0.2  # how far below the full dense success the right panel of a front reaches
@@ -59,9 +71,11 @@ def _dots(rows: Sequence[_Dot], line: float | None, name: str) -> Figure | None:
         return None
     figure, [[axes]] = style.blank(height=0.65 + 0.24 * len(rows), width=5.2)
     for place, dot in enumerate(rows):
+        words = f"{dot.label}: success {share(dot.success)} {between(dot.ci95)}"
         if dot.ci95 is not None:
-            axes.plot(dot.ci95, (place, place), color=dot.colour, linewidth=1.1, solid_capstyle="butt")
-        axes.plot(dot.success, place, dot.marker, color=dot.colour, markersize=5)
+            line_of = axes.plot(dot.ci95, (place, place), color=dot.colour, linewidth=1.1, solid_capstyle="butt")
+            style.say(line_of, words)
+        style.say(axes.plot(dot.success, place, dot.marker, color=dot.colour, markersize=5), words)
     if line is not None:
         axes.axvline(line, color=style.GREY, linewidth=0.8, linestyle="--")
         above = axes.get_xaxis_transform()
@@ -73,6 +87,15 @@ def _dots(rows: Sequence[_Dot], line: float | None, name: str) -> Figure | None:
     return figure
 
 
+# Family of a point -> its look and name. The method is said on hover, in the table, and beside the points of a front.
+FAMILY_LOOK = {
+    "dense": (style.BLUE, "o", "trained to run densely"),
+    "dense_replay": (style.BLACK, "D", "sigma-delta networks run densely"),
+    "zero_skipping": (style.SKY, "^", "zeros skipped at no cost"),
+    "spiking": (style.VERMILLION, "s", "spiking"),
+}
+
+
 def front_figure(results: Results, task: str) -> Figure | None:
     """Success against the whole loop's synop-equivalents per action; dense and spiking, both schedules."""
     rows = [r for r in _planned(results, task) if equivalents(r) is not None]
@@ -82,25 +105,26 @@ def front_figure(results: Results, task: str) -> Figure | None:
     family = families(rows)
 
     def draw(axes: Axes) -> None:
-        for kind, colour, name in (
-            ("dense", style.BLUE, "front, trained to run densely"),
-            ("dense_replay", style.BLACK, "front, sigma-delta networks run densely"),
-            ("zero_skipping", style.SKY, "front, zeros skipped at no cost"),
-        ):
-            _stairs(axes, pareto(family[kind], equivalents), equivalents, right, colour, "-", name)
-        for schedule, dash in (("interleaved", "-"), ("sequential", ":")):
-            part = [r for r in family["spiking"] if r.schedule == schedule]
-            name = f"front, spiking, {schedule}"
-            _stairs(axes, pareto(part, equivalents), equivalents, right, style.VERMILLION, dash, name)
-        seen: set[str] = set()
-        for row in rows:
-            cost, method = row.synop_equivalents, row.method
-            label = f"{method}, sequential" if row.schedule == "sequential" else method
-            _point(axes, cost, row, style.method_look(method), None if label in seen else label)
-            seen.add(label)
+        for kind, members in family.items():
+            if not members:
+                continue
+            colour, marker, name = FAMILY_LOOK.get(kind, (style.GREY, "x", kind))
+            for schedule, dash, said in (("", "-", name), ("sequential", ":", f"{name}, sequential")):
+                part = [r for r in members if (r.schedule == "sequential") == bool(schedule)]
+                _stairs(axes, pareto(part, equivalents), equivalents, right, colour, dash, None)
+                for i, row in enumerate(part):
+                    _point(axes, row.synop_equivalents, row, (colour, marker), None if i else said, point_words(row))
 
     label = "synop-equivalents per action, whole loop"
-    return _whole_and_close(draw, rows, lambda r: [equivalents(r)], full_success(results, task), label, "")
+    figure = _whole_and_close(draw, rows, lambda r: [equivalents(r)], full_success(results, task), label, "")
+    labels = [
+        label_at(r, FAMILY_LOOK[kind][0])
+        for kind in ("dense", "spiking")
+        for r in pareto([r for r in family.get(kind, []) if r.schedule != "sequential"], equivalents)
+    ]
+    marks = [(r.synop_equivalents, r.success) for r in rows]
+    write_labels(figure.axes[1], [one for one in labels if one.y >= figure.axes[1].get_ylim()[0]], marks)
+    return figure
 
 
 def _planned(results: Results, task: str) -> list[FrontRow]:
@@ -126,11 +150,13 @@ def joules_figure(results: Results, task: str) -> Figure | None:
             _stairs(axes, best, cost, right, look[0], "-", None)
             for row in best:
                 band = row.joules[device]
-                axes.plot((band.low, band.high), (row.success,) * 2, color=look[0], linewidth=3, alpha=0.22, zorder=1)
+                ends, height = (band.low, band.high), (row.success,) * 2
+                line = axes.plot(ends, height, color=look[0], linewidth=3, alpha=0.22, zorder=1)
+                style.say(line, joules_words(row, device))
             name = f"{device} (spiking)" if families(chosen)["spiking"] else f"{device} (dense)"
             axes.plot([], [], look[1], color=look[0], label=name)
             for row in chosen:
-                _point(axes, cost(row) or 0.0, row, look, None)
+                _point(axes, cost(row) or 0.0, row, look, None, joules_words(row, device))
 
     label = "energy per action, whole loop, scope system (estimate)"
     every = list(costs.values())
@@ -161,16 +187,25 @@ def _whole_and_close(
     for axes, title in ((whole, "all points"), (close, "close to the dense planner's success")):
         style.log_cost(axes, label, unit)
         axes.set_title(title)
-    figure.legend(*whole.get_legend_handles_labels(), loc="outside lower center", ncols=4, handlelength=1.6)
+    figure.legend(
+        *whole.get_legend_handles_labels(), loc="outside lower center", ncols=_columns(whole), handlelength=1.6
+    )
     return figure
 
 
-def _point(axes: Axes, cost: float, row: FrontRow, look: tuple[str, str], label: str | None) -> None:
-    """One point and its interval; hollow where one candidate at a time walks through the layers."""
+def _columns(axes: Axes) -> int:
+    """As many as fit beside each other: four short names, three long ones."""
+    return 4 if len(axes.get_legend_handles_labels()[0]) <= 4 else 3
+
+
+def _point(axes: Axes, cost: float, row: FrontRow, look: tuple[str, str], label: str | None, words: str) -> None:
+    """One point and its interval, which say `words`; hollow where one candidate at a time walks through the layers."""
     colour, marker = look
-    axes.plot((cost, cost), row.ci95, color=colour, linewidth=0.6, alpha=0.45, solid_capstyle="butt", zorder=1)
+    line = axes.plot((cost, cost), row.ci95, color=colour, linewidth=0.6, alpha=0.45, solid_capstyle="butt", zorder=1)
+    style.say(line, words)
     face = "white" if row.schedule == "sequential" else colour
-    axes.plot(cost, row.success, marker, color=colour, markerfacecolor=face, markeredgewidth=0.9, label=label)
+    mark = axes.plot(cost, row.success, marker, color=colour, markerfacecolor=face, markeredgewidth=0.9, label=label)
+    style.say(mark, words)
 
 
 def _stairs(
@@ -193,14 +228,18 @@ def phase_figure(results: Results, task: str) -> Figure | None:
     for place, row in enumerate(rows):
         left = 0.0
         for phase, colour in present.items():
-            share = (row.by_phase or {}).get(phase, 0.0)
-            axes.barh(place, share, left=left, height=0.6, color=colour, label=phase if place == 0 else None)
-            left += share
+            part = (row.by_phase or {}).get(phase, 0.0)
+            bar = axes.barh(place, part, left=left, height=0.6, color=colour, label=phase if place == 0 else None)
+            style.say(bar, f"{label_of(row)}, {phase}: {number(part)} synop-equivalents an action")
+            left += part
         if row.floor:  # of spiking methods
-            axes.plot((row.floor, row.floor), (place - 0.42, place + 0.42), color=style.VERMILLION, linewidth=1.8)
+            ends = (row.floor, row.floor)
+            line = axes.plot(ends, (place - 0.42, place + 0.42), color=style.VERMILLION, linewidth=1.8)
+            style.say(line, f"{label_of(row)}, update floor: {number(row.floor)} synop-equivalents an action")
         whole = (row.equivalents or {}).get("sequential")
         if whole is not None:
-            axes.plot(whole, place, "o", color=style.VERMILLION, markerfacecolor="white")
+            dot = axes.plot(whole, place, "o", color=style.VERMILLION, markerfacecolor="white")
+            style.say(dot, f"{label_of(row)}, sequential: {number(whole)} synop-equivalents an action")
     axes.plot([], [], color=style.VERMILLION, linewidth=1.8, label="update floor, interleaved")
     axes.plot([], [], "o", color=style.VERMILLION, markerfacecolor="white", label="total, sequential")
     axes.set_yticks(range(len(rows)), [label_of(r) for r in rows])

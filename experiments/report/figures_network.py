@@ -36,7 +36,7 @@ def density_figure(results: Results, task: str) -> Figure | None:
         return None
     figure, [[axes]] = style.blank(height=2.7, width=max(4.0, 1.6 + 0.75 * len(bars)))
     for place, (method, reference, share) in enumerate(bars):
-        axes.bar(
+        bar = axes.bar(
             place,
             share,
             width=0.62,
@@ -44,6 +44,7 @@ def density_figure(results: Results, task: str) -> Figure | None:
             hatch="" if method == "sigma_delta" else "///",
             edgecolor="white",
         )
+        style.say(bar, f"{method}, reference {reference}: {share:.3f} of the dense MACs")
         ground = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}
         axes.text(place, share + 0.02, f"{share:.2f}", ha="center", va="bottom", fontsize=7, bbox=ground, zorder=3)
     top = max(1.0, *(share for *_, share in bars))
@@ -232,7 +233,8 @@ def gates_figure(results: Results, task: str) -> Figure | None:
     known = [(name.replace("_", " "), rate) for name, rate in row.success.items()]
     figure, [[axes]] = style.blank(height=0.6 + 0.24 * len(known), width=4.6)
     for place, (name, value) in enumerate(known):
-        axes.barh(place, value, height=0.55, color=style.BLUE if name == "trained" else style.LIGHT)
+        bar = axes.barh(place, value, height=0.55, color=style.BLUE if name == "trained" else style.LIGHT)
+        style.say(bar, f"{name}: success {value:.3f}")
         axes.text(value + 0.01, place, f"{value:.2f}", va="center", fontsize=7)
     axes.set_yticks(range(len(known)), [name for name, _ in known])
     axes.set_ylim(len(known) - 0.5, -0.5)

@@ -8,7 +8,8 @@ from matplotlib.ticker import EngFormatter
 from spikeplan.evaluation.results import Results
 from spikeplan.evaluation.rows import FrontRow
 from spikeplan.experiments.report import style
-from spikeplan.experiments.report.front import equivalents, full_success
+from spikeplan.experiments.report.front import equivalents, full_success, point_words
+from spikeplan.experiments.report.labels import Label, write_labels
 
 
 def sweeps(results: Results, task: str) -> list[FrontRow]:
@@ -29,19 +30,18 @@ def axes_figure(results: Results, task: str) -> Figure | None:
     if len({row.reference for row in rows}) < 2:
         return None
     figure, [[axes]] = style.blank(height=3.2, width=5.8)
+    labels: list[Label] = []
     for reference in dict.fromkeys(row.reference for row in rows):
         part = [row for row in rows if row.reference == reference]
         colour, marker = style.look(style.REFERENCE, reference)
-        axes.plot(
-            [r.synop_equivalents for r in part], [r.success for r in part], marker=marker, color=colour, label=reference
-        )
+        line = [r.synop_equivalents for r in part], [r.success for r in part]
+        axes.plot(*line, marker=marker, color=colour, label=reference)
         for row in part:
-            place = (row.synop_equivalents, row.success)
-            axes.plot((place[0],) * 2, row.ci95, color=colour, linewidth=0.6, alpha=0.45)
+            at = (row.synop_equivalents, row.success)
+            style.say(axes.plot(*at, marker, color=colour), point_words(row))
+            axes.plot((at[0],) * 2, row.ci95, color=colour, linewidth=0.6, alpha=0.45)
             if row.threshold is not None:
-                axes.annotate(
-                    f"× {row.threshold:g}", place, xytext=(4, -8), textcoords="offset points", fontsize=6, color=colour
-                )
+                labels.append(Label(*at, f"× {row.threshold:g}", colour))
     if (full := full_success(results, task)) is not None:
         axes.axhline(full, color=style.GREY, linewidth=0.8, linestyle="--", label="full dense planner")
     axes.set_xlim(left=0)
@@ -49,4 +49,5 @@ def axes_figure(results: Results, task: str) -> Figure | None:
     axes.set_xlabel("synop-equivalents per action, whole loop, interleaved")
     style.success_axis(axes, horizontal=False)
     figure.legend(loc="outside right upper")
+    write_labels(axes, labels)
     return figure

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from spikeplan.core.format import between, joule, number, share
 from spikeplan.evaluation.iso_success import Comparison, compare, decides
 from spikeplan.evaluation.results import Results
 from spikeplan.evaluation.rows import FrontRow
@@ -117,3 +118,23 @@ def describe(row: FrontRow | None) -> str:
         row.schedule if row.family == "spiking" else "",
     ]
     return ", ".join(part for part in parts if part)
+
+
+def point_words(row: FrontRow) -> str:
+    """One point with its success and its operations, for the hover text of its mark."""
+    return f"{_won(row)}, {number(row.synop_equivalents)} synop-equivalents"
+
+
+def joules_words(row: FrontRow, device: str) -> str:
+    """The same with its energy on one device."""
+    point = row.joules[device]
+    where = device if point.replicas is None else f"{device}, loop x {point.replicas}"
+    return f"{_won(row)}, {band_words(point.low, point.nominal, point.high)} on {where}"
+
+
+def band_words(low: float, nominal: float, high: float) -> str:
+    return f"{joule(nominal)} [{joule(low)}, {joule(high)}]"
+
+
+def _won(row: FrontRow) -> str:
+    return f"{describe(row)}: success {share(row.success)} {between(row.ci95)}"

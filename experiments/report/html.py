@@ -12,11 +12,12 @@ from pathlib import Path
 from spikeplan.core.errors import UserError
 from spikeplan.core.files import write_whole
 from spikeplan.evaluation.results import Results, load
-from spikeplan.experiments.report import sections_cost, sections_headline, sections_network, sections_results
+from spikeplan.experiments.report import sections_cost, sections_network, sections_results
+from spikeplan.experiments.report.headline.section import headline
 from spikeplan.experiments.report.page import Gallery, Section, page
 
 SECTIONS: tuple[Callable[[Results, Gallery], Section], ...] = (
-    sections_headline.headline,
+    headline,
     sections_results.verdict,
     sections_results.targets,
     sections_results.success,

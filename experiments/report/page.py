@@ -30,6 +30,7 @@ th { text-align: left; font-weight: 600; border-bottom: 1px solid var(--ink); ve
 th, td { padding: .22rem .7rem .22rem 0; } td { border-bottom: 1px solid #ececec; vertical-align: top; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 figure { margin: 1rem 0 1.6rem; } figure svg { max-width: 100%; height: auto; display: block; }
+.mark { cursor: help; } .mark:hover { stroke: #000; stroke-width: 2; opacity: .6; }
 figcaption { font-size: .85rem; max-width: 46rem; margin-top: .3rem; }
 .films { display: grid; grid-template-columns: auto 1fr; gap: .6rem 1rem; align-items: start; }
 .pixels { image-rendering: pixelated; max-width: 100%; border: 1px solid var(--line); display: block; }

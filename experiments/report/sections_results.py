@@ -13,40 +13,25 @@ from spikeplan.experiments.report.page import Gallery, Section, by_task
 
 
 def verdict(results: Results, gallery: Gallery) -> Section:
+    """Opponent by opponent, where dense is ahead first; the run's own words only where nothing can be compared."""
+
     def content(task: str) -> list[object]:
-        pairs = comparisons(results, task)
-        ahead = {side: [c for c in pairs if c.ahead == side] for side in ("dense", "spiking")}
-        parts: list[object] = []
-        if ahead["dense"]:
-            mark = tag("span", "Dense planning is ahead at equal success", class_="bad")
-            parts.append(tag("p", mark, " in: ", "; ".join(map(_gain, ahead["dense"])), "."))
-        if said := results.task(task).verdict:
-            parts.append(tag("p", said, class_="verdict"))
-        if ahead["spiking"]:
-            mark = tag("span", "Spiking planning is ahead at equal success", class_="good")
-            parts.append(tag("p", mark, " in: ", "; ".join(map(_gain, ahead["spiking"])), "."))
-        admission = results.first(AdmissionRow, task)
-        if admission is not None and not admission.holds:
-            fails = "The task fails the admission test below: it carries no claim about planning."
-            parts.append(tag("p", fails, class_="bad"))
-        return [*parts, _equal_success(pairs) if pairs else ""]
+        if pairs := comparisons(results, task):
+            return [_equal_success(sorted(pairs, key=lambda c: c.ahead != "dense"))]
+        said = results.task(task).verdict
+        return [tag("p", said, class_="verdict")] if said else []
 
     return by_task("verdict", results, content)
 
 
-def _gain(pair: Comparison[FrontRow]) -> str:
-    if pair.ratio is None:
-        return f"{pair.what} (only one family reaches the level)"
-    return f"{pair.what} (spiking / dense = {pair.ratio:.2g})"
-
-
 def _equal_success(pairs: list[Comparison[FrontRow]]) -> Markup:
     show = {"": number, "J": joule}
+    marks = {"dense": tag("span", "dense", class_="bad"), "spiking": tag("span", "spiking", class_="good")}
     rows = [
         (
             *(c.what, describe(c.dense), describe(c.spiking)),
             *(show[c.unit](c.dense_cost), show[c.unit](c.spiking_cost)),
-            *(DASH if c.ratio is None else f"{c.ratio:.2g}", c.ahead),
+            *(DASH if c.ratio is None else f"{c.ratio:.2g}", marks.get(c.ahead, c.ahead)),
         )
         for c in pairs
     ]
@@ -80,14 +65,6 @@ SPENT = ("MACs", "synops", "neuron updates", "synop-equivalents", "values compar
 def success(results: Results, gallery: Gallery) -> Section:
     def content(task: str) -> list[object]:
         methods, rows = results.methods(task), results.of(MethodRow, task)
-        outcome = [
-            (
-                *(method, count(r.episodes), share(r.success), between(r.ci95)),
-                *(points(r.paired_vs_dense), number(r.latent_nmse)),
-                *(share(r.spearman), share(r.topk_overlap)),
-            )
-            for method, r in methods.items()
-        ]
         spent = [
             (
                 *(method, number(r.macs_per_action), number(r.synops_per_action)),
@@ -100,13 +77,26 @@ def success(results: Results, gallery: Gallery) -> Section:
         return [
             tag("p", f"{run[0]} episodes, planner seeds: {run[1]}.", class_="note") if methods else "",
             gallery.draw("success", figures.success_figure, results, task),
-            table(("method", *OUTCOME), outcome) if methods else "",
+            outcomes(results, task),
             table(("per action", *SPENT), spent) if methods else "",
             gallery.draw("phases", figures.phase_figure, results, task),
             _schedules(rows) if rows else "",
         ]
 
     return by_task("success", results, content)
+
+
+def outcomes(results: Results, task: str) -> Markup:
+    """What each method reached; empty where the run holds no method."""
+    rows = [
+        (
+            *(method, count(r.episodes), share(r.success), between(r.ci95)),
+            *(points(r.paired_vs_dense), number(r.latent_nmse)),
+            *(share(r.spearman), share(r.topk_overlap)),
+        )
+        for method, r in results.methods(task).items()
+    ]
+    return table(("method", *OUTCOME), rows) if rows else Markup()
 
 
 def _schedules(rows: list[MethodRow]) -> Markup:

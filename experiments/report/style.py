@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import matplotlib
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
@@ -58,6 +59,13 @@ RC: Any = {
     "axes.unicode_minus": True,
     "patch.linewidth": 0.5,
 }
+MARK = "mark: "  # begins an id that is what its group says
+SPOKEN = r'<g class="mark"><title>\1</title>'
+STAMPS = {
+    "svg": ("Date", "Creator", "Format", "Type"),
+    "png": ("Software",),
+    "pdf": ("Creator", "Producer", "CreationDate"),
+}
 WIDTH = 7.0  # inches, the text width of a paper
 
 
@@ -86,14 +94,27 @@ def paper() -> Iterator[None]:
 
 def svg(draw: Callable[..., Figure | None], *args: Any) -> str | None:
     """Run a drawing function in the paper style; its SVG text, or None where there was nothing to draw."""
+    drawn = rendered("svg", draw, *args)
+    return None if drawn is None else re.sub(f'<g id="{MARK}([^"]*)">', SPOKEN, drawn.decode())
+
+
+def rendered(kind: str, draw: Callable[..., Figure | None], *args: Any) -> bytes | None:
+    """The same in any format that matplotlib writes."""
     with paper():
         figure = draw(*args)
         if figure is None:
             return None
-        target = io.StringIO()
+        target = io.BytesIO()
         # Without dates and RDF the file depends on the data alone, and holds no address that a browser might follow.
-        figure.savefig(target, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+        dpi = 200 if kind == "png" else "figure"
+        figure.savefig(target, format=kind, metadata=dict.fromkeys(STAMPS[kind]), dpi=dpi)
     return target.getvalue()
+
+
+def say(artists: Artist | Iterable[Artist], words: str) -> None:
+    """What a browser says when the pointer rests on these marks. The words travel as the id of the SVG group."""
+    for artist in (artists,) if isinstance(artists, Artist) else artists:
+        artist.set_gid(MARK + words)
 
 
 def inline(text: str, prefix: str) -> str:

@@ -50,7 +50,8 @@ class Bar(Progress):
         if self._watcher is not None:
             self._watcher.join()
             self._watcher = None
-        super().stop()
+        if self.live_shown:  # rich 14 ends a bar that was never shown with an empty line
+            super().stop()
 
     def _watch(self) -> None:
         if self._over.wait(PATIENCE_S):

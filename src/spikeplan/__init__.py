@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from spikeplan.core.registry import load_plugins
-    from spikeplan.evaluation.profiles import compare, profile
+    from spikeplan.evaluation.profiles import profile
     from spikeplan.eventdata import open_events, open_recording
+    from spikeplan.experiments.notebook.compare import compare
+    from spikeplan.experiments.notebook.results import report
 
     __version__: str
 
@@ -30,14 +32,15 @@ _PACKAGES = (
     "worldmodel",
 )
 _HOME = {
-    "compare": "spikeplan.evaluation.profiles",
+    "compare": "spikeplan.experiments.notebook.compare",
     "load_plugins": "spikeplan.core.registry",
     "open_events": "spikeplan.eventdata",
     "open_recording": "spikeplan.eventdata",
     "profile": "spikeplan.evaluation.profiles",
+    "report": "spikeplan.experiments.notebook.results",
 }
 
-__all__ = ["__version__", "compare", "load_plugins", "open_events", "open_recording", "profile"]
+__all__ = ["__version__", "compare", "load_plugins", "open_events", "open_recording", "profile", "report"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""What a run prints at its end: what was compared, four numbers with their intervals, which targets were missed."""
+"""What a run prints at its end: what was compared, its findings with their intervals, which targets were missed."""
 
 from __future__ import annotations
 
@@ -6,31 +6,33 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from spikeplan.core.format import DASH, between, joule, plain, points, share
-from spikeplan.evaluation.summary import EnergySummary, MethodSummary, Summary, Target, TaskSummary
-from spikeplan.evaluation.verdict import DENSE_DEVICES
+from spikeplan.core.format import DASH, between, joule, number, plain, points, share
+from spikeplan.evaluation.results import Results
+from spikeplan.evaluation.summary import MethodSummary, Target, TaskSummary
+from spikeplan.evaluation.verdict import CHIP
+from spikeplan.experiments.report.headline.findings import Ends, Finding, cheapest_opponent, energies
+from spikeplan.experiments.report.headline.section import SPIKING
 
-SPIKING, CHIP = "sigma_delta", "loihi2"
-DENSE = "int8"
-ROWS = ("success, dense", "spiking \u2212 dense, points", "energy, spiking, 1 replica", "energy, dense")
+ROWS = ("success, dense", "spiking \u2212 dense, points", "energy, spiking", "energy, dense", "energy, spiking / dense")
 MISSED_SHOWN = 3
 WHOLE = 300  # episodes; fewer cannot hold a bound of 3 points
 
 
-def print_table(summary: Summary, console: Console) -> None:
+def print_table(results: Results, console: Console) -> None:
     """At most 25 lines, whatever the run holds; the report has the rest. What was not measured prints as a dash."""
+    summary = results.summary
     tasks, episodes, seeds = summary.tasks, plain(summary.episodes), plain(summary.seeds)
     console.print(
         f"The same planner with its dense network and with the sigma-delta network made from it: {episodes} paired "
-        f"episodes a task, {seeds} planner seed(s). In brackets: 95 % of episodes; low to high "
-        "of a whole system's Joules an action."
+        f"episodes a task, {seeds} planner seed(s). Energy: a whole system's Joules an action, cheapest point of each side at "
+        "equal success. In brackets: 95 % of episodes, low to high of Joules."
     )
     table = Table("", header_style="bold")
     for task in tasks:
         table.add_column(escape(task), justify="right")
-    columns = [numbers(task) for task in tasks.values()]
-    for number, name in enumerate(ROWS):
-        table.add_row(name, *(escape(column[number]) for column in columns))
+    columns = [numbers(results, task) for task in tasks]
+    for line, name in enumerate(ROWS):
+        table.add_row(name, *(escape(column[line]) for column in columns))
     console.print(table)
     _missed(tasks, summary.episodes or 0, console)
     if summary.left_out:
@@ -38,25 +40,32 @@ def print_table(summary: Summary, console: Console) -> None:
     console.print("[dim]Counts are simulated; energy is an estimate; no chip was measured.[/]")
 
 
-def numbers(task: TaskSummary) -> tuple[str, str, str, str]:
-    """Of one task, in the order of ROWS."""
-    dense, spiking = (task.methods.get(name, MethodSummary()) for name in ("dense", SPIKING))
-    priced = {
-        name: methods[DENSE].nominal
-        for name, methods in task.energy.items()
-        if name in DENSE_DEVICES and DENSE in methods
-    }
-    cheapest = min(priced, key=lambda name: priced[name], default="")
+def numbers(results: Results, task: str) -> tuple[str, str, str, str, str]:
+    """Of one task, in the order of ROWS; the energies are those of the report's headline."""
+    methods = results.methods(task)
+    dense, spiking = (methods.get(name, MethodSummary()) for name in ("dense", SPIKING))
     return (
         f"{share(dense.success)} {between(dense.ci95)}",
         points(spiking.paired_vs_dense),
-        _joules(task.energy.get(CHIP, {}).get(SPIKING), CHIP),
-        _joules(task.energy.get(cheapest, {}).get(DENSE), f"{cheapest}, {DENSE}"),
+        *_energies(cheapest_opponent(energies(results, task))),
     )
 
 
-def _joules(row: EnergySummary | None, where: str) -> str:
-    return DASH if row is None else f"{joule(row.nominal)} [{joule(row.low)}, {joule(row.high)}] {where}"
+def _energies(finding: Finding | None) -> tuple[str, str, str]:
+    if finding is None:
+        return DASH, DASH, DASH
+    replicas = "" if finding.replicas is None else f" x {finding.replicas}"
+    sure = finding.interval
+    return (
+        _joules(finding.spiking, f"{CHIP}{replicas}"),
+        _joules(finding.dense, finding.device),
+        number(finding.points.ratio) + ("" if sure is None else f" [{number(sure.low)}, {number(sure.high)}]"),
+    )
+
+
+def _joules(ends: Ends | None, where: str) -> str:
+    """A side without a point of equal success has no energy."""
+    return DASH if ends is None else f"{joule(ends[1])} [{joule(ends[0])}, {joule(ends[2])}] {where}"
 
 
 def _missed(tasks: dict[str, TaskSummary], episodes: int, console: Console) -> None:

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from rich.console import Console
 
 from spikeplan.core.format import joule, number, points
-from spikeplan.evaluation.rows import from_json
-from spikeplan.evaluation.summary import Summary, TaskSummary
+from spikeplan.evaluation.results import Results, load
+from spikeplan.evaluation.rows import FrontRow, PointEnergy
+from spikeplan.evaluation.summary import Summary
 from spikeplan.experiments.report import print_table
+from spikeplan.experiments.report.headline.findings import energies
+from spikeplan.experiments.report.headline.section import sentences
 from spikeplan.experiments.report.terminal.run import numbers
 
 TASK = "two-room"
 
 
 @pytest.mark.parametrize("width", [80, 130])
-def test_a_run_ends_with_four_numbers_and_their_intervals_on_one_screen(results: Any, width):
-    found = results.summary()
-    found["tasks"] = {name: found["tasks"][TASK] for name in ("two-room", "planar-reach", "two-room-random")}
+def test_a_run_ends_with_its_findings_and_their_intervals_on_one_screen(results: Any, report, width):
+    read = load(report[0])
+    names = ("two-room", "planar-reach", "two-room-random")
+    summary = replace(read.summary, tasks={name: read.summary.tasks[TASK] for name in names})
+    rows = [replace(row, task=name) for name in names for row in read.of(FrontRow, TASK)]
     console = Console(record=True, width=width, file=io.StringIO())
-    print_table(from_json(found, Summary), console)
+    print_table(replace(read, summary=summary, rows=rows), console)
     printed = console.export_text()
     assert len(printed.splitlines()) <= 24, "the path of the report makes 25"
     assert "`spikeplan results` decides" not in printed, "no interval was missed"
@@ -30,23 +36,38 @@ def test_a_run_ends_with_four_numbers_and_their_intervals_on_one_screen(results:
         assert word in " ".join(printed.split())
 
 
-def test_the_four_numbers_of_a_task_and_what_is_missing():
-    def priced(nominal: float) -> dict[str, Any]:
-        return {"scope": "system", "low": 1e-3, "nominal": nominal, "high": 4e-3, "unit": "J/action", "evidence": "D"}
+def test_the_terminal_prices_what_the_headline_prices(report):
+    """The cheapest point of each side at iso-success, not the first method's one replica."""
+    read = load(report[0])
+    (found,) = energies(read, TASK)
+    assert (found.device, found.points.spiking_cost) == ("orin_nano", 3e-3)
+    *shown, ratio = numbers(read, TASK)
+    assert ratio.startswith("5.45 ["), "with its interval"
+    assert shown == [
+        "0.880 [0.810, 0.940]",
+        "\u22120.9 [\u22122.9, +1.1]",
+        "3.00 mJ [750 µJ, 6.00 mJ] loihi2",
+        "550 µJ [138 µJ, 1.10 mJ] orin_nano",
+    ]
+    for said in ("spiking / dense = 5.45", "Spiking 3.00 mJ; dense 550 µJ", "takes orin_nano more than 120 µs"):
+        assert said in report[1]
 
-    methods = {"dense": {"success": 0.9, "ci95": [0.8, 0.95]}, "sigma_delta": {"paired_vs_dense": [-0.04, 0.02]}}
-    machines = {
-        "loihi2": {"sigma_delta": priced(2e-3)},
-        "h100": {"int8": priced(2e-3)},
-        "orin_nano": {"int8": priced(1.5e-3)},
-    }
-    assert numbers(from_json({"methods": methods, "energy": machines}, TaskSummary)) == (
-        "0.900 [0.800, 0.950]",
-        "\u22121.0 [\u22124.0, +2.0]",
-        "2.00 mJ [1.00 mJ, 4.00 mJ] loihi2",
-        "1.50 mJ [1.00 mJ, 4.00 mJ] orin_nano, int8",
-    )
-    assert numbers(TaskSummary()) == ("\u2013 \u2013", "\u2013", "\u2013", "\u2013")
+
+def test_replicas_and_hosts_are_those_of_the_placement(report):
+    read = load(report[0])
+    alone = PointEnergy(low=1e-3, nominal=2e-3, high=3e-3)
+    placed = replace(alone, by_host={"orin_nano": replace(alone, replicas=8, spread=1, cores=40)})
+    rows = [
+        replace(row, joules={"loihi2": placed}) if row.family == "spiking" else row for row in read.of(FrontRow, TASK)
+    ]
+    read = replace(read, rows=rows)
+    assert numbers(read, TASK)[2] == "2.00 mJ [1.00 mJ, 3.00 mJ] loihi2 x 8"
+    assert sentences(read, TASK).count("replicas of the loop") == 1, "operations need no placement"
+    assert "Spiking 2.00 mJ, 8 replicas of the loop" in sentences(read, TASK)
+
+
+def test_what_is_missing_is_a_dash():
+    assert numbers(Results(config={}, summary=Summary()), TASK) == ("\u2013 \u2013", *["\u2013"] * 4)
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
+from itertools import combinations
 from typing import Any
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from spikeplan.evaluation.results import load
 from spikeplan.evaluation.rows import FrontRow
-from spikeplan.experiments.report import write_report
+from spikeplan.experiments.report import style, write_report
 from spikeplan.experiments.report.captions import SECTION
+from spikeplan.experiments.report.figures_front import front_figure, joules_figure
 from spikeplan.experiments.report.front import comparisons, equivalents, pareto
+from spikeplan.experiments.report.headline.figure import headline_figure
 from spikeplan.experiments.report.html import SECTIONS
+from spikeplan.experiments.report.labels import Label, write_labels
 from spikeplan.experiments.report.markup import text
 
 TASK = "two-room"
@@ -88,9 +95,16 @@ def test_numbers_come_from_the_files(results: Any, report, tmp_path):
     assert drawn != (report[0] / "figures" / f"front-{TASK}.svg").read_text(encoding="utf-8")
 
 
-def test_text_is_escaped(report):
-    assert "&amp; the chip is &lt;simulated&gt;." in report[1]
+def test_text_is_escaped_and_the_runs_own_words_stand_where_nothing_is_compared(results: Any, report, tmp_path):
+    assert "the chip is" not in report[1], "the page opens with the findings; it does not say them twice"
+    page = write_report(results.store(tmp_path, rows=[], found=silent(results.summary()))).read_text(encoding="utf-8")
+    assert "&amp; the chip is &lt;simulated&gt;." in page
     assert text('<a href="x">') == "&lt;a href=&quot;x&quot;&gt;"
+
+
+def silent(summary: dict[str, Any]) -> dict[str, Any]:
+    """A summary without any point of a front."""
+    return {"tasks": {TASK: {key: value for key, value in summary["tasks"][TASK].items() if key != "front"}}}
 
 
 def test_stale_figures_go(results: Any, tmp_path):
@@ -111,11 +125,60 @@ def test_the_verdict_says_dense_first_where_dense_is_ahead(report):
     assert count.dense_cost == 1.1e8 and count.spiking_cost == pytest.approx(0.45 * 0.5 * 2.9e8)
     assert count.ahead == "spiking" and joules.ahead == "dense" and joules.ratio == pytest.approx(3e-3 / 5.5e-4)
     section = page[page.index('<section id="verdict">') : page.index('<section id="targets">')]
-    assert (
-        section.index("Dense planning is ahead")
-        < section.index("Dense int8 needs")
-        < section.index("Spiking planning is")
-    )
+    assert section.index('class="bad">dense<') < section.index('class="good">spiking<')
+
+
+def test_marks_say_their_values_on_hover(report):
+    """Of the fronts and of the bars, in the page and in the files; nothing is left as an id."""
+    out, page = report
+    said = {
+        "headline": "narrow-96, 64x4 H12: success 0.860 [0.800, 0.910], 110 M synop-equivalents",
+        "front": "sigma_delta, previous_iteration, θ × 1, 64x4 H12, sequential: success 0.880 [0.820, 0.930], 209 M",
+        "front-joules": "int8, 64x4 H12: success 0.880 [0.820, 0.930], 1.10 mJ [275 µJ, 2.20 mJ] on orin_nano",
+        "success": "lif: success 0.710 [0.640, 0.770]",
+        "admission": "greedy  64x4 H1: success 0.110 [0.060, 0.160]",
+        "phases": "int8, predictor: 274 M synop-equivalents an action",
+        "energy": "loihi2 sigma_delta interleaved, loop, scope system: 5.00 mJ [625 µJ, 8.00 mJ]",
+        "break-even": "h100, first term only: 0.04",
+        "density": "sigma_delta, reference zero: 0.521 of the dense MACs",
+        "gates": "trained: success 0.880",
+        "references": "sigma_delta, θ × 0.25, 64x4 H12, interleaved: success 0.880 [0.820, 0.930], 40.0 M synop-equivalents",
+    }
+    for name, words in said.items():
+        drawn = (out / "figures" / f"{name}-{TASK}.svg").read_text(encoding="utf-8")
+        titles = [str(title.text) for title in ElementTree.fromstring(drawn).iter("{http://www.w3.org/2000/svg}title")]
+        assert any(title.startswith(words) for title in titles), (name, titles[:5])
+    assert page.count('<g class="mark"><title>') > 100 and 'id="mark:' not in page
+
+
+def test_labels_leave_marks_and_each_other_free():
+    figure = Figure()
+    axes = figure.subplots()
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    near = [Label(0.5 + 0.01 * i, 0.5, f"a name of some length {i}", "black") for i in range(6)]
+    write_labels(axes, [*near, Label(0.0, 0.0, "corner", "black")])
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    boxes = [Text.get_window_extent(one, renderer) for one in axes.texts]
+    assert len(boxes) == 7
+    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
+    edge = axes.get_window_extent(renderer)
+    assert all(edge.contains(box.x0, box.y0) and edge.contains(box.x1, box.y1) for box in boxes)
+    middles = axes.transData.transform([(one.x, one.y) for one in near])
+    assert not any(box.contains(*middle) for box in boxes for middle in middles)
+
+
+def test_a_legend_is_smaller_than_its_plot(report):
+    read = load(report[0])
+    with style.paper():
+        for draw in (headline_figure, front_figure, joules_figure):
+            figure = draw(read, TASK)
+            figure.draw_without_rendering()
+            renderer = FigureCanvasAgg(figure).get_renderer()
+            (legend,), plot = figure.legends, figure.axes[0]
+            box = legend.get_window_extent(renderer)
+            assert box.height < 0.3 * plot.get_window_extent(renderer).height, draw.__name__
+            assert box.x0 >= 0 and box.x1 <= figure.bbox.x1, draw.__name__
 
 
 def test_the_front_drops_what_a_cheaper_point_equals(results: Any):

@@ -1,0 +1,72 @@
+"""`spikeplan.compare`: the comparison of `evaluation.profiles` as a table that can also draw itself.
+
+The table is made here, above evaluation, because evaluation imports nothing that draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spikeplan.evaluation.profiles import Comparison, Profile
+from spikeplan.evaluation.profiles import compare as priced
+from spikeplan.experiments.notebook.picture import Picture, picture
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class ComparisonTable(Comparison):
+    """A Comparison that draws itself."""
+
+    def plot(self, path: str | Path | None = None) -> Picture:
+        """Energy of each network on each machine, low to high; written to `path` (.svg, .png or .pdf) if there is one.
+
+        >>> compare({"mine": profile(net, inputs)}).plot("compare.svg")
+        """
+        drawn = picture(path, comparison_figure, self)
+        assert drawn is not None, "a comparison has at least one row"
+        return drawn
+
+
+def compare(profiles: Mapping[str, Profile], machines: Sequence[str] | None = None) -> ComparisonTable:
+    """Energy and time of one call of each network on each machine that can run it (scope system).
+
+    Args:
+        profiles: name -> what `profile` counted.
+        machines: names of the catalogue (`spikeplan list machines`); all of them where not given.
+
+    Raises UserError for an unknown machine, and where no machine can be priced.
+
+    >>> print(compare({"mine": profile(net, inputs)}, ["orin_nano", "h100"]))
+    """
+    table = priced(profiles, machines)
+    return ComparisonTable(table.rows, table.refused)
+
+
+def comparison_figure(table: Comparison) -> Figure:
+    """A line from low to high with a mark at nominal; a row each machine and schedule, a colour each network."""
+    from spikeplan.experiments.report import style
+    from spikeplan.experiments.report.front import band_words
+
+    names = list(dict.fromkeys(row["name"] for row in table.rows))
+    places = list(dict.fromkeys((row["machine"], row["schedule"]) for row in table.rows))
+    figure, [[axes]] = style.blank(height=1.0 + (0.16 + 0.12 * len(names)) * len(places), width=5.6)
+    step = 0.7 / len(names)
+    for i, name in enumerate(names):
+        colour, marker = style.SPARE[i % len(style.SPARE)]
+        axes.plot([], [], marker, color=colour, label=name)
+        for row in (row for row in table.rows if row["name"] == name):
+            at = places.index((row["machine"], row["schedule"])) + step * (i - (len(names) - 1) / 2)
+            words = (
+                f"{name} on {row['machine']}, {row['schedule']}: {band_words(row['low'], row['joules'], row['high'])}"
+            )
+            style.say(axes.plot((row["low"], row["high"]), (at, at), color=colour, linewidth=2.2, alpha=0.4), words)
+            style.say(axes.plot(row["joules"], at, marker, color=colour), words)
+    style.log_cost(axes, "energy per call, scope system (estimate)", "J")
+    axes.set_yticks(range(len(places)), [machine if s == "batched" else f"{machine}, {s}" for machine, s in places])
+    axes.set_ylim(len(places) - 0.5, -0.5)
+    axes.grid(axis="x", color="#EEEEEE", linewidth=0.6)
+    figure.legend(loc="outside upper left", ncols=min(4, len(names)))
+    return figure
