@@ -17,15 +17,16 @@ PACKAGE ?=
 demo: $(READY)
 	$(BIN)/spikeplan demo
 
+# COVERAGE=1 also prints the lines that no test reaches.
 test: $(READY)
-	$(PYTEST)
+	$(PYTEST) $(if $(COVERAGE),--cov --cov-report=term:skip-covered)
 
 # What takes no more than seconds, of one package or of all: make test-fast PACKAGE=energy
 test-fast: $(READY)
 	$(PYTEST) -m "not slow" tests/$(PACKAGE)
 
-coverage: $(READY)
-	$(PYTEST) --cov --cov-report=term:skip-covered
+coverage:
+	$(MAKE) test COVERAGE=1
 
 # Stores how long each file takes, and names tests that are slow and not marked so.
 durations: $(READY)
