@@ -11,9 +11,9 @@ from spikeplan.experiments.cli.words.common import SHARDS_KEPT, Command, text
 
 
 def demo(out: Annotated[str, text("folder of the results and the report", "DIR")] = "results/demo") -> None:
-    """Compare every method on two tasks in small: 100 paired episodes, one planner seed.
+    """Compare every method on two tasks in small: 50 paired episodes, one planner seed.
 
-    Takes minutes on all cores. Writes metrics.jsonl, summary.json and report.html. An interrupted run resumes.
+    LIF plans the first 20 of them. Takes minutes on all cores. Writes metrics.jsonl, summary.json and report.html. An interrupted run resumes.
     """
     from spikeplan.experiments.main_study.grid import DEMO
     from spikeplan.experiments.main_study.run import run_main
