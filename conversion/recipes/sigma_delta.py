@@ -51,7 +51,7 @@ class SigmaDelta:
     def __post_init__(self) -> None:
         values = self.thresholds if isinstance(self.thresholds, tuple) else (self.thresholds,)
         if not 2 <= self.bits <= 8:
-            raise UserError(f"recipe: {self.bits} message bits; use 2 to 8")
+            raise UserError(f"recipe: {self.bits} bits of a graded spike; use 2 to 8")
         if not all(math.isfinite(t) and t >= 0 for t in values):
             raise UserError(f"recipe: thresholds {values} must be finite and >= 0")
 
@@ -131,4 +131,4 @@ class SigmaDelta:
         return Artifact(layers=tuple(layers), edges=edges, scales=scales, provenance={"recipe": f"{self}"})
 
 
-RECIPE = RecipeKind(name="sigma_delta", make=SigmaDelta)
+RECIPE = RecipeKind(name="sigma_delta", make=SigmaDelta, untuned={"thresholds": 0.1})

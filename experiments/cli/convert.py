@@ -4,32 +4,42 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from spikeplan.conversion import SigmaDelta, check, convert
+from spikeplan.conversion import check, convert
+from spikeplan.conversion.recipes import RECIPES
 from spikeplan.conversion.upgrade import is_version_1, upgrade
 from spikeplan.core.chips import CHIPS
 from spikeplan.core.errors import UserError
+from spikeplan.core.format import several
 from spikeplan.core.ir import artifact as artifact_file
+from spikeplan.evaluation.bundle import header
 from spikeplan.evaluation.recorded_plans import RECORD_SEED, record_plans
 from spikeplan.experiments.runner.output import open_output, write_report
 from spikeplan.experiments.runner.progress import counted, working
 from spikeplan.snn.delta import DeltaNetwork
 from spikeplan.worldmodel.checkpoint import load_model
 
+SUFFIX = ".safetensors"
+
 
 def convert_command(
-    checkpoint: str, out: str, *, threshold: float, bits: int, json: str | None, console: Console
+    checkpoint: str, out: str, *, recipe: str, settings: dict[str, Any], json: str | None, console: Console
 ) -> None:
-    recipe = SigmaDelta(bits=bits, thresholds=threshold)
-    old = is_version_1(checkpoint)
-    model = None if old else load_model(checkpoint)
+    made_by = RECIPES[recipe].made(**settings)
     target = Path(out)
-    if not out or (target.exists() and not target.is_file()):
-        raise UserError(f"--out {out!r}: is no file to write; name a .safetensors file")
+    if target.suffix != SUFFIX or (target.exists() and not target.is_file()):
+        raise UserError(f"--out {out!r}: is no {SUFFIX} file; give a name that ends in {SUFFIX}")
+    old = is_version_1(checkpoint)
+    if old and settings:
+        raise UserError(
+            f"{checkpoint}: an artifact of version 0.1 keeps its thresholds and bits; leave out the settings"
+        )
+    model = None if old else load_model(checkpoint)
     if target.exists() and target.samefile(checkpoint):
         raise UserError(f"--out {out}: is the checkpoint itself; name another file")
     open_output(target.parent)
@@ -48,7 +58,7 @@ def convert_command(
             on_progress=lambda done, total: on_progress(5 * done, 6 * total),  # the rest takes a fifth as long
         )
         calibration = plans.calibration()
-        artifact, report = convert(model.predictor, calibration, recipe, task=model.task, seed=model.seed)
+        artifact, report = convert(model.predictor, calibration, made_by, task=model.task, seed=model.seed)
     # Not chosen on validation episodes: an untuned artifact runs at its own thresholds.
     artifact.provenance["layers"] = report.as_dict()
     artifact_file.save(artifact, target)
@@ -70,6 +80,11 @@ def convert_command(
 def check_command(artifact: str, chip: str, *, json: str | None, console: Console) -> int:
     if chip not in CHIPS:
         raise UserError(f"chip {chip!r} is unknown; use one of {', '.join(CHIPS)}")
+    if header(Path(artifact)).get("kind") == "lif":
+        raise UserError(
+            f"{artifact}: a LIF network, check reads sigma-delta ones; `spikeplan place {artifact} --chip {chip}` says "
+            "whether it fits"
+        )
     with working(f"checking {artifact}", total=3) as step:
         loaded = artifact_file.load(artifact)
         step()
@@ -85,5 +100,6 @@ def check_command(artifact: str, chip: str, *, json: str | None, console: Consol
         write_report(json, {"artifact": artifact, "chip": chip, "fits": not violations, "violations": listed})
     for violation in violations:
         console.print(escape(str(violation)))
-    console.print(f"{artifact}: {'fits ' + chip if not violations else f'{len(violations)} violations on {chip}'}")
+    said = f"{several(len(violations), 'violation')} on {chip}" if violations else f"fits {chip}"
+    console.print(f"{artifact}: {said}")
     return 1 if violations else 0

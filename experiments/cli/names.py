@@ -16,7 +16,7 @@ from spikeplan.core.registry import plugin_names
 
 SHIPPED: dict[str, tuple[str, ...]] = {
     "tasks": ("planar-reach", "planar-reach-near", "planar-reach-anywhere", "two-room", "two-room-random"),
-    "recipes": ("planar-reach", "two-room", "two-room-random"),
+    "trainable": ("planar-reach", "two-room", "two-room-random"),
     "methods": (
         "dense",
         "int8",
@@ -39,15 +39,19 @@ SHIPPED: dict[str, tuple[str, ...]] = {
         "pruned-95",
     ),
     "planners": ("cem", "cem_mad", "integer_cem"),
+    "predictors": ("residual",),
+    "recipes": ("sigma_delta",),
     "chips": tuple(CHIPS),
     "references": tuple(REFERENCES),
     "benches": ("plan", "lava", "events", "energy"),
 }
 ABOUT = {
     "tasks": "what is planned, for --task",
-    "recipes": "tasks that `spikeplan train` has a recipe for",
+    "trainable": "tasks that `spikeplan train` trains",
     "methods": "how a plan is made, for --method",
     "planners": "how a method searches, for --planner; `spikeplan planners` compares them",
+    "predictors": "networks that imagine the next latent; a checkpoint says which one it holds",
+    "recipes": "how a dense network becomes spiking, for `convert --recipe`; tasks to train: `spikeplan list trainable`",
     "references": "what a sigma-delta network takes changes against, for --reference",
     "chips": "spiking chips whose limits are known, for --chip",
     "machines": "what `spikeplan energy` prices, with your own by --devices",
@@ -64,7 +68,7 @@ def tasks() -> tuple[str, ...]:
     return tuple(TASKS)
 
 
-def recipes() -> tuple[str, ...]:
+def trainable() -> tuple[str, ...]:
     from spikeplan.worldmodel.tasks import TASKS
 
     return tuple(name for name, task in TASKS.items() if task.recipe is not None)
@@ -80,6 +84,18 @@ def planners() -> tuple[str, ...]:
     from spikeplan.worldmodel.planning import PLANNERS
 
     return tuple(PLANNERS)
+
+
+def predictors() -> tuple[str, ...]:
+    from spikeplan.worldmodel.predictors import PREDICTORS
+
+    return tuple(PREDICTORS)
+
+
+def recipes() -> tuple[str, ...]:
+    from spikeplan.conversion.recipes import RECIPES
+
+    return tuple(RECIPES)
 
 
 def references() -> tuple[str, ...]:
@@ -116,9 +132,11 @@ def benches() -> tuple[str, ...]:
 
 KINDS: dict[str, Callable[[], tuple[str, ...]]] = {
     "tasks": tasks,
-    "recipes": recipes,
+    "trainable": trainable,
     "methods": methods,
     "planners": planners,
+    "predictors": predictors,
+    "recipes": recipes,
     "references": references,
     "chips": chips,
     "machines": machines,
@@ -146,20 +164,24 @@ def check(kind: str, name: str) -> None:
     plugged = bool(plugin_names())
     if name in SHIPPED[kind] or (plugged and name in KINDS[kind]()):
         return
-    if kind in ("tasks", "recipes") and name.startswith(GYM):
+    if kind in ("tasks", "trainable") and name.startswith(GYM):
         return
     if kind == "references" and name in OLD_REFERENCES:
         raise UserError(
             f"reference {name!r} is called {OLD_REFERENCES[name]} now; use --reference {OLD_REFERENCES[name]}"
         )
-    known = (
-        (*SHIPPED[kind], *(each for each in KINDS[kind]() if each not in SHIPPED[kind])) if plugged else SHIPPED[kind]
-    )
+    known = known_names(kind)
     if kind == "methods" and name in OLD_METHODS:
         raise UserError(f"method {name!r} is called {OLD_METHODS[name]} now; use --method {OLD_METHODS[name]}")
-    what = "has no training recipe" if kind == "recipes" else "is unknown"
-    word = {"recipes": "task", "benches": "bench"}.get(kind, kind.removesuffix("s"))
+    what = "has no training recipe" if kind == "trainable" else "is unknown"
+    word = {"trainable": "task", "benches": "bench"}.get(kind, kind.removesuffix("s"))
     raise UserError(f"{word} {name!r} {what}; {did_you_mean(name, known)}use one of {', '.join(known)}")
+
+
+def known_names(kind: str) -> tuple[str, ...]:
+    """What ships, then what plug-ins brought; without a plug-in no registry is imported."""
+    shipped = SHIPPED[kind]
+    return (*shipped, *(each for each in KINDS[kind]() if each not in shipped)) if plugin_names() else shipped
 
 
 def did_you_mean(word: str, known: tuple[str, ...]) -> str:

@@ -71,7 +71,7 @@ def test_a_fixed_number_of_bits_bounds_the_messages(problem):
         errors.append(report.layers["out"].nmse)
     assert errors == sorted(errors, reverse=True)
     assert errors[0] > 10 * errors[-1]
-    with pytest.raises(UserError, match="9 message bits"):
+    with pytest.raises(UserError, match="9 bits of a graded spike"):
         SigmaDelta(bits=9)
 
 

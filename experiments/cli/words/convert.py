@@ -1,4 +1,4 @@
-"""`spikeplan convert | check`: a checkpoint's predictor as a sigma-delta artifact, and whether it fits a chip."""
+"""`spikeplan convert | check`: a checkpoint's predictor as a spiking artifact, and whether it fits a chip."""
 
 from __future__ import annotations
 
@@ -17,15 +17,33 @@ def convert(
         tyro.conf.Positional[str], text("world model, .safetensors; or an artifact of version 0.1, to upgrade", "FILE")
     ],
     out: Annotated[str, text("the artifact that is written, .safetensors", "FILE")],
-    threshold: Annotated[float, text("thresholds, in standard deviations of each layer", "FACTOR")] = 0.1,
-    bits: Annotated[int, text("bits of a weight", "N")] = 8,
+    recipe: Annotated[str, text("how neurons code: {recipes}", "NAME")] = "sigma_delta",
+    threshold: Annotated[
+        float | None,
+        text(
+            "thresholds, in standard deviations of each layer, 0 or more", "FACTOR", "the recipe's; 0.1 of sigma_delta"
+        ),
+    ] = None,
+    bits: Annotated[
+        int | None,
+        text("bits of a graded spike, its sign included, 2 to 8", "N", "the recipe's; 8 of sigma_delta"),
+    ] = None,
     json: Json = None,
 ) -> None:
-    """Convert a checkpoint's predictor to a sigma-delta artifact, without fine-tuning; prints the layer report."""
+    """Convert a checkpoint's predictor to a spiking artifact, without fine-tuning; prints the layer report."""
+    names.check("recipes", recipe)
     check_outputs({"--json": json}, inputs=(checkpoint, out))
     from spikeplan.experiments.cli.convert import convert_command
 
-    convert_command(checkpoint, out, threshold=threshold, bits=bits, json=json, console=result_console(json))
+    given = {"bits": bits, "thresholds": threshold}
+    convert_command(
+        checkpoint,
+        out,
+        recipe=recipe,
+        settings={name: value for name, value in given.items() if value is not None},
+        json=json,
+        console=result_console(json),
+    )
 
 
 def check(

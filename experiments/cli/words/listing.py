@@ -19,7 +19,7 @@ def list_names(
     ] = None,
     json: Json = None,
 ) -> None:
-    """List what can be named: tasks, methods, planners, chips, machines, formats and more"""
+    """List what can be named: tasks, methods, planners, predictors, recipes, chips, machines, formats and more."""
     check_outputs({"--json": json})
     if kind is not None and kind not in names.KINDS:
         close = names.did_you_mean(kind, tuple(names.KINDS))
@@ -39,7 +39,7 @@ def completion(
 
     For zsh: `spikeplan completion zsh > ~/.zfunc/_spikeplan`, with ~/.zfunc on fpath before compinit.
     """
-    from spikeplan.experiments.cli.parse import completion_type
+    from spikeplan.experiments.cli.completion import completion_type
 
     tyro.cli(completion_type(), args=["--tyro-print-completion", shell], prog="spikeplan")
 

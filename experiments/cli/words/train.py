@@ -11,17 +11,19 @@ from spikeplan.experiments.cli.words.common import Command, text
 
 
 def train(
-    task: Annotated[str, text("the task: {recipes}", "TASK")],
+    task: Annotated[str, text("the task: {trainable}", "TASK")],
     seed: Annotated[int, text("training seed, 0 to 2^63 - 1; the first of --seeds", "N")] = 0,
     seeds: Annotated[int, text("how many seeds are trained, one after the other, 1 to 1000", "N")] = 1,
     out: Annotated[str, text("folder of the networks", "DIR")] = "runs",
-    steps: Annotated[int | None, text("training steps of the world model", "N", "the task's recipe")] = None,
+    steps: Annotated[
+        int | None, text("training steps of the world model, 1 to 10000000", "N", "the task's recipe")
+    ] = None,
 ) -> None:
     """Train one task's world model and the networks derived from it: sigma-delta, LIF, narrow, pruned.
 
     An interrupted run resumes where it stopped. More than one of --seeds prints the spread over them.
     """
-    names.check("recipes", task)
+    names.check("trainable", task)
     from spikeplan.experiments.cli.train import train_command
 
     train_command(task, seed=seed, seeds=seeds, out=out, steps=steps, console=Console())
