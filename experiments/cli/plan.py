@@ -44,6 +44,7 @@ def plan_command(
     budget: dict[str, Any],
     checkpoint: str | None,
     artifact: str | None,
+    overwrite: bool,
     console: Console,
 ) -> None:
     _check(
@@ -86,7 +87,19 @@ def plan_command(
             make_planner(jobs[0], make_predictor(jobs[0]), make_world(task), None)
     if one.closed_loop is not None:
         check_reference(reference or own)
-    folder = open_output(Path(out), command="plan")
+    asked = {
+        "task": task,
+        "method": method,
+        "seed": seed,
+        "episodes": episodes,
+        "reference": reference or own,
+        "threshold": factor,
+        "checkpoint": str(bundle.model_path),
+        "artifact": artifact,
+        "planner": asdict(planner),
+        "planner_name": jobs[0].planner_name,
+    }
+    folder = open_output(Path(out), command="plan", asked=asked, overwrite=overwrite)
     one_thread()
     began = time.monotonic()
     if reference not in (None, own) and threshold is None:
@@ -121,29 +134,17 @@ def plan_command(
         seconds=round(time.monotonic() - began, 1),
         tasks={task: TaskSummary(methods={method: figures})},
     )
-    asked = {
-        "task": task,
-        "method": method,
-        "seed": seed,
-        "episodes": episodes,
-        "reference": reference,
-        "threshold": factor,
-        "checkpoint": str(bundle.model_path),
-        "files_sha256": digest,
-        "artifact": artifact,
-        "planner": asdict(planner),
-        "planner_name": jobs[0].planner_name,
-    }
+    more = {"files_sha256": digest, "episode_seed": EPISODE_SEED, "versions": versions()}
     write_json(
         folder / "config.json",
-        {"command": "plan", **asked, "episode_seed": EPISODE_SEED, "versions": versions()},
+        {"command": "plan", **asked, **more},
         indent=1,
     )
     write_json(folder / "summary.json", to_json(summary), indent=1)
     remove_parts(folder / "parts")
     table = Table("figure", "value", title=f"{method} on {task}, {planner.label}")
     for key, value in vars(figures).items():
-        if value is not None:
+        if value is not None and (key != "reference" or one.artifact is not None):
             table.add_row(key, f"{value:.4g}" if isinstance(value, float) else str(value))
     console.print(table)
 
@@ -166,11 +167,10 @@ def _check(
         raise UserError(f"reference {reference!r} is unknown; use one of {', '.join(REFERENCES)}")
     if reference is not None and not converted:
         raise UserError(f"method {method!r} has no references; --reference goes with one of {known}")
-    if threshold is not None and (not converted or not 0 < threshold <= MAX_FACTOR):
-        raise UserError(
-            f"--threshold {threshold:g} with --method {method}: a factor from 0 to {MAX_FACTOR:g}, for "
-            f"sigma-delta methods only"
-        )
+    if threshold is not None and not converted:
+        raise UserError(f"method {method!r} has no thresholds; --threshold goes with one of {known}")
+    if threshold is not None and not 0 < threshold <= MAX_FACTOR:
+        raise UserError(f"--threshold {threshold:g} must be above 0 and at most {MAX_FACTOR:g}")
     if artifact is not None and not converted:
         raise UserError(f"--artifact {artifact} with --method {method}: an artifact is planned with by one of {known}")
     if with_planner is not None and METHODS[method].family == "floor":

@@ -81,6 +81,7 @@ def fuse_command(
     checkpoint: str | None,
     lava: bool,
     console: Console,
+    overwrite: bool = False,
     turns: int = TURNS,
     validation: int = VALIDATION_EPISODES,
 ) -> FusionSummary:
@@ -90,7 +91,14 @@ def fuse_command(
             raise UserError(f"--{name} {value} must be at least 1 and at most {MOST[name]}")
     chosen = chosen_conditions(conditions)
     bundle = load_fusion(None if checkpoint is None else Path(checkpoint))
-    folder = open_output(Path(out), command="fusion")
+    asked = {
+        "episodes": episodes,
+        "seeds": seeds,
+        "conditions": [asdict(c) for c in chosen],
+        "checkpoint": checkpoint,
+        "lava": lava,
+    }
+    folder = open_output(Path(out), command="fusion", asked=asked, overwrite=overwrite)
     began = time.monotonic()
     parts = Parts(folder / "parts", bundle, checkpoint, console)
     groups = groups_of(chosen)
@@ -134,9 +142,7 @@ def fuse_command(
     )
     config = {
         "command": "fusion",
-        "episodes": episodes,
-        "seeds": seeds,
-        "conditions": [asdict(c) for c in chosen],
+        **asked,
         "episode_seed": EPISODE_SEED,
         "validation_seed": VALIDATION_SEED,
         "files_sha256": bundle.digests,

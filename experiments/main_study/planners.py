@@ -33,11 +33,14 @@ LEAST = -0.03  # lower bound of integer - floating that is asked for
 SHARD = 50
 
 
-def planners_command(out: str, *, episodes: int, seeds: int, console: Console) -> dict[str, Any]:
+def planners_command(
+    out: str, *, episodes: int, seeds: int, console: Console, overwrite: bool = False
+) -> dict[str, Any]:
     for name, value, most in (("episodes", episodes, 10_000), ("seeds", seeds, 20)):
         if not 1 <= value <= most:
             raise UserError(f"--{name} {value} must be at least 1 and at most {most}")
-    folder = open_output(Path(out), command="planners")
+    asked = {"episodes": episodes, "seeds": seeds}
+    folder = open_output(Path(out), command="planners", asked=asked, overwrite=overwrite)
     one_thread()
     began = time.monotonic()
     jobs = [job for task in TASKS for job in jobs_of(task, episodes, seeds)]
@@ -51,8 +54,7 @@ def planners_command(out: str, *, episodes: int, seeds: int, console: Console) -
     }
     config = {
         "command": "planners",
-        "episodes": episodes,
-        "seeds": seeds,
+        **asked,
         "episode_seed": EPISODE_SEED,
         "files_sha256": {task: files_digest(task) for task in TASKS},
         "versions": versions(),

@@ -42,12 +42,12 @@ from spikeplan.experiments.runner.pool import remove_parts, run_each, run_jobs
 from spikeplan.worldmodel.tasks import make_world
 
 
-def run_main(name: str, size: Size, out: Path, console: Console) -> Summary:
+def run_main(name: str, size: Size, out: Path, console: Console, *, overwrite: bool = False) -> Summary:
     """Plan, count, price and check every method of every task; writes the results directory and its report."""
     began = time.monotonic()
-    out = open_output(out, command=name)
-    one_thread()
     tasks = (*TASKS, *size.extra_tasks)
+    out = open_output(out, command=name, asked={"size": asdict(size), "tasks": tasks}, overwrite=overwrite)
+    one_thread()
     config = {
         "command": name,
         "size": asdict(size),

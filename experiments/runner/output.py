@@ -36,8 +36,19 @@ def versions() -> dict[str, str]:
     return found
 
 
-def open_output(out: Path, *, command: str | None = None) -> Path:
-    """A writable result directory, or one line why not. `command`: results of another command are not written over."""
+def open_output(
+    out: Path,
+    *,
+    command: str | None = None,
+    asked: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """A writable result directory, or one line why not.
+
+    Args:
+        command: results of another command are never written over.
+        asked: settings as config.json holds them; the summary of a run with others is written over with `overwrite` alone.
+    """
     try:
         out.mkdir(parents=True, exist_ok=True)
         probe = out / ".writable"
@@ -51,7 +62,29 @@ def open_output(out: Path, *, command: str | None = None) -> Path:
     other = _command_of(out / "config.json")
     if command is not None and other not in (None, command):
         raise UserError(f"{out}: holds the results of `{other}`; choose another --out")
+    if asked is not None and not overwrite and (out / "summary.json").exists():
+        differs = _difference(out / "config.json", asked)
+        if differs is not None:
+            raise UserError(f"{out}: holds another run ({differs}); choose another --out, or give --overwrite")
     return out
+
+
+def _difference(config: Path, asked: Mapping[str, Any]) -> str | None:
+    """The first setting of a finished run that differs from what is asked, in words. One that an older version did not keep
+    is not compared."""
+    kept = _config(config)
+    if kept is None:
+        return "its config.json is missing or damaged"
+    for name, value in asked.items():
+        new = json.loads(json.dumps(value))
+        if name in kept and kept[name] != new:
+            old = kept[name]
+            if isinstance(old, dict) and isinstance(new, dict):  # the part that differs, not a whole table
+                part = next(key for key in (*old, *new) if old.get(key) != new.get(key))
+                name, old, new = f"{name} {part}", old.get(part), new.get(part)
+            shown = "" if max(len(str(old)), len(str(new))) > 60 else f" {old}, not {new}"
+            return f"{name}{shown or ' differs'}"
+    return None
 
 
 def check_outputs(targets: Mapping[str, str | None], *, inputs: Sequence[str | None] = ()) -> None:
@@ -68,12 +101,17 @@ def check_outputs(targets: Mapping[str, str | None], *, inputs: Sequence[str | N
         taken[path] = flag
 
 
-def _command_of(config: Path) -> str | None:
+def _config(path: Path) -> dict[str, Any] | None:
     try:
-        found = json.loads(config.read_text())
+        found = json.loads(path.read_text())
     except (OSError, ValueError):
         return None
-    return str(found["command"]) if isinstance(found, dict) and "command" in found else None
+    return found if isinstance(found, dict) else None
+
+
+def _command_of(config: Path) -> str | None:
+    found = _config(config) or {}
+    return str(found["command"]) if "command" in found else None
 
 
 def check_seed(seed: int) -> None:

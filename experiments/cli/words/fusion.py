@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from rich.console import Console
 
-from spikeplan.experiments.cli.words.common import Command, text
+from spikeplan.experiments.cli.words.common import Command, Overwrite, flags, text
 
 
 def fusion(
@@ -19,6 +20,7 @@ def fusion(
     checkpoint: Annotated[str | None, text("folder that --train made", "DIR", "the shipped networks")] = None,
     train: Annotated[bool, text("train the networks into --out instead")] = False,
     lava: Annotated[bool, text("also run the event encoder in Lava and compare every value")] = True,
+    overwrite: Overwrite = False,
 ) -> None:
     """Follow a moving leader with frames, events and proprioception: what an event camera adds.
 
@@ -32,8 +34,24 @@ def fusion(
         train_command(out, FuseTraining(), console=Console())
         return
     fuse_command(
-        out, episodes=episodes, seeds=seeds, conditions=conditions, checkpoint=checkpoint, lava=lava, console=Console()
+        out,
+        episodes=episodes,
+        seeds=seeds,
+        conditions=conditions,
+        checkpoint=checkpoint,
+        lava=lava,
+        overwrite=overwrite,
+        console=Console(),
     )
 
 
-COMMANDS = {"fusion": Command(fusion, kept="finished parts are kept; the same command goes on from there")}
+def unused(given: Mapping[str, str]) -> str | None:
+    study = flags(given, "episodes", "seeds", "conditions", "checkpoint", "lava", "overwrite")
+    if given.get("train") == "yes" and study:
+        return f"--train makes the networks and follows nobody; leave out {study}"
+    return None
+
+
+COMMANDS = {
+    "fusion": Command(fusion, kept="finished parts are kept; the same command goes on from there", unused=unused)
+}

@@ -7,7 +7,7 @@ from typing import Annotated
 from rich.console import Console
 
 from spikeplan.experiments.cli import names
-from spikeplan.experiments.cli.words.common import Command, Seed, Task, text
+from spikeplan.experiments.cli.words.common import Command, Overwrite, Seed, Task, text
 
 RECIPE = "the network's own"
 
@@ -23,7 +23,12 @@ def plan(
         text("what changes are taken against: {references}; sigma-delta methods only", "REF", "the artifact's"),
     ] = None,
     threshold: Annotated[
-        float | None, text("factor on the learned thresholds; sigma-delta methods only", "FACTOR", "the artifact's")
+        float | None,
+        text(
+            "factor on the learned thresholds, above 0 and at most 1000; sigma-delta methods only",
+            "FACTOR",
+            "the artifact's",
+        ),
     ] = None,
     planner: Annotated[str | None, text("how the method searches: {planners}", "PLANNER", "the method's own")] = None,
     samples: Annotated[int | None, text("candidates an iteration", "N", RECIPE)] = None,
@@ -33,6 +38,7 @@ def plan(
     chunk: Annotated[int | None, text("rollout steps that share an action", "N", RECIPE)] = None,
     checkpoint: Annotated[str | None, text("world model, .safetensors", "FILE", "the shipped one")] = None,
     artifact: Annotated[str | None, text("sigma-delta network, .safetensors", "FILE", "beside the checkpoint")] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Plan with one method alone; summary.json has the same fields as that of the main study.
 
@@ -59,6 +65,7 @@ def plan(
         budget={k: v for k, v in budget.items() if v is not None},
         checkpoint=checkpoint,
         artifact=artifact,
+        overwrite=overwrite,
         console=Console(),
     )
 
