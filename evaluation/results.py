@@ -24,6 +24,7 @@ from spikeplan.evaluation.rows import KINDS, FrontRow, Row, from_json, read_rows
 from spikeplan.evaluation.summary import MethodSummary, Summary, TaskSummary
 
 R = TypeVar("R", bound=Row)
+OTHERS = ("planners", "fusion")  # commands whose summary.json is another
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +65,13 @@ class Results:
 
 def load(out: Path) -> Results:
     """Read a results directory. Raises UserError on a missing summary and on damaged files."""
+    if out.is_file():
+        raise UserError(f"{out}: is a file; name the folder that `spikeplan demo` or `spikeplan plan` wrote")
     if not (out / "summary.json").is_file():
-        raise UserError(f"{out}: holds no summary.json; make one with `spikeplan results --out {out}`")
+        what = "holds no summary.json" if out.is_dir() else "no such folder"
+        raise UserError(
+            f"{out}: {what}; make one in minutes with `spikeplan demo --out {out}`, or with `spikeplan plan`"
+        )
     return Results(
         config=_json(out / "config.json"),
         summary=read_summary(out),
@@ -82,6 +88,11 @@ def read_summary(out: Path) -> Summary:
     except UserError:
         raise
     except ValueError as error:
+        command = _json(out / "config.json").get("command")
+        if command in OTHERS:
+            raise UserError(
+                f"{out}: holds the results of `{command}`, which have a form of their own; demo, results and plan are read"
+            ) from error
         raise UserError(f"{path}: {error}; a file of another version? run the command again") from error
 
 

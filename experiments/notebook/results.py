@@ -29,9 +29,11 @@ class Report:
         """Kinds of rows that `to_pandas` takes."""
         return sorted({row.kind for row in self.results.rows})
 
-    def to_pandas(self, kind: str = "front") -> Any:
-        """A pandas.DataFrame of the rows of one kind, all tasks. Raises UserError for a kind that the run does not hold, and
-        where pandas is missing."""
+    def to_pandas(self, kind: str | None = None) -> Any:
+        """A pandas.DataFrame of the rows of one kind, all tasks; of `kinds` the front where it is there, else the methods, else
+        the first. Raises UserError for a kind that the run does not hold, and where pandas is missing."""
+        if kind is None:
+            kind = next((each for each in ("front", "method", *self.kinds) if each in self.kinds), "front")
         if kind not in self.kinds:
             raise UserError(f"{self.folder}: holds no rows of kind {kind!r}; it has {', '.join(self.kinds) or 'none'}")
         return frame([row.to_json() for task in self.tasks for row in self.results.of(KINDS[kind], task)])
@@ -52,14 +54,14 @@ class Report:
         return f"Report({str(self.folder)!r}: tasks {', '.join(self.tasks) or 'none'}; rows {', '.join(self.kinds) or 'none'})"
 
     def __str__(self) -> str:
-        """What the run printed at its end."""
+        """What a study printed at its end; of a run that compares nothing, a row each method."""
         from rich.console import Console
 
-        from spikeplan.experiments.report.terminal.run import print_table
+        from spikeplan.experiments.report.terminal.run import compares, print_methods, print_table
 
         console = Console(width=110, color_system=None)
         with console.capture() as printed:
-            print_table(self.results, console)
+            (print_table if compares(self.results) else print_methods)(self.results, console)
         return printed.get()
 
     def _repr_html_(self) -> str:
@@ -78,7 +80,7 @@ class Report:
 
 
 def report(folder: str | Path) -> Report:
-    """Read a results directory, as `spikeplan demo` and `spikeplan results` write it.
+    """Read a results directory, as `spikeplan demo`, `results` and `plan` write it.
 
     Raises UserError where it holds no summary, and on damaged files.
 

@@ -21,10 +21,11 @@ WHOLE = 300  # episodes; fewer cannot hold a bound of 3 points
 def print_table(results: Results, console: Console) -> None:
     """At most 25 lines, whatever the run holds; the report has the rest. What was not measured prints as a dash."""
     summary = results.summary
-    tasks, episodes, seeds = summary.tasks, plain(summary.episodes), plain(summary.seeds)
+    tasks, episodes = summary.tasks, plain(summary.episodes)
+    seeds = "1 planner seed" if summary.seeds == 1 else f"{plain(summary.seeds)} planner seeds"
     console.print(
         f"The same planner with its dense network and with the sigma-delta network made from it: {episodes} paired "
-        f"episodes a task, {seeds} planner seed(s). Energy: a whole system's Joules an action, cheapest point of each side at "
+        f"episodes a task, {seeds}. Energy: a whole system's Joules an action, cheapest point of each side at "
         "equal success. In brackets: 95 % of episodes, low to high of Joules."
     )
     table = Table("", header_style="bold")
@@ -38,6 +39,28 @@ def print_table(results: Results, console: Console) -> None:
     if summary.left_out:
         console.print(f"[dim]Left out: {escape(summary.left_out)}.[/]")
     console.print("[dim]Counts are simulated; energy is an estimate; no chip was measured.[/]")
+
+
+def compares(results: Results) -> bool:
+    """Whether a task has a front, or both sides of the comparison."""
+    pairs = [
+        [results.methods(task).get(name, MethodSummary()) for name in ("dense", SPIKING)] for task in results.tasks
+    ]
+    return any(map(results.front, results.tasks)) or any(None not in (a.success, b.success) for a, b in pairs)
+
+
+def print_methods(results: Results, console: Console) -> None:
+    """A row each task and method that was run, as `spikeplan plan` leaves them."""
+    table = Table("task", "method", "episodes", "success", "95 %", "MACs", "synop-equivalents", header_style="bold")
+    for task in results.tasks:
+        for name, one in results.methods(task).items():
+            if one.success is not None:
+                table.add_row(
+                    *(escape(task), escape(name), plain(one.episodes), share(one.success), escape(between(one.ci95))),
+                    *(plain(one.macs_per_action), plain(one.synop_equivalents_per_action)),
+                )
+    console.print(table)
+    console.print("[dim]MACs and synop-equivalents are per action; counts are simulated, no chip was measured.[/]")
 
 
 def numbers(results: Results, task: str) -> tuple[str, str, str, str, str]:
