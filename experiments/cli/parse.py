@@ -62,6 +62,7 @@ class Argument:
     choices: tuple[Any, ...]
     required: bool
     help: str
+    metavar: str
 
     @property
     def flag(self) -> str:
@@ -69,7 +70,8 @@ class Argument:
 
     @property
     def shown(self) -> str:
-        return self.name.replace("_", "-").upper() if self.positional else self.flag
+        """As the usage line and docs/cli.md have it."""
+        return self.metavar if self.positional else self.flag
 
 
 @cache
@@ -88,6 +90,7 @@ def _argument(name: str, hint: Any, slot: Slot) -> Argument:
     many = get_origin(inner) is tuple
     choices = get_args(inner) if get_origin(inner) is Literal else ()
     kind = get_args(inner)[0] if many else type(choices[0]) if choices else inner
+    metavar = next((extra.metavar for extra in extras if getattr(extra, "metavar", None)), "")
     return Argument(
         name=name,
         positional=any(extra in get_args(tyro.conf.Positional[str]) for extra in extras),
@@ -96,6 +99,7 @@ def _argument(name: str, hint: Any, slot: Slot) -> Argument:
         choices=choices,
         required=slot.default is Slot.empty,
         help=next((extra.help for extra in extras if getattr(extra, "help", None)), ""),
+        metavar=metavar or (f"{{{','.join(map(str, choices))}}}" if choices else ""),
     )
 
 
@@ -124,7 +128,10 @@ def parse(words: Sequence[str]) -> Chosen | None:
     if any(word in HELP for word in rest):
         tyro.cli(with_names(command.run), args=["--help"], prog=" ".join(["spikeplan", *path]))
     rest = open_json(command, rest)
-    check_words(" ".join(path), arguments(command.run), rest)
+    given = check_words(" ".join(path), arguments(command.run), rest)
+    idle = command.unused(given)
+    if idle is not None:
+        raise UserError(f"{' '.join(path)}: {idle}")
     return Chosen(command, _parsed(command.run, rest, " ".join(path)))
 
 
@@ -154,10 +161,11 @@ def open_json(command: Command, words: list[str]) -> list[str]:
     return opened
 
 
-def check_words(path: str, known: Sequence[Argument], words: Sequence[str]) -> None:
-    """Refuses an unknown or old flag, a value that cannot be read, a word too many, and what is missing."""
+def check_words(path: str, known: Sequence[Argument], words: Sequence[str]) -> dict[str, str]:
+    """What was given, by argument name. Refuses an unknown or old flag, a value that cannot be read, a word too many, and what
+    is missing."""
     flags = {argument.flag: argument for argument in known if not argument.positional}
-    given: set[str] = set()
+    given: dict[str, str] = {}
     places: list[str] = []
     rest = iter(words)
     for word in rest:
@@ -172,14 +180,15 @@ def check_words(path: str, known: Sequence[Argument], words: Sequence[str]) -> N
             argument = argument if argument is not None and argument.kind is bool else None
         if argument is None:
             raise UserError(old_words.flag(path, name) or _no_flag(path, name, known))
-        given.add(argument.name)
         if argument.kind is bool:
+            given[argument.name] = "no" if name.startswith("--no-") else "yes"
             continue
         if not equals:
             value = next(rest, "--")
             if value.startswith("--"):
                 raise UserError(f"{path}: {name} needs a value ({filled(argument.help)})")
         check_value(path, argument, value)
+        given[argument.name] = value
     slots = [argument for argument in known if argument.positional]
     if len(places) > len(slots) and not any(slot.many for slot in slots):
         extra = places[len(slots)]
@@ -187,11 +196,12 @@ def check_words(path: str, known: Sequence[Argument], words: Sequence[str]) -> N
             old_words.place(path, extra) or f"{path}: one word too many, {extra!r}; see spikeplan {path} --help"
         )
     for argument, value in zip(slots, places, strict=False):
-        given.add(argument.name)
+        given[argument.name] = value
         check_value(path, argument, value)
     for argument in known:
         if argument.required and argument.name not in given:
             raise UserError(f"{path}: {argument.shown} is missing ({filled(argument.help)})")
+    return given
 
 
 def _no_flag(path: str, name: str, known: Sequence[Argument]) -> str:
@@ -208,7 +218,7 @@ def check_value(path: str, argument: Argument, value: str) -> None:
             argument.kind(value)
         except ValueError:
             what = "a whole number" if argument.kind is int else "a number"
-            raise UserError(f"{path}: {argument.shown} {value!r} is not {what} ({argument.help})") from None
+            raise UserError(f"{path}: {argument.shown} {value!r} is not {what} ({filled(argument.help)})") from None
 
 
 def _parsed(function: Callable[..., Any], words: list[str], path: str) -> Callable[[], Any]:
@@ -283,16 +293,3 @@ def overview(group: str | None = None) -> str:
     listed = [f"  {name:<{width}}{line}" for name, line in rows]
     usage = f"usage: spikeplan {prefix}COMMAND ..." if group else "usage: spikeplan [--plugin MODULE] COMMAND ..."
     return "\n".join([usage, "", about, "", *listed, "", *end])
-
-
-def completion_type() -> Any:
-    """All commands as one nested union: what tyro writes shell completion for."""
-
-    def union(commands: dict[str, Any]) -> Any:
-        parts = [Annotated[Any, tyro.conf.subcommand(name=name, constructor=found)] for name, found in commands.items()]
-        return Union[tuple(parts)] if len(parts) > 1 else Union[parts[0], Annotated[None, tyro.conf.Suppress]]  # noqa: UP007
-
-    plain: dict[str, Any] = {name: command.run for name, command in COMMANDS.items()}
-    for name, group in GROUPS.items():
-        plain[name] = union({each: command.run for each, command in group.commands.items()})
-    return union(plain)

@@ -43,13 +43,11 @@ def _rows(function: Callable[..., Any]) -> list[str]:
         default = "required" if argument.required else str(slots[argument.name].default)
         if hint is not None:
             default = re.sub(r"^\(default: (.*)\)$", r"\1", str(hint))
-        shown = argument.shown if argument.positional or argument.kind is bool else f"{argument.flag} {_value(extras)}"
+        shown = (
+            argument.shown if argument.positional or argument.kind is bool else f"{argument.flag} {argument.metavar}"
+        )
         rows.append(f"| `{shown.strip()}` | {_named(argument.help)} | {default or 'none'} |")
     return rows
-
-
-def _value(extras: tuple[Any, ...]) -> str:
-    return next((e.metavar for e in extras if getattr(e, "metavar", None)), "")
 
 
 def _named(text: str) -> str:
