@@ -15,7 +15,9 @@ import importlib
 import importlib.util
 import os
 import pkgutil
+import re
 import sys
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib import metadata
@@ -137,7 +139,7 @@ def _entry_points() -> tuple[str, ...]:
 def plugin(name: str) -> ModuleType:
     """The plug-in's module, imported once. Raises UserError with the cause in one line."""
     is_file = name.endswith(".py")
-    key = f"spikeplan_plugin_{Path(name).stem}_{hashlib.sha256(name.encode()).hexdigest()[:8]}" if is_file else name
+    key = _key(name)
     if key in sys.modules:
         return sys.modules[key]
     if is_file and not Path(name).is_file():
@@ -158,6 +160,27 @@ def plugin(name: str) -> ModuleType:
         sys.modules.pop(key, None)
         detail = " ".join(f"{type(error).__name__}: {error}".split())
         raise UserError(f"plug-in {name}: cannot be imported ({detail[:200]}); mend it, or leave it out") from error
+
+
+def plugin_fault(error: BaseException) -> str | None:
+    """One line that names the plug-in in whose code an exception arose, and the line; None where none was running. What a
+    worker process reports is searched too."""
+    told = "".join(traceback.format_exception(error))
+    for name in plugin_names():
+        module = sys.modules.get(_key(name))
+        source = getattr(module, "__file__", None)
+        lines = re.findall(rf'File "{re.escape(source)}", line (\d+)', told) if source else []
+        if lines:
+            detail = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+            return f"plug-in {name}, line {lines[-1]}: {detail}; mend it, or leave it out"
+    return None
+
+
+def _key(name: str) -> str:
+    """Of the plug-in's module in sys.modules."""
+    if not name.endswith(".py"):
+        return name
+    return f"spikeplan_plugin_{Path(name).stem}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def plugin_digest() -> str:

@@ -95,6 +95,12 @@ def _main(args: Sequence[str]) -> None:
         print(f"spikeplan: interrupted; {_kept}", file=sys.stderr)
         sys.exit(130)
     except Exception as error:
+        from spikeplan.core.registry import plugin_fault
+
+        fault = plugin_fault(error)
+        if fault is not None:
+            print(f"spikeplan: {fault}", file=sys.stderr)
+            sys.exit(2)
         if not is_lava_error(error):
             raise
         print(f"spikeplan: {error}", file=sys.stderr)  # the log's tail stays readable: several lines
