@@ -37,6 +37,15 @@ def count(value: float | None) -> str:
     return DASH if value is None else f"{value:,.0f}".replace(",", "\u2009")
 
 
+def several(number: int, noun: str, plural: str | None = None) -> str:
+    """A number with its noun.
+
+    >>> several(1, "replica"), several(2000, "step")
+    ('1 replica', '2,000 steps')
+    """
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
 def quantity(value: float | None, unit: str) -> str:
     """With an SI prefix.
 

@@ -141,6 +141,10 @@ def _read(path: Path) -> dict[str, Any]:
 def _read_file(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(
+            f"{path}: no such file; write one with a table [devices.NAME] (docs/energy.md shows it)"
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot read the device catalogue ({error})") from error
     except tomllib.TOMLDecodeError as error:

@@ -104,7 +104,7 @@ def _select(rows: Sequence[CountRow], extent: str) -> tuple[list[CountRow], str]
         raise UserError(f"extent {extent!r} is unknown; use one of {', '.join(EXTENTS)}")
     kept = [row for row in rows if extent == "loop" or row.phase == "predictor"]
     if not kept:
-        raise UserError(f"no op_counts rows in extent {extent!r}; run the method before its energy is estimated")
+        raise UserError(f"no operation counts in extent {extent!r}; run the method before its energy is estimated")
     methods, schedules = {row.method for row in kept}, {row.schedule for row in kept if row.phase == "predictor"}
     if len(methods) > 1 or len(schedules) > 1:
         raise UserError(

@@ -3,7 +3,7 @@
 The operation counts of the recorded plans gives the operations; the placement gives the time, the chips, the hops and
 the updates of
 neurons that wait: every placed neuron of every replica updates in every chip step, also while no candidate is in its layer and
-while candidates are being selected. Ledgers count an update a prediction, so this is charged on top (row `waiting`).
+while candidates are being selected. Operation counts have an update a prediction, so this is charged on top (row `waiting`).
 Static power is a whole chip's, however few of its cores are used.
 """
 

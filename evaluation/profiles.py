@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from spikeplan import energy
 from spikeplan.core.counts.operations import BYTES, LayerCounts, OperationCounts
 from spikeplan.core.errors import UserError
-from spikeplan.core.format import DASH, joule, quantity
+from spikeplan.core.format import DASH, joule, quantity, several
 from spikeplan.core.frame import frame
 from spikeplan.worldmodel.mac_counter import count_macs
 
@@ -50,7 +50,8 @@ class Profile:
 
     def __str__(self) -> str:
         made = f"{self.synops:,.0f} synops of " if self.op_counts.spiking else ""
-        return f"{made}{self.macs:,.0f} MACs a call, {self.op_counts.precision}, {self.op_counts.actions} calls counted"
+        calls = several(self.op_counts.actions, "call")
+        return f"{made}{self.macs:,.0f} MACs a call, {self.op_counts.precision}, {calls} counted"
 
 
 def profile(network: Any, inputs: Tensor | Sequence[Tensor], *, precision: str = "int8") -> Profile:
@@ -209,8 +210,17 @@ def compare(profiles: Mapping[str, Profile], machines: Sequence[str] | None = No
 
     >>> print(compare({"mine": profile(net, inputs)}, ["orin_nano", "h100"]))
     """
+    if not isinstance(profiles, Mapping):
+        raise UserError(
+            f'compare: a {type(profiles).__name__} was given; name each profile: compare({{"mine": profile}})'
+        )
     if not profiles:
         raise UserError("compare: no profile was given")
+    for name, one in profiles.items():
+        if not isinstance(one, Profile):
+            raise UserError(f"compare: {name!r} is a {type(one).__name__}; count it first: profile(network, inputs)")
+    if isinstance(machines, str):
+        raise UserError(f"compare: machines is the text {machines!r}; give a list: machines=[{machines!r}]")
     catalogue = energy.default()
     names = tuple(catalogue.devices) if machines is None else tuple(machines)
     devices = {name: catalogue.device(name) for name in names}

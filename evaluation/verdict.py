@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from spikeplan import energy
+from spikeplan.core.format import several
 from spikeplan.evaluation.iso_success import MARGIN, Comparison, compare, decides
 from spikeplan.evaluation.methods.smaller import NARROW
 from spikeplan.evaluation.rows import FrontRow, PlacedEnergyRow, PointEnergy
@@ -35,7 +36,7 @@ def _placed_sentence(placed: Sequence[PlacedEnergyRow]) -> list[str]:
     if not rows:
         return []
     said = [
-        f"{row.replicas} {'replicas' if row.replicas > 1 else 'replica'} on {row.cores} cores, {row.chips} chip(s): "
+        f"{several(row.replicas, 'replica')} on {several(row.cores, 'core')}, {several(row.chips, 'chip')}: "
         f"{(row.latency_s or 0.0) * 1e3:.3g} ms, {row.nominal * 1e3:.3g} [{row.low * 1e3:.3g} .. {row.high * 1e3:.3g}] mJ"
         for row in rows
     ]

@@ -44,17 +44,21 @@ def dump_rows(rows: Sequence[CountRow], actions: int) -> dict[str, Any]:
     }
 
 
-def load_rows(found: object, *, where: str = "op_counts") -> tuple[list[CountRow], int]:
+def load_rows(found: object, *, where: str = "rows") -> tuple[list[CountRow], int]:
     """(rows, actions), or a UserError that names the row."""
     if not isinstance(found, dict) or found.get("format") != FORMAT:
-        raise UserError(f'{where}: no op_counts; expected {{"format": "{FORMAT}", "version", "actions", "rows"}}')
+        raise UserError(
+            f'{where}: no operation counts; expected {{"format": "{FORMAT}", "version", "actions", "rows"}}'
+        )
     if found.get("version") != COUNTS_VERSION:
         raise UserError(
-            f"{where}: op_counts version {found.get('version')!r}; this code reads version {COUNTS_VERSION}"
+            f"{where}: counts of version {found.get('version')!r}; this code reads version {COUNTS_VERSION}"
         )
     unknown = sorted(set(found) - TOP)
     if unknown:
-        raise UserError(f"{where}: unknown {', '.join(unknown)} beside rows; a op_counts has {', '.join(sorted(TOP))}")
+        raise UserError(
+            f"{where}: unknown {', '.join(unknown)} beside rows; operation counts have {', '.join(sorted(TOP))}"
+        )
     actions, rows = found.get("actions"), found.get("rows")
     if isinstance(actions, bool) or not isinstance(actions, int) or not 1 <= actions < MOST:
         raise UserError(f"{where}: actions is {actions!r:.40}; rows are sums over a whole number of actions, 1 or more")
@@ -67,7 +71,9 @@ def read_rows(path: Path) -> tuple[list[CountRow], int]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise UserError(f"{path}: cannot read a op_counts ({error}); it is a JSON file") from error
+        raise UserError(
+            f"{path}: no operation counts ({error}); expected a JSON file, as `energy report --counts-files` writes"
+        ) from error
     return load_rows(found, where=str(path))
 
 

@@ -103,7 +103,7 @@ class CountRow:
     def __post_init__(self) -> None:
         if self.version != COUNTS_VERSION:
             raise UserError(
-                f"{self._where}: op_counts version {self.version!r}; this code reads version {COUNTS_VERSION}"
+                f"{self._where}: counts of version {self.version!r}; this code reads version {COUNTS_VERSION}"
             )
         for name in COUNTS:
             value = getattr(self, name)
@@ -210,7 +210,7 @@ class OperationCounts:
     def load(cls, dumped: dict[str, Any]) -> OperationCounts:
         """What `dump` wrote, by this version."""
         if dumped.get("version") != COUNTS_VERSION:
-            raise UserError(f"op_counts version {dumped.get('version')!r}; this code reads version {COUNTS_VERSION}")
+            raise UserError(f"counts of version {dumped.get('version')!r}; this code reads version {COUNTS_VERSION}")
         names = ("method", "reference", "precision", "spiking", "sequential_steps", "interleaved_steps")
         op_counts = cls(**{name: dumped[name] for name in names})
         op_counts.merge(dumped)
@@ -296,5 +296,5 @@ class OperationCounts:
 
 def per_action(rows: Iterable[CountRow], actions: int, field: str = "synop_equivalents") -> float:
     if actions <= 0:
-        raise ValueError(f"{actions} actions: a op_counts is divided by the number of actions it was summed over")
+        raise ValueError(f"{actions} actions: counts are divided by the number of actions that they were summed over")
     return total(rows, field) / actions

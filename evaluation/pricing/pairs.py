@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from spikeplan.core.format import several
 from spikeplan.energy.catalogue import Catalogue
 from spikeplan.energy.uncertainty import PRIORS, Energies, draw, probability, sensitivity
 from spikeplan.evaluation.iso_success import MARGIN, compare
@@ -154,4 +155,4 @@ def replicas_in_words(row: dict[str, Any]) -> str:
     replicas = row["replicas"]
     if replicas is None:
         return ", not placed" if row.get("chip", row.get("device")) == MAIN_CHIP else ""
-    return f", {replicas} {'replica' if replicas == 1 else 'replicas'} on {row['cores']} cores"
+    return f", {several(replicas, 'replica')} on {several(row['cores'], 'core')}"

@@ -169,7 +169,7 @@ def _checked(row: OpCountsRow, folder: Path) -> PricedRun:
                 raise ValueError("no operations")
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(
-            f"{folder}: damaged op_counts of method {row.method!r} ({error}); run the command again"
+            f"{folder}: damaged operation counts of method {row.method!r} ({error}); run the command again"
         ) from error
     return run
 

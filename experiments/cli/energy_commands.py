@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from rich.console import Console
 
 from spikeplan.core.counts.exchange import dump_rows
 from spikeplan.core.errors import UserError
+from spikeplan.core.format import several
 from spikeplan.evaluation.pricing.foreign import compare_counts_files
 from spikeplan.evaluation.pricing.report import drawable, energy_report
 from spikeplan.evaluation.pricing.runs import PricedRun, read_run
@@ -49,12 +51,10 @@ def report_command(
         raise UserError(f"--draws {draws} must be from 1 to {MOST_DRAWS}")
     catalogue = catalogue_of(devices)
     run = read_run(Path(run_dir))
-    if svg is not None and not any(drawable(methods) for methods in run.methods.values()):
-        raise UserError(
-            f"{run_dir}: no sigma-delta method with a dense reading of it: nothing to draw; leave out --svg"
-        )
     folder = None if counts_files is None else open_output(Path(counts_files))
-    with counted(f"pricing every pair of methods on every device, {draws:,} draws of the figures") as on_progress:
+    with counted(
+        f"pricing every pair of methods on every device, {several(draws, 'draw')} of the figures"
+    ) as on_progress:
         found = energy_report(
             Path(run_dir), catalogue, draws=draws, rng=np.random.default_rng(seed), on_progress=on_progress
         )
@@ -65,7 +65,9 @@ def report_command(
                 write_counts_files(folder, task, number, method)
     if json is not None:
         write_report(json, found)
-    if svg is not None:
+    if svg is not None and not any(drawable(methods) for methods in run.methods.values()):
+        print(f"{svg}: not drawn, the run has no sigma-delta method beside a dense reading of it", file=sys.stderr)
+    elif svg is not None:
         write_text(Path(svg), style.svg(ratio_figure, found) or "")
 
 

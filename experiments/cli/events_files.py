@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from spikeplan.core.errors import UserError
+from spikeplan.core.format import several
 from spikeplan.eventdata import info, open_recording
 from spikeplan.eventdata.readers import detect_format
 from spikeplan.eventdata.recording import Recording
@@ -33,13 +34,13 @@ def info_command(file: str, *, json: str | None, console: Console) -> None:
 
 def stats_command(file: str, *, period_us: int, json: str | None, console: Console) -> None:
     recording = read(file)
-    with working(f"counting {len(recording.events)} events"):
+    with working(f"counting {several(len(recording.events), 'event')}"):
         facts = stats(recording, period_us)
     rates = facts["rates"]
     highest = max(rates["events"], default=0)
     line = "".join(BARS[-(-8 * count // highest)] if highest else " " for count in rates["events"])
     hottest = ", ".join(f"({spot['x']}, {spot['y']}): {spot['events']}" for spot in facts["hottest"][:5])
-    drawn = {"rates": f"{line}  {rates['period_us']} us a bin, at most {highest} events", "hottest": hottest}
+    drawn = {"rates": f"{line}  {rates['period_us']} us a bin, at most {several(highest, 'event')}", "hottest": hottest}
     show(facts, file, json=json, console=console, shown=facts | drawn)
 
 
@@ -69,7 +70,7 @@ def _write(recording: Recording, out: str, *, json: str | None, console: Console
     }
     if json is not None:
         write_report(json, facts)
-    console.print(f"wrote {len(recording.events)} events to {escape(out)}", soft_wrap=True)
+    console.print(f"wrote {several(len(recording.events), 'event')} to {escape(out)}", soft_wrap=True)
     if lost:
         console.print(f"not kept: {', '.join(lost)} ({facts['format']} holds events alone)", style="yellow")
 

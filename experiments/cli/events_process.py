@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from spikeplan.core.errors import UserError
 from spikeplan.core.files import new_file, write_whole
+from spikeplan.core.format import several
 from spikeplan.eventdata import Events, open_recording
 from spikeplan.eventdata.filters import denoise, drop_pixels, refractory
 from spikeplan.eventdata.info import hot_pixels
@@ -26,6 +27,16 @@ from spikeplan.experiments.runner.output import check_seed, write_report
 from spikeplan.experiments.runner.progress import working
 
 MAX_VALUES = 1 << 30  # of a represented recording: 4 GiB
+
+
+def camera(*, theta: float, **settings: Any) -> DvsParams:
+    """The simulated camera of these flags. Raises UserError that names the flag."""
+    try:
+        return DvsParams(theta_on=theta, theta_off=theta, leak_jitter=0.1, **settings)
+    except UserError as error:
+        name, _, rest = str(error).removeprefix("DvsParams: ").partition(" ")
+        flag = "theta" if name.startswith("theta_o") else name.replace("_", "-")
+        raise UserError(f"simulate: --{flag} {rest.split(';')[0]}") from error
 
 
 def simulate_command(
@@ -63,7 +74,7 @@ def simulate_command(
         }
         write_report(json, facts)
     console.print(
-        f"{escape(out)}: {len(recording.events):,} events of {recording.width}x{recording.height} pixels "
+        f"{escape(out)}: {several(len(recording.events), 'event')} of {recording.width}x{recording.height} pixels "
         f"in {seconds:g} s, {len(recording.events) / seconds / 1e6:.3g} M events/s",
         soft_wrap=True,
     )
@@ -98,7 +109,7 @@ def represent_command(
             f"{file}: {count} windows of shape {shape} exceed {MAX_VALUES} values; give a longer --window-us"
         )
     stack = np.zeros((count, *shape), np.float32)
-    with working(f"representing {count} windows", total=count) as step:
+    with working(f"representing {several(count, 'window')}", total=count) as step:
         for k in range(count):
             first_us = start_us + k * period_us
             window = (first_us, first_us + period_us)
@@ -110,7 +121,9 @@ def represent_command(
         write_report(
             json, {"out": out, "shape": list(stack.shape), "windows": count, "period_us": period_us, "kind": kind}
         )
-    console.print(f"{escape(out)}: tensor {stack.shape} float32, {count} window(s) of {period_us:,} us", soft_wrap=True)
+    console.print(
+        f"{escape(out)}: tensor {stack.shape} float32, {several(count, 'window')} of {period_us:,} us", soft_wrap=True
+    )
 
 
 Make = Callable[[Events, tuple[int, int]], NDArray[Any]]
@@ -173,7 +186,7 @@ def denoise_command(
     if json is not None:
         write_report(json, facts)
     for name, left in stages:
-        console.print(f"{name}: {len(left):,} of {total:,} events left ({_shown(len(left), total)})")
+        console.print(f"{name}: {len(left):,} of {several(total, 'event')} left ({_shown(len(left), total)})")
     console.print(
         f"kept {_shown(len(events), total)}" + ("" if out is None else f", written to {escape(out)}"), soft_wrap=True
     )

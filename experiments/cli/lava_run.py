@@ -16,6 +16,7 @@ from spikeplan.conversion.netx import read_netx
 from spikeplan.conversion.nir_file import read_nir
 from spikeplan.core.errors import UserError
 from spikeplan.core.files import NUMPY_ERRORS
+from spikeplan.core.format import several
 from spikeplan.core.ir.network import LIFNeuron, Network
 from spikeplan.experiments.runner.output import check_outputs, check_seed, write_report, write_text
 from spikeplan.experiments.runner.progress import working
@@ -52,7 +53,7 @@ def network_command(
     watch = len(data) * sum(layer.n for layer in network.layers) <= MOST_STATES
     if not watch:
         notes.append("too many neurons and steps to record states; messages only")
-    with tempfile.TemporaryDirectory() as folder, working(f"{len(data)} steps in Lava"):
+    with tempfile.TemporaryDirectory() as folder, working(f"{several(len(data), 'step')} in Lava"):
         record = run_network(network, data, workdir=folder, timeout_s=TIMEOUT_S, residue=residue, watch=watch)
     facts = facts_of(path, network, record, notes, residue)
     show(facts, console)
@@ -146,7 +147,9 @@ def _sample(rows: NDArray[Any]) -> NDArray[Any]:
 
 
 def show(facts: dict[str, Any], console: Console) -> None:
-    table = Table("layer", "shape", "neurons", "messages a step", "share", title=f"{facts['steps']} steps in Lava")
+    table = Table(
+        "layer", "shape", "neurons", "messages a step", "share", title=f"{several(facts['steps'], 'step')} in Lava"
+    )
     for layer in facts["layers"]:
         mean = float(np.mean(layer["messages"]))
         table.add_row(
@@ -159,7 +162,8 @@ def show(facts: dict[str, Any], console: Console) -> None:
     console.print(table)
     overflows = "" if facts["overflows"] is None else f"; {facts['overflows']:,} values overflowed"
     console.print(
-        f"{facts['step_ms']:.2f} ms a step of simulation; an input reaches the output after {facts['delay']} steps{overflows}."
+        f"{facts['step_ms']:.2f} ms a step of simulation; an input reaches the output after "
+        f"{several(facts['delay'], 'step')}{overflows}."
     )
     for note in facts["notes"]:
         console.print(note, markup=False)

@@ -22,11 +22,10 @@ SPREAD_EPISODES = 100
 
 
 def train_command(task: str, *, seed: int, seeds: int, out: str, steps: int | None, console: Console) -> None:
-    if seeds < 1:
-        raise UserError(f"train: --seeds {seeds} must be at least 1")
+    for name, value, most in (("seeds", seeds, 1000), ("steps", steps, 10**7)):
+        if value is not None and not 1 <= value <= most:
+            raise UserError(f"train: --{name} {value} must be from 1 to {most:,}")
     check_seed(seed)
-    if seeds > 1000 or (steps is not None and steps > 10**7):
-        raise UserError(f"train: --seeds {seeds}, --steps {steps}: at most 1000 and 10,000,000")
     root = Path(out)
     # The spread is of the networks that the comparison rests on; the narrow and pruned opponents are made for one seed.
     derive = DeriveConfig() if seeds == 1 else DeriveConfig(narrow_widths=(), pruned_percent=())

@@ -60,7 +60,7 @@ def test_a_whole_op_counts_survives_json():
     assert again.actions == 5
     for schedule in ("sequential", "interleaved"):
         assert again.rows(schedule) == op_counts.rows(schedule)
-    with pytest.raises(UserError, match="op_counts version 2; this code reads version 3"):
+    with pytest.raises(UserError, match="counts of version 2; this code reads version 3"):
         OperationCounts.load(op_counts.dump() | {"version": 2})
 
 
@@ -82,10 +82,10 @@ def test_accesses_by_hand():
 @pytest.mark.parametrize(
     ("found", "message"),
     [
-        ([], "no op_counts; expected"),
-        (whole() | {"format": "csv"}, "no op_counts"),
-        (whole() | {"version": 2}, "op_counts version 2; this code reads version 3"),
-        (whole() | {"version": None}, "op_counts version None"),
+        ([], "no operation counts; expected"),
+        (whole() | {"format": "csv"}, "no operation counts"),
+        (whole() | {"version": 2}, "counts of version 2; this code reads version 3"),
+        (whole() | {"version": None}, "counts of version None"),
         (whole() | {"actions": 0}, "actions is 0"),
         (whole() | {"note": 1}, "unknown note beside rows"),
         (whole() | {"actions": 10**400}, "actions is 1000"),
@@ -119,8 +119,8 @@ def test_what_is_no_op_counts_is_refused(found: object, message: str):
 
 def test_a_damaged_file_is_refused(tmp_path: Path):
     path = tmp_path / "x.json"
-    with pytest.raises(UserError, match="cannot read a op_counts"):
+    with pytest.raises(UserError, match="no operation counts"):
         read_rows(path)
     path.write_text("{")
-    with pytest.raises(UserError, match="x.json: cannot read a op_counts"):
+    with pytest.raises(UserError, match="x.json: no operation counts"):
         read_rows(path)

@@ -218,7 +218,7 @@ def test_a_damaged_catalogue_is_refused(tmp_path: Path, old: str, new: str, mess
 
 
 def test_a_missing_catalogue_and_a_missing_figure_are_refused(tmp_path: Path):
-    with pytest.raises(UserError, match="cannot read"):
+    with pytest.raises(UserError, match="no such file"):
         load(tmp_path / "none.toml")
     with pytest.raises(UserError, match=r"'jepa_r': p_static is not available .a chip that does not exist"):
         default().device("jepa_r").figure("p_static")

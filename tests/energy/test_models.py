@@ -151,7 +151,7 @@ def test_graded_messages_on_loihi1_are_refused_unless_assumed():
         ("loihi2", [spiking_row(synops=5, dram_bytes=1)], "no figure for DRAM"),
         ("loihi2", [spiking_row(synops=5), spiking_row(synops=5, method="lif")], "one method in one schedule"),
         ("loihi2", [spiking_row(synops=5), spiking_row(synops=5, schedule="sequential")], "one method in one schedule"),
-        ("loihi2", [], "no op_counts rows"),
+        ("loihi2", [], "no operation counts"),
         ("tpu", [dense_row(macs=5)], "'tpu' is unknown; use one of"),
     ],
 )

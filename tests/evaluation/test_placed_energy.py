@@ -168,7 +168,7 @@ def test_a_lif_network_fits_loihi_1_and_a_graded_one_does_not(
         ([DELTA, "--replicas", "65"], "65 replicas for 64 candidates; use at most 64"),
         ([DELTA, "--spread", "0"], "--spread 0 must be from 1"),
         ([DELTA, "--for-latency", "-1"], "--for-latency -1.0 must be finite and > 0"),
-        ([DELTA, "--max-chips", "0"], "--max-chips 0"),
+        ([DELTA, "--for-latency", "10", "--max-chips", "0"], "--max-chips 0"),
         ([DELTA, "--svg", "nowhere/at/all.svg"], "no file that can be written"),
         (["missing.safetensors"], "missing.safetensors: no such artifact"),
         ([str(shipped("two-room"))], "make one with `spikeplan convert`"),

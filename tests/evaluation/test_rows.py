@@ -100,7 +100,8 @@ def test_defaults_are_not_written() -> None:
 
 
 def test_every_kind_has_a_name_of_its_own_and_says_what_it_is() -> None:
-    assert len(KINDS) == len(Row.__subclasses__()) >= 15 and "" not in KINDS
+    ours = [row for row in Row.__subclasses__() if row.__module__.startswith("spikeplan.evaluation.rows")]
+    assert len(KINDS) == len(ours) >= 15 and "" not in KINDS
     for kind in KINDS.values():
         assert kind.__doc__ and not kind.__doc__.startswith(f"{kind.__name__}("), kind
         assert fields(kind)[0].name == "task"

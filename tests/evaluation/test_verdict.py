@@ -138,6 +138,6 @@ def test_placed_copies_stand_beside_the_one_copy_figures() -> None:
     before, said = verdict([*DENSE, DELTA], 0.95), verdict([*DENSE, DELTA], 0.95, [*rows, slow])
     assert said.startswith(before) and said[len(before) :] == (
         " Placed with its loop, neurons that wait charged (sigma_delta 64x4 on loihi2, interleaved): "
-        "1 replica on 6 cores, 1 chip(s): "
-        "43.2 ms, 11.5 [0.1 .. 42] mJ; 64 replicas on 321 cores, 3 chip(s): 4.45 ms, 11.5 [0.1 .. 42] mJ."
+        "1 replica on 6 cores, 1 chip: "
+        "43.2 ms, 11.5 [0.1 .. 42] mJ; 64 replicas on 321 cores, 3 chips: 4.45 ms, 11.5 [0.1 .. 42] mJ."
     )

@@ -122,7 +122,7 @@ def test_events_info(refused: Any, tmp_path: Path, capsys: pytest.CaptureFixture
         (["events"], "events: no command; use one of info"),
         ([*PLAN, "--out", "o", "--seed", "-1"], "--seed -1 must be from 0"),
         ([*PLAN, "--out", "o", "--samples", "1000000000000"], "at most 100000"),
-        ([*PLAN, "--out", "o", "--threshold", "0.5"], "for sigma-delta methods only"),
+        ([*PLAN, "--out", "o", "--threshold", "0.5"], "has no thresholds; --threshold goes with one of sigma_delta"),
         (
             ["plan", "--task", "two-room", "--method", "sigma_delta", "--out", "o", "--threshold", "nan"],
             "--threshold nan",
@@ -191,6 +191,8 @@ def test_convert_writes_over_neither_its_checkpoint_nor_a_device(
     model.write_bytes(shipped("two-room").read_bytes())
     assert "is the checkpoint itself" in refused(["convert", str(model), "--out", str(model)], capsys)
     assert model.read_bytes() == shipped("two-room").read_bytes()
-    os.mkfifo(tmp_path / "pipe")
-    assert "no file to write" in refused(["convert", str(model), "--out", str(tmp_path / "pipe")], capsys)
-    assert (tmp_path / "pipe").is_fifo()
+    os.mkfifo(tmp_path / "pipe.safetensors")
+    assert "is no .safetensors file" in refused(
+        ["convert", str(model), "--out", str(tmp_path / "pipe.safetensors")], capsys
+    )
+    assert (tmp_path / "pipe.safetensors").is_fifo()

@@ -112,7 +112,7 @@ def test_old_words_name_the_new_one(words: str, expected: str, capsys: pytest.Ca
         ("events", "events: no command; use one of info, stats"),
         ("lava rum", "lava: unknown command 'rum'; did you mean run? expected one of run"),
         ("--colour demo", "unknown option --colour before the command"),
-        ("place", "place: ARTIFACT is missing"),
+        ("place", "place: FILE is missing (sigma-delta or LIF network"),
         ("place a --spred 3", "place: unknown option --spred; did you mean --spread?"),
         ("place a --spread", "place: --spread needs a value (cores a layer"),
         ("place a --spread --sweep", "place: --spread needs a value"),

@@ -170,7 +170,7 @@ def test_bad_words_end_in_one_line(tmp_path: Path, recording: Recording, capsys:
         (["simulate", "--out", out, "--rate-hz", "0"], "must be in [1e-6, 1e6]"),
         (["simulate", "--out", out, "--rate-hz", "nan"], "must be in [1e-6, 1e6]"),
         (["simulate", "--out", out, "--rate-hz", "1"], "gives no frame"),
-        (["simulate", "--out", out, "--theta", "0"], "theta_on"),
+        (["simulate", "--out", out, "--theta", "0"], "--theta 0.0"),
         (["simulate", "--out", out, "--size", "2"], "at least 8x8"),
         (["simulate", "--out", out, "--seed", "-1"], "--seed"),
         (["represent", "clip", "--out", out, "--kind", "photo"], "use one of histogram, voxel, surface"),
@@ -266,7 +266,7 @@ def test_numbers_no_run_could_bear(
     for flag, value, said in (
         ("--control-steps", 10**30, "at most 1000000 in one recording"),
         ("--size", 65_537, "at most 4096"),
-        ("--theta", "inf", "theta_on inf"),
+        ("--theta", "inf", "--theta inf"),
         ("--cutoff-hz", "inf", "cutoff_hz inf"),
         ("--leak-hz", "inf", "leak_hz inf"),
         ("--shot-noise-hz", "1e300", "shot_noise_hz 1e+300"),

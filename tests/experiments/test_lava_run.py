@@ -70,7 +70,7 @@ def test_the_figure_needs_the_file_only() -> None:
         (["n.nir", "--residue", "kept"], "--residue 'kept' is unknown"),
         (["n.nir", "--inputs", "n.nir"], "missing or not an input .npy"),
         (["n.nir", "--inputs", "wide.npy"], "inputs of shape (9, 7); expected (steps, 3)"),
-        (["n.net", "--dt", "1"], "are for NIR files"),
+        (["n.net", "--dt", "1"], "is for NIR files"),
         (["n.nir", "--seed", "-1"], "--seed -1"),
     ],
 )

@@ -147,7 +147,7 @@ def test_a_chip(plug: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit) as stop:
         main(["check", str(artifact), "--chip", "tiny"])
     said = " ".join(capsys.readouterr().out.split())  # the path's length decides where a line ends
-    assert stop.value.code == 1 and "violations on tiny" in said, "four cores of 16 neurons hold no layer"
+    assert stop.value.code == 1 and "violation on tiny" in said, "four cores of 16 neurons hold no layer"
     assert default().device("speck").figure("e_synop").band.nominal == pytest.approx(1.5e-12)
 
 

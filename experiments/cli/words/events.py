@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import tyro
 
-from spikeplan.experiments.cli.words.common import Command, Group, Json, Seed, text
+from spikeplan.experiments.cli.words.common import Command, Group, Json, Seed, flags, text
 from spikeplan.experiments.runner.output import check_outputs, result_console
 
 File = Annotated[tyro.conf.Positional[str], text("the recording (spikeplan list formats)", "FILE")]
@@ -97,16 +98,13 @@ def simulate(
 ) -> None:
     """Record a simulated event camera that sees the planar arm or your frames."""
     check_outputs({"--json": json}, inputs=(out, frames))
-    from spikeplan.eventdata.simulation.simulator import DvsParams
-    from spikeplan.experiments.cli.events_process import simulate_command
+    from spikeplan.experiments.cli.events_process import camera, simulate_command
 
-    params = DvsParams(
-        theta_on=theta,
-        theta_off=theta,
+    params = camera(
+        theta=theta,
         theta_sigma=theta_sigma,
         cutoff_hz=cutoff_hz,
         leak_hz=leak_hz,
-        leak_jitter=0.1,
         shot_noise_hz=shot_noise_hz,
         refractory_us=refractory_us,
     )
@@ -134,7 +132,7 @@ def represent(
         text("what becomes of ON and OFF", "{both,signed,sum,on,off}", "both; signed for voxel"),
     ] = None,
     window_us: Annotated[int | None, text("microseconds a window", "US", "one window of everything")] = None,
-    tau_us: Annotated[float, text("decay time of a surface, microseconds", "US")] = 10_000.0,
+    tau_us: Annotated[float, text("decay time, microseconds, for --kind surface", "US")] = 10_000.0,
     json: Json = None,
 ) -> None:
     """Turn a recording into one tensor, a row for each window."""
@@ -194,6 +192,25 @@ def bench(json: Json = None) -> None:
     bench_command("events", json, console=result_console(json))
 
 
+def represents(given: Mapping[str, str]) -> str | None:
+    kind = given.get("kind", "voxel")
+    idle = flags(given, *(("bins", "polarity") if kind == "surface" else ("tau_us",)))
+    return f"--kind {kind} does not use {idle}; leave it out" if idle else None
+
+
+def simulates(given: Mapping[str, str]) -> str | None:
+    if "frames" in given:
+        idle = flags(given, "control_steps", "size")
+        return f"--frames are yours, the arm is not filmed; leave out {idle}" if idle else None
+    return "--linear says how your pixels are to be read; give --frames too" if "linear" in given else None
+
+
+def views(given: Mapping[str, str]) -> str | None:
+    if given["out"].lower().endswith(".png") and "window_us" in given:
+        return "--window-us is for a film; leave it out, or end --out in .gif"
+    return None
+
+
 GROUP = Group(
     "Read, count, convert, draw, clean and simulate recordings of event cameras.",
     {
@@ -201,9 +218,9 @@ GROUP = Group(
         "stats": Command(stats),
         "convert": Command(convert),
         "slice": Command(cut),
-        "view": Command(view),
-        "simulate": Command(simulate),
-        "represent": Command(represent),
+        "view": Command(view, unused=views),
+        "simulate": Command(simulate, unused=simulates),
+        "represent": Command(represent, unused=represents),
         "denoise": Command(denoise),
         "validate": Command(validate),
         "bench": Command(bench),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
-from spikeplan.experiments.cli.words.common import Command, Group, Json, Seed, text
+from spikeplan.experiments.cli.words.common import Command, Group, Json, Seed, flags, text
 from spikeplan.experiments.runner.output import result_console
 
 
@@ -15,7 +17,8 @@ def run(
     steps: Annotated[int, text("chip steps, 1 to 100000", "N")] = 100,
     inputs: Annotated[str | None, text("a .npy of shape (steps, ...)", "FILE", "drawn at random")] = None,
     residue: Annotated[
-        Literal["owed", "lost"], text("bits that a message cannot carry: sent later, or lost as in netx's own rule")
+        Literal["owed", "lost"],
+        text("bits that a message cannot carry, for netx: sent later, or lost as in its own rule"),
     ] = "owed",
     precision: Annotated[
         Literal["fixed_pt", "floating_pt"], text("arithmetic; floating point is for NIR")
@@ -44,4 +47,17 @@ def run(
     )
 
 
-GROUP = Group("Run networks in Lava, which simulates Loihi 2 bit by bit.", {"run": Command(run)})
+def unused(given: Mapping[str, str]) -> str | None:
+    path = given["network"]
+    if Path(path).suffix.lower() == ".nir":
+        return f"{path}: NIR networks have no residue; leave out --residue" if "residue" in given else None
+    nir = flags(given, "precision", "dt", "graded")
+    if nir and Path(path).suffix.lower() in (".net", ".h5", ".hdf5"):
+        return f"{path}: netx networks run in fixed point as they are; leave out {nir}, which is for NIR files"
+    return "--inputs are given, nothing is drawn; leave out --seed" if {"inputs", "seed"} <= given.keys() else None
+
+
+GROUP = Group(
+    "Run networks in Lava, which simulates Loihi 2 bit by bit.",
+    {"run": Command(run, unused=unused)},
+)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Annotated
 
 import tyro
 
 from spikeplan.experiments.cli import names
-from spikeplan.experiments.cli.words.common import Chip, Command, Json, text
+from spikeplan.experiments.cli.words.common import Chip, Command, Json, flags, text
 from spikeplan.experiments.runner.output import result_console
 
 
@@ -48,4 +49,11 @@ def place(
     )
 
 
-COMMANDS = {"place": Command(place)}
+def unused(given: Mapping[str, str]) -> str | None:
+    if "for_latency" not in given:
+        return "--max-chips bounds a search; give --for-latency too" if "max_chips" in given else None
+    fixed = flags(given, "replicas", "spread")
+    return f"--for-latency searches replicas and spread; leave out {fixed}" if fixed else None
+
+
+COMMANDS = {"place": Command(place, unused=unused)}

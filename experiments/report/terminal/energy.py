@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from spikeplan.core.format import DASH, joule, percent, quantity
+from spikeplan.core.format import DASH, joule, percent, quantity, several
 from spikeplan.evaluation.pricing.pairs import MAIN_CHIP, replicas_in_words
 
 SHORT_SCHEDULE = {"sequential": "seq.", "interleaved": "int."}
@@ -27,7 +27,8 @@ def print_report(found: dict[str, Any], console: Console) -> None:
         for what, why in part["refused"].items():
             console.print(f"[dim]not priced: {escape(what)}: {escape(why)}[/]")
     console.print(
-        f"[dim]Counts are simulated, energy is an estimate, no chip was measured. Probabilities: {found['draws']} draws of the "
+        f"[dim]Counts are simulated, energy is an estimate, no chip was measured. Probabilities: "
+        f"{several(found['draws'], 'draw')} of the "
         "figures' bands, not of episodes. Dense devices run at their peak rates unless said otherwise.[/]"
     )
 
@@ -174,7 +175,8 @@ def _chips(part: dict[str, Any], console: Console) -> None:
         if row["schedule"] == "interleaved":
             console.print(
                 f"placed with its loop, neurons that wait charged: {escape(str(row['method']))} {row['budget']}, "
-                f"{row['replicas']} replicas, {row['chips']} chip(s): {joule(row['nominal'])} [{joule(row['low'])} .. "
+                f"{several(row['replicas'], 'replica')}, {several(row['chips'], 'chip')}: "
+                f"{joule(row['nominal'])} [{joule(row['low'])} .. "
                 f"{joule(row['high'])}], {quantity(row['latency_s'], 's')}"
             )
 

@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from spikeplan.core.format import several
+
 EXTENTS = {"predictor": "predictor alone", "loop": "whole loop (encoder on the host)"}
 
 
@@ -71,7 +73,7 @@ def action_table(facts: dict[str, Any], extents: list[str]) -> Table:
         "action, ms",
         "energy, mJ (scope system)",
         "of it static",
-        title=f"One action: CEM {facts['budget']}, {facts['replicas']} replicas",
+        title=f"One action: CEM {facts['budget']}, {several(facts['replicas'], 'replica')}",
     )
     for extent in extents:
         for schedule, bands in facts[extent]["time"].items():
