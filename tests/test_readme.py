@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -92,10 +91,12 @@ def run_blocks(page: Path) -> None:
 
 def command(words: list[str]) -> None:
     if words[0] == "spikeplan":
-        with contextlib.suppress(SystemExit):
-            main(words[1:])
-            return
-        pytest.fail(f"{words} ended with an error")
+        try:
+            main([str(ROOT / word) if "/" in word and (ROOT / word).is_file() else word for word in words[1:]])
+        except SystemExit as stop:
+            if stop.code:
+                pytest.fail(f"{words} ended with exit code {stop.code}")
+        return
     assert words[0] == "python"
     path, *arguments = (str(ROOT / word) if (ROOT / word).exists() else word for word in words[1:])
     with pytest.MonkeyPatch.context() as patch:
@@ -107,7 +108,7 @@ def command(words: list[str]) -> None:
 @pytest.mark.parametrize(
     ("name", "prints", "leaves"),
     [
-        ("energy", "MACs a call", ["counts.json"]),
+        ("energy", "MACs a call", ["counts.json", "run1/summary.json"]),
         ("lava", "; 0 of ", ["run.json", "run.svg", "lava-loop/summary.json"]),
         ("events", "torch.Size([", ["clean.npz", "voxels.npz", "arm.png"]),
     ],
@@ -133,7 +134,11 @@ def test_the_examples_of_how_to_extend_run(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv(registry.VARIABLE, "")  # and what is loaded is forgotten afterwards
     run_blocks(ROOT / "docs" / "extend.md")
-    assert "half" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "half" in said and "coarse.safetensors: fits small" in said and "two-room-random, corridor" in said
+    assert (tmp_path / "arm.txt").is_file()
+    config = json.loads((tmp_path / "shooting" / "config.json").read_text())
+    assert config["planner_name"] == "shooting"
     assert "half" in json.loads((tmp_path / "half" / "summary.json").read_text())["tasks"]["two-room"]["methods"]
     registry.load_plugins([str(tmp_path / "coarse.py")])
     assert RECIPES["coarse"].make(thresholds=0.5).bits == 4

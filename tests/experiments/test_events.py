@@ -175,7 +175,10 @@ def test_bad_words_end_in_one_line(tmp_path: Path, recording: Recording, capsys:
         (["simulate", "--out", out, "--seed", "-1"], "--seed"),
         (["represent", "clip", "--out", out, "--kind", "photo"], "use one of histogram, voxel, surface"),
         (["represent", "clip", "--out", out, "--polarity", "up"], "use one of both, signed"),
-        (["represent", "clip", "--out", out, "--kind", "surface", "--polarity", "on"], "leave --polarity out"),
+        (
+            ["represent", "clip", "--out", out, "--kind", "surface", "--polarity", "on"],
+            "--kind surface does not use --polarity",
+        ),
         (["represent", "clip", "--out", out, "--bins", "0"], "at least 1"),
         (["represent", "clip", "--out", out, "--window-us", "0"], "at least 1"),
         (["represent", "clip", "--out", out, "--bins", "100000", "--window-us", "1"], "longer --window-us"),
@@ -267,10 +270,10 @@ def test_numbers_no_run_could_bear(
         ("--control-steps", 10**30, "at most 1000000 in one recording"),
         ("--size", 65_537, "at most 4096"),
         ("--theta", "inf", "--theta inf"),
-        ("--cutoff-hz", "inf", "cutoff_hz inf"),
-        ("--leak-hz", "inf", "leak_hz inf"),
-        ("--shot-noise-hz", "1e300", "shot_noise_hz 1e+300"),
-        ("--refractory-us", 10**30, "refractory_us 1"),
+        ("--cutoff-hz", "inf", "--cutoff-hz inf"),
+        ("--leak-hz", "inf", "--leak-hz inf"),
+        ("--shot-noise-hz", "1e300", "--shot-noise-hz 1e+300"),
+        ("--refractory-us", 10**30, "--refractory-us 1"),
         ("--rate-hz", "1e-300", "rate 1e-300 Hz"),
     ):
         assert said in refused(["simulate", "--out", out, flag, str(value)], capsys)
