@@ -35,6 +35,7 @@ KINDS = {
     "TASK": "spikeplan.worldmodel.tasks:TASKS",
     "PREDICTOR": "spikeplan.worldmodel.predictors:PREDICTORS",
     "PLANNER": "spikeplan.worldmodel.planning:PLANNERS",
+    "POLICY": "spikeplan.worldmodel.policies:POLICIES",
     "METHOD": "spikeplan.evaluation.methods:METHODS",
     "RECIPE": "spikeplan.conversion.recipes:RECIPES",
     "FORMAT": "spikeplan.eventdata.formats:FORMATS",

@@ -19,7 +19,10 @@ from spikeplan.core.ir.artifact import Artifact
 from spikeplan.core.tensor_file import FileKind
 from spikeplan.snn.lif import LIFConfig, LIFNetwork
 from spikeplan.worldmodel.checkpoint import WorldModel, load_model, shipped
+from spikeplan.worldmodel.policies.base import GoalPolicy
+from spikeplan.worldmodel.policies.policy_file import load_policy
 from spikeplan.worldmodel.predictor import ResidualPredictor
+from spikeplan.worldmodel.tasks import task_of
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Bundle:
     @cached_property
     def model(self) -> WorldModel:
         found = load_model(self.model_path)
-        if found.task != self.task:
+        if found.task not in (self.task, task_of(self.task).trained_on):
             raise UserError(
                 f"{self.model_path}: trained on task {found.task}, not {self.task}; use --task {found.task}"
             )
@@ -47,7 +50,7 @@ class Bundle:
     def artifact(self) -> Artifact:
         found = artifact_file.load(self.artifact_path)
         task = found.provenance.get("task", self.task)
-        if task != self.task:
+        if task not in (self.task, task_of(self.task).trained_on):
             raise UserError(f"{self.artifact_path}: converted for task {task}, not {self.task}; use --task {task}")
         model = self.model.predictor
         if found.layers[-1].n_out != model.latent_dim or found.layers[0].n_in != model.latent_dim + model.action_dim:
@@ -68,6 +71,13 @@ class Bundle:
     @cached_property
     def lif(self) -> LIFNetwork:
         return load_lif(self.beside("lif"))
+
+    def policy(self, name: str = "policy") -> GoalPolicy:
+        """The amortised policy that was made with this world model."""
+        model = self.model.predictor
+        return load_policy(
+            self.beside(name), task=self.model.task, latent_dim=model.latent_dim, action_dim=model.action_dim
+        )
 
     def narrow(self, name: str) -> ResidualPredictor:
         """`name`: narrow-W or pruned-P."""

@@ -17,7 +17,7 @@ from spikeplan.core.counts.operations import OperationCounts
 from spikeplan.evaluation.recorded_plans import Plans, rerun
 from spikeplan.evaluation.rows import Density
 from spikeplan.worldmodel.gates import spearman
-from spikeplan.worldmodel.planning.cem import LatentDistance
+from spikeplan.worldmodel.planning.costs import LatentDistance
 from spikeplan.worldmodel.predictor import Predictor
 
 
@@ -62,7 +62,7 @@ def agreement(
     """How a predictor ranks the recorded candidates, beside the dense planner that recorded them."""
     latents = rerun(predictor, plans, reference, op_counts)
     cost = torch.stack(
-        [LatentDistance().cost(latents[:, i], plans.goal_ND) for i in range(latents.shape[1])], 1
+        [LatentDistance().cost(latents[:, i], None, plans.goal_ND) for i in range(latents.shape[1])], 1
     ).double()
     truth = plans.cost_NIS.double()
     ranks, overlaps = [], []

@@ -110,8 +110,9 @@ def op_counts_rows(run: Run, dense: Run | None, placements: Sequence[StoredPlace
 
 
 def hops_of_job(job: Job) -> MessageHops | None:
-    """Hops of a spiking method's messages where its network is placed; None for a dense one."""
-    if not METHODS[job.method].spiking:
+    """Hops of a spiking method's messages where its network is placed; None for a dense one, and for a planner whose parts
+    are not placed."""
+    if not METHODS[job.method].spiking or not isinstance(job.planner, CEMConfig):
         return None
     return _hops(job.task, job.method, job.planner, job.reference, job.checkpoint, job.artifact)
 
@@ -147,7 +148,7 @@ def placed_rows(run: Run, *, replicas: tuple[int, ...] = (1, 8)) -> list[PlacedE
     """A sigma-delta method's whole loop placed on loihi2 with several replicas, and with one a candidate: time from the
     placement, static power of its chips, updates of idle neurons. `energy_rows` beside it assume one replica
     with one neurocore a layer and charge no idle neuron."""
-    if run.op_counts is None or run.method.artifact is None:
+    if run.op_counts is None or run.method.artifact is None or not isinstance(run.job.planner, CEMConfig):
         return []
     job = run.job
     traffic = _traffic(run)
@@ -184,7 +185,8 @@ def _traffic(run: Run) -> Traffic:
 
 def placements_of_run(run: Run) -> list[StoredPlacement]:
     """Placements of a spiking method's loop on one chip; none for a sweep over references or thresholds."""
-    if not run.spiking or run.job.role not in ("headline", "front"):
+    placed_planner = isinstance(run.job.planner, CEMConfig)
+    if not run.spiking or not placed_planner or run.job.role not in ("headline", "front"):
         return []
     return placements_of(_traffic(run))
 

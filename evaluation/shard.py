@@ -11,6 +11,7 @@ import json
 import time
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ import torch
 from spikeplan.core.counts.operations import BYTES, OperationCounts
 from spikeplan.core.digest import code_digest
 from spikeplan.core.errors import UserError
-from spikeplan.core.planning import CEMConfig
+from spikeplan.core.guided_planning import PlannerConfig
 from spikeplan.core.progress import OnProgress, unheard
 from spikeplan.evaluation.bundle import Bundle, load_bundle
 from spikeplan.evaluation.methods import METHODS, Site
@@ -27,6 +28,8 @@ from spikeplan.worldmodel.encoder import Encoder
 from spikeplan.worldmodel.planning import PLANNERS
 from spikeplan.worldmodel.planning.base import Planner
 from spikeplan.worldmodel.planning.closed_loop import ImageLatent, TrueLatent, random_policy, run_episodes
+from spikeplan.worldmodel.planning.costs import Cost
+from spikeplan.worldmodel.planning.task_cost import task_cost
 from spikeplan.worldmodel.predictor import Predictor
 from spikeplan.worldmodel.tasks import make_world
 from spikeplan.worldmodel.tasks.world import World
@@ -56,7 +59,7 @@ class Job:
     task: str
     method: str
     role: str
-    planner: CEMConfig
+    planner: PlannerConfig
     episodes: int
     first: int = 0
     count: int
@@ -133,17 +136,30 @@ def make_op_counts(job: Job, predictor: Predictor, encoder: Encoder | None = Non
     return op_counts
 
 
-def make_planner(job: Job, predictor: Predictor, world: World, op_counts: OperationCounts | None) -> Planner:
-    """Raises UserError for a method that plans nothing, and for a predictor that the planner cannot use."""
+def make_planner(
+    job: Job, predictor: Predictor, world: World, op_counts: OperationCounts | None, cost: Cost | None = None
+) -> Planner:
+    """`cost`: the task's own, where it asks for more than to reach the goal.
+
+    Raises UserError for a method that plans nothing, for a predictor that the planner cannot use, and for a planner that knows
+    no cost but its own.
+    """
     if job.planner_name is None:
         raise UserError(f"method {job.method!r} plans nothing; choose another")
-    return PLANNERS[job.planner_name].make(
+    make = PLANNERS[job.planner_name].make
+    taken = signature(make).parameters
+    if cost is not None and "evaluator" not in taken and not any(p.kind is p.VAR_KEYWORD for p in taken.values()):
+        raise UserError(
+            f"planner {job.planner_name!r} takes no cost, and task {job.task!r} has one; use cem, guided or refined"
+        )
+    return make(
         predictor,
         job.planner,
         action_dim=world.action_dim,
         action_limit=world.action_limit,
         reference=job.reference,
         op_counts=op_counts,
+        **({} if cost is None else {"evaluator": cost}),
     )
 
 
@@ -192,7 +208,7 @@ def run_job(job: Job, on_progress: OnProgress = unheard) -> dict[str, Any]:
             encoder = site_of(job).bundle.model.encoder
             latent_of, op_counts = ImageLatent(world, encoder), make_op_counts(job, predictor, encoder)
             weights_left = predictor.weights_left()
-        planner = make_planner(job, predictor, world, op_counts)
+        planner = make_planner(job, predictor, world, op_counts, task_cost(world, latent_of, job.planner))
         outcome = run_episodes(
             world, latent_of, planner, episodes, seed=job.seed, noise_rows=(job.first, job.episodes), progress=acted
         )

@@ -67,6 +67,7 @@ class AdmissionSummary:
     full: float
     budget5: float
     greedy: float
+    policy: float | None = None
     holds: bool
 
 

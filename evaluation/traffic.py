@@ -159,7 +159,12 @@ def sent_of(op_counts: OperationCounts) -> dict[str, float]:
 
 
 def traffic_of_run(op_counts: OperationCounts, predictor: Predictor, job: Job, model: ResidualPredictor) -> Traffic:
-    """From the operation counts of a run that is done, for a chip of graded messages. `predictor`: as it planned."""
+    """From the operation counts of a run that is done, for a chip of graded messages. `predictor`: as it planned.
+
+    Raises ValueError for a planner whose parts are not placed.
+    """
+    if not isinstance(job.planner, CEMConfig):
+        raise ValueError(f"{job.planner.label}: its parts are not placed")
     return Traffic(
         path="",
         method=op_counts.method,

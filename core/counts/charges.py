@@ -26,10 +26,12 @@ def book_iteration(
     iteration: int,
     steps: int,
     source_on_chip: bool = False,
+    places: int = 0,
 ) -> None:
     """`batch` episodes; `steps` of the rollout enter the distance. `source_on_chip`: candidates are made there, from one seed
-    a plan; otherwise a host sends them."""
-    distance = batch * budget.samples * steps * latent_dim
+    a plan; otherwise a host sends them. `places`: latents to keep out of, to each of which every step of the horizon has a
+    distance, too."""
+    distance = batch * budget.samples * (steps + places * budget.horizon) * latent_dim
     select = batch * budget.samples * COST_BITS
     refit = 2 * batch * budget.elites * budget.variables * action_dim
     if spiking:

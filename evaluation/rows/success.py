@@ -58,7 +58,7 @@ class LavaLoopRow(Row):
 
 @dataclass(frozen=True, kw_only=True)
 class AdmissionLevel:
-    """`name`: full, budget5 (a twentieth of the evaluations) or greedy (a horizon of 1)."""
+    """`name`: full, budget5 (a twentieth of the evaluations), greedy (a horizon of 1) or policy (no planning at all)."""
 
     name: str
     budget: str
@@ -75,6 +75,7 @@ class AdmissionRow(Row):
     full: float
     budget5: float
     greedy: float
+    policy: float | None = None  # None: the run had no policy
     holds: bool
 
 

@@ -1,5 +1,6 @@
 """`spikeplan bench NAME`: side by side in one run. NAME: plan, lava (experiments/bench/lava.py), events
-(experiments/bench/events.py), energy (experiments/bench/peers/agreement.py: counts and Joules, not times).
+(experiments/bench/events.py), energy (experiments/bench/peers/agreement.py: counts and Joules, not times),
+planner (experiments/bench/planner.py: success and operations).
 
 `bench plan`: candidate steps per second of every method, as ratios to dense measured in the same run.
 
@@ -102,11 +103,18 @@ def _bench_energy(console: Console) -> list[dict[str, Any]]:
     return bench_energy(console)
 
 
+def _bench_planner(console: Console) -> list[dict[str, Any]]:
+    from spikeplan.experiments.bench.planner import bench_planner
+
+    return bench_planner(console)
+
+
 BENCHES: dict[str, Callable[[Console], list[dict[str, Any]]]] = {
     "plan": bench_plan,
     "lava": _bench_lava,
     "events": _bench_events,
     "energy": _bench_energy,
+    "planner": _bench_planner,
 }
 
 

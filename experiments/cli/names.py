@@ -15,7 +15,15 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.registry import plugin_names
 
 SHIPPED: dict[str, tuple[str, ...]] = {
-    "tasks": ("planar-reach", "planar-reach-near", "planar-reach-anywhere", "two-room", "two-room-random"),
+    "tasks": (
+        "keep-out",
+        "keep-out-two",
+        "planar-reach",
+        "planar-reach-near",
+        "planar-reach-anywhere",
+        "two-room",
+        "two-room-random",
+    ),
     "trainable": ("planar-reach", "two-room", "two-room-random"),
     "methods": (
         "dense",
@@ -23,6 +31,16 @@ SHIPPED: dict[str, tuple[str, ...]] = {
         "zero_skipping",
         "lif",
         "oracle",
+        "policy",
+        "policy-int8",
+        "guided",
+        "guided-int8",
+        "guided-sigma_delta",
+        "refined",
+        "refined-int8",
+        "refined-sigma_delta",
+        "guided-narrow-64",
+        "guided-narrow-96",
         "random",
         "sigma_delta",
         "sigma_delta-64",
@@ -38,18 +56,20 @@ SHIPPED: dict[str, tuple[str, ...]] = {
         "pruned-90",
         "pruned-95",
     ),
-    "planners": ("cem", "cem_mad", "integer_cem"),
+    "planners": ("cem", "cem_mad", "direct", "guided", "integer_cem", "refined"),
+    "policies": ("cloned", "hindsight", "relabelled"),
     "predictors": ("residual",),
     "recipes": ("sigma_delta",),
     "chips": tuple(CHIPS),
     "references": tuple(REFERENCES),
-    "benches": ("plan", "lava", "events", "energy"),
+    "benches": ("plan", "lava", "events", "energy", "planner"),
 }
 ABOUT = {
     "tasks": "what is planned, for --task",
     "trainable": "tasks that `spikeplan train` trains",
     "methods": "how a plan is made, for --method",
     "planners": "how a method searches, for --planner; `spikeplan planners` compares them",
+    "policies": "recipes of amortised policies, for `spikeplan train`",
     "predictors": "networks that imagine the next latent; a checkpoint says which one it holds",
     "recipes": "how a dense network becomes spiking, for `convert --recipe`; tasks to train: `spikeplan list trainable`",
     "references": "what a sigma-delta network takes changes against, for --reference",
@@ -84,6 +104,12 @@ def planners() -> tuple[str, ...]:
     from spikeplan.worldmodel.planning import PLANNERS
 
     return tuple(PLANNERS)
+
+
+def policies() -> tuple[str, ...]:
+    from spikeplan.worldmodel.policies import POLICIES
+
+    return tuple(POLICIES)
 
 
 def predictors() -> tuple[str, ...]:
@@ -135,6 +161,7 @@ KINDS: dict[str, Callable[[], tuple[str, ...]]] = {
     "trainable": trainable,
     "methods": methods,
     "planners": planners,
+    "policies": policies,
     "predictors": predictors,
     "recipes": recipes,
     "references": references,

@@ -26,6 +26,7 @@ from spikeplan.experiments.runner.output import check_seed, open_output, version
 from spikeplan.experiments.runner.pool import remove_parts, run_jobs
 from spikeplan.experiments.runner.progress import progress_bar, working
 from spikeplan.lava_procs.fused import check_reference
+from spikeplan.worldmodel.planning import PLANNERS
 from spikeplan.worldmodel.tasks import make_world
 
 SHARD = 25
@@ -57,7 +58,8 @@ def plan_command(
         artifact=artifact,
     )
     bundle = load_bundle(task, checkpoint=checkpoint, artifact=artifact)
-    planner = bundle.model.planner.at(**budget)
+    kind = PLANNERS[with_planner or METHODS[method].planner]
+    planner = kind.settings(bundle.model.planner).at(**budget)
     check_seed(seed)
     # Reads the files: a foreign one is refused before anything is written.
     one = METHODS[method]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spikeplan.core.counts.operations import REFERENCES
+from spikeplan.core.guided_planning import DirectConfig, GuidedConfig, PlannerConfig
 from spikeplan.core.planning import CEMConfig
+from spikeplan.evaluation.admission import greedy, reduced_budgets
 from spikeplan.evaluation.bundle import load_bundle
 from spikeplan.evaluation.methods import METHODS, smaller
 from spikeplan.evaluation.methods.sigma_delta import NARROW as NARROW_SIGMA_DELTA
@@ -45,21 +47,6 @@ DEMO = Size(
 RESULTS = Size(episodes=300, seeds=3, front_episodes=300, front=True, extra_tasks=("two-room-random",))
 
 
-def reduced_budgets(full: CEMConfig) -> list[CEMConfig]:
-    """5 % of the full budget spent three ways; the admission test takes the best of them."""
-    budget = full.evaluations * 0.05
-    short = max(1, full.horizon // 2)
-    return [
-        full.at(samples=max(2, int(budget / (2 * full.horizon))), iterations=2),
-        full.at(samples=max(2, int(budget / full.horizon)), iterations=1),
-        full.at(samples=max(2, int(budget / (2 * short))), iterations=2, horizon=short),
-    ]
-
-
-def greedy(full: CEMConfig) -> CEMConfig:
-    return full.at(horizon=1, chunk=1)
-
-
 def dense_front(full: CEMConfig) -> list[CEMConfig]:
     """Budgets between the admission test's 5 % and the full one: fewer samples, iterations, steps."""
     grid = [(32, 4), (64, 2), (16, 4), (32, 2), (16, 2), (32, 1), (8, 2)]
@@ -70,6 +57,13 @@ def dense_front(full: CEMConfig) -> list[CEMConfig]:
 
 def spiking_front(full: CEMConfig) -> list[CEMConfig]:
     return [full.at(samples=s, iterations=i) for s, i in ((32, 4), (32, 2), (16, 2))]
+
+
+def guided_front(full: CEMConfig) -> list[tuple[str, PlannerConfig]]:
+    """A policy alone, and guided by the model at two budgets: the cheapest that plan at all, dense and spiking."""
+    budgets = [GuidedConfig(samples=s, horizon=min(h, full.horizon)) for s, h in ((2, 8), (4, full.horizon))]
+    methods = ("guided-int8", "guided-narrow-64", "guided-sigma_delta")
+    return [("policy-int8", DirectConfig()), *((method, budget) for method in methods for budget in budgets)]
 
 
 def reference_of(task: str, method: str) -> str:
@@ -89,7 +83,7 @@ def jobs_of(task: str, size: Size) -> list[Job]:
     def add(
         method: str,
         role: str,
-        planner: CEMConfig,
+        planner: PlannerConfig,
         *,
         episodes: int,
         seeds: int = 1,
@@ -126,6 +120,10 @@ def jobs_of(task: str, size: Size) -> list[Job]:
     n = size.front_episodes
     for planner in [*reduced_budgets(full), greedy(full)]:
         add("dense", "admission", planner, episodes=n)
+    if load_bundle(task).beside("policy").is_file():
+        add("policy", "admission", DirectConfig(), episodes=n)
+        for method, settings in [] if beside else guided_front(full):
+            add(method, "front", settings, episodes=n, threshold=factor if METHODS[method].spiking else None)
     if beside:
         return jobs
     if size.front:

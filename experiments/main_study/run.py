@@ -15,13 +15,11 @@ import numpy as np
 from rich.console import Console
 
 from spikeplan import energy
+from spikeplan.evaluation.admission import admission_row
 from spikeplan.evaluation.aggregate import Run, group, method_row
 from spikeplan.evaluation.bundle import load_bundle
-from spikeplan.evaluation.intervals import success_interval
 from spikeplan.evaluation.results import load
 from spikeplan.evaluation.rows import (
-    AdmissionLevel,
-    AdmissionRow,
     BreakEvenRow,
     EnergyRow,
     EpisodeRow,
@@ -100,24 +98,6 @@ def method_rows(runs: list[Run], cpu: energy.CpuPeak) -> list[Row]:
     rows.append(admission_row(runs, dense))
     rows += break_even_rows(next(run for run in headline if run.job.method == "sigma_delta"), cpu)
     return rows
-
-
-def admission_row(runs: list[Run], dense: Run) -> AdmissionRow:
-    """Full dense CEM against greedy and the best spending of 5 %: one method, one planner seed, the same episodes."""
-    levels = []
-    for run in (dense, *(run for run in runs if run.job.role == "admission")):
-        name = "full" if run is dense else "greedy" if run.job.planner.horizon == 1 else "budget5"
-        first = run.success_KN[:1]
-        levels.append(
-            AdmissionLevel(
-                name=name, budget=run.job.planner.label, success=float(first.mean()), ci95=success_interval(first)
-            )
-        )
-    best = {
-        name: max(level.success for level in levels if level.name == name) for name in ("full", "budget5", "greedy")
-    }
-    holds = all(round(best["full"] - best[name], 9) >= 0.2 for name in ("budget5", "greedy"))
-    return AdmissionRow(task=dense.job.task, rows=levels, **best, holds=holds)
 
 
 def episode_row(run: Run) -> EpisodeRow:

@@ -172,7 +172,9 @@ def admission(results: Results, gallery: Gallery) -> Section:
         if row is not None:
             levels = [(level.name, level.budget, share(level.success), between(level.ci95)) for level in row.rows]
         elif short is not None:
-            levels = [(name, DASH, share(getattr(short, name)), DASH) for name in ("full", "budget5", "greedy")]
+            levels = [
+                (name, DASH, share(getattr(short, name)), DASH) for name in ("full", "budget5", "greedy", "policy")
+            ]
         else:
             return []
         return [

@@ -20,6 +20,7 @@ from spikeplan.snn.finetune_delta import DeltaChain, DeltaTraining, finetune_del
 from spikeplan.snn.lif import LIFConfig, LIFNetwork, LIFTraining, finetune_lif
 from spikeplan.worldmodel.checkpoint import WorldModel
 from spikeplan.worldmodel.distil import Distillation, distil
+from spikeplan.worldmodel.policies import PolicyConfig
 from spikeplan.worldmodel.predictor import ResidualPredictor
 from spikeplan.worldmodel.prune import prune, zeros_kept
 
@@ -40,6 +41,8 @@ class DeriveConfig:
     distillation: Distillation = field(default_factory=Distillation)
     pruning: Distillation = field(default_factory=Distillation)
     choice: Choice = field(default_factory=Choice)
+    policy: PolicyConfig = field(default_factory=PolicyConfig)
+    policy_recipe: str = "relabelled"
     validation_episodes: int = 100
 
 

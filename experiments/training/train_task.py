@@ -6,6 +6,7 @@ TASK.lif.safetensors     LIF network, fine-tuned with surrogate gradients
 TASK.narrow-W.safetensors  dense predictor of width W, distilled: the opponent that spends fewer MACs honestly
 TASK.delta-W.safetensors   the sigma-delta form of that one
 TASK.pruned-P.safetensors  dense predictor of which P % of the weights are zero, distilled again
+TASK.policy.safetensors    amortised policy: cloned from the dense planner, then relabelled where it went itself
 
 The derived networks need only the world model, so each is made in a process of its own. A stage whose file is there, was
 derived from the same source and with the same settings is not run again.
@@ -34,6 +35,9 @@ from spikeplan.experiments.runner.pool import run_reporting
 from spikeplan.experiments.training.derive import DeriveConfig, Report, make_delta, make_lif, make_narrow, make_pruned
 from spikeplan.snn.lif import LIFPredictor
 from spikeplan.worldmodel.checkpoint import WorldModel, load_model, save_model
+from spikeplan.worldmodel.policies.policy_file import FILE as POLICY_FILE
+from spikeplan.worldmodel.policies.policy_file import PolicyMeta, save_policy
+from spikeplan.worldmodel.policies.training import policy_success, train_policy
 from spikeplan.worldmodel.predictor import DensePredictor, Predictor, ResidualPredictor
 from spikeplan.worldmodel.tasks import make_world
 from spikeplan.worldmodel.train import TrainConfig, train
@@ -41,7 +45,7 @@ from spikeplan.worldmodel.train import TrainConfig, train
 
 @dataclass(frozen=True)
 class Stage:
-    """`name`: delta, lif, pruned-P, or narrow-W (which brings delta-W). `dense`: validation success of the dense predictor."""
+    """`name`: delta, lif, policy, pruned-P, or narrow-W (which brings delta-W). `dense`: validation success of dense."""
 
     name: str
     checkpoint: Path
@@ -77,6 +81,9 @@ def plans_of(checkpoint: Path, episodes: int) -> Plans:
 
 def run_stage(stage: Stage, report: Report) -> None:
     """Makes the files of one stage; the form that travels to a worker process."""
+    if stage.name == "policy":
+        policy_stage(stage, report)
+        return
     plans = plans_of(stage.checkpoint, stage.config.record_episodes)
     if stage.name == "delta":
         delta_stage(stage, stage.model.predictor, "delta", plans, report)
@@ -129,6 +136,23 @@ def lif_stage(stage: Stage, plans: Plans, report: Report) -> None:
     save_lif(lif, stage.file("lif"), **stage.made_with(), validation_success=success)
 
 
+def policy_stage(stage: Stage, report: Report) -> None:
+    """From the world model and its planner alone."""
+    config, recipe = replace(stage.config.policy, seed=stage.model.seed), stage.config.policy_recipe
+    file = stage.file("policy")
+    known = POLICY_FILE.header(file)
+    source = file_digest(stage.checkpoint)
+    made = (known.get("recipe"), known.get("config"), known.get("source_sha256"))
+    if made == (recipe, json.loads(json.dumps(asdict(config))), source):
+        return
+    policy = train_policy(stage.model, recipe, config, report=report)
+    success = float(policy_success(stage.model, policy, stage.config.validation_episodes).mean())
+    meta = PolicyMeta(
+        task=stage.model.task, recipe=recipe, config=config, source_sha256=source, validation_success=success
+    )
+    save_policy(policy, file, meta)
+
+
 def narrow_stage(stage: Stage, plans: Plans, report: Report) -> None:
     """narrow-W or pruned-P."""
     kind, _, size = stage.name.partition("-")
@@ -154,16 +178,18 @@ def train_task(
     if model is None:
         model = train_world_model(config, out, checkpoint, report)
     dense = tuple(dense_success(model, derive, report).tolist())
-    names = ["lif", "delta", *(f"narrow-{width}" for width in sorted(derive.narrow_widths, reverse=True))]
+    names = ["policy", "lif", "delta", *(f"narrow-{width}" for width in sorted(derive.narrow_widths, reverse=True))]
     names += [f"pruned-{percent}" for percent in derive.pruned_percent]
     stages = [Stage(name, checkpoint, derive, dense) for name in names]
     run_reporting(run_stage, [(stage,) for stage in stages], report, workers=workers)
     first = stages[0]
+    made = POLICY_FILE.header(first.file("policy"))
     return {
         "task": config.task,
         "seed": config.seed,
         **model.metrics,
         "delta": artifact_file.load(first.file("delta")).provenance["thresholds"],
+        "policy_validation_success": made["validation_success"],
         "lif_validation_success": header(first.file("lif"))["validation_success"],
         "narrow_validation_success": {
             width: header(first.file(f"narrow-{width}"))["validation_success"] for width in derive.narrow_widths

@@ -56,7 +56,11 @@ def test_another_planner_is_that_planner(job: Any) -> None:
     [
         ("dense", "integer_cem", "DensePredictor predicts in floating point"),
         ("oracle", "integer_cem", "TrueStatePredictor predicts in floating point"),
-        ("dense", "annealing", "planner 'annealing' is unknown; use one of cem, cem_mad, integer_cem"),
+        (
+            "dense",
+            "annealing",
+            "planner 'annealing' is unknown; use one of cem, cem_mad, direct, guided, integer_cem, refined",
+        ),
     ],
 )
 def test_a_planner_that_cannot_work_is_refused(job: Any, method: str, planner: str, said: str) -> None:

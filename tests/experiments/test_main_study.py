@@ -46,7 +46,7 @@ def test_the_summary_has_what_was_agreed(out: Path) -> None:
     summary = json.loads((out / "summary.json").read_text())
     assert (summary["episodes"], summary["seeds"]) == (3, 2) and set(summary["tasks"]) == set(TASKS)
     for task in summary["tasks"].values():
-        assert set(task["admission"]) == {"full", "budget5", "greedy", "holds"}
+        assert set(task["admission"]) == {"full", "budget5", "greedy", "policy", "holds"}
         assert set(task["methods"]) == {"random", "oracle", "dense", "int8", "sigma_delta", "lif", "lava"}
         assert set(task["methods"]["sigma_delta"]) >= METHOD_FIELDS
         assert task["methods"]["lava"]["values_different"] == 0 and "success" not in task["methods"]["lava"]

@@ -20,6 +20,7 @@ from spikeplan.experiments.training.train_task import train_task, train_world_mo
 from spikeplan.snn.finetune_delta import DeltaTraining
 from spikeplan.snn.lif import LIFTraining
 from spikeplan.worldmodel.distil import Distillation
+from spikeplan.worldmodel.policies import PolicyConfig
 from spikeplan.worldmodel.prune import zero_share
 from spikeplan.worldmodel.train import TrainConfig
 
@@ -44,9 +45,10 @@ DERIVE = DeriveConfig(
     pruned_percent=(50,),
     pruning=Distillation(steps=2, short_steps=2),
     choice=Choice(factors=(1.0,), references=("zero",), episodes=4, block=2),
+    policy=PolicyConfig(hidden=(8,), episodes=2, rounds=1, steps=2, rows=4),
     validation_episodes=2,
 )
-FILES = ["", ".delta", ".delta-8", ".lif", ".narrow-8", ".pruned-50"]
+FILES = ["", ".delta", ".delta-8", ".lif", ".narrow-8", ".policy", ".pruned-50"]
 
 
 def times(out: Path) -> dict[str, int]:

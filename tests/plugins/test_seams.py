@@ -123,7 +123,10 @@ def test_a_planner(planned: Any, plug: Any, tmp_path: Path) -> None:
 def test_a_planner_that_is_not_loaded_is_unknown(planned: Any, tmp_path: Path, capsys: Any) -> None:
     with pytest.raises(SystemExit) as stop:
         planned("two-room", "dense", tmp_path / "out", "--planner", "random_shooting")
-    assert stop.value.code == 2 and "use one of cem, cem_mad, integer_cem" in capsys.readouterr().err
+    assert (
+        stop.value.code == 2
+        and "use one of cem, cem_mad, direct, guided, integer_cem, refined" in capsys.readouterr().err
+    )
     assert not (tmp_path / "out").exists()
 
 

@@ -9,8 +9,9 @@ import torch
 from spikeplan.core.counts.operations import OperationCounts, total
 from spikeplan.core.errors import UserError
 from spikeplan.core.planning import CEMConfig
-from spikeplan.worldmodel.planning.cem import CEMPlanner, LatentDistance
+from spikeplan.worldmodel.planning.cem import CEMPlanner
 from spikeplan.worldmodel.planning.closed_loop import TrueLatent, random_policy, run_episodes, step_generator
+from spikeplan.worldmodel.planning.costs import LatentDistance
 from spikeplan.worldmodel.predictor import DensePredictor, ResidualPredictor, TrueStatePredictor
 from spikeplan.worldmodel.tasks import make_world
 
@@ -98,7 +99,7 @@ def test_candidate_zero_is_the_mean():
         assert trace.mean_IBVA[0, b] == pytest.approx(elite.mean(0), abs=1e-6)
         floor = config.sigma_floor * world.action_limit
         assert trace.spread_IBVA[0, b] == pytest.approx(elite.std(0, correction=0).clamp_min(floor), abs=1e-6)
-    costs = LatentDistance().cost(trace.latents_IBSHD[0], goal)
+    costs = LatentDistance().cost(trace.latents_IBSHD[0], None, goal)
     assert (costs == trace.cost_IBS[0]).all()
 
 
@@ -106,7 +107,7 @@ def test_distance_by_hand():
     latent, goal = torch.tensor([[[[1.0, -2.0], [3.0, 0.0]]]]), torch.tensor([[0.0, 1.0]])
     gaps = {("l1", "sum"): 1 + 3 + 3 + 1, ("l1", "last"): 4, ("mse", "sum"): 1 + 9 + 9 + 1, ("mse", "last"): 10}
     for (energy, reduce), expected in gaps.items():
-        assert LatentDistance(energy, reduce).cost(latent, goal).tolist() == [[expected]]
+        assert LatentDistance(energy, reduce).cost(latent, None, goal).tolist() == [[expected]]
 
 
 @pytest.mark.parametrize(

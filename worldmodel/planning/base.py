@@ -10,14 +10,18 @@ import torch
 from torch import Tensor
 
 from spikeplan.core.counts.operations import OperationCounts
+from spikeplan.core.guided_planning import PlannerConfig
 from spikeplan.core.planning import CEMConfig
 
 
 class Planner(Protocol):
-    """`noise` of `episodes` plans, a row each; `plan` returns the action (B, A), the mean that `shift` makes the next warm
+    """`goal` is a latent (B, D), or a `costs.Goal` where there is more to say.
+    `noise` of `episodes` plans, a row each; `plan` returns the action (B, A), the mean that `shift` makes the next warm
     start of, and a trace."""
 
-    config: CEMConfig
+    @property
+    def config(self) -> Any: ...  # a PlannerConfig
+
     op_counts: OperationCounts | None
 
     @property
@@ -25,7 +29,7 @@ class Planner(Protocol):
     def noise(self, episodes: int, generator: torch.Generator) -> Tensor: ...
     def shift(self, mean_BVA: Tensor) -> Tensor: ...
     def plan(
-        self, latent_BD: Tensor, goal_BD: Tensor, noise: Tensor, warm: Tensor | None = None, /, *, record: bool = False
+        self, latent_BD: Tensor, goal: Any, noise: Tensor, warm: Tensor | None = None, /, *, record: bool = False
     ) -> tuple[Tensor, Tensor, Any]: ...
 
 
@@ -33,11 +37,13 @@ class Planner(Protocol):
 class PlannerKind:
     """One planner by name.
 
-    `make(predictor, config, action_dim=, action_limit=, reference=, op_counts=)` returns a Planner; settings are CEMConfig's,
-    of which a planner may ignore some (predictive sampling has no elites).
+    `make(predictor, config, action_dim=, action_limit=, reference=, op_counts=)` returns a Planner. `settings` makes its
+    settings from those that the world model was validated with; they are CEMConfig's where it is not given, of which a planner
+    may ignore some (predictive sampling has no elites).
 
     >>> PLANNER = PlannerKind(name="random_shooting", make=RandomShooting)
     """
 
     name: str
     make: Callable[..., Planner]
+    settings: Callable[[CEMConfig], PlannerConfig] = lambda validated: validated

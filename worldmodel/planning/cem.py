@@ -15,7 +15,6 @@ Shapes: B episodes, S candidates, H steps, V variables, A action, D latent.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -27,31 +26,22 @@ from spikeplan.core.counts.operations import OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.planning import CEMConfig
 from spikeplan.worldmodel.planning.base import PlannerKind
+from spikeplan.worldmodel.planning.costs import Cost, Goal, LatentDistance, goal_of
 from spikeplan.worldmodel.planning.rollout import counting, rollout
 from spikeplan.worldmodel.predictor import Predictor
 
 
 class PlanTrace(NamedTuple):
-    """One control step of planning, per iteration I. `candidates` and `latents` only when recorded."""
+    """One control step of planning, per iteration I. `candidates` and `latents` only when recorded. `best`: of all that was
+    imagined."""
 
     cost_IBS: Tensor
     mean_IBVA: Tensor
     spread_IBVA: Tensor
     candidates_IBSHA: Tensor | None
     latents_IBSHD: Tensor | None
-
-
-@dataclass(frozen=True)
-class LatentDistance:
-    """Evaluator: cost(latent_BSHD, goal_BD) -> cost_BS."""
-
-    energy: str = "l1"
-    reduce: str = "sum"
-
-    def cost(self, latent_BSHD: Tensor, goal_BD: Tensor) -> Tensor:
-        gap = latent_BSHD - goal_BD[:, None, None]
-        gap = gap.abs() if self.energy == "l1" else gap.square()
-        return gap.sum((-1, -2)) if self.reduce == "sum" else gap[:, :, -1].sum(-1)
+    best_cost_B: Tensor
+    best_action_BA: Tensor
 
 
 class CEMPlanner:
@@ -83,7 +73,7 @@ class CEMPlanner:
         action_limit: float,
         reference: str = "zero",
         op_counts: OperationCounts | None = None,
-        evaluator: LatentDistance | None = None,
+        evaluator: Cost | None = None,
         spread: str = "std",
     ) -> None:
         if spread not in ("std", "mad"):
@@ -91,7 +81,7 @@ class CEMPlanner:
         self.spread = spread
         self.predictor, self.config, self.reference, self.op_counts = predictor, config, reference, op_counts
         self.action_dim, self.action_limit = action_dim, action_limit
-        self.evaluator = evaluator or LatentDistance(config.energy, config.reduce)
+        self.evaluator: Cost = evaluator or LatentDistance(config.energy, config.reduce)
 
     def noise(self, episodes: int, generator: torch.Generator) -> Tensor:
         """(B, S, V, A); candidate 0 is the mean itself."""
@@ -103,20 +93,23 @@ class CEMPlanner:
         """(..., V, A) -> (..., H, A)"""
         return variables.repeat_interleave(self.config.chunk, -2)[..., : self.config.horizon, :]
 
-    def shift(self, mean_BVA: Tensor) -> Tensor:
-        """Warm start: the plan one control step later (the last action is repeated), averaged back into chunks."""
-        plan = self.expand(mean_BVA)
-        plan = torch.cat([plan[:, 1:], plan[:, -1:]], 1)
-        missing = self.config.variables * self.config.chunk - plan.shape[1]
-        plan = torch.cat([plan, plan[:, -1:].expand(-1, missing, -1)], 1)
+    def chunks(self, plan_BHA: Tensor) -> Tensor:
+        """A plan of single actions as variables (B, V, A): means of `chunk` steps, the last action repeated to the end."""
+        missing = self.config.variables * self.config.chunk - plan_BHA.shape[1]
+        plan = torch.cat([plan_BHA, plan_BHA[:, -1:].expand(-1, missing, -1)], 1)
         chunks: Tensor = plan.unflatten(1, (self.config.variables, self.config.chunk))
         return chunks.mean(2)
+
+    def shift(self, mean_BVA: Tensor) -> Tensor:
+        """Warm start: the plan one control step later, its last action repeated."""
+        plan = self.expand(mean_BVA)
+        return self.chunks(torch.cat([plan[:, 1:], plan[:, -1:]], 1))
 
     @torch.no_grad()
     def plan(
         self,
         latent_BD: Tensor,
-        goal_BD: Tensor,
+        goal: Tensor | Goal,
         noise_BSVA: Tensor,
         warm: Tensor | None = None,
         *,
@@ -131,7 +124,8 @@ class CEMPlanner:
 
         Raises UserError where a latent or a cost is not finite.
         """
-        if not (torch.isfinite(latent_BD).all() and torch.isfinite(goal_BD).all()):
+        goal = goal_of(goal)
+        if not (torch.isfinite(latent_BD).all() and goal.finite()):
             raise UserError("planner: a latent is not finite; check the encoder's checkpoint and its input images")
         c, limit = self.config, self.action_limit
         batch = latent_BD.shape[0]
@@ -139,6 +133,7 @@ class CEMPlanner:
         spread = torch.full_like(mean, c.sigma * limit)
         state: Any = None
         costs, means, spreads, recorded = [], [], [], []
+        best_cost, best_action = torch.full((batch,), torch.inf), torch.zeros(batch, self.action_dim)
         for iteration in range(c.iterations):
             variables = (mean[:, None] + spread[:, None] * noise_BSVA).clamp(-limit, limit)
             candidates = self.expand(variables)
@@ -150,9 +145,14 @@ class CEMPlanner:
                 previous=state,
                 on_step=counting(self.op_counts, iteration),
             )
-            cost = self.evaluator.cost(latents, goal_BD)
+            cost = self.evaluator.cost(latents, candidates, goal)
             if not torch.isfinite(cost).all():
                 raise UserError("planner: a cost is not finite; the predictor diverged (check its checkpoint)")
+            least = cost.min(1)
+            better = least.values < best_cost
+            acting = variables[torch.arange(batch), least.indices, 0]
+            best_cost = torch.where(better, least.values, best_cost)
+            best_action = torch.where(better[:, None], acting, best_action)
             best = cost.topk(c.elites, dim=1, largest=False).indices
             elite = variables.gather(1, best[..., None, None].expand(-1, -1, *variables.shape[2:]))
             mean = elite.mean(1)
@@ -176,6 +176,7 @@ class CEMPlanner:
                     action_dim=self.action_dim,
                     iteration=iteration,
                     steps=c.horizon if c.reduce == "sum" else 1,
+                    places=goal.places,
                 )
         trace = PlanTrace(
             torch.stack(costs),
@@ -183,6 +184,8 @@ class CEMPlanner:
             torch.stack(spreads),
             torch.stack([r[0] for r in recorded]) if record else None,
             torch.stack([r[1] for r in recorded]) if record else None,
+            best_cost,
+            best_action,
         )
         return mean[:, 0], mean, trace
 

@@ -18,18 +18,21 @@ from spikeplan.core.counts.operations import LayerCounts
 from spikeplan.core.errors import UserError
 from spikeplan.worldmodel.encoder import Encoder
 from spikeplan.worldmodel.planning.base import Planner
-from spikeplan.worldmodel.tasks.world import Array, Episodes, World
+from spikeplan.worldmodel.planning.costs import Goal
+from spikeplan.worldmodel.tasks.world import Array, Episodes, KeepOut, World
 
 Progress = Callable[[int], None]
 
 
 class Outcome(NamedTuple):
-    """N episodes: distance to the goal after the last step, success, and the poses along the way."""
+    """N episodes: distance to the goal after the last step, success, the poses along the way, and which episodes entered no
+    place to keep out of (all of them where there is none). Success is a goal reached by a clean path."""
 
     distance_N: Array
     success_N: NDArray[np.bool_]
     poses_NTP: Array
     actions_NTA: Array
+    clean_N: NDArray[np.bool_]
 
 
 class ImageLatent:
@@ -57,6 +60,17 @@ class TrueLatent:
         return LayerCounts(layer="encoder")
 
 
+def goals_of(world: World, latent_of: ImageLatent | TrueLatent, goal_NP: Array, layout_NL: Array) -> Goal:
+    """Latents of what a plan is for: the goals, and the images of places to keep out of where the world has them."""
+    goal_ND = latent_of(goal_NP, layout_NL)
+    if not isinstance(world, KeepOut):
+        return Goal(goal_ND)
+    poses_NKP = world.keep_out_poses(layout_NL)
+    n, k, _ = poses_NKP.shape
+    latents = latent_of(poses_NKP.reshape(n * k, -1), layout_NL.repeat(k, 0))
+    return Goal(goal_ND, latents.unflatten(0, (n, k)))
+
+
 def step_generator(seed: int, step: int) -> torch.Generator:
     return torch.Generator().manual_seed(int(np.random.SeedSequence([seed, step]).generate_state(1)[0]))
 
@@ -65,7 +79,7 @@ def block_of(planner: Planner) -> int:
     """Episodes planned in one call: as many rows as run fastest when every core is busy (measured; a spiking network
     keeps several arrays a layer, so its best block is smaller)."""
     rows = 512 if planner.predictor.spiking else 1024
-    return max(1, rows // planner.config.samples)
+    return max(1, rows // int(planner.config.samples))
 
 
 def run_episodes(
@@ -104,6 +118,7 @@ def run_episodes(
     offset, total = noise_rows or (0, n)
     rows = slice(offset, offset + n)
     noise_TNSVA = [planner.noise(total, step_generator(seed, t))[rows].clone() for t in range(world.max_steps)]
+    clean = np.ones(n, bool)
     poses = np.zeros((n, world.max_steps + 1, world.pose_dim))
     actions = np.zeros((n, world.max_steps, world.action_dim))
     for first in range(0, n, block):
@@ -111,16 +126,19 @@ def run_episodes(
         start, goal, layout = episodes.take(part)
         pose, warm = start.copy(), None
         poses[part, 0] = pose
-        goal_z = latent_of(goal, layout)
+        wanted = goals_of(world, latent_of, goal, layout)
+        goal_z = wanted if wanted.places else wanted.goal_BD  # a planner that knows no other goal gets a latent
         if planner.op_counts is not None:
-            planner.op_counts.add("encoder", latent_of.counts(len(goal)))
+            planner.op_counts.add("encoder", latent_of.counts((1 + wanted.places) * len(goal)))
         for step in range(world.max_steps):
             z = latent_of(pose, layout)
             action, mean, trace = planner.plan(z, goal_z, noise_TNSVA[step][part], warm, record=record is not None)
             warm = planner.shift(mean)
             if record is not None:
-                record(step, part, z, goal_z, trace)
-            pose = world.move(pose, action.numpy().astype(np.float64), layout)
+                record(step, part, z, wanted.goal_BD, trace)
+            before, pose = pose, world.move(pose, action.numpy().astype(np.float64), layout)
+            if isinstance(world, KeepOut):
+                clean[part] &= ~world.violated(before, pose, layout)
             poses[part, step + 1], actions[part, step] = pose, action.numpy()
             if planner.op_counts is not None:
                 planner.op_counts.actions += len(pose)
@@ -129,7 +147,7 @@ def run_episodes(
             if progress is not None:
                 progress(len(pose))
     distance = world.distance(poses[:, -1], episodes.goal_NP)
-    return Outcome(distance, distance <= world.tolerance, poses, actions)
+    return Outcome(distance, (distance <= world.tolerance) & clean, poses, actions, clean)
 
 
 def random_policy(
@@ -140,9 +158,11 @@ def random_policy(
     offset, total = noise_rows or (0, len(pose))
     shape = (total, world.max_steps, world.action_dim)
     actions = rng.uniform(-world.action_limit, world.action_limit, shape)[offset : offset + len(pose)]
-    poses = [pose]
+    poses, clean = [pose], np.ones(len(pose), bool)
     for step in range(world.max_steps):
-        pose = world.move(pose, actions[:, step], episodes.layout_NL)
+        before, pose = pose, world.move(pose, actions[:, step], episodes.layout_NL)
         poses.append(pose)
+        if isinstance(world, KeepOut):
+            clean &= ~world.violated(before, pose, episodes.layout_NL)
     distance = world.distance(pose, episodes.goal_NP)
-    return Outcome(distance, distance <= world.tolerance, np.stack(poses, 1), actions)
+    return Outcome(distance, (distance <= world.tolerance) & clean, np.stack(poses, 1), actions, clean)

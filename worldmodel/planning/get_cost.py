@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from spikeplan.core.errors import UserError
-from spikeplan.worldmodel.planning.cem import LatentDistance
+from spikeplan.worldmodel.planning.costs import LatentDistance
 from spikeplan.worldmodel.planning.rollout import rollout
 from spikeplan.worldmodel.predictor import Predictor
 
@@ -38,7 +38,7 @@ class CostModel(nn.Module):
             raise UserError(f"get_cost: candidates have shape {tuple(candidates.shape)}, expected (B, S, H, A)")
         latent, goal = self.encoder(_image(info, ("pixels", "image"))), self.encoder(_image(info, ("goal",)))
         return self.evaluator.cost(
-            rollout(self.predictor, latent, candidates, reference=self.reference).latents_BSHD, goal
+            rollout(self.predictor, latent, candidates, reference=self.reference).latents_BSHD, None, goal
         )
 
 

@@ -19,6 +19,7 @@ from spikeplan.worldmodel.predictor import Predictor
 
 Step = Callable[[Tensor, Tensor, Any], tuple[Tensor, Any, list[LayerCounts]]]
 OnStep = Callable[[int, Tensor, list[LayerCounts]], None]
+Propose = Callable[[int, Tensor], Tensor]
 
 
 class Rollout(NamedTuple):
@@ -49,11 +50,23 @@ def rollout(
     return unroll(predictor.step, start_BSD, candidates_BSHA, state, on_step)
 
 
-def unroll(step: Step, latent_BSD: Tensor, actions_BSHA: Tensor, state: Any, on_step: OnStep | None = None) -> Rollout:
-    """The loop itself, over any step: real numbers, or the integers of a sigma-delta network."""
+def unroll(
+    step: Step,
+    latent_BSD: Tensor,
+    actions: Tensor | Propose,
+    state: Any,
+    on_step: OnStep | None = None,
+    *,
+    steps: int | None = None,
+) -> Rollout:
+    """The loop itself, over any step: real numbers, or the integers of a sigma-delta network.
+
+    `actions`: (B, S, H, A), or a function of step and latent that proposes them as the rollout goes, for `steps` steps.
+    """
     path = []
-    for t in range(actions_BSHA.shape[2]):
-        latent_BSD, state, counts = step(latent_BSD, actions_BSHA[:, :, t], state)
+    for t in range(actions.shape[2] if isinstance(actions, Tensor) else steps or 0):
+        action = actions[:, :, t] if isinstance(actions, Tensor) else actions(t, latent_BSD)
+        latent_BSD, state, counts = step(latent_BSD, action, state)
         path.append(latent_BSD)
         if on_step is not None:
             on_step(t, latent_BSD, counts)

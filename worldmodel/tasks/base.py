@@ -19,6 +19,7 @@ class Task:
         recipe: settings of `worldmodel.train.TrainConfig` beside task and seed; None: `spikeplan train` refuses the task.
         target_success: what the dense planner is expected to reach; None: nothing is asked.
         checkpoint: name of the shipped world model without its suffix; levels of one world share one. None: none ships.
+        trained_on: the task that the world model was trained on, where it is another one.
 
     >>> TASK = Task(name="corridor", world=CorridorWorld, recipe={"latent_dim": 16, "steps": 900})
     """
@@ -28,3 +29,4 @@ class Task:
     recipe: Mapping[str, Any] | None = field(default=None, hash=False)
     target_success: float | None = None
     checkpoint: str | None = None
+    trained_on: str | None = None

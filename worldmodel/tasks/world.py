@@ -11,7 +11,7 @@ action (N, A); image (N, C, H, W) float32, linear radiance in [0, 1].
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +69,18 @@ class World(Protocol):
     def render(self, pose_NP: Array, layout_NL: Array) -> Image: ...
     def proprioception(self, pose_NP: Array) -> Array: ...
     def distance(self, pose_NP: Array, goal_NP: Array) -> Array: ...
+
+
+@runtime_checkable
+class KeepOut(Protocol):
+    """What a world offers beside World where its episodes have places that must not be entered.
+
+    violated         whether the path of one control step enters one, (N,)
+    keep_out_poses   poses inside them, (N, K, P): a planner is shown images of these
+    """
+
+    def violated(self, before_NP: Array, after_NP: Array, layout_NL: Array) -> NDArray[np.bool_]: ...
+    def keep_out_poses(self, layout_NL: Array) -> Array: ...
 
 
 Draw = Callable[[int, np.random.Generator], Episodes]

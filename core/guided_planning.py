@@ -1,0 +1,138 @@
+"""Settings of planners that a policy guides, and the union of all planners' settings.
+
+DirectConfig   a policy that acts without imagining anything
+GuidedConfig   copies of a policy act inside the model, the best one acts in the world
+RefinedConfig  the same, and the cross-entropy method starts from what it found
+PlannerConfig  any of them, or CEMConfig
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any, ClassVar
+
+from spikeplan.core.errors import UserError
+from spikeplan.core.planning import LARGEST, MOST_PREDICTIONS, CEMConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuidedConfig:
+    """Copies of a policy, imagined for a while, the best of which acts.
+
+    Args:
+        samples, horizon: copies, and steps that each is imagined.
+        spread: of a copy's perturbation, in units of the action limit; copy 0 has none.
+        decay: of the perturbation with each step; 1: held.
+        energy, reduce: of the cost, as in CEMConfig.
+
+    >>> GuidedConfig(samples=4, horizon=12).label
+    'guided 4 H12'
+    """
+
+    samples: int = 4
+    horizon: int = 12
+    spread: float = 0.3
+    decay: float = 0.8
+    energy: str = "l1"
+    reduce: str = "sum"
+
+    iterations: ClassVar[int] = 1
+    elites: ClassVar[int] = 1
+    variables: ClassVar[int] = 1  # the first action alone is sent
+
+    def __post_init__(self) -> None:
+        for name in ("samples", "horizon"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LARGEST:
+                raise UserError(f"guided: {name} {value} must be at least 1 and at most {LARGEST}; change --{name}")
+        for name, most in (("spread", 1e3), ("decay", 1.0)):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 <= value <= most:
+                raise UserError(f"guided: {name} {value!r} must lie between 0 and {most:g}; change --{name}")
+        if self.evaluations > MOST_PREDICTIONS:
+            raise UserError(
+                f"guided: {self.evaluations:,} predictions an action, at most {MOST_PREDICTIONS:,}; lower --samples"
+            )
+        if self.energy not in ("l1", "mse") or self.reduce not in ("sum", "last"):
+            raise UserError(f"guided: energy {self.energy!r} / reduce {self.reduce!r}; use l1 or mse, sum or last")
+
+    @property
+    def evaluations(self) -> int:
+        """Predictor calls per action, and calls of the policy."""
+        return self.samples * self.horizon
+
+    @property
+    def label(self) -> str:
+        return f"guided {self.samples} H{self.horizon}"
+
+    def at(self, **changes: Any) -> GuidedConfig:
+        """Another budget. Raises UserError for a setting that this planner does not have."""
+        unknown = changes.keys() - asdict(self).keys()
+        if unknown:
+            raise UserError(f"guided: no setting {', '.join(sorted(unknown))}; it has {', '.join(asdict(self))}")
+        return replace(self, **changes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DirectConfig:
+    """A policy that acts without imagining anything: nothing is set."""
+
+    samples: ClassVar[int] = 1
+    iterations: ClassVar[int] = 1
+    elites: ClassVar[int] = 1
+    horizon: ClassVar[int] = 1
+    variables: ClassVar[int] = 1
+    evaluations: ClassVar[int] = 1
+    label: ClassVar[str] = "direct"
+
+    def at(self, **changes: Any) -> DirectConfig:
+        """Raises UserError for whatever is changed: there is no budget."""
+        if changes:
+            raise UserError(
+                f"a policy that acts alone has no budget; leave out {', '.join(f'--{name}' for name in changes)}"
+            )
+        return self
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefinedConfig(CEMConfig):
+    """CEM that starts from the better of its last plan and the best of `copies` of a policy; the best candidate seen acts.
+
+    Args:
+        copies, spread, decay: as in GuidedConfig.
+
+    >>> RefinedConfig(samples=32, iterations=3, copies=8).label
+    'refined 8 + 32x3 H12'
+    """
+
+    copies: int = 8
+    spread: float = 0.3
+    decay: float = 0.8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        GuidedConfig(samples=self.copies, horizon=self.horizon, spread=self.spread, decay=self.decay)
+
+    @property
+    def guided(self) -> GuidedConfig:
+        """Of the copies."""
+        return GuidedConfig(
+            samples=self.copies,
+            horizon=self.horizon,
+            spread=self.spread,
+            decay=self.decay,
+            energy=self.energy,
+            reduce=self.reduce,
+        )
+
+    @property
+    def evaluations(self) -> int:
+        """Predictor calls per action: copies, both plans to start from, and every iteration's samples."""
+        return self.horizon * (self.copies + 2 + self.samples * self.iterations)
+
+    @property
+    def label(self) -> str:
+        return f"refined {self.copies} + {self.samples}x{self.iterations} H{self.horizon}"
+
+
+PlannerConfig = CEMConfig | GuidedConfig | DirectConfig  # RefinedConfig is a CEMConfig

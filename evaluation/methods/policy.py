@@ -1,0 +1,87 @@
+"""An amortised policy: alone, the opponent of every planner, and guided, where its copies act inside the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spikeplan.evaluation.methods.base import Method, Site
+from spikeplan.snn.delta_predictor import DeltaPredictor
+from spikeplan.worldmodel.int8 import Int8Predictor
+from spikeplan.worldmodel.policies.networks import DensePolicy, Int8Policy, Policy
+from spikeplan.worldmodel.policies.pair import Pair, PolicyAlone
+from spikeplan.worldmodel.predictor import DensePredictor, Predictor
+
+if TYPE_CHECKING:
+    from spikeplan.evaluation.bundle import Bundle
+
+PURPLE = "#CC79A7"
+
+
+def _dense(site: Site) -> Policy:
+    return DensePolicy(site.bundle.policy())
+
+
+def _int8(site: Site) -> Policy:
+    data = site.calibration
+    return Int8Policy(site.bundle.policy(), data.latent_ND, data.latent_ND.flip(0))
+
+
+def _int8_predictor(site: Site, name: str | None = None) -> Predictor:
+    data = site.calibration
+    module = site.bundle.model.predictor if name is None else site.bundle.narrow(name)
+    return Int8Predictor(module, data.latent_ND, data.action_NA)
+
+
+def _narrow(name: str, site: Site) -> Predictor:
+    return Pair(_int8_predictor(site, name), _int8(site))
+
+
+def _files(*names: str) -> Callable[[Bundle], list[Path]]:
+    return lambda bundle: [bundle.model_path, *(bundle.beside(name) for name in names)]
+
+
+def _method(name: str, make: Callable[[Site], Predictor], planner: str, **more: Any) -> Method:
+    settings: dict[str, Any] = {"family": "dense", "files": _files("policy"), "colour": PURPLE, "marker": "P"}
+    return Method(name=name, make=make, planner=planner, **(settings | more))
+
+
+def _pair(predictor: Callable[[Site], Predictor], policy: Callable[[Site], Policy], site: Site) -> Predictor:
+    return Pair(predictor(site), policy(site))
+
+
+def _dense_predictor(site: Site) -> Predictor:
+    return DensePredictor(site.bundle.model.predictor)
+
+
+def _sigma_delta(site: Site) -> Predictor:
+    return DeltaPredictor(site.bundle.artifact.scaled(site.threshold))
+
+
+SPIKING: dict[str, Any] = {
+    "family": "spiking",
+    "files": lambda bundle: [bundle.model_path, bundle.artifact_path, bundle.beside("policy")],
+    "artifact": lambda bundle: bundle.artifact,
+    "colour": "#D55E00",
+    "relative_cost": 1.6,
+}
+ALONE: dict[str, Any] = {"relative_cost": 0.01, "marker": "*"}
+METHOD = (
+    _method("policy", lambda site: PolicyAlone(_dense(site)), "direct", **ALONE),
+    _method("policy-int8", lambda site: PolicyAlone(_int8(site)), "direct", **ALONE),
+    *(
+        method
+        for planner in ("guided", "refined")
+        for method in (
+            _method(planner, partial(_pair, _dense_predictor, _dense), planner),
+            _method(f"{planner}-int8", partial(_pair, _int8_predictor, _int8), planner),
+            _method(f"{planner}-sigma_delta", partial(_pair, _sigma_delta, _int8), planner, **SPIKING),
+        )
+    ),
+    *(
+        _method(f"guided-{name}", partial(_narrow, name), "guided", files=_files("policy", name), marker="X")
+        for name in ("narrow-64", "narrow-96")
+    ),
+)

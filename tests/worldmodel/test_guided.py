@@ -1,0 +1,145 @@
+"""Policy-guided planning: the best copy acts, every operation is counted, and what cannot work is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from spikeplan.core.counts.operations import LayerCounts, OperationCounts
+from spikeplan.core.errors import UserError
+from spikeplan.core.guided_planning import DirectConfig, GuidedConfig, RefinedConfig
+from spikeplan.core.planning import CEMConfig
+from spikeplan.evaluation.bundle import load_bundle
+from spikeplan.evaluation.methods import METHODS
+from spikeplan.evaluation.methods.base import Site
+from spikeplan.worldmodel.planning import PLANNERS
+from spikeplan.worldmodel.planning.closed_loop import TrueLatent, run_episodes
+from spikeplan.worldmodel.planning.costs import Avoid, Effort, Goal, LatentDistance, Sum
+from spikeplan.worldmodel.planning.direct import DirectPlanner
+from spikeplan.worldmodel.planning.guided import GuidedPlanner
+from spikeplan.worldmodel.planning.refined import RefinedPlanner
+from spikeplan.worldmodel.policies.networks import DensePolicy
+from spikeplan.worldmodel.policies.pair import Pair, PolicyAlone
+from spikeplan.worldmodel.predictor import TrueStatePredictor
+from spikeplan.worldmodel.tasks import make_world
+
+WORLD = make_world("two-room")
+SPACE: dict[str, Any] = {"action_dim": 2, "action_limit": WORLD.action_limit}
+
+
+class Straight(DensePolicy):
+    """Walks straight at the goal: into the wall, unless a copy strays to the door."""
+
+    def __init__(self) -> None:
+        self.names, self.shapes = ["policy.h1"], [torch.Size([2, 4])]
+
+    def act(self, latent_BSD: Tensor, goal_BD: Tensor) -> tuple[Tensor, list[LayerCounts]]:
+        way = (goal_BD[:, None] - latent_BSD)[..., :2]
+        return way.clamp(-WORLD.action_limit, WORLD.action_limit), []
+
+
+def pair() -> Pair:
+    return Pair(TrueStatePredictor(WORLD), Straight())
+
+
+def test_copies_that_look_ahead_reach_more_than_the_policy_alone() -> None:
+    episodes = WORLD.sample(40, np.random.default_rng(0))
+
+    def won(planner: Any) -> int:
+        return int(run_episodes(WORLD, TrueLatent(), planner, episodes, seed=1).success_N.sum())
+
+    alone = won(DirectPlanner(PolicyAlone(Straight()), DirectConfig(), **SPACE))
+    one = won(GuidedPlanner(pair(), GuidedConfig(samples=1, horizon=12), **SPACE))
+    many = won(GuidedPlanner(pair(), GuidedConfig(samples=32, horizon=12, spread=1.5, decay=0.95), **SPACE))
+    refined = won(RefinedPlanner(pair(), RefinedConfig(samples=32, iterations=2, horizon=12, chunk=2), **SPACE))
+    assert alone == one < min(many, refined) and max(many, refined) >= 30
+
+
+def test_the_copy_with_the_least_cost_acts() -> None:
+    planner = GuidedPlanner(pair(), GuidedConfig(samples=6, horizon=3), **SPACE)
+    latent, goal = torch.tensor([[0.2, 0.2, 0.5]] * 4), torch.tensor([[0.4, 0.3, 0.5]] * 4)
+    noise = planner.noise(4, torch.Generator().manual_seed(0))
+    action, plan, trace = planner.plan(latent, goal, noise)
+    assert (noise[:, 0] == 0).all() and torch.equal(trace.winner_B, trace.cost_BS.argmin(1))
+    own = LatentDistance().cost(trace.latents_BSHD, None, goal)
+    assert torch.equal(own, trace.cost_BS)
+    for i in range(4):
+        assert torch.equal(action[i], trace.actions_BSHA[i, trace.winner_B[i], 0]) and torch.equal(
+            action[i], plan[i, 0]
+        )
+
+
+def test_every_operation_of_copies_and_policy_is_counted() -> None:
+    """By hand: 3 copies x 4 steps of policy and predictor, for 5 episodes."""
+    site = Site(load_bundle("two-room"))
+    both = METHODS["guided"].predictor(site)
+    counts = OperationCounts(method="guided", reference="zero", precision="fp32", spiking=False)
+    planner = PLANNERS["guided"].make(both, GuidedConfig(samples=3, horizon=4), op_counts=counts, **SPACE)
+    latent = torch.randn(5, 32)
+    planner.plan(latent, latent.flip(0), planner.noise(5, torch.Generator().manual_seed(0)))
+    macs = {c.layer: 0 for _, c in counts.counts("predictor")}
+    for _, c in counts.counts("predictor"):
+        macs[c.layer] += c.macs
+    weights = {
+        name: sum(m.weight.numel() for m in net.linears())
+        for name, net in (("policy", site.bundle.policy()), ("predictor", site.bundle.model.predictor))
+    }
+    assert sum(n for name, n in macs.items() if name.startswith("policy.")) == 5 * 3 * 4 * weights["policy"]
+    assert sum(n for name, n in macs.items() if not name.startswith("policy.")) == 5 * 3 * 4 * weights["predictor"]
+
+
+def test_costs_by_hand_and_added_up() -> None:
+    latents = torch.tensor([[[[0.0, 0.0], [3.0, 0.0]]]])  # one candidate, two steps
+    actions = torch.tensor([[[[0.1, 0.0], [0.0, 0.2]]]])
+    goal = Goal(torch.tensor([[3.0, 1.0]]), torch.tensor([[[1.0, 0.0], [9.0, 9.0]]]))
+    far, near, effort = LatentDistance(), Avoid(margin=1.5, weight=10.0), Effort(limit=0.2, weight=2.0)
+    assert far.cost(latents, actions, goal).item() == 4.0 + 1.0
+    assert near.cost(latents, actions, goal).item() == 10 * 0.5, "1 from the first place at step 1, 2 at step 2"
+    assert effort.cost(latents, actions, goal).item() == pytest.approx(2 * (0.25 + 1.0))
+    whole = Sum((far, near, effort))
+    assert whole.cost(latents, actions, goal).item() == pytest.approx(12.5)
+    assert whole.accumulates(horizon=2, latent_dim=2, action_dim=2, keep_out=2) == 8 + 2 * 2 * 5 + 8
+    with pytest.raises(UserError, match="no image of a place to keep out of was given"):
+        near.cost(latents, actions, Goal(goal.goal_BD))
+    for wrong in ({"margin": 0.0}, {"margin": 1.0, "weight": -1.0}, {"margin": float("nan")}):
+        with pytest.raises(UserError, match="avoid: "):
+            Avoid(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: GuidedConfig(samples=0), "guided: samples 0"),
+        (lambda: GuidedConfig(horizon=0), "guided: horizon 0"),
+        (lambda: GuidedConfig(spread=float("nan")), "guided: spread nan"),
+        (lambda: GuidedConfig(decay=1.5), "guided: decay 1.5"),
+        (lambda: GuidedConfig().at(iterations=2), "guided: no setting iterations"),
+        (lambda: DirectConfig().at(samples=2), "has no budget; leave out --samples"),
+        (lambda: RefinedConfig(copies=0), "guided: samples 0"),
+        (lambda: GuidedPlanner(TrueStatePredictor(WORLD), GuidedConfig(), **SPACE), "this method has no policy"),  # type: ignore[arg-type]
+        (lambda: GuidedPlanner(pair(), CEMConfig(), **SPACE), "settings of another planner"),  # type: ignore[arg-type]
+        (lambda: RefinedPlanner(pair(), CEMConfig(), **SPACE), "settings of another planner"),  # type: ignore[arg-type]
+        (
+            lambda: GuidedPlanner(pair(), GuidedConfig(), reference="mean_candidate", **SPACE),
+            "known before the rollout",
+        ),
+        (lambda: DirectPlanner(pair(), DirectConfig(), **SPACE), "no policy that acts alone"),  # type: ignore[arg-type]
+        (lambda: PolicyAlone(Straight()).step(torch.zeros(1), torch.zeros(1), None), "imagines nothing"),
+    ],
+)
+def test_what_cannot_be_planned_is_refused(make: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        make()
+
+
+def test_a_latent_that_is_not_finite_is_refused_wherever_it_lies() -> None:
+    planner = GuidedPlanner(pair(), GuidedConfig(), **SPACE)
+    good, noise = torch.zeros(1, 3), planner.noise(1, torch.Generator())
+    bad = torch.full((1, 3), float("nan"))
+    for latent, goal in ((bad, good), (good, bad), (good, Goal(good, bad[:, None]))):
+        with pytest.raises(UserError, match="not finite"):
+            planner.plan(latent, goal, noise)

@@ -1,0 +1,152 @@
+"""Policy-guided planning: the policy proposes, the model imagines, the best copy acts.
+
+    a[s, t] = clip(policy(z[s, t], goal) + decay^t * spread * limit * eps[s]);   eps[0] = 0
+    z[s, t+1] = predictor(z[s, t], a[s, t])                      t = 0..H-1, S copies of policy and predictor
+    J[s] = sum_t cost(z[s, t+1], goal);   the first action of the copy with the least J is executed
+
+One pass: no sorting, no refit, no mean. The copies start together and see only their own imagined future, so a chip holds them
+side by side. `eps` is drawn once a control step and is an argument, as in CEM.
+References: `zero` and `previous_step`. The others compare candidates whose actions are known before the rollout; here they
+are not.
+Shapes: B episodes, S copies, H steps, D latent, A action.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from spikeplan.core.counts.charges import book_iteration
+from spikeplan.core.counts.operations import OperationCounts
+from spikeplan.core.errors import UserError
+from spikeplan.core.guided_planning import GuidedConfig
+from spikeplan.core.planning import CEMConfig
+from spikeplan.worldmodel.planning.base import PlannerKind
+from spikeplan.worldmodel.planning.costs import Cost, Goal, LatentDistance, goal_of
+from spikeplan.worldmodel.planning.rollout import counting, unroll
+from spikeplan.worldmodel.policies.pair import REFERENCES, Pair
+
+
+class GuidedTrace(NamedTuple):
+    """One control step: costs (B, S), who won (B), what each copy did (B, S, H, A) and imagined (B, S, H, D)."""
+
+    cost_BS: Tensor
+    winner_B: Tensor
+    actions_BSHA: Tensor
+    latents_BSHD: Tensor
+
+
+class GuidedPlanner:
+    """Copies of a policy act inside the model; the one with the least cost acts in the world.
+
+    Args:
+        predictor: a Pair of predictor and policy.
+        config: samples, horizon, spread, decay.
+        action_limit: actions lie within plus and minus this, in the task's units.
+        reference: what a spiking predictor's graded spikes are a change of: zero or previous_step.
+        op_counts: is added to with every plan, where given. The policy is booked with the predictor, under its layers' names.
+
+    Raises UserError for a predictor without a policy, for other settings and for another reference.
+
+    >>> planner = GuidedPlanner(Pair(DensePredictor(model.predictor), DensePolicy(policy)), GuidedConfig(), action_dim=2,
+    ...                         action_limit=0.08)
+    >>> action_BA, plan, trace = planner.plan(latent_BD, goal_BD, planner.noise(len(latent_BD), generator))
+    """
+
+    def __init__(
+        self,
+        predictor: Pair,
+        config: GuidedConfig,
+        *,
+        action_dim: int,
+        action_limit: float,
+        reference: str = "zero",
+        op_counts: OperationCounts | None = None,
+        evaluator: Cost | None = None,
+    ) -> None:
+        if not isinstance(predictor, Pair):
+            raise UserError("guided: this method has no policy; use a method whose name begins with guided")
+        if not isinstance(config, GuidedConfig):
+            raise UserError(
+                f"guided: settings of another planner ({config.label}); use samples, horizon, spread and decay"
+            )
+        if reference not in REFERENCES:
+            raise UserError(
+                f"guided: reference {reference!r} needs actions that are known before the rollout; use {' or '.join(REFERENCES)}"
+            )
+        self.predictor, self.config, self.reference, self.op_counts = predictor, config, reference, op_counts
+        self.action_dim, self.action_limit = action_dim, action_limit
+        self.evaluator: Cost = evaluator or LatentDistance(config.energy, config.reduce)
+
+    def noise(self, episodes: int, generator: torch.Generator) -> Tensor:
+        """(B, S, A); copy 0 has none."""
+        eps = torch.randn(episodes, self.config.samples, self.action_dim, generator=generator)
+        eps[:, 0] = 0.0
+        return eps
+
+    def shift(self, mean_BVA: Tensor) -> Tensor:
+        """Nothing is kept from one control step to the next: the policy proposes anew."""
+        return mean_BVA
+
+    @torch.no_grad()
+    def plan(
+        self,
+        latent_BD: Tensor,
+        goal: Tensor | Goal,
+        noise_BSA: Tensor,
+        warm: Tensor | None = None,
+        *,
+        record: bool = False,
+    ) -> tuple[Tensor, Tensor, GuidedTrace]:
+        """One action for each of B episodes: action (B, A), the winner's plan (B, H, A), and the trace.
+
+        Raises UserError where a latent or a cost is not finite.
+        """
+        goal = goal_of(goal)
+        if not (torch.isfinite(latent_BD).all() and goal.finite()):
+            raise UserError("planner: a latent is not finite; check the encoder's checkpoint and its input images")
+        c, limit = self.config, self.action_limit
+        start_BSD = latent_BD[:, None].expand(-1, c.samples, -1)
+        actions: list[Tensor] = []
+
+        def propose(t: int, latent_BSD: Tensor) -> Tensor:
+            action, counts = self.predictor.policy.act(latent_BSD, goal.goal_BD)
+            if self.op_counts is not None:
+                for layer in counts:
+                    self.op_counts.add("predictor", layer, iteration=0, step=t)
+            actions.append((action + c.decay**t * c.spread * limit * noise_BSA).clamp(-limit, limit))
+            return actions[-1]
+
+        state = self.predictor.begin(latent_BD, noise_BSA[:, :, None], self.reference)
+        latents, _ = unroll(
+            self.predictor.step, start_BSD, propose, state, counting(self.op_counts, 0), steps=c.horizon
+        )
+        taken = torch.stack(actions, 2)
+        cost = self.evaluator.cost(latents, taken, goal)
+        if not torch.isfinite(cost).all():
+            raise UserError("planner: a cost is not finite; the predictor diverged (check its checkpoint)")
+        winner = cost.argmin(1)
+        plan = taken[torch.arange(len(taken)), winner]
+        if self.op_counts is not None:
+            book_iteration(
+                self.op_counts,
+                c,
+                spiking=self.predictor.spiking,
+                batch=len(latent_BD),
+                latent_dim=latent_BD.shape[1],
+                action_dim=self.action_dim,
+                iteration=0,
+                steps=c.horizon if c.reduce == "sum" else 1,
+                places=goal.places,
+            )
+        return plan[:, 0], plan, GuidedTrace(cost, winner, taken, latents)
+
+
+def _settings(validated: CEMConfig) -> GuidedConfig:
+    """As far as the model was validated to be right, with the same distance."""
+    return GuidedConfig(horizon=validated.horizon, energy=validated.energy, reduce=validated.reduce)
+
+
+PLANNER = PlannerKind(name="guided", make=GuidedPlanner, settings=_settings)

@@ -1,0 +1,97 @@
+"""A policy with the predictor that it acts in, or alone, as what a method makes: one thing to be planned with and counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from spikeplan.core.chips import ChipLimits
+from spikeplan.core.counts.operations import LayerCounts
+from spikeplan.core.errors import UserError
+from spikeplan.core.groups import NeuronGroups
+from spikeplan.worldmodel.policies.networks import Policy
+from spikeplan.worldmodel.predictor import Predictor
+
+REFERENCES = ("zero", "previous_step")  # others compare candidates whose actions are known before the rollout
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A predictor and the policy that acts in it, as one thing to be counted and placed."""
+
+    predictor: Predictor
+    policy: Policy
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        return tuple(name for name in self.predictor.references if name in REFERENCES)
+
+    @property
+    def spiking(self) -> bool:
+        return self.predictor.spiking
+
+    @property
+    def precision(self) -> str:
+        return self.predictor.precision
+
+    @property
+    def pipeline_steps(self) -> tuple[int, int]:
+        """Policy and predictor one after the other; a dense policy runs beside the chip and takes none of its steps."""
+        own, other = self.predictor.pipeline_steps, self.policy.pipeline_steps
+        return (own[0] + other[0], own[1] + other[1]) if self.policy.spiking else own
+
+    def memory(self) -> dict[str, tuple[int, int]]:
+        return {**self.policy.memory(), **self.predictor.memory()}
+
+    def weights_left(self) -> dict[str, int]:
+        return {**self.policy.weights_left(), **self.predictor.weights_left()}
+
+    def neuron_groups(self, chip: ChipLimits, *, contexts: int = 0) -> NeuronGroups | None:
+        return self.predictor.neuron_groups(chip, contexts=contexts)
+
+    def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, reference: str, previous: Any = None) -> Any:
+        return self.predictor.begin(latent_BD, candidates_BSHA, reference, previous)
+
+    def step(self, latent_BSD: Tensor, action_BSA: Tensor, state: Any) -> tuple[Tensor, Any, list[LayerCounts]]:
+        return self.predictor.step(latent_BSD, action_BSA, state)
+
+
+@dataclass(frozen=True)
+class PolicyAlone:
+    """A policy that acts without a model. It imagines nothing, so a planner that asks it to is told so."""
+
+    policy: Policy
+    references = ("zero",)
+
+    @property
+    def spiking(self) -> bool:
+        return self.policy.spiking
+
+    @property
+    def precision(self) -> str:
+        return self.policy.precision
+
+    @property
+    def pipeline_steps(self) -> tuple[int, int]:
+        return self.policy.pipeline_steps
+
+    def memory(self) -> dict[str, tuple[int, int]]:
+        return self.policy.memory()
+
+    def weights_left(self) -> dict[str, int]:
+        return self.policy.weights_left()
+
+    def neuron_groups(self, chip: ChipLimits, *, contexts: int = 0) -> NeuronGroups | None:
+        return self.policy.neuron_groups(chip, contexts=contexts)
+
+    def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, reference: str, previous: Any = None) -> Any:
+        raise UserError(
+            "a policy alone imagines nothing: plan with the planner direct, or with a method that has a predictor"
+        )
+
+    def step(self, latent_BSD: Tensor, action_BSA: Tensor, state: Any) -> tuple[Tensor, Any, list[LayerCounts]]:
+        raise UserError(
+            "a policy alone imagines nothing: plan with the planner direct, or with a method that has a predictor"
+        )

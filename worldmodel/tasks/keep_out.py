@@ -1,0 +1,104 @@
+"""KeepOut: TwoRoom with discs that must not be entered, known only when a plan is made.
+
+A disc of radius 0.09 lies on the way: somewhere between 35 and 65 % of the line from start to door, or from door to goal (with
+two discs, one on each), up to 0.03 beside it, clear of start, goal and wall. Success is a goal reached by a path that never
+entered a disc; a path is checked at four points a step. World model and policy come from TwoRoom and never saw a disc: the
+planner gets images of the robot inside it (its centre and a ring).
+
+Layout: door, then x and y of every disc.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikeplan.core.planning import CEMConfig
+from spikeplan.worldmodel.tasks.base import Task
+from spikeplan.worldmodel.tasks.two_room import HALF_THICKNESS, WALL_X, TwoRoomWorld
+from spikeplan.worldmodel.tasks.world import Array, Episodes, sample_unsolved
+
+RADIUS = 0.09
+RING = 0.06  # of the images around a disc's centre
+IMAGES = 9  # of each disc
+POINTS = 4  # of a step's path that are checked
+BESIDE = 0.03
+CLEAR = 0.06  # between a disc's edge and start, goal or wall
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeepOutWorld(TwoRoomWorld):
+    """`discs`: one, in either room, or two, one in each."""
+
+    discs: int = 1
+    name: str = "keep-out"
+    max_steps: int = 32
+
+    def sample(self, n: int, rng: np.random.Generator) -> Episodes:
+        """Start in the left room, goal in the right one, each disc on the straight way; impossible draws are drawn again."""
+        plain = TwoRoomWorld(random_door=self.random_door)
+
+        def draw(count: int, rng: np.random.Generator) -> Episodes:
+            base = plain.sample(2 * count, rng)
+            door = np.stack([np.full(2 * count, WALL_X), base.layout_NL[:, 0]], 1)
+            legs = [(base.start_NP, door), (door, base.goal_NP)]
+            chosen = (
+                [rng.integers(2, size=2 * count)]
+                if self.discs == 1
+                else [np.zeros(2 * count, int), np.ones(2 * count, int)]
+            )
+            centres = []
+            for leg in chosen:
+                begin = np.where(leg[:, None] == 0, legs[0][0], legs[1][0])
+                end = np.where(leg[:, None] == 0, legs[0][1], legs[1][1])
+                at = begin + rng.uniform(0.35, 0.65, (2 * count, 1)) * (end - begin)
+                centres.append(at + rng.uniform(-BESIDE, BESIDE, at.shape))
+            layout = np.concatenate([base.layout_NL, *centres], 1)
+            episodes = Episodes(base.start_NP, base.goal_NP, layout)
+            return episodes.take(np.flatnonzero(_possible(episodes)))
+
+        return sample_unsolved(self, n, draw, rng)
+
+    def violated(self, before_NP: Array, after_NP: Array, layout_NL: Array) -> NDArray[np.bool_]:
+        """Whether the step's path enters a disc."""
+        shares = np.arange(1, POINTS + 1) / POINTS
+        path_NTP = before_NP[:, None] + shares[:, None] * (after_NP - before_NP)[:, None]
+        gap_NTK = np.linalg.norm(path_NTP[:, :, None] - _centres(layout_NL)[:, None], axis=-1)
+        entered: NDArray[np.bool_] = (gap_NTK < RADIUS).any((1, 2))
+        return entered
+
+    def keep_out_poses(self, layout_NL: Array) -> Array:
+        """Poses inside the discs, (N, K, P): what the planner is shown images of."""
+        angle = np.linspace(0, 2 * np.pi, IMAGES - 1, endpoint=False)
+        ring = np.concatenate([np.zeros((1, 2)), RING * np.stack([np.cos(angle), np.sin(angle)], 1)])
+        poses: Array = (_centres(layout_NL)[:, :, None] + ring).reshape(len(layout_NL), -1, 2)
+        return poses
+
+
+def _centres(layout_NL: Array) -> Array:
+    centres: Array = layout_NL[:, 1:].reshape(len(layout_NL), -1, 2)
+    return centres
+
+
+def _possible(episodes: Episodes) -> NDArray[np.bool_]:
+    """Start and goal outside, every disc clear of the wall and of the border's margin on at least one side."""
+    centres = _centres(episodes.layout_NL)
+    ends = np.stack([episodes.start_NP, episodes.goal_NP], 1)
+    gap = np.linalg.norm(ends[:, :, None] - centres[:, None], axis=-1).min((1, 2))
+    wall = np.abs(centres[..., 0] - WALL_X).min(1) - HALF_THICKNESS
+    possible: NDArray[np.bool_] = (gap > RADIUS + CLEAR) & (wall > RADIUS + CLEAR)
+    return possible
+
+
+PLANNER = CEMConfig(samples=64, iterations=4, elites=8, horizon=12, chunk=3)
+TASK = (
+    Task(name="keep-out", world=KeepOutWorld, checkpoint="two-room", trained_on="two-room"),
+    Task(
+        name="keep-out-two",
+        world=lambda: KeepOutWorld(discs=2, name="keep-out-two"),
+        checkpoint="two-room",
+        trained_on="two-room",
+    ),
+)
