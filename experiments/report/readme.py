@@ -17,7 +17,11 @@ from spikeplan.evaluation.results import read_summary
 from spikeplan.evaluation.summary import MethodSummary, Summary
 from spikeplan.experiments.report.readme_energy import energy_section
 
-BENCHES = {"plan_values_different": "bench lava", "histogram_vs_tonic": "bench events"}  # by the first row
+BENCHES = {  # by the first row
+    "plan_values_different": "bench lava",
+    "histogram_vs_tonic": "bench events",
+    "guided_success": "bench planner",
+}
 METHODS = ("random", "oracle", "dense", "int8", "sigma_delta", "lif")
 HEADLINE = {"two-room": "TwoRoom", "planar-reach": "PlanarReach"}
 PAGE, README = Path("docs/results.md"), Path("README.md")

@@ -18,7 +18,7 @@ PLAN = ["plan", "--task", "two-room", "--method", "dense", "--episodes", "4"]
 @pytest.mark.parametrize(
     ("args", "expected"),
     [
-        (["plan", "--task", "three-room", "--method", "dense"], "use one of planar-reach"),
+        (["plan", "--task", "three-room", "--method", "dense"], "planar-reach, planar-reach-near"),
         (["plan", "--task", "two-room", "--method", "quantum"], "use one of dense, int8"),
         (
             ["plan", "--task", "two-room", "--method", "sigma_delta", "--reference", "time"],
@@ -26,7 +26,7 @@ PLAN = ["plan", "--task", "two-room", "--method", "dense", "--episodes", "4"]
         ),
         (
             ["plan", "--task", "two-room", "--method", "dense", "--reference", "mean_candidate"],
-            "--reference goes with one of sigma_delta",
+            "--reference goes with one of guided-sigma_delta",
         ),
         (
             ["plan", "--task", "two-room", "--method", "dense", "--planner", "integer-cem"],
@@ -122,7 +122,10 @@ def test_events_info(refused: Any, tmp_path: Path, capsys: pytest.CaptureFixture
         (["events"], "events: no command; use one of info"),
         ([*PLAN, "--out", "o", "--seed", "-1"], "--seed -1 must be from 0"),
         ([*PLAN, "--out", "o", "--samples", "1000000000000"], "at most 100000"),
-        ([*PLAN, "--out", "o", "--threshold", "0.5"], "has no thresholds; --threshold goes with one of sigma_delta"),
+        (
+            [*PLAN, "--out", "o", "--threshold", "0.5"],
+            "has no thresholds; --threshold goes with one of guided-sigma_delta",
+        ),
         (
             ["plan", "--task", "two-room", "--method", "sigma_delta", "--out", "o", "--threshold", "nan"],
             "--threshold nan",

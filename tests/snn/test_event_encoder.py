@@ -73,9 +73,9 @@ def test_state_is_kept_until_reset(trained: Any) -> None:
 def test_lava_computes_the_same_integers(trained: Any, tmp_path: Path) -> None:
     _, artifact, latent, count = trained
     found = lava_equality(artifact, latent[:12], event_input(count[:12]), workdir=tmp_path, timeout_s=600)
-    assert found["passes"] == 12 and found["values_compared"] > 12 * (D + E)
-    assert found["values_different"] == 0, found["first_difference"]
-    assert min(found["nonzero_share"].values()) > 0.02, "zeros equal zeros: that would prove nothing"
+    assert found.passes == 12 and found.values_compared > 12 * (D + E)
+    assert found.values_different == 0, found.first_difference
+    assert min(found.nonzero_share.values()) > 0.02, "zeros equal zeros: that would prove nothing"
 
 
 def test_a_predictor_without_room_for_events_is_refused(make_chain: Callable[..., Artifact]) -> None:
