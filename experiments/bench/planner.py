@@ -49,7 +49,10 @@ def _keep_out() -> dict[str, tuple[str, PlannerConfig]]:
     full = load_bundle("keep-out").model.planner
     refined = PLANNERS["refined"].settings(full)
     small = {f"budget5-{i}": ("dense", budget) for i, budget in enumerate(reduced_budgets(full))}
-    planned: dict[str, tuple[str, PlannerConfig]] = {"cem": ("dense", full), "refined": ("refined", refined)}
+    large = refined.at(
+        samples=full.samples, iterations=full.iterations, horizon=full.horizon + 2, copies=16, spread=0.5, decay=0.9
+    )
+    planned = {"cem": ("dense", full), "refined": ("refined", refined), "refined-large": ("refined", large)}
     spiking: dict[str, tuple[str, PlannerConfig]] = {"spiking": ("refined-sigma_delta", refined)}
     return {"policy": ("policy", DirectConfig()), **small, **planned, **spiking}
 
@@ -116,7 +119,7 @@ def two_room_rows(runs: dict[str, Run]) -> list[dict[str, Any]]:
 
 def keep_out_rows(runs: dict[str, Run]) -> list[dict[str, Any]]:
     """Does the task need its planner, how well is it solved, and what do spikes change?"""
-    dense = {name: runs[name] for name in ("cem", "refined")}
+    dense = {name: runs[name] for name in ("cem", "refined", "refined-large")}
     best = max(dense, key=lambda name: _success(dense[name]))
     top = _success(dense[best])
     policy = _success(runs["policy"])

@@ -6,7 +6,7 @@ TASK.lif.safetensors     LIF network, fine-tuned with surrogate gradients
 TASK.narrow-W.safetensors  dense predictor of width W, distilled: the opponent that spends fewer MACs honestly
 TASK.delta-W.safetensors   the sigma-delta form of that one
 TASK.pruned-P.safetensors  dense predictor of which P % of the weights are zero, distilled again
-TASK.policy.safetensors    amortised policy: cloned from the dense planner, then relabelled where it went itself
+TASK.policy.safetensors    amortised policy: cloned from the dense planner
 
 The derived networks need only the world model, so each is made in a process of its own. A stage whose file is there, was
 derived from the same source and with the same settings is not run again.

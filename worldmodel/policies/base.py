@@ -63,7 +63,7 @@ class PolicyConfig:
     """
 
     hidden: tuple[int, ...] = (128, 128)
-    episodes: int = 400
+    episodes: int = 600
     rounds: int = 2
     steps: int = 6000
     rows: int = 512
