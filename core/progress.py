@@ -1,4 +1,4 @@
-"""How long work says how far it is: it calls `on_progress(done, total)` after each of its parts.
+"""Progress of long work: `on_progress(done, total)` is called after each of its parts.
 
 The numbers count parts of the work (actions planned, pairs priced, placements tried), so their ratio is a share of it.
 """
@@ -10,5 +10,5 @@ from collections.abc import Callable
 OnProgress = Callable[[int, int], None]
 
 
-def unheard(done: int, total: int) -> None:
-    """For callers that do not ask."""
+def no_progress(done: int, total: int) -> None:
+    """The default of an `on_progress`: nothing is shown."""

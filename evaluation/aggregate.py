@@ -15,6 +15,7 @@ from spikeplan.evaluation.intervals import paired, success_interval
 from spikeplan.evaluation.methods import METHODS, Method
 from spikeplan.evaluation.rows import MethodRow
 from spikeplan.evaluation.shard import Job
+from spikeplan.evaluation.shard_result import ShardResult
 
 FIELDS = (
     "macs",
@@ -57,9 +58,9 @@ class Run:
         return ("sequential", "interleaved") if self.spiking else ("batched",)
 
 
-def group(results: Iterable[dict[str, Any]], jobs: Iterable[Job]) -> list[Run]:
+def group(results: Iterable[ShardResult], jobs: Iterable[Job]) -> list[Run]:
     """Merge the shards of each (task, method, role, budget, reference, threshold, planner)."""
-    groups: dict[tuple[Any, ...], list[tuple[Job, dict[str, Any]]]] = defaultdict(list)
+    groups: dict[tuple[Any, ...], list[tuple[Job, ShardResult]]] = defaultdict(list)
     for job, result in zip(jobs, results, strict=True):
         groups[(job.task, job.method, job.role, job.planner, job.reference, job.threshold, job.with_planner)].append(
             (job, result)
@@ -72,17 +73,18 @@ def group(results: Iterable[dict[str, Any]], jobs: Iterable[Job]) -> list[Run]:
         op_counts: OperationCounts | None = None
         poses = None
         for job, result in members:
-            success[seeds.index(job.seed), job.first : job.first + job.count] = result["success"]
-            poses = poses or result["poses"]
-            if result["op_counts"] is None:
+            success[seeds.index(job.seed), job.first : job.first + job.count] = result.success
+            poses = poses or result.poses
+            if result.op_counts is None:
                 continue
+            dumped = result.op_counts.dump()
             if op_counts is None:
-                op_counts = OperationCounts.load(result["op_counts"])
+                op_counts = OperationCounts.load(dumped)
             else:
-                op_counts.merge(result["op_counts"])
-        seconds = sum(result["seconds"] for _, result in members)
+                op_counts.merge(dumped)
+        seconds = sum(result.seconds for _, result in members)
         family = METHODS[first.method].family
-        runs.append(Run(first, success, op_counts, seconds, poses, members[0][1]["weights_left"], family))
+        runs.append(Run(first, success, op_counts, seconds, poses, members[0][1].weights_left, family))
     return runs
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from spikeplan.core.chips import ChipLimits
-from spikeplan.core.progress import OnProgress, unheard
+from spikeplan.core.progress import OnProgress, no_progress
 from spikeplan.evaluation.placed_energy import BOUNDS, Placed, placed
 from spikeplan.evaluation.traffic import Traffic
 from spikeplan.placement.place import TooManyCores
@@ -20,7 +20,7 @@ def replicas_of(samples: int) -> list[int]:
 
 
 def grid(
-    traffic: Traffic, chip: ChipLimits, spreads: tuple[int, ...], *, on_progress: OnProgress = unheard
+    traffic: Traffic, chip: ChipLimits, spreads: tuple[int, ...], *, on_progress: OnProgress = no_progress
 ) -> list[Placed]:
     """Placements that hold every limit; the whole loop where the chip takes it. Too large for any machine: left out."""
     extent = "loop" if chip.graded_messages else "predictor"
@@ -42,7 +42,7 @@ def best_time(one: Placed) -> float:
 
 
 def cheapest(
-    traffic: Traffic, chip: ChipLimits, *, seconds: float, chips: int, on_progress: OnProgress = unheard
+    traffic: Traffic, chip: ChipLimits, *, seconds: float, chips: int, on_progress: OnProgress = no_progress
 ) -> tuple[int, int, str | None]:
     """(replicas, spread, None) of the fewest chips, then cores, that plan an action in time; where none does within
     `chips`, the fastest that there is and a sentence that says so."""
@@ -65,7 +65,7 @@ def cheapest(
 
 
 def sweep_rows(
-    traffic: Traffic, chip: ChipLimits, *, spreads: tuple[int, ...], on_progress: OnProgress = unheard
+    traffic: Traffic, chip: ChipLimits, *, spreads: tuple[int, ...], on_progress: OnProgress = no_progress
 ) -> list[dict[str, Any]]:
     """A row a placement; `front`: no other takes as few cores and less time."""
     found = grid(traffic, chip, spreads, on_progress=lambda done, total: on_progress(done, 2 * total))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from spikeplan.conversion import Calibration
 from spikeplan.core.counts.operations import OperationCounts
-from spikeplan.core.progress import OnProgress, unheard
+from spikeplan.core.progress import OnProgress, no_progress
 from spikeplan.snn.finetune_delta import Rollouts
 from spikeplan.worldmodel.checkpoint import WorldModel
 from spikeplan.worldmodel.planning.cem import CEMPlanner, PlanTrace
@@ -68,7 +68,7 @@ class Plans:
 
 
 def record_plans(
-    model: WorldModel, *, episodes: int, seed: int, every: int = 3, on_progress: OnProgress = unheard
+    model: WorldModel, *, episodes: int, seed: int, every: int = 3, on_progress: OnProgress = no_progress
 ) -> Plans:
     """Plan `episodes` with the dense predictor and keep every `every`-th control step. Progress is in actions."""
     world = make_world(model.task)

@@ -1,29 +1,27 @@
 """One shard of one method: the unit of work that runs in a process of its own and can be resumed.
 
-A job is data; `run_job` turns it into a JSON-able result. Episodes and noise depend only on (task, episode seed, planner
-seed), so shards of different methods pair up exactly.
+A job is data; `run_job` turns it into a ShardResult, which is a file of JSON. Episodes and noise depend only on (task, episode
+seed, planner seed), so shards of different methods pair up exactly.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import lru_cache
 from inspect import signature
-from typing import Any
 
 import numpy as np
 import torch
 
 from spikeplan.core.counts.operations import BYTES, OperationCounts
-from spikeplan.core.digest import code_digest
 from spikeplan.core.errors import UserError
-from spikeplan.core.guided_planning import PlannerConfig
-from spikeplan.core.progress import OnProgress, unheard
+from spikeplan.core.progress import OnProgress, no_progress
 from spikeplan.evaluation.bundle import Bundle, load_bundle
+from spikeplan.evaluation.job import EPISODE_SEED, KEY_LENGTH, MADE_BY, Job, shards
 from spikeplan.evaluation.methods import METHODS, Site
+from spikeplan.evaluation.shard_result import ShardResult
 from spikeplan.worldmodel.encoder import Encoder
 from spikeplan.worldmodel.planning import PLANNERS
 from spikeplan.worldmodel.planning.base import Planner
@@ -34,64 +32,7 @@ from spikeplan.worldmodel.predictor import Predictor
 from spikeplan.worldmodel.tasks import make_world
 from spikeplan.worldmodel.tasks.world import World
 
-KEY_LENGTH = 24
-EPISODE_SEED = 1_000_000  # reported episodes; validation uses spikeplan.worldmodel.train.VALIDATION_SEED
-
-
-# Whatever can change a shard: how it is planned and counted, and how its calibration is recorded.
-MADE_BY = ("worldmodel", "snn", "conversion", "evaluation")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """One method on some episodes of one task: all that decides the result.
-
-    Args:
-        role: what the result is for: headline, front or admission.
-        episodes: of the whole set, of which this shard plans `count` from `first` on.
-        threshold: factor on the network's thresholds; None: as they are.
-        with_planner: name of a planner in PLANNERS; None: the method's own.
-        checkpoint, artifact: files other than the shipped ones.
-
-    >>> job = Job(task="two-room", method="sigma_delta", role="front", planner=CEMConfig(), episodes=100, count=100)
-    """
-
-    task: str
-    method: str
-    role: str
-    planner: PlannerConfig
-    episodes: int
-    first: int = 0
-    count: int
-    seed: int = 0
-    reference: str = "zero"
-    threshold: float | None = None
-    checkpoint: str | None = None
-    artifact: str | None = None
-    keep_poses: bool = False
-    with_planner: str | None = None
-
-    def key(self, digest: str) -> str:
-        """Name of the stored result: settings, `digest` of the trained files, and the code that makes it."""
-        text = json.dumps([asdict(self), digest, code_digest(*MADE_BY)], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
-
-    @property
-    def planner_name(self) -> str | None:
-        """The planner that runs; None for a method that plans nothing."""
-        if self.with_planner is not None:
-            return self.with_planner
-        method = METHODS[self.method]
-        return None if method.family == "floor" else method.planner
-
-    @property
-    def weight(self) -> float:
-        """Rough cost for the progress bar and for scheduling, in dense predictor passes."""
-        return METHODS[self.method].relative_cost * self.planner.evaluations * self.count + 1.0
-
-
-def shards(size: int, shard: int) -> list[tuple[int, int]]:
-    return [(first, min(shard, size - first)) for first in range(0, size, shard)]
+__all__ = ["EPISODE_SEED", "KEY_LENGTH", "MADE_BY", "Job", "run_job", "shards"]
 
 
 @lru_cache(maxsize=4)
@@ -174,14 +115,14 @@ def job_key(job: Job) -> str:
     return job.key(_files_digest(job.task, job.method, job.checkpoint, job.artifact))
 
 
-def run_job(job: Job, on_progress: OnProgress = unheard) -> dict[str, Any]:
-    """Plan the shard's episodes: success, distances, operation counts and seconds, as a dict for JSON.
+def run_job(job: Job, on_progress: OnProgress = no_progress) -> ShardResult:
+    """Plan the shard's episodes: success, distances, operation counts and seconds.
 
     `on_progress` is in actions; it is called with 0 first, before the network is loaded and calibrated. Raises UserError for
     an unknown task or method, a damaged file, and a predictor that the method cannot use.
 
-    >>> row = run_job(Job(task="two-room", method="dense", role="front", planner=CEMConfig(), episodes=10, count=10))
-    >>> sum(row["success"])
+    >>> result = run_job(Job(task="two-room", method="dense", role="front", planner=CEMConfig(), episodes=10, count=10))
+    >>> sum(result.success)
     """
     world = make_world(job.task)
     part = slice(job.first, job.first + job.count)
@@ -212,15 +153,27 @@ def run_job(job: Job, on_progress: OnProgress = unheard) -> dict[str, Any]:
         outcome = run_episodes(
             world, latent_of, planner, episodes, seed=job.seed, noise_rows=(job.first, job.episodes), progress=acted
         )
-    return {
-        "job": asdict(job),
-        "success": outcome.success_N.astype(int).tolist(),
-        "distance": [round(float(d), 5) for d in outcome.distance_N],
-        "poses": outcome.poses_NTP[:1].tolist() if job.keep_poses else None,
-        "op_counts": None if op_counts is None else op_counts.dump(),
-        "weights_left": weights_left,
-        "seconds": time.perf_counter() - began,
-    }
+    return ShardResult(
+        job=asdict(job),
+        success=outcome.success_N.astype(int).tolist(),
+        distance=[round(float(d), 5) for d in outcome.distance_N],
+        poses=outcome.poses_NTP[:1].tolist() if job.keep_poses else None,
+        op_counts=op_counts,
+        weights_left=weights_left,
+        seconds=time.perf_counter() - began,
+    )
+
+
+def damage(result: ShardResult, job: Job) -> str | None:
+    """What keeps a stored result from being the whole result of this job; None: nothing."""
+    method = METHODS[job.method]
+    return result.damage(
+        job=json.loads(json.dumps(asdict(job))),
+        episodes=job.count,
+        poses=job.keep_poses,
+        counted=job.method if method.reads_files else None,
+        actions=job.count * make_world(job.task).max_steps,
+    )
 
 
 def one_thread() -> None:

@@ -18,10 +18,10 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.groups import BITS_SET, INPUT_BITS, NeuronGroups
 from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.core.planning import CEMConfig
-from spikeplan.core.progress import OnProgress, unheard
+from spikeplan.core.progress import OnProgress, no_progress
 from spikeplan.evaluation.bundle import header, load_bundle, load_lif
+from spikeplan.evaluation.job import EPISODE_SEED, Job
 from spikeplan.evaluation.recorded_plans import Plans, record_plans, rerun
-from spikeplan.evaluation.shard import EPISODE_SEED, Job
 from spikeplan.placement.groups import contexts_of
 from spikeplan.snn.delta_predictor import DeltaPredictor
 from spikeplan.snn.lif import LIFNetwork, LIFPredictor
@@ -58,7 +58,7 @@ class Traffic:
         return int(self.reference in ("mean_candidate", "previous_iteration"))
 
 
-def traffic_of(path: str, chip: ChipLimits, *, on_progress: OnProgress = unheard) -> Traffic:
+def traffic_of(path: str, chip: ChipLimits, *, on_progress: OnProgress = no_progress) -> Traffic:
     """An artifact of sigma-delta layers, or a LIF network as `spikeplan train` writes it, on recorded plans of its task."""
     lif = header(Path(path))
     is_lif = lif.get("kind") == "lif"

@@ -14,7 +14,7 @@ import numpy as np
 
 from spikeplan import energy
 from spikeplan.core.format import percent
-from spikeplan.core.progress import OnProgress, unheard
+from spikeplan.core.progress import OnProgress, no_progress
 from spikeplan.energy.catalogue import Catalogue
 from spikeplan.energy.uncertainty import PRIORS
 from spikeplan.evaluation.iso_success import MARGIN
@@ -42,7 +42,7 @@ def energy_report(
     *,
     draws: int = DRAWS,
     rng: np.random.Generator | None = None,
-    on_progress: OnProgress = unheard,
+    on_progress: OnProgress = no_progress,
 ) -> dict[str, Any]:
     """Counts are simulated; nothing here is a measurement of a chip. `rng` draws the figures of the bands. Progress is in
     pairs of devices and in curves, which take nearly all of the time."""

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from spikeplan.core.chips import CHIPS, ChipLimits
 from spikeplan.core.errors import UserError
-from spikeplan.core.progress import OnProgress, unheard
+from spikeplan.core.progress import OnProgress, no_progress
 from spikeplan.evaluation.placed_energy import BOUNDS, Placed, dense_energy, placed
 from spikeplan.evaluation.placement_sweep import cheapest, sweep_rows
 from spikeplan.evaluation.traffic import Traffic, traffic_of
@@ -106,7 +106,7 @@ def extents_of(chip: ChipLimits) -> tuple[str, ...]:
 
 
 def facts_of(
-    traffic: Traffic, chip: ChipLimits, *, replicas: int, spread: int, on_progress: OnProgress = unheard
+    traffic: Traffic, chip: ChipLimits, *, replicas: int, spread: int, on_progress: OnProgress = no_progress
 ) -> dict[str, Any]:
     """What `--json` writes. `loop` is None where the chip cannot hold it."""
     facts: dict[str, Any] = {

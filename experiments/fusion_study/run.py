@@ -17,6 +17,7 @@ from rich.table import Table
 from spikeplan.core.counts.operations import LayerCounts
 from spikeplan.core.digest import code_digest
 from spikeplan.core.errors import UserError
+from spikeplan.core.json_file import read_json
 from spikeplan.evaluation.rows import to_json
 from spikeplan.evaluation.shard import EPISODE_SEED, MADE_BY, shards
 from spikeplan.experiments.fusion_study import reaction_time as fuse_turn
@@ -174,7 +175,7 @@ class Parts:
         missing = [
             (function, (*args, self.checkpoint), path)
             for args, path in zip(arguments, paths, strict=True)
-            if not path.exists()
+            if _kept(path) is None
         ]
         if len(missing) == 1:
             kept_part(*missing[0])
@@ -186,6 +187,15 @@ class Parts:
         plain = [asdict(a) if hasattr(a, "__dataclass_fields__") else a for a in args]
         text = json.dumps([name, plain, self.known], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def _kept(path: Path) -> dict[str, Any] | None:
+    """A part's result; None where there is none, or where the file is damaged and the part has to be run again."""
+    try:
+        found = read_json(path)
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and found else None
 
 
 def kept_part(function: Any, args: tuple[Any, ...], path: Path) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,9 @@ from typing import Any
 from rich.console import Console
 
 from spikeplan.core.errors import UserError
-from spikeplan.evaluation.shard import KEY_LENGTH, Job, job_key, one_thread, run_job
+from spikeplan.core.json_file import read_json
+from spikeplan.evaluation.shard import KEY_LENGTH, Job, damage, job_key, one_thread, run_job
+from spikeplan.evaluation.shard_result import ShardResult
 from spikeplan.experiments.runner.output import write_json
 from spikeplan.experiments.runner.progress import progress_bar
 
@@ -63,14 +65,19 @@ def worker_pool(workers: int | None = None, queue: Any = None) -> Iterator[Proce
     pool.shutdown()
 
 
-def run_jobs(jobs: Sequence[Job], parts: Path, *, console: Console, workers: int | None = None) -> list[dict[str, Any]]:
-    """Results in the order of `jobs`. Heavy jobs start first, so that no core waits at the end."""
+def run_jobs(jobs: Sequence[Job], parts: Path, *, console: Console, workers: int | None = None) -> list[ShardResult]:
+    """Results in the order of `jobs`. Heavy jobs start first, so that no core waits at the end.
+
+    Raises UserError where `parts` cannot be written, and where a plug-in ends the process that runs it.
+    """
     try:
         parts.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{parts}: cannot keep results there ({error}); choose another --out") from error
     paths = [parts / f"{job_key(job)}.json" for job in jobs]
-    waiting = sorted((i for i in range(len(jobs)) if _finished(paths[i]) is None), key=lambda i: -jobs[i].weight)
+    known = {i: _finished(path, job) for i, (path, job) in enumerate(zip(paths, jobs, strict=True))}
+    results = {i: result for i, result in known.items() if result is not None}
+    waiting = sorted((i for i in range(len(jobs)) if i not in results), key=lambda i: -jobs[i].weight)
     workers = workers or os.cpu_count() or 1
     with progress_bar(console) as bar:
         total = sum(jobs[i].weight for i in waiting) or 1.0
@@ -78,33 +85,36 @@ def run_jobs(jobs: Sequence[Job], parts: Path, *, console: Console, workers: int
         shares = dict.fromkeys(waiting, 0.0)  # of each shard, how much is done
 
         def show(i: int, done: int, actions: int) -> None:
-            if shares[i] == 1.0:  # its last words arrived after its result
+            if shares[i] == 1.0:  # a report that arrived after the result
                 return
             shares[i] = min(done / actions, 0.999)
             name = f"{jobs[i].task} {jobs[i].method} {jobs[i].role}"
-            said = name if done else f"{name}: loading, calibrating"
-            bar.update(task, completed=of_all(), total=total, description=said)
+            label = name if done else f"{name}: loading, calibrating"
+            bar.update(task, completed=of_all(), total=total, description=label)
 
         def of_all() -> float:
             return sum(share * jobs[i].weight for i, share in shares.items())
 
         for i, result in _results({i: jobs[i] for i in waiting}, workers, show):
-            write_json(paths[i], result)
+            write_json(paths[i], result.to_json())
+            results[i] = result
             shares[i] = 1.0
             bar.update(task, completed=of_all(), total=total)
         bar.update(task, completed=total, total=total)
-    return [json.loads(path.read_text()) for path in paths]
+    return [results[i] for i in range(len(jobs))]
 
 
 def _results(
     jobs: dict[int, Job], workers: int, show: Callable[[int, int, int], None]
-) -> Iterator[tuple[int, dict[str, Any]]]:
+) -> Iterator[tuple[int, ShardResult]]:
     """Number and result of each job as it ends. One worker is this process: a new one would import torch again.
     `show(number, done, total)` is called in this process, with the actions of a running job."""
     if workers == 1:
         one_thread()
         for number, job in jobs.items():
-            yield number, run_job(job, partial(show, number))
+            with _no_exit(job):
+                result = run_job(job, partial(show, number))
+            yield number, result
         return
     queue = multiprocessing.get_context("spawn").Queue()
     with worker_pool(workers, queue) as pool:
@@ -114,12 +124,46 @@ def _results(
             while not queue.empty():
                 show(*queue.get())
             for future in done:
-                yield running.pop(future), future.result()
+                number = running[future]
+                with _no_exit(jobs[number]):
+                    result = _result_of(future, [jobs[n] for n in running.values()])
+                del running[future]
+                yield number, result
 
 
-def _run_job(number: int, job: Job) -> dict[str, Any]:
-    """In a worker: what the job says of its progress travels to the parent."""
+def _run_job(number: int, job: Job) -> ShardResult:
+    """In a worker: the job's progress is sent to the parent."""
     return run_job(job, lambda done, total: _reports.put((number, done, total)))
+
+
+def _result_of(future: Future[ShardResult], running: Sequence[Job]) -> ShardResult:
+    """Raises UserError where a worker was ended from within or from outside, which breaks the whole pool."""
+    try:
+        return future.result()
+    except BrokenProcessPool as error:
+        names = ", ".join(dict.fromkeys(map(_name, running)))
+        raise UserError(
+            f"a worker process ended without a result while there was to plan: {names}; a plug-in must not end its process, "
+            "and memory must suffice for one process a core"
+        ) from error
+
+
+@contextmanager
+def _no_exit(job: Job) -> Iterator[None]:
+    """A job that calls sys.exit must not end the run as if all were well. Signals, a class of their own, still do."""
+    try:
+        yield
+    except SystemExit as error:
+        if type(error) is not SystemExit:
+            raise
+        raise UserError(
+            f"{_name(job)}: called sys.exit({error.code!r}) instead of planning; raise an error or return an action there"
+        ) from error
+
+
+def _name(job: Job) -> str:
+    planner = "" if job.planner_name is None else f", planner {job.planner_name!r}"
+    return f"task {job.task!r}, method {job.method!r}{planner}"
 
 
 def remove_parts(parts: Path) -> None:
@@ -133,14 +177,13 @@ def remove_parts(parts: Path) -> None:
         parts.rmdir()
 
 
-def _finished(path: Path) -> dict[str, Any] | None:
+def _finished(path: Path, job: Job) -> ShardResult | None:
     """A shard's result, or None where it has to be run: there is none, or it is damaged."""
     try:
-        found = json.loads(path.read_text())
+        found = ShardResult.from_json(read_json(path))
     except (OSError, ValueError):
         return None
-    whole = isinstance(found, dict) and {"job", "success", "op_counts", "weights_left", "seconds"} <= found.keys()
-    return found if whole else None
+    return found if damage(found, job) is None else None
 
 
 def run_each(

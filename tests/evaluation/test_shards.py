@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from rich.console import Console
 from spikeplan.core.errors import UserError
 from spikeplan.evaluation.aggregate import group, method_row
 from spikeplan.evaluation.shard import job_key, run_job
+from spikeplan.evaluation.shard_result import ShardResult
 from spikeplan.experiments.runner import pool, progress
 from spikeplan.experiments.runner.output import write_json
 from spikeplan.worldmodel.tasks import make_world
@@ -28,7 +30,7 @@ from spikeplan.worldmodel.tasks import make_world
 def test_shards_are_the_whole(job: Any, method: str) -> None:
     whole = run_job(job(method))
     parts = [run_job(job(method, first=f, count=4)) for f in (0, 4)]
-    assert whole["distance"] == parts[0]["distance"] + parts[1]["distance"]
+    assert whole.distance == parts[0].distance + parts[1].distance
     if method == "random":
         return
     jobs = [job(method, first=f, count=4) for f in (0, 4)]
@@ -43,8 +45,9 @@ def test_another_planner_is_that_planner(job: Any) -> None:
         run_job(job(method, with_planner=name))
         for method, name in (("sigma_delta", "integer_cem"), ("integer", None), ("sigma_delta", None))
     )
-    assert asked["distance"] == own["distance"] != plain["distance"]
-    assert asked["op_counts"]["counts"] == own["op_counts"]["counts"] != plain["op_counts"]["counts"]
+    assert asked.distance == own.distance != plain.distance
+    counts = [one.op_counts.counts() for one in (asked, own, plain) if one.op_counts is not None]
+    assert counts[0] == counts[1] != counts[2]
     jobs = [job("sigma_delta", with_planner="integer_cem"), job("sigma_delta")]
     runs = group([asked, plain], jobs)
     assert [method_row(run, None).planner_name for run in runs] == ["integer_cem", "cem"], "they are not merged"
@@ -69,14 +72,14 @@ def test_a_planner_that_cannot_work_is_refused(job: Any, method: str, planner: s
 
 
 @pytest.fixture(scope="module")
-def finished(job: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
+def finished(job: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[ShardResult]]:
     """The folder of one finished shard, and its result."""
     folder = tmp_path_factory.mktemp("finished")
-    return folder, pool.run_jobs([job("random")], folder, console=Console(quiet=True), workers=1)
+    return folder, pool.run_jobs([job("int8")], folder, console=Console(quiet=True), workers=1)
 
 
 def test_finished_shards_are_not_run_again(
-    job: Any, finished: tuple[Path, list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+    job: Any, finished: tuple[Path, list[ShardResult]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, first = finished
 
@@ -84,7 +87,9 @@ def test_finished_shards_are_not_run_again(
         raise AssertionError("a finished shard was run again")
 
     monkeypatch.setattr(pool, "run_job", explode)
-    assert pool.run_jobs([job("random")], folder, console=Console(quiet=True), workers=1) == first
+    assert [one.to_json() for one in pool.run_jobs([job("int8")], folder, console=Console(quiet=True), workers=1)] == [
+        one.to_json() for one in first
+    ]
 
 
 def test_a_shard_says_how_far_it_is(job: Any) -> None:
@@ -111,25 +116,74 @@ def test_a_study_shows_progress_before_its_first_shard_is_done(
     assert any(line.startswith("planar-reach int8 headline: loading, calibrating") for line in lines)
     shares = [int(share) for line in lines for share in re.findall(r"^planar-reach int8 headline (\d+) %", line)]
     assert any(0 < share < 45 for share in shares) and shares == sorted(shares)
-    assert [one["distance"] for one in found] == [run_job(one)["distance"] for one in jobs]
+    assert [one.distance for one in found] == [run_job(one).distance for one in jobs]
 
 
-@pytest.mark.parametrize("damage", ["", "[]", '{"job": 1', '{"job": {}}'])
-def test_a_damaged_shard_is_run_again(
-    job: Any, damage: str, finished: tuple[Path, list[dict[str, Any]]], tmp_path: Path
-) -> None:
-    folder, whole = finished
+def forget(**changed: object) -> Callable[[dict[str, Any]], None]:
+    return lambda shard: shard.update(changed)
+
+
+def of_counts(**changed: object) -> Callable[[dict[str, Any]], None]:
+    return lambda shard: shard["op_counts"].update(changed)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "",
+        "[]",
+        '{"job": 1',
+        '{"job": {}}',
+        "[" * 100_000,
+        '{"job": ' + "[" * 400 + "]" * 400 + "}",
+        b"\xff\xfe{}",
+        forget(op_counts=None),
+        forget(job={}),
+        forget(success=[True] * 8),
+        forget(success=7),
+        forget(success=[7] * 8),
+        forget(success=[1] * 7),
+        forget(distance=[0.1]),
+        forget(distance=[float("inf")] * 8),
+        forget(seconds=float("nan")),
+        forget(seconds=-1.0),
+        forget(poses=[[[0.0]]]),
+        forget(weights_left={"h1": "many"}),
+        forget(weights_left={"h9": 3}),
+        of_counts(actions=0),
+        of_counts(actions=10**30),
+        of_counts(method="lif"),
+        of_counts(sequential_steps=0),
+        of_counts(version=1),
+        of_counts(counts=[["predictor", "h1", 0, 0, {"macs": -1}]]),
+        of_counts(counts=[["predictor", "h1", 0, 0, {"imagined": 1}]]),
+    ],
+)
+def test_a_damaged_shard_is_run_again(job: Any, change: Any, finished: tuple[Path, list[ShardResult]]) -> None:
+    folder, (whole,) = finished
     shard = next(folder.glob("*.json"))
-    (tmp_path / shard.name).write_text(damage)
-    again = pool.run_jobs([job("random")], tmp_path, console=Console(quiet=True), workers=1)
-    assert json.loads((tmp_path / shard.name).read_text()) == again[0]
-    assert again[0]["success"] == whole[0]["success"]
+    text = shard.read_text()
+    if callable(change):
+        held = json.loads(text)
+        change(held)
+        change = json.dumps(held)
+    shard.write_bytes(change if isinstance(change, bytes) else change.encode())
+    (again,) = pool.run_jobs([job("int8")], folder, console=Console(quiet=True), workers=1)
+    assert json.loads(shard.read_text()) == again.to_json()
+    assert (again.success, again.distance) == (whole.success, whole.distance)
+
+
+def test_a_folder_in_place_of_a_shard_is_named(job: Any, tmp_path: Path) -> None:
+    (tmp_path / f"{job_key(job('random'))}.json").mkdir()
+    with pytest.raises(OSError, match="is no regular file"):
+        pool.run_jobs([job("random")], tmp_path, console=Console(quiet=True), workers=1)
 
 
 def test_results_are_strict_json(job: Any, tmp_path: Path) -> None:
     with pytest.raises(ValueError):
         write_json(tmp_path / "x.json", {"a": float("nan")})
-    assert json.loads(json.dumps(run_job(job("random"))))["success"]
+    result = run_job(job("random"))
+    assert ShardResult.from_json(json.loads(json.dumps(result.to_json(), allow_nan=False))) == result
 
 
 def running(pid: int | None) -> bool:

@@ -76,7 +76,7 @@ def test_planning_goes_round_where_the_policy_walks_through() -> None:
     small = CEMConfig(samples=32, iterations=3, elites=4, horizon=12, chunk=3)
     planned = run_job(job("dense", planner=small))
     acted = run_job(job("policy", planner=DirectConfig()))
-    assert sum(planned["success"]) >= 10 > 3 >= sum(acted["success"])
+    assert sum(planned.success) >= 10 > 3 >= sum(acted.success)
 
 
 def test_chance_enters_discs_too() -> None:
