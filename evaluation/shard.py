@@ -25,6 +25,7 @@ from spikeplan.evaluation.shard_result import ShardResult
 from spikeplan.worldmodel.encoder import Encoder
 from spikeplan.worldmodel.planning import PLANNERS
 from spikeplan.worldmodel.planning.base import Planner
+from spikeplan.worldmodel.planning.checks import called, check_planner
 from spikeplan.worldmodel.planning.closed_loop import ImageLatent, TrueLatent, random_policy, run_episodes
 from spikeplan.worldmodel.planning.costs import Cost
 from spikeplan.worldmodel.planning.task_cost import task_cost
@@ -32,6 +33,7 @@ from spikeplan.worldmodel.predictor import Predictor
 from spikeplan.worldmodel.tasks import make_world
 from spikeplan.worldmodel.tasks.world import World
 
+TAKEN = "predictor, config, action_dim=, action_limit=, reference=, op_counts="
 __all__ = ["EPISODE_SEED", "KEY_LENGTH", "MADE_BY", "Job", "run_job", "shards"]
 
 
@@ -82,26 +84,30 @@ def make_planner(
 ) -> Planner:
     """`cost`: the task's own, where it asks for more than to reach the goal.
 
-    Raises UserError for a method that plans nothing, for a predictor that the planner cannot use, and for a planner that knows
-    no cost but its own.
+    Raises UserError for a method that plans nothing, for a predictor that the planner cannot use, for a planner that takes no
+    cost but its own, and for a `make` that fails or returns no Planner.
     """
     if job.planner_name is None:
         raise UserError(f"method {job.method!r} plans nothing; choose another")
-    make = PLANNERS[job.planner_name].make
-    taken = signature(make).parameters
-    if cost is not None and "evaluator" not in taken and not any(p.kind is p.VAR_KEYWORD for p in taken.values()):
-        raise UserError(
-            f"planner {job.planner_name!r} takes no cost, and task {job.task!r} has one; use cem, guided or refined"
+    name = job.planner_name
+    make = PLANNERS[name].make
+    expected = f"it is called as make({TAKEN}) and returns a Planner"
+    with called(f"planner {name!r}: make", expected, ours=getattr(make, "__module__", "").startswith("spikeplan.")):
+        taken = signature(make).parameters
+        if cost is not None and "evaluator" not in taken and not any(p.kind is p.VAR_KEYWORD for p in taken.values()):
+            raise UserError(
+                f"planner {name!r} takes no cost, and task {job.task!r} has one; use cem, guided or refined"
+            )
+        planner = make(
+            predictor,
+            job.planner,
+            action_dim=world.action_dim,
+            action_limit=world.action_limit,
+            reference=job.reference,
+            op_counts=op_counts,
+            **({} if cost is None else {"evaluator": cost}),
         )
-    return make(
-        predictor,
-        job.planner,
-        action_dim=world.action_dim,
-        action_limit=world.action_limit,
-        reference=job.reference,
-        op_counts=op_counts,
-        **({} if cost is None else {"evaluator": cost}),
-    )
+    return check_planner(planner, name)
 
 
 @lru_cache(maxsize=64)
@@ -151,8 +157,17 @@ def run_job(job: Job, on_progress: OnProgress = no_progress) -> ShardResult:
             weights_left = predictor.weights_left()
         planner = make_planner(job, predictor, world, op_counts, task_cost(world, latent_of, job.planner))
         outcome = run_episodes(
-            world, latent_of, planner, episodes, seed=job.seed, noise_rows=(job.first, job.episodes), progress=acted
+            world,
+            latent_of,
+            planner,
+            episodes,
+            seed=job.seed,
+            noise_rows=(job.first, job.episodes),
+            progress=acted,
+            name=job.planner_name,
         )
+    if not np.isfinite(outcome.distance_N).all():
+        raise UserError(f"task {job.task!r}: a distance to the goal is not finite; its world must return finite poses")
     return ShardResult(
         job=asdict(job),
         success=outcome.success_N.astype(int).tolist(),

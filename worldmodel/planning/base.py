@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from spikeplan.core.counts.operations import OperationCounts
+from spikeplan.core.errors import UserError, quoted
 from spikeplan.core.guided_planning import PlannerConfig
 from spikeplan.core.planning import CEMConfig
 
@@ -47,3 +48,10 @@ class PlannerKind:
     name: str
     make: Callable[..., Planner]
     settings: Callable[[CEMConfig], PlannerConfig] = lambda validated: validated
+
+    def __post_init__(self) -> None:
+        for part in ("make", "settings"):
+            if not callable(getattr(self, part)):
+                raise UserError(
+                    f"planner {self.name!r}: {part} is {quoted(getattr(self, part))}; give it a function, as PlannerKind says"
+                )

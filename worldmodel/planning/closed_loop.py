@@ -18,6 +18,7 @@ from spikeplan.core.counts.operations import LayerCounts
 from spikeplan.core.errors import UserError
 from spikeplan.worldmodel.encoder import Encoder
 from spikeplan.worldmodel.planning.base import Planner
+from spikeplan.worldmodel.planning.checks import Checked
 from spikeplan.worldmodel.planning.costs import Goal
 from spikeplan.worldmodel.tasks.world import Array, Episodes, KeepOut, World
 
@@ -93,6 +94,7 @@ def run_episodes(
     noise_rows: tuple[int, int] | None = None,
     progress: Progress | None = None,
     record: Callable[[int, slice, Tensor, Tensor, Any], None] | None = None,
+    name: str | None = None,
 ) -> Outcome:
     """Plan and act for N episodes, from their starts to the world's last step.
 
@@ -105,8 +107,10 @@ def run_episodes(
         noise_rows: (first row, total rows) when these episodes are a shard of a larger set.
         progress: called with the number of actions done.
         record: `record(step, episodes, latent, goal, trace)` sees every plan, with candidates and latents.
+        name: of the planner, for messages; None: its class.
 
-    Raises UserError for no episode, and where a latent or cost is not finite.
+    Raises UserError for no episode, where a latent or cost is not finite, and where the planner returns another shape than
+    noise of a row an episode, action (B, A) and mean (B, V, A).
 
     >>> episodes = world.sample(100, np.random.default_rng(0))
     >>> run_episodes(world, ImageLatent(world, model.encoder), planner, episodes, seed=0).success_N.mean()
@@ -117,7 +121,8 @@ def run_episodes(
         raise UserError(f"{n} episodes: at least one is needed")
     offset, total = noise_rows or (0, n)
     rows = slice(offset, offset + n)
-    noise_TNSVA = [planner.noise(total, step_generator(seed, t))[rows].clone() for t in range(world.max_steps)]
+    checked = Checked(planner, action_dim=world.action_dim, name=name)
+    noise_TNSVA = [checked.noise(total, step_generator(seed, t))[rows].clone() for t in range(world.max_steps)]
     clean = np.ones(n, bool)
     poses = np.zeros((n, world.max_steps + 1, world.pose_dim))
     actions = np.zeros((n, world.max_steps, world.action_dim))
@@ -132,8 +137,7 @@ def run_episodes(
             planner.op_counts.add("encoder", latent_of.counts((1 + wanted.places) * len(goal)))
         for step in range(world.max_steps):
             z = latent_of(pose, layout)
-            action, mean, trace = planner.plan(z, goal_z, noise_TNSVA[step][part], warm, record=record is not None)
-            warm = planner.shift(mean)
+            action, warm, trace = checked.plan(z, goal_z, noise_TNSVA[step][part], warm, record=record is not None)
             if record is not None:
                 record(step, part, z, wanted.goal_BD, trace)
             before, pose = pose, world.move(pose, action.numpy().astype(np.float64), layout)
