@@ -1,1 +1,1 @@
-"""What every room shares: the artifact file, fixed-point rules, the operation operation counts, chip limits. numpy only."""
+"""What every package shares: the artifact file, fixed-point rules, operation counts, chip limits. numpy only."""

@@ -18,7 +18,7 @@ TOTAL = "total"
 
 
 class Loss(Protocol):
-    """One number that knows its gradient, such as a tensor without dimensions."""
+    """One number that can be differentiated, such as a tensor without dimensions."""
 
     def backward(self) -> object: ...
     def item(self) -> float: ...

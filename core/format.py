@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 DASH = "–"
-Ends = tuple[float, float]
+Interval = tuple[float, float]  # low, high
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -75,15 +75,15 @@ def share(value: float | None) -> str:
     return DASH if value is None else f"{value:.3f}"
 
 
-def between(ends: Ends | None) -> str:
-    return DASH if ends is None else f"[{ends[0]:.3f}, {ends[1]:.3f}]"
+def between(interval: Interval | None) -> str:
+    return DASH if interval is None else f"[{interval[0]:.3f}, {interval[1]:.3f}]"
 
 
-def points(ends: Ends | None) -> str:
+def points(interval: Interval | None) -> str:
     """A paired difference in percentage points: its middle and its 95 % interval."""
-    if ends is None:
+    if interval is None:
         return DASH
-    low, high = (100 * v for v in ends)
+    low, high = (100 * v for v in interval)
     return f"{(low + high) / 2:+.1f} [{low:+.1f}, {high:+.1f}]".replace("-", "\u2212")
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from spikeplan.core.counts.operations import OperationCounts, per_action
 from spikeplan.evaluation.intervals import paired, success_interval
+from spikeplan.evaluation.iso_success import family_of
 from spikeplan.evaluation.methods import METHODS, Method
 from spikeplan.evaluation.rows import MethodRow
 from spikeplan.evaluation.shard import Job
@@ -83,7 +84,7 @@ def group(results: Iterable[ShardResult], jobs: Iterable[Job]) -> list[Run]:
             else:
                 op_counts.merge(dumped)
         seconds = sum(result.seconds for _, result in members)
-        family = METHODS[first.method].family
+        family = family_of(first.method)
         runs.append(Run(first, success, op_counts, seconds, poses, members[0][1].weights_left, family))
     return runs
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from spikeplan.core.counts.operations import LayerCounts, OperationCounts
 from spikeplan.evaluation.aggregate import Run
-from spikeplan.evaluation.iso_success import READINGS
+from spikeplan.evaluation.iso_success import family_of
 
 Charge = Callable[[str, LayerCounts], LayerCounts]
 
@@ -74,4 +74,4 @@ def _read(run: Run, how: str, charge: Charge) -> Run:
     for layer, (weight_bytes, state_bytes) in run.op_counts.memory.items():
         op_counts.set_memory(layer, weight_bytes=weight_bytes, state_bytes=state_bytes)
     job = replace(run.job, method=op_counts.method, with_planner=run.job.planner_name)  # no method of that name
-    return replace(run, job=job, family=READINGS[how], op_counts=op_counts)
+    return replace(run, job=job, family=family_of(op_counts.method), op_counts=op_counts)

@@ -18,7 +18,8 @@ from spikeplan.evaluation.iso_success import MARGIN, decides
 from spikeplan.evaluation.rows import FrontRow
 
 DRAWS = 1000
-Band = Callable[[FrontRow], tuple[float, float, float] | None]  # low, nominal, high
+CostBand = tuple[float, float, float]  # low, nominal, high
+BandOf = Callable[[FrontRow], CostBand | None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +40,8 @@ def ratio_interval(
     front: Sequence[FrontRow],
     *,
     against: Sequence[str],
-    dense: Band,
-    spiking: Band,
+    dense: BandOf,
+    spiking: BandOf,
     rng: np.random.Generator,
     draws: int = DRAWS,
 ) -> RatioInterval | None:
@@ -80,14 +81,14 @@ def ratio_interval(
 @dataclass(frozen=True)
 class _Point:
     won: NDArray[np.float64]
-    band: tuple[float, float, float]
+    band: CostBand
 
 
 def _won(row: FrontRow) -> NDArray[np.float64]:
     return np.frombuffer(row.episodes_won.encode(), np.uint8).astype(np.float64) - ord("0")
 
 
-def _points(rows: Sequence[FrontRow], band: Band) -> list[_Point]:
+def _points(rows: Sequence[FrontRow], band: BandOf) -> list[_Point]:
     return [_Point(_won(row), found) for row in rows if (found := band(row)) is not None]
 
 
@@ -110,7 +111,7 @@ def _cheapest(
     )
 
 
-def counted(row: FrontRow) -> tuple[float, float, float] | None:
+def counted(row: FrontRow) -> CostBand | None:
     """Synop-equivalents: exact, no band."""
     value = row.synop_equivalents
     return (value, value, value) if value > 0 else None

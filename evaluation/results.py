@@ -10,7 +10,6 @@ A kind that is missing is a part that was not run: the report says so. A file th
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +18,8 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from spikeplan.core.errors import UserError
+from spikeplan.core.errors import UserError, short
+from spikeplan.core.json_file import read_json
 from spikeplan.evaluation.rows import KINDS, FrontRow, Row, from_json, read_rows, rows_of_kind
 from spikeplan.evaluation.summary import MethodSummary, Summary, TaskSummary
 
@@ -93,14 +93,14 @@ def read_summary(out: Path) -> Summary:
             raise UserError(
                 f"{out}: holds the results of `{command}`, which have a form of their own; demo, results and plan are read"
             ) from error
-        raise UserError(f"{path}: {error}; a file of another version? run the command again") from error
+        raise UserError(f"{path}: {short(error)}; a file of another version? run the command again") from error
 
 
 def _json(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
+    except FileNotFoundError:
+        return {}
     except ValueError as error:
         raise UserError(f"{path}: truncated or not JSON ({error}); run the experiment again") from error
     if not isinstance(found, dict):

@@ -1,7 +1,7 @@
-"""Hops of operation counts messages, from the placement of the network that sent them.
+"""Hops of the messages in operation counts, from the placement of the network that sends them.
 
     hops of a row   its messages x the hops that one message of its group makes
-    row `parts`     values that the loop's parts send each other and operation counts does not count, and their hops
+    row `parts`     values that the loop's parts send each other, which operation counts leave out, and their hops
 
 The questions and answers of the selection are left out. Scope `predictor` places the network alone, `loop` the parts too.
 One replica on as few cores as hold it: what the energy of a run assumes. A placement is taken as if the chip carried graded

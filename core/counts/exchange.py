@@ -9,14 +9,14 @@ reference is "zero", precision "fp32". Whatever is not of this form, unknown nam
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from spikeplan.core.counts.operations import BYTES, COUNTS_VERSION, MOST, PHASES, REFERENCES, SCHEDULES, CountRow
-from spikeplan.core.errors import UserError
+from spikeplan.core.errors import UserError, quoted, short
+from spikeplan.core.json_file import read_json
 
 FORMAT = "spikeplan-counts"
 TOP = {"format", "version", "actions", "rows"}
@@ -52,7 +52,7 @@ def load_rows(found: object, *, where: str = "rows") -> tuple[list[CountRow], in
         )
     if found.get("version") != COUNTS_VERSION:
         raise UserError(
-            f"{where}: counts of version {found.get('version')!r}; this code reads version {COUNTS_VERSION}"
+            f"{where}: counts of version {quoted(found.get('version'))}; this code reads version {COUNTS_VERSION}"
         )
     unknown = sorted(set(found) - TOP)
     if unknown:
@@ -61,7 +61,9 @@ def load_rows(found: object, *, where: str = "rows") -> tuple[list[CountRow], in
         )
     actions, rows = found.get("actions"), found.get("rows")
     if isinstance(actions, bool) or not isinstance(actions, int) or not 1 <= actions < MOST:
-        raise UserError(f"{where}: actions is {actions!r:.40}; rows are sums over a whole number of actions, 1 or more")
+        raise UserError(
+            f"{where}: actions is {quoted(actions)}; rows are sums over a whole number of actions, 1 or more"
+        )
     if not isinstance(rows, list) or not rows:
         raise UserError(f"{where}: rows is {type(rows).__name__} without rows; expected a list of at least one")
     return [_row(row, f"{where}, row {number}") for number, row in enumerate(rows)], actions
@@ -69,17 +71,17 @@ def load_rows(found: object, *, where: str = "rows") -> tuple[list[CountRow], in
 
 def read_rows(path: Path) -> tuple[list[CountRow], int]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        found = read_json(path)
+    except (OSError, ValueError) as error:
         raise UserError(
-            f"{path}: no operation counts ({error}); expected a JSON file, as `energy report --counts-files` writes"
+            f"{path}: no operation counts ({short(error)}); expected a JSON file, as `energy report --counts-files` writes"
         ) from error
     return load_rows(found, where=str(path))
 
 
 def _row(row: object, where: str) -> CountRow:
     if not isinstance(row, dict):
-        raise UserError(f"{where} is {row!r}; expected an object")
+        raise UserError(f"{where} is {quoted(row)}; expected an object")
     missing = [name for name in NEEDED if name not in row]
     unknown = sorted(set(row) - {*NEEDED, *DEFAULTS} | set(row) & {"version"})
     if missing or unknown:
@@ -87,13 +89,13 @@ def _row(row: object, where: str) -> CountRow:
         raise UserError(f"{where} {what}; columns are {', '.join((*NEEDED, *DEFAULTS))}")
     for name in (*NEEDED, "reference", "precision"):
         if not isinstance(row.get(name, "zero"), str):
-            raise UserError(f"{where}: {name} is {row[name]!r}; expected text")
+            raise UserError(f"{where}: {name} is {quoted(row[name])}; expected text")
     for name, known in KNOWN:
         if row.get(name, known[0]) not in known:
-            raise UserError(f"{where}: {name} {row[name]!r:.40} is unknown; use one of {', '.join(known)}")
+            raise UserError(f"{where}: {name} {quoted(row[name])} is unknown; use one of {', '.join(known)}")
     for name in PLACES:
         if not (row.get(name) is None or (type(row[name]) is int and row[name] >= 0)):
-            raise UserError(f"{where}: {name} is {row[name]!r}; expected a whole number >= 0 or null")
+            raise UserError(f"{where}: {name} is {quoted(row[name])}; expected a whole number >= 0 or null")
     try:
         return CountRow(**{"reference": "zero", **row})
     except UserError as error:

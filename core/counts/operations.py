@@ -1,4 +1,4 @@
-"""The operation operation counts: what every method is charged for, one row per phase, layer, iteration and rollout step.
+"""Operation counts: what every method is charged for, one row for each phase, layer, iteration and rollout step.
 
     synop_equivalents = macs + acs + synops + 10 * (updates_active + updates_idle + state_restores)
 
@@ -186,9 +186,7 @@ class OperationCounts:
         return [(key, value) for key, value in self._counts.items() if phase is None or key[0] == phase]
 
     def dump(self) -> dict[str, Any]:
-        """JSON form, zeros left out; `merge` adds it to another operation counts of the same method (shards of one
-        run), `load` makes
-        the operation counts again."""
+        """JSON form, zeros left out. `load` reads it back; `merge` adds it to the counts of another shard of the same run."""
         return {
             "version": COUNTS_VERSION,
             "method": self.method,

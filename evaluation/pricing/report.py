@@ -29,7 +29,7 @@ from spikeplan.evaluation.pricing.layers import (
 from spikeplan.evaluation.pricing.opponents import SCHEDULE, best_device, cheapest_spiking, opponents
 from spikeplan.evaluation.pricing.pairs import MAIN_CHIP, drawn, number_of_pairs, pairs, replicas_in_words
 from spikeplan.evaluation.pricing.price import Pricing
-from spikeplan.evaluation.pricing.runs import BATCHED, Energies, PricedRun, full_dense, headline, read_run
+from spikeplan.evaluation.pricing.runs import BATCHED, PricedFolder, PricedRun, full_dense, headline, read_run
 from spikeplan.evaluation.rows import to_json
 
 DRAWS = 2000
@@ -78,7 +78,7 @@ def energy_report(
 def _task(
     task: str,
     methods: Sequence[PricedRun],
-    run: Energies,
+    run: PricedFolder,
     pricing: Pricing,
     priors: dict[str, Catalogue],
     step: Callable[[], None],

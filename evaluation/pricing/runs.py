@@ -1,20 +1,19 @@
-"""Methods of a results directory with their operations: what `energy report` prices.
+"""The methods of a results directory with their operation counts: what `energy report` prices.
 
-A run keeps the whole operation counts of every method in metrics.jsonl (rows of kind `op_counts`), so that it can be
-priced again when the catalogue
-changes or a user brings a device of their own.
+A run stores all operation counts of every method in metrics.jsonl (rows of kind `op_counts`). It can therefore be priced again
+with another catalogue, or with a device of the user's own.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from spikeplan.core.counts.operations import MOST, CountRow, OperationCounts, per_action
-from spikeplan.core.errors import UserError
+from spikeplan.core.errors import UserError, short
+from spikeplan.core.json_file import read_json
 from spikeplan.evaluation.replicas import StoredPlacement
 from spikeplan.evaluation.rows import KINDS, Interval, OpCountsRow, PlacedEnergyRow, read_rows, rows_of_kind
 from spikeplan.placement.hops import predictions_of
@@ -119,7 +118,7 @@ class PricedRun:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Energies:
+class PricedFolder:
     """What one directory holds: task -> methods, and the rows of its placements."""
 
     folder: Path
@@ -128,15 +127,15 @@ class Energies:
     placed: list[PlacedEnergyRow]
 
 
-def read_run(folder: Path) -> Energies:
+def read_run(folder: Path) -> PricedFolder:
     """Raises UserError for a folder that is no results directory, is damaged, or holds no operation counts."""
     try:
-        command = str(json.loads((folder / "config.json").read_text(encoding="utf-8"))["command"])
-        if not (folder / "metrics.jsonl").is_file():
+        command = str(read_json(folder / "config.json")["command"])
+        if not (folder / "metrics.jsonl").exists():
             raise ValueError("no metrics.jsonl")
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
-            f"{folder}: no results directory ({error}); name one that demo, results or plan wrote"
+            f"{folder}: no results directory ({short(error)}); name one that demo, results or plan wrote"
         ) from error
     rows = read_rows(folder / "metrics.jsonl", KINDS)
     methods: dict[str, list[PricedRun]] = {}
@@ -147,7 +146,7 @@ def read_run(folder: Path) -> Energies:
             f"{folder}: a results directory of version 0.1, or one without operation counts; run the command again, or give "
             "count files of your own to `spikeplan energy compare`"
         )
-    return Energies(folder=folder, command=command, methods=methods, placed=rows_of_kind(rows, PlacedEnergyRow))
+    return PricedFolder(folder=folder, command=command, methods=methods, placed=rows_of_kind(rows, PlacedEnergyRow))
 
 
 def _checked(row: OpCountsRow, folder: Path) -> PricedRun:
@@ -169,7 +168,7 @@ def _checked(row: OpCountsRow, folder: Path) -> PricedRun:
                 raise ValueError("no operations")
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(
-            f"{folder}: damaged operation counts of method {row.method!r} ({error}); run the command again"
+            f"{folder}: damaged operation counts of method {row.method!r} ({short(error)}); run the command again"
         ) from error
     return run
 

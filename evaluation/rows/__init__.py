@@ -5,7 +5,8 @@ not written. Operations and Joules are per action; intervals are 95 %. To add a 
 `kind`, and name it in KINDS.
 """
 
-from spikeplan.evaluation.rows.codec import Interval, Row, from_json, lines_of, read_rows, rows_of_kind, to_json
+from spikeplan.core.format import Interval
+from spikeplan.evaluation.rows.codec import KindRow, Row, from_json, lines_of, read_rows, rows_of_kind, to_json
 from spikeplan.evaluation.rows.cost import (
     BreakEvenRow,
     EnergyRefusedRow,
@@ -27,7 +28,23 @@ from spikeplan.evaluation.rows.network import (
 )
 from spikeplan.evaluation.rows.success import AdmissionLevel, AdmissionRow, EpisodeRow, LavaLoopRow, MethodRow
 
-KINDS: dict[str, type[Row]] = {row.kind: row for row in Row.__subclasses__()}
+KINDS: dict[str, type[Row]] = {
+    "method": MethodRow,
+    "front": FrontRow,
+    "op_counts": OpCountsRow,
+    "energy": EnergyRow,
+    "energy_refused": EnergyRefusedRow,
+    "energy_placed": PlacedEnergyRow,
+    "break_even": BreakEvenRow,
+    "gates": GatesRow,
+    "layers": LayersRow,
+    "thresholds": ThresholdsRow,
+    "agreement": AgreementRow,
+    "lava": LavaReplayRow,
+    "lava_loop": LavaLoopRow,
+    "admission": AdmissionRow,
+    "episode": EpisodeRow,
+}
 
 __all__ = [
     "KINDS",
@@ -42,6 +59,7 @@ __all__ = [
     "FrontRow",
     "GatesRow",
     "Interval",
+    "KindRow",
     "LavaLoopRow",
     "LavaReplayRow",
     "LayerFit",

@@ -12,19 +12,18 @@ import msgspec
 import numpy as np
 
 from spikeplan.core.counts.operations import OperationCounts
-from spikeplan.core.errors import UserError
+from spikeplan.core.errors import UserError, quoted, short
 
-Interval = tuple[float, float]
 T = TypeVar("T")
 R = TypeVar("R", bound="Row")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """What every row has. Each derived class has a `kind`."""
+class KindRow:
+    """What every line has: a `kind`, which each derived class states."""
 
     kind: ClassVar[str] = ""
-    task: str
+    once: ClassVar[bool] = False  # two equal lines of this kind would be counted twice
 
     def to_json(self) -> dict[str, Any]:
         """The row as JSON types, its kind first."""
@@ -34,6 +33,13 @@ class Row:
     def from_json(cls, line: object) -> Self:
         """Raises ValueError that names the field which is missing or of another type."""
         return from_json(line, cls)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row(KindRow):
+    """A row of one task."""
+
+    task: str
 
 
 def to_json(value: Any) -> Any:
@@ -97,25 +103,44 @@ def lines_of(rows: Iterable[Row]) -> str:
 def read_rows(path: Path, kinds: Mapping[str, type[Row]]) -> list[Row]:
     """The rows of a metrics.jsonl; none where there is no such file.
 
-    Raises UserError with file and line for what is no JSON, of an unknown kind, or has a field that is missing or wrong.
+    Raises UserError with file and line for what is no JSON, of an unknown kind, has a field that is missing or wrong, or
+    repeats a row that is to be there once; and for a file that is no UTF-8 text.
     """
-    if not path.is_file():
-        return []
     rows: list[Row] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    seen: dict[str, int] = {}  # lines of kinds that must not repeat -> their numbers
+    for number, line in enumerate(_lines(path), 1):
         if not line.strip():
             continue
         try:
             held = msgspec.json.decode(line)
             kind = held.get("kind") if isinstance(held, dict) else None
             if not isinstance(kind, str) or kind not in kinds:
-                raise ValueError(f"no row of kind {kind!r:.40} is known")
+                raise ValueError(f"no row of kind {quoted(kind)} is known")
             rows.append(kinds[kind].from_json(held))
         except (ValueError, RecursionError) as error:
             raise UserError(
-                f"{path}, line {number}: {error}; a file of another version? run the command again"
+                f"{path}, line {number}: {short(error)}; a file of another version? run the command again"
             ) from error
+        if kinds[kind].once:
+            first = seen.setdefault(json.dumps(held, sort_keys=True), number)
+            if first != number:
+                raise UserError(
+                    f"{path}, line {number}: repeats line {first}, a row of kind {kind!r}; remove one of them"
+                )
     return rows
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_bytes().decode("utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); name a results directory, or run again") from error
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path}: not UTF-8 (byte {error.start}); save it as UTF-8, or run the command again"
+        ) from error
 
 
 def rows_of_kind(rows: Iterable[Row], kind: type[R], task: str | None = None) -> list[R]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from spikeplan.core.counts.operations import OperationCounts
+from spikeplan.core.format import Interval
 from spikeplan.evaluation.replicas import StoredPlacement
-from spikeplan.evaluation.rows.codec import Interval, Row
+from spikeplan.evaluation.rows.codec import Row
 from spikeplan.placement.hops import MessageHops
 
 
@@ -54,6 +55,7 @@ class OpCountsRow(Row):
     """
 
     kind: ClassVar[str] = "op_counts"
+    once: ClassVar[bool] = True
     method: str
     family: str
     budget: str

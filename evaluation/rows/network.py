@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from spikeplan.evaluation.rows.codec import Interval, Row
+from spikeplan.core.format import Interval
+from spikeplan.evaluation.rows.codec import Row
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,30 +5,21 @@ A mean is (mean, low, high) with a 95 % interval over episodes. `gain` is agains
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import ClassVar
 
-from spikeplan.evaluation.rows import Interval, from_json, to_json
+from spikeplan.core.json_file import read_json
+from spikeplan.evaluation.rows import Interval, KindRow, from_json
 
 Mean = tuple[float, float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
-class FusionRow:
-    """What every row has: the condition of the sensors."""
+class FusionRow(KindRow):
+    """A row of one condition of the sensors."""
 
-    kind: ClassVar[str] = ""
     condition: str
-
-    def to_json(self) -> dict[str, Any]:
-        return {"kind": self.kind, **to_json(self)}
-
-    @classmethod
-    def from_json(cls, line: object) -> Self:
-        """Raises ValueError that names the field which is missing or of another type."""
-        return from_json(line, cls)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,4 +151,4 @@ class FusionSummary:
 
 def read_summary(folder: Path) -> FusionSummary:
     """Raises ValueError where summary.json is damaged or of another version."""
-    return from_json(json.loads((folder / "summary.json").read_text(encoding="utf-8")), FusionSummary)
+    return from_json(read_json(folder / "summary.json"), FusionSummary)

@@ -80,8 +80,8 @@ CAPTION = {
     "phases": "Operations of one action by phase (bar: batched or interleaved), the floor that neuron updates alone "
     "set, and the total when one candidate at a time walks through the layers (sequential).",
     "front": "Success against total synop-equivalents per action (1 MAC or synop = 1, 1 neuron update = 10); further "
-    "left and higher is better. Steps: the front of each family. Filled: dense or interleaved; hollow: sequential. A mark says "
-    "its method, budget and values on hover; right, the fronts of both sides carry their names where there is room. "
+    "left and higher is better. Steps: the front of each family. Filled: dense or interleaved; hollow: sequential. On hover "
+    "a mark shows its method, budget and values; right, the fronts of both sides are labelled where there is room. "
     "Thin bars: Wilson 95 %. That a chip can keep as many candidates as layers in the pipe (interleaved) is assumed.",
     "front-joules": "The same points in Joules, scope system; hollow: sequential. Pale bands: low to high of the points "
     "on each front. Spiking points on loihi2: the cheapest number of replicas on one chip. All Joules are estimates, none "

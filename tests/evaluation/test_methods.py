@@ -152,7 +152,7 @@ def test_random_doors_are_reported_beside() -> None:
 
 
 def test_every_method_that_runs_the_encoder_pays_its_weights(job: Any) -> None:
-    """The same encoder costs the same bytes in a dense and in a sigma-delta op_counts."""
+    """The same encoder costs the same bytes in the counts of a dense and of a sigma-delta method."""
     bytes_of = {}
     for method in ("int8", "sigma_delta", "sigma_delta-64"):
         op_counts = group([run_job(job(method))], [job(method)])[0].op_counts

@@ -100,9 +100,10 @@ def test_defaults_are_not_written() -> None:
 
 
 def test_every_kind_has_a_name_of_its_own_and_says_what_it_is() -> None:
-    ours = [row for row in Row.__subclasses__() if row.__module__.startswith("spikeplan.evaluation.rows")]
-    assert len(KINDS) == len(ours) >= 15 and "" not in KINDS
-    for kind in KINDS.values():
+    ours = {row for row in Row.__subclasses__() if row.__module__.startswith("spikeplan.evaluation.rows")}
+    assert set(KINDS.values()) == ours and "" not in KINDS
+    for name, kind in KINDS.items():
+        assert name == kind.kind
         assert kind.__doc__ and not kind.__doc__.startswith(f"{kind.__name__}("), kind
         assert fields(kind)[0].name == "task"
 
@@ -125,6 +126,42 @@ def test_what_does_not_fit_is_named(tmp_path: Path, line: object, message: str) 
     with pytest.raises(UserError, match=rf"metrics\.jsonl, line 2: .*{message}") as error:
         read_rows(path, KINDS)
     assert "\n" not in str(error.value) and "run the command again" in str(error.value)
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.mkdir()
+    with pytest.raises(UserError, match=r"metrics\.jsonl: cannot be read \(Is a directory\)"):
+        read_rows(path, KINDS)
+    path.rmdir()
+    for text in (lines_of([FRONT]).encode("utf-16"), b'{"kind": "\xe9"}'):
+        path.write_bytes(text)
+        with pytest.raises(UserError, match=r"metrics\.jsonl: not UTF-8 \(byte "):
+            read_rows(path, KINDS)
+    path.unlink()
+    path.symlink_to(path)
+    with pytest.raises(UserError, match=r"metrics\.jsonl: cannot be read \(Too many levels"):
+        read_rows(path, KINDS)
+
+
+def test_counts_that_are_there_twice_are_refused(tmp_path: Path) -> None:
+    """Each line is a method that would be priced. Another order of the keys is the same line; other rows may repeat."""
+    row = counted().to_json()
+    path = write(tmp_path, FRONT.to_json(), row, FRONT.to_json(), dict(reversed(row.items())))
+    with pytest.raises(
+        UserError, match=r"metrics\.jsonl, line 4: repeats line 2, a row of kind 'op_counts'; remove one"
+    ):
+        read_rows(path, KINDS)
+    assert len(read_rows(write(tmp_path, row, {**row, "role": "sweep"}), KINDS)) == 2
+
+
+def test_a_long_complaint_is_cut(tmp_path: Path) -> None:
+    path = write(tmp_path, {**FRONT.to_json(), "kind": "x" * 20_000})
+    with pytest.raises(
+        UserError, match=r"no row of kind 'xxx.* \.\.\. x+' is known; a file of another version"
+    ) as error:
+        read_rows(path, KINDS)
+    assert len(str(error.value)) < 1000
 
 
 def test_a_field_of_a_later_version_is_left_out() -> None:

@@ -12,14 +12,13 @@ import numpy as np
 
 from spikeplan import energy as catalogue
 from spikeplan.evaluation.iso_success import Comparison
-from spikeplan.evaluation.ratio import Band, RatioInterval, counted, ratio_interval
+from spikeplan.evaluation.ratio import BandOf, CostBand, RatioInterval, counted, ratio_interval
 from spikeplan.evaluation.results import Results
 from spikeplan.evaluation.rows import FrontRow, PointEnergy
 from spikeplan.evaluation.verdict import CHIP, DENSE_DEVICES, on_chip
 from spikeplan.experiments.report.front import comparisons
 
 SEED = 0  # of the draws behind an interval
-Ends = tuple[float, float, float]  # low, nominal, high
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +27,8 @@ class Finding:
 
     device: str
     points: Comparison[FrontRow]
-    dense: Ends | None
-    spiking: Ends | None
+    dense: CostBand | None
+    spiking: CostBand | None
     interval: RatioInterval | None  # None: one side has no point
 
     @property
@@ -78,7 +77,7 @@ def cheapest_opponent(findings: list[Finding]) -> Finding | None:
 
 
 def _finding(
-    results: Results, task: str, what: str, device: str, against: tuple[str, ...], dense: Band, spiking: Band
+    results: Results, task: str, what: str, device: str, against: tuple[str, ...], dense: BandOf, spiking: BandOf
 ) -> Finding | None:
     points = next((c for c in comparisons(results, task) if c.what == what), None)
     if points is None:
@@ -96,14 +95,14 @@ def _finding(
     )
 
 
-def _dense_band(device: str) -> Band:
-    return lambda row: _ends(row.joules.get(device))
+def _dense_band(device: str) -> BandOf:
+    return lambda row: _bounds(row.joules.get(device))
 
 
-def chip_band(host: str) -> Band:
+def chip_band(host: str) -> BandOf:
     """Of a spiking point on the chip, with the encoder on the opponent's device."""
-    return lambda row: _ends(on_chip(row, host))
+    return lambda row: _bounds(on_chip(row, host))
 
 
-def _ends(point: PointEnergy | None) -> Ends | None:
+def _bounds(point: PointEnergy | None) -> CostBand | None:
     return None if point is None else (point.low, point.nominal, point.high)

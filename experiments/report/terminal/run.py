@@ -7,10 +7,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from spikeplan.core.format import DASH, between, joule, number, plain, points, share
+from spikeplan.evaluation.ratio import CostBand
 from spikeplan.evaluation.results import Results
 from spikeplan.evaluation.summary import MethodSummary, Target, TaskSummary
 from spikeplan.evaluation.verdict import CHIP
-from spikeplan.experiments.report.headline.findings import Ends, Finding, cheapest_opponent, energies
+from spikeplan.experiments.report.headline.findings import Finding, cheapest_opponent, energies
 from spikeplan.experiments.report.headline.section import SPIKING
 
 ROWS = ("success, dense", "spiking \u2212 dense, points", "energy, spiking", "energy, dense", "energy, spiking / dense")
@@ -86,9 +87,9 @@ def _energies(finding: Finding | None) -> tuple[str, str, str]:
     )
 
 
-def _joules(ends: Ends | None, where: str) -> str:
+def _joules(band: CostBand | None, where: str) -> str:
     """A side without a point of equal success has no energy."""
-    return DASH if ends is None else f"{joule(ends[1])} [{joule(ends[0])}, {joule(ends[2])}] {where}"
+    return DASH if band is None else f"{joule(band[1])} [{joule(band[0])}, {joule(band[2])}] {where}"
 
 
 def _missed(tasks: dict[str, TaskSummary], episodes: int, console: Console) -> None:
