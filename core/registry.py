@@ -109,7 +109,7 @@ def load_plugins(names: Sequence[str]) -> None:
     """
     before = os.environ.get(VARIABLE)
     kept = [] if not before else before.split(os.pathsep)
-    new = [str(Path(name).resolve()) if name.endswith(".py") else name for name in names]
+    new = [os.path.realpath(name) if name.endswith(".py") else name for name in names]
     os.environ[VARIABLE] = os.pathsep.join(dict.fromkeys([*kept, *new]))
     try:
         for name in new:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from spikeplan.core.chips import CHIPS
-from spikeplan.core.errors import UserError
+from spikeplan.core.errors import UserError, quoted, short
 from spikeplan.energy.schema import EVIDENCE, TO_SI, ZERO, Band, Device, Figure, device_of, figures_of
 
 __all__ = ["EVIDENCE", "PATH", "TO_SI", "ZERO", "Band", "Catalogue", "Device", "Figure", "default", "load"]
@@ -67,8 +67,8 @@ def load(path: Path = PATH, *, own: Path | None = None) -> Catalogue:
 
     Args:
         path: the shipped folder, or a file with all of its tables.
-        own: a user's file with a table [devices], checked the same way. A device that the catalogue knows is taken from there,
-            with the figures of the user's file over it; so Speck becomes usable with one line.
+        own: a user's file with a table [devices], or a folder of them, checked the same way. A device that the catalogue has is
+            taken from there, with the figures of the user's file over it; so Speck becomes usable with one line.
 
     >>> load(own=Path("mine.toml")).device("speck").figure("e_synop").band.nominal
     """
@@ -80,8 +80,10 @@ def load(path: Path = PATH, *, own: Path | None = None) -> Catalogue:
     extra = set(mine) - {"devices"}
     if extra:
         raise UserError(
-            f"{own}: unknown tables {', '.join(sorted(extra))}; a device file has [devices.NAME] tables only"
+            f"{own}: unknown tables {short(', '.join(sorted(extra)))}; a device file has [devices.NAME] tables only"
         )
+    if not _table_in(own, mine):
+        raise UserError(f"{own}: holds no device; give it a table [devices.NAME]")
     devices = dict(raw["devices"])
     for name, table in _table_in(own, mine).items():
         devices[name] = _over(devices.get(name), table)
@@ -104,9 +106,9 @@ def _default(brought: tuple[tuple[str, str], ...]) -> Catalogue:
     devices = dict(raw["devices"])
     for name, text in brought:
         try:
-            own = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise UserError(f"chip {name}: its figures are not TOML ({error})") from error
+            own = _toml(text)
+        except ValueError as error:
+            raise UserError(f"chip {name}: its figures are not TOML ({error}); mend them") from error
         for device, table in _table_in(Path(name), own).items():
             devices[device] = _over(devices.get(device), table)
     return _catalogue(PATH, {**raw, "devices": devices})
@@ -123,15 +125,23 @@ def _read(path: Path) -> dict[str, Any]:
     """The tables of a file, or those of a folder's files together; machines are then in the order that one of them names."""
     if not path.is_dir():
         return _read_file(path)
+    files = sorted(path.glob("*.toml"))
+    if not files:
+        raise UserError(f"{path}: a folder without TOML files; name a device file, or a folder of them")
     tables: dict[str, Any] = {}
     devices: dict[str, Any] = {}
-    for file in sorted(path.glob("*.toml")):
+    for file in files:
         own = _read_file(file)
         mine = own.pop("devices", {})
+        if not isinstance(mine, dict):
+            raise UserError(f"{file}: devices is {quoted(mine)}; write tables [devices.NAME]")
         if again := [*(set(mine) & set(devices)), *(set(own) & set(tables))]:
-            raise UserError(f"{file}: {again[0]!r} is in another file of the folder, too; a machine has one file")
+            raise UserError(f"{file}: {quoted(again[0])} is in another file of the folder, too; a machine has one file")
         devices, tables = {**devices, **mine}, {**tables, **own}
-    order = {name: place for place, name in enumerate(tables.pop("order", ()))}
+    named = tables.pop("order", [])
+    if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
+        raise UserError(f"{path}: order is {quoted(named)}; write a list of devices' names, or leave it out")
+    order = {name: place for place, name in enumerate(named)}
     return {
         **tables,
         "devices": dict(sorted(devices.items(), key=lambda each: (order.get(each[0], len(order)), each[0]))),
@@ -140,22 +150,36 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _read_file(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return _toml(path.read_bytes().decode("utf-8"))
     except FileNotFoundError as error:
         raise UserError(
             f"{path}: no such file; write one with a table [devices.NAME] (docs/energy.md shows it)"
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot read the device catalogue ({error})") from error
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{path}: not a TOML file ({error})") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot read the device catalogue ({short(error)}); name a file or folder") from error
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path}: cannot read the device catalogue: not UTF-8 (byte {error.start}); save it so"
+        ) from error
+    except ValueError as error:
+        raise UserError(f"{path}: not a TOML file ({error}); mend it there") from error
+
+
+def _toml(text: str) -> dict[str, Any]:
+    """Raises ValueError in one short line, for what is nested too deeply or has a number of thousands of digits, too."""
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise ValueError("lists or tables nested too deeply") from error
+    except ValueError as error:
+        raise ValueError(short(error)) from error
 
 
 def _table_in(path: Path, raw: Mapping[str, Any]) -> Mapping[str, Any]:
     try:
         return _table(raw, "devices")
     except UserError as error:
-        raise UserError(f"{path}: {error}") from error
+        raise UserError(f"{path}: {short(error)}") from error
 
 
 def _catalogue(path: Path, raw: Mapping[str, Any]) -> Catalogue:
@@ -166,7 +190,7 @@ def _catalogue(path: Path, raw: Mapping[str, Any]) -> Catalogue:
             limits={name: figures_of(f"limits.{name}", table) for name, table in _table(raw, "limits").items()},
         )
     except UserError as error:
-        raise UserError(f"{path}: {error}") from error
+        raise UserError(f"{path}: {short(error)}") from error
 
 
 def _table(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:

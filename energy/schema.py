@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from spikeplan.core.counts.operations import UPDATE_WEIGHT
-from spikeplan.core.errors import UserError
+from spikeplan.core.errors import UserError, quoted, short
 
 EVIDENCE = ("R", "Q", "S", "V", "D", "assumed")
 TO_SI = {
@@ -168,19 +168,19 @@ class Device:
 
 def device_of(name: str, table: object) -> Device:
     if not isinstance(table, dict):
-        raise UserError(f"devices.{name} is {table!r}; expected a table")
+        raise UserError(f"devices.{name} is {quoted(table)}; expected a table")
     kind = table.get("kind")
     if not isinstance(kind, str) or kind not in REQUIRED:
-        raise UserError(f"devices.{name}: kind {kind!r} is unknown; use one of {', '.join(REQUIRED)}")
+        raise UserError(f"devices.{name}: kind {quoted(kind)} is unknown; use one of {', '.join(REQUIRED)}")
     unknown = set(table) - DEVICE_KEYS
     if unknown:
-        raise UserError(f"devices.{name}: unknown keys {', '.join(sorted(unknown))}; remove them")
+        raise UserError(f"devices.{name}: unknown keys {short(', '.join(sorted(unknown)))}; remove them")
     node, unavailable = table.get("node", ""), table.get("unavailable", {})
     if not isinstance(unavailable, dict) or not all(isinstance(why, str) and why for why in unavailable.values()):
-        raise UserError(f"devices.{name}.unavailable is {unavailable!r}; expected a reason for each figure")
+        raise UserError(f"devices.{name}.unavailable is {quoted(unavailable)}; expected a reason for each figure")
     for key in ("hypothetical", "graded_messages"):
         if not isinstance(table.get(key, False), bool):
-            raise UserError(f"devices.{name}: {key} is {table[key]!r}; write true or false")
+            raise UserError(f"devices.{name}: {key} is {quoted(table[key])}; write true or false")
     figures = figures_of(f"devices.{name}", table.get("figures"), node=node)
     for figure in figures.values():
         _fits(f"devices.{name}.{figure.name}", kind, figure)
@@ -189,7 +189,9 @@ def device_of(name: str, table: object) -> Device:
         raise UserError(f"devices.{name}: no node for {', '.join(without)}; give the device or the figure one")
     missing = [key for key in REQUIRED[kind] if key not in figures and key not in unavailable]
     if missing:
-        raise UserError(f"devices.{name}: a device of kind {kind!r} needs {', '.join(missing)}; add them with a source")
+        raise UserError(
+            f"devices.{name}: a device of kind {quoted(kind)} needs {', '.join(missing)}; add them with a source"
+        )
     return Device(
         name=name,
         kind=kind,
@@ -206,10 +208,10 @@ def _fits(where: str, kind: str, figure: Figure) -> None:
     """The models of this kind read such a figure, in such a unit."""
     known = (*REQUIRED[kind], *OPTIONAL.get(kind, ()))
     if not any(figure.name == key or (key.endswith("_") and figure.name.startswith(key)) for key in known):
-        raise UserError(f"{where}: no model of kind {kind!r} reads it; figures are {', '.join(known)}")
+        raise UserError(f"{where}: no model of kind {quoted(kind)} reads it; figures are {', '.join(known)}")
     units = next(units for start, units in UNITS.items() if figure.name.startswith(start))
     if figure.unit not in units:
-        raise UserError(f"{where}: unit {figure.unit!r} does not fit; state it in {' or '.join(units)}")
+        raise UserError(f"{where}: unit {quoted(figure.unit)} does not fit; state it in {' or '.join(units)}")
     low, nominal, high = figure.band.bounds()
     if figure.name in PLAIN and low < high:
         raise UserError(f"{where}: give one value, not a band; it is not drawn")
@@ -223,27 +225,27 @@ def _fits(where: str, kind: str, figure: Figure) -> None:
 
 def figures_of(where: str, table: object, *, node: str = "") -> dict[str, Figure]:
     if not isinstance(table, dict):
-        raise UserError(f"{where} is {table!r}; expected a table of figures")
+        raise UserError(f"{where} is {quoted(table)}; expected a table of figures")
     return {name: _figure(f"{where}.{name}", name, entry, node) for name, entry in table.items()}
 
 
 def _figure(where: str, name: str, entry: object, node: str) -> Figure:
     if not isinstance(entry, dict):
-        raise UserError(f"{where} is {entry!r}; a figure is a table {{value, unit, source, evidence}}")
+        raise UserError(f"{where} is {quoted(entry)}; a figure is a table {{value, unit, source, evidence}}")
     unknown = set(entry) - FIGURE_KEYS
     if unknown:
-        raise UserError(f"{where}: unknown keys {', '.join(sorted(unknown))}; remove them")
+        raise UserError(f"{where}: unknown keys {short(', '.join(sorted(unknown)))}; remove them")
     source, evidence, unit = entry.get("source"), entry.get("evidence"), entry.get("unit")
     if not (isinstance(source, str) and source.strip()):
         raise UserError(f"{where}: source is missing; no figure ships without one")
     if evidence not in EVIDENCE:
-        raise UserError(f"{where}: evidence {evidence!r} is not one of {', '.join(EVIDENCE)}")
+        raise UserError(f"{where}: evidence {quoted(evidence)} is not one of {', '.join(EVIDENCE)}")
     if not isinstance(unit, str) or unit not in TO_SI:
-        raise UserError(f"{where}: unit {unit!r} is unknown; use one of {', '.join(TO_SI)}")
+        raise UserError(f"{where}: unit {quoted(unit)} is unknown; use one of {', '.join(TO_SI)}")
     own = entry.get("node", node)
     for key, text in (("node", own), ("note", entry.get("note", "")), ("shared", entry.get("shared", ""))):
         if not isinstance(text, str):
-            raise UserError(f"{where}: {key} {text!r} is no text")
+            raise UserError(f"{where}: {key} {quoted(text)} is no text")
     low, nominal, high = (number * TO_SI[unit] for number in _numbers(where, entry))
     if not low <= nominal <= high:
         raise UserError(f"{where}: low {low:g} <= nominal {nominal:g} <= high {high:g} does not hold; order them")
@@ -266,5 +268,7 @@ def _numbers(where: str, entry: Mapping[str, Any]) -> list[float]:
     numbers = [entry.get(key) for key in keys]
     for number in numbers:
         if isinstance(number, bool) or not isinstance(number, int | float) or not 1 / FURTHEST <= number <= FURTHEST:
-            raise UserError(f"{where}: {numbers} must be finite numbers > 0, as value or as low, nominal and high")
+            raise UserError(
+                f"{where}: {quoted(numbers)} must be finite numbers > 0, as value or as low, nominal and high"
+            )
     return [float(number) for number in numbers]  # type: ignore[arg-type]

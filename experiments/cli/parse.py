@@ -213,6 +213,8 @@ def check_value(path: str, argument: Argument, value: str) -> None:
     if argument.choices and value not in map(str, argument.choices):
         listed = ", ".join(map(str, argument.choices))
         raise UserError(f"{path}: {argument.shown} {value!r} is unknown; use one of {listed}")
+    if argument.name == "out" and not value:  # as a path it would be the working directory
+        raise UserError(f"{path}: {argument.shown} '' names nothing; give a name ({filled(argument.help)})")
     if argument.kind in (int, float):
         try:
             argument.kind(value)

@@ -89,12 +89,19 @@ def _difference(config: Path, asked: Mapping[str, Any]) -> str | None:
 
 def check_outputs(targets: Mapping[str, str | None], *, inputs: Sequence[str | None] = ()) -> None:
     """Files to be written, by flag: refused before any work when they cannot be, or would write over an input or each other."""
-    taken = {Path(name).resolve(): "an input" for name in inputs if name}
+    taken = {Path(os.path.realpath(name)): "an input" for name in inputs if name}
     for flag, name in targets.items():
         if name is None or (flag == "--json" and name == STDOUT):
             continue
-        path = Path(name).resolve()
-        if not name or (path.exists() and not path.is_file()) or not os.access(path.parent, os.W_OK | os.X_OK):
+        path = Path(
+            os.path.realpath(name)
+        )  # a loop of links, which resolve() answers with a RuntimeError, stays a link
+        if (
+            not name
+            or path.is_symlink()
+            or (path.exists() and not path.is_file())
+            or not os.access(path.parent, os.W_OK | os.X_OK)
+        ):
             raise UserError(f"{flag} {name!r}: no file that can be written; name one in a directory that exists")
         if path in taken:
             raise UserError(f"{flag} {name}: would write over {taken[path]}; choose another file")

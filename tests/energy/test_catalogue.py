@@ -130,6 +130,17 @@ def test_a_users_file_adds_devices_and_figures(tmp_path: Path):
         ('kind = "asic"\n', "", "kind None is unknown"),
         ("[devices.mine]", "[limits]\n[devices.mine]", "unknown tables limits"),
         ("[devices", "[device", "unknown tables device;"),
+        (OWN, "[devices]", "holds no device; give it a table"),
+        (OWN, "devices = 3", r"table \[devices\] is missing"),
+        (OWN, f"devices = {'[' * 100_000}", "nested too deeply"),
+        (OWN, f"devices = {'[' * 200}{']' * 200}", r"table \[devices\] is missing"),
+        ("value = 2,", f"value = {'[' * 200}{']' * 200},", "must be finite"),
+        ("value = 2,", f"value = {'7' * 5000},", "not a TOML file .*Exceeds the limit"),
+        ("value = 2,", f"value = 0x{'7' * 5000},", "a list too long to print must be finite"),
+        ("value = 2,", f"value = {'7' * 4000},", r"77 \.\.\. 77+\] must be finite"),
+        ('kind = "asic"', f"kind = '{'k' * 12_000}'", r"kind 'kk.* \.\.\. .*k' is unknown; use one of loihi2"),
+        (', node = "65 nm"', f', {"k" * 12_000} = "me"', r"unknown keys kk.* \.\.\. .*kk; remove them"),
+        ("[devices.mine]", f"[{'k' * 12_000}]", r"unknown tables kk.* \.\.\. .*kk; a device file"),
     ],
 )
 def test_a_users_file_is_held_to_the_same_rules(tmp_path: Path, old: str, new: str, message: str):
@@ -138,7 +149,43 @@ def test_a_users_file_is_held_to_the_same_rules(tmp_path: Path, old: str, new: s
     path.write_text(OWN.replace(old, new))
     with pytest.raises(UserError, match=message) as caught:
         load(own=path)
-    assert str(path) in str(caught.value)
+    said = str(caught.value)
+    assert str(path) in said and "\n" not in said and len(said) < 1500
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "a folder without TOML files; name a device file"),
+        ("", "holds no device"),
+        ("order = 3" + OWN, "order is 3; write a list of devices' names"),
+        ("order = [[1]]" + OWN, r"order is \[\[1\]\]; write a list"),
+        ("devices = 3", "own.toml: devices is 3; write tables"),
+        ("reference = 3" + OWN, "unknown tables reference"),
+    ],
+)
+def test_a_users_folder_is_held_to_the_same_rules(tmp_path: Path, text: str | None, message: str):
+    if text is not None:
+        (tmp_path / "own.toml").write_text(text)
+    with pytest.raises(UserError, match=message) as caught:
+        load(own=tmp_path)
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_a_users_folder_adds_devices(tmp_path: Path):
+    (tmp_path / "own.toml").write_text('order = ["mine"]' + OWN)
+    assert "mine" in load(own=tmp_path).devices
+
+
+def test_a_file_that_is_no_utf8_text(tmp_path: Path):
+    path = tmp_path / "own.toml"
+    path.write_bytes(OWN.encode("utf-16"))
+    with pytest.raises(UserError, match=r"own\.toml: cannot read the device catalogue: not UTF-8 \(byte 0\)"):
+        load(own=path)
+    path.unlink()
+    path.symlink_to(path)
+    with pytest.raises(UserError, match=r"own\.toml: cannot read the device catalogue \(.*Too many levels"):
+        load(own=path)
 
 
 @pytest.mark.parametrize(

@@ -55,9 +55,9 @@ def _pairs(part: dict[str, Any], found: dict[str, Any], console: Console) -> Non
     for row in shown:
         chances = row["probability"].values()
         table.add_row(
-            f"{row['chip']} {SHORT_SCHEDULE[row['schedule']]}{replicas_in_words(row)}"
+            f"{escape(row['chip'])} {SHORT_SCHEDULE[row['schedule']]}{replicas_in_words(row)}"
             + (" (>=)" if row["incomplete"] else ""),
-            row["device"] + (" (hyp.)" if row["hypothetical"] else ""),
+            escape(row["device"]) + (" (hyp.)" if row["hypothetical"] else ""),
             joule(row["spiking"]["nominal"]),
             joule(row["dense"]["nominal"]),
             f"{row['ratio']:.3g}",
@@ -87,7 +87,7 @@ def _opponents(part: dict[str, Any], console: Console) -> None:
         console.print("No opponents: this run has no dense planner or no spiking method.")
         return
     table = _table(
-        f"Opponents of {escape(found['method'])} on {found['chip']}{replicas_in_words(found)}, {found['schedule']} "
+        f"Opponents of {escape(found['method'])} on {escape(found['chip'])}{replicas_in_words(found)}, {found['schedule']} "
         f"({joule(found['joules'])} [{joule(found['low'])} .. {joule(found['high'])}], {found['equivalents'] / 1e6:.1f} M)",
         ("opponent", "method", "device"),
         ("success", "M synop-eq.", "J", "spiking / it", "algorithm gain", "x hardware gain"),
@@ -99,7 +99,7 @@ def _opponents(part: dict[str, Any], console: Console) -> None:
         table.add_row(
             escape(row["opponent"]) + (f" [dim]({escape(row['note'])})[/]" if row["note"] else ""),
             escape(f"{row['method']} {row['precision']}"),
-            row["device"],
+            escape(row["device"]),
             f"{row['success']:.2f}",
             f"{row['equivalents'] / 1e6:.1f}",
             joule(row["joules"]),
@@ -147,7 +147,7 @@ def _chips(part: dict[str, Any], console: Console) -> None:
     for key, where in (("chips", "chip"), ("dense", "dense device")):
         for method in dict.fromkeys(row["method"] for row in part[key]):
             rows = [row for row in part[key] if row["method"] == method]
-            host = f", encoder on {rows[0]['host']}" if key == "chips" else ""
+            host = f", encoder on {escape(str(rows[0]['host']))}" if key == "chips" else ""
             table = _table(
                 f"{escape(method)} on each {where}{host}: scopes compute, chip, system, J an action",
                 ("device", "schedule"),
@@ -155,7 +155,7 @@ def _chips(part: dict[str, Any], console: Console) -> None:
             )
             for row in rows:
                 table.add_row(
-                    row["device"] + replicas_in_words(row),
+                    escape(row["device"]) + replicas_in_words(row),
                     row["schedule"],
                     joule(row["compute"]),
                     joule(row["chip"]),
@@ -201,7 +201,7 @@ def _gpu(part: dict[str, Any], console: Console) -> None:
     for row in part["gpu"]:
         table.add_row(
             escape(row["method"]),
-            row["device"],
+            escape(row["device"]),
             quantity(row["roofline_s"], "s"),
             joule(row["joules"]),
             f"{row['kernels']:.0f}",
@@ -225,7 +225,7 @@ def print_compare(found: dict[str, Any], console: Console) -> None:
             escape(Path(row["file"]).name),
             escape(row["method"]),
             row["schedule"],
-            row["device"],
+            escape(row["device"]),
             f"{row['equivalents'] / 1e6:.3g}",
             joule(row["compute"]),
             joule(row["chip"]),
@@ -235,4 +235,6 @@ def print_compare(found: dict[str, Any], console: Console) -> None:
         )
     console.print(table)
     for row in found["refused"]:
-        console.print(f"[dim]not priced: {escape(row['method'])} on {row['device']}: {escape(row['reason'])}[/]")
+        console.print(
+            f"[dim]not priced: {escape(row['method'])} on {escape(row['device'])}: {escape(row['reason'])}[/]"
+        )
