@@ -15,8 +15,8 @@ from spikeplan.evaluation.intervals import paired, success_interval
 from spikeplan.evaluation.iso_success import family_of
 from spikeplan.evaluation.methods import METHODS, Method
 from spikeplan.evaluation.rows import MethodRow
+from spikeplan.evaluation.rows.shard_result import ShardResult
 from spikeplan.evaluation.shard import Job
-from spikeplan.evaluation.shard_result import ShardResult
 
 FIELDS = (
     "macs",

@@ -21,7 +21,7 @@ from spikeplan.core.progress import OnProgress, no_progress
 from spikeplan.evaluation.bundle import Bundle, load_bundle
 from spikeplan.evaluation.job import EPISODE_SEED, KEY_LENGTH, MADE_BY, Job, shards
 from spikeplan.evaluation.methods import METHODS, Site
-from spikeplan.evaluation.shard_result import ShardResult
+from spikeplan.evaluation.rows.shard_result import ShardResult
 from spikeplan.worldmodel.encoder import Encoder
 from spikeplan.worldmodel.planning import PLANNERS
 from spikeplan.worldmodel.planning.base import Planner

@@ -19,8 +19,8 @@ from rich.console import Console
 
 from spikeplan.core.errors import UserError
 from spikeplan.core.json_file import read_json
+from spikeplan.evaluation.rows.shard_result import ShardResult
 from spikeplan.evaluation.shard import KEY_LENGTH, Job, damage, job_key, one_thread, run_job
-from spikeplan.evaluation.shard_result import ShardResult
 from spikeplan.experiments.runner.output import write_json
 from spikeplan.experiments.runner.progress import progress_bar
 

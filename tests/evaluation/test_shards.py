@@ -19,8 +19,8 @@ from rich.console import Console
 
 from spikeplan.core.errors import UserError
 from spikeplan.evaluation.aggregate import group, method_row
+from spikeplan.evaluation.rows.shard_result import ShardResult
 from spikeplan.evaluation.shard import job_key, run_job
-from spikeplan.evaluation.shard_result import ShardResult
 from spikeplan.experiments.runner import pool, progress
 from spikeplan.experiments.runner.output import write_json
 from spikeplan.worldmodel.tasks import make_world
