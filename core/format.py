@@ -11,18 +11,16 @@ Interval = tuple[float, float]  # low, high
 
 def number(value: float | None, digits: int = 3) -> str:
     """Three significant digits; SI prefixes from ten thousand on."""
-    known = value
-    if known is None or not math.isfinite(known):
+    if value is None or not math.isfinite(value):
         return DASH
-    if known == 0:
+    if value == 0:
         return "0"
-    if known < 0:
-        return "−" + number(-known, digits)
-    size = known
+    if value < 0:
+        return "−" + number(-value, digits)
     for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if size >= factor and size >= 1e4:
-            return f"{_significant(known / factor, digits)} {prefix}"
-    return f"{known:.0f}" if size >= 1000 or (known == int(known) and size >= 1) else _significant(known, digits)
+        if value >= factor and value >= 1e4:
+            return f"{_significant(value / factor, digits)} {prefix}"
+    return f"{value:.0f}" if value >= 1000 or (value == int(value) and value >= 1) else _significant(value, digits)
 
 
 def _significant(value: float, digits: int) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from spikeplan.core.errors import UserError
 from spikeplan.core.guided_planning import DirectConfig
@@ -88,4 +87,3 @@ def test_chance_enters_discs_too() -> None:
 def test_a_planner_without_costs_says_so() -> None:
     with pytest.raises(UserError, match="planner 'integer_cem' takes no cost, and task 'keep-out' has one"):
         run_job(job("integer", episodes=1, count=1))
-    assert torch.get_num_threads() >= 1

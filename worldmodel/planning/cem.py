@@ -26,7 +26,7 @@ from spikeplan.core.counts.operations import OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.planning import CEMConfig
 from spikeplan.worldmodel.planning.base import PlannerKind
-from spikeplan.worldmodel.planning.costs import Cost, Goal, LatentDistance, goal_of
+from spikeplan.worldmodel.planning.costs import Cost, Goal, LatentDistance, finite_goal
 from spikeplan.worldmodel.planning.rollout import counting, rollout
 from spikeplan.worldmodel.predictor import Predictor
 
@@ -124,9 +124,7 @@ class CEMPlanner:
 
         Raises UserError where a latent or a cost is not finite.
         """
-        goal = goal_of(goal)
-        if not (torch.isfinite(latent_BD).all() and goal.finite()):
-            raise UserError("planner: a latent is not finite; check the encoder's checkpoint and its input images")
+        goal = finite_goal(latent_BD, goal)
         c, limit = self.config, self.action_limit
         batch = latent_BD.shape[0]
         mean = torch.zeros(batch, c.variables, self.action_dim) if warm is None else warm

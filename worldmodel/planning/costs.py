@@ -42,8 +42,19 @@ def goal_of(goal: Tensor | Goal) -> Goal:
     return goal if isinstance(goal, Goal) else Goal(goal)
 
 
+def finite_goal(latent_BD: Tensor, goal: Tensor | Goal) -> Goal:
+    """The goal of a plan from these latents. Raises UserError where a latent of either is not finite."""
+    wanted = goal_of(goal)
+    if not (torch.isfinite(latent_BD).all() and wanted.finite()):
+        raise UserError("planner: a latent is not finite; check the encoder's checkpoint and its input images")
+    return wanted
+
+
 class Cost(Protocol):
-    """`cost`: (B, S), smaller is better. `accumulates`: additions and subtractions a candidate, as dense hardware does them."""
+    """`cost`: (B, S), smaller is better. `accumulates`: additions and subtractions a candidate, as dense hardware does them.
+
+    Planners do not book `accumulates` yet: they book the latent distance, to the goal and to every place to keep out of.
+    """
 
     def cost(self, latents_BSHD: Tensor, actions_BSHA: Tensor, goal: Goal) -> Tensor: ...
     def accumulates(self, *, horizon: int, latent_dim: int, action_dim: int, keep_out: int) -> int: ...

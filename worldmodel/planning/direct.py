@@ -9,7 +9,7 @@ from spikeplan.core.counts.operations import OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.guided_planning import DirectConfig
 from spikeplan.worldmodel.planning.base import PlannerKind
-from spikeplan.worldmodel.planning.costs import Cost, Goal, goal_of
+from spikeplan.worldmodel.planning.costs import Cost, Goal, finite_goal
 from spikeplan.worldmodel.policies.networks import Policy
 from spikeplan.worldmodel.policies.pair import PolicyAlone
 
@@ -53,9 +53,7 @@ class DirectPlanner:
         self, latent_BD: Tensor, goal: Tensor | Goal, noise: Tensor, warm: Tensor | None = None, *, record: bool = False
     ) -> tuple[Tensor, Tensor, None]:
         """The action (B, A). Raises UserError where a latent is not finite."""
-        goal = goal_of(goal)
-        if not (torch.isfinite(latent_BD).all() and goal.finite()):
-            raise UserError("policy: a latent is not finite; check the encoder's checkpoint and its input images")
+        goal = finite_goal(latent_BD, goal)
         action_BSA, counts = self.policy.act(latent_BD[:, None], goal.goal_BD)
         if self.op_counts is not None:
             for layer in counts:

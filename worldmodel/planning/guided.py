@@ -24,7 +24,7 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.core.planning import CEMConfig
 from spikeplan.worldmodel.planning.base import PlannerKind
-from spikeplan.worldmodel.planning.costs import Cost, Goal, LatentDistance, goal_of
+from spikeplan.worldmodel.planning.costs import Cost, Goal, LatentDistance, finite_goal
 from spikeplan.worldmodel.planning.rollout import counting, unroll
 from spikeplan.worldmodel.policies.pair import REFERENCES, Pair
 
@@ -104,9 +104,7 @@ class GuidedPlanner:
 
         Raises UserError where a latent or a cost is not finite.
         """
-        goal = goal_of(goal)
-        if not (torch.isfinite(latent_BD).all() and goal.finite()):
-            raise UserError("planner: a latent is not finite; check the encoder's checkpoint and its input images")
+        goal = finite_goal(latent_BD, goal)
         c, limit = self.config, self.action_limit
         start_BSD = latent_BD[:, None].expand(-1, c.samples, -1)
         actions: list[Tensor] = []

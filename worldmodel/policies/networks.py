@@ -41,7 +41,6 @@ class _Chain(OffChip):
     """Names, sizes and counts of a policy's layers; `policy.` tells them from the predictor's."""
 
     spiking = False
-    references = ("zero",)
     bytes_each = 1
 
     def __init__(self, policy: GoalPolicy) -> None:

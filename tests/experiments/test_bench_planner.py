@@ -1,0 +1,59 @@
+"""The rows of `bench planner`, from runs made by hand: which point they pick, and that a ratio counts only at equal success."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from spikeplan.core.counts.operations import LayerCounts, OperationCounts
+from spikeplan.core.guided_planning import DirectConfig
+from spikeplan.evaluation.aggregate import Run
+from spikeplan.evaluation.shard import Job
+from spikeplan.experiments.bench.planner import keep_out_rows, two_room_rows
+
+EPISODES = 100
+
+
+def run(success: float, operations: int, *, spiking: bool = False) -> Run:
+    """`operations`: MACs of a dense run, synops of a spiking one, per action; the encoder's million must not be seen."""
+    method = "sigma_delta" if spiking else "dense"
+    counts = OperationCounts(method=method, reference="zero", precision="int8", spiking=spiking)
+    work = {"synops": operations} if spiking else {"macs": operations}
+    counts.add("predictor", LayerCounts(layer="h1", dense_macs=operations, calls=1, **work), iteration=0, step=0)
+    counts.add("encoder", LayerCounts(layer="encoder", macs=1_000_000))
+    counts.actions = 1
+    won = np.zeros((1, EPISODES))
+    won[0, : round(success * EPISODES)] = 1
+    job = Job(task="keep-out", method=method, role="", planner=DirectConfig(), episodes=EPISODES, count=EPISODES)
+    return Run(job, won, counts, 0.0, None, family="spiking" if spiking else "dense")
+
+
+def keep_out(spiking: float) -> dict:
+    runs = {"policy": run(0.1, 10), "budget5-0": run(0.4, 50), "budget5-1": run(0.3, 50)}
+    runs |= {"cem": run(0.8, 1000), "refined": run(0.93, 400), "refined-large": run(0.95, 2000)}
+    return {row["name"]: row for row in keep_out_rows({**runs, "spiking": run(spiking, 100, spiking=True)})}
+
+
+def test_a_keep_out_row_is_held_against_the_best_and_the_cheapest() -> None:
+    rows = keep_out(0.95)
+    assert rows["keepout_policy_gap"]["ours"] == pytest.approx(0.85) and rows["keepout_policy_gap"]["holds"]
+    assert rows["keepout_budget5_gap"]["ours"] == pytest.approx(0.55), "the best spending of 5 %"
+    assert (rows["keepout_dense"]["ours"], rows["keepout_dense"]["other"]) == (0.95, 0.8)
+    ratio = rows["keepout_equivalents_ratio"]
+    assert ratio["other"] == 400, "the cheapest dense planner within three points of the best, not the best"
+    assert ratio["ratio"] == pytest.approx(0.25) and ratio["holds"]
+
+
+def test_a_ratio_counts_only_at_equal_success() -> None:
+    rows = keep_out(0.6)
+    assert not rows["keepout_spiking_points"]["holds"] and rows["keepout_equivalents_ratio"]["ratio"] < 0.5
+    assert not rows["keepout_equivalents_ratio"]["holds"]
+
+
+@pytest.mark.parametrize(("success", "macs", "holds"), [(0.98, 1_500_000, True), (0.96, 2_500_000, False)])
+def test_guided_planning_is_held_to_success_and_macs(success: float, macs: int, holds: bool) -> None:
+    both = {"dense": run(success, macs), "spiking": run(success, macs // 4, spiking=True)}
+    rows = {row["name"]: row for row in two_room_rows(both)}
+    assert rows["guided_success"]["holds"] == rows["guided_mmacs"]["holds"] == holds
+    assert rows["guided_mmacs"]["ours"] == macs / 1e6, "without the encoder"
+    assert rows["guided_equivalents_ratio"]["ratio"] == pytest.approx(0.25)
