@@ -62,7 +62,7 @@ class LayerCounts:
     state_writes: int = 0
 
     def __add__(self, other: LayerCounts) -> LayerCounts:
-        mine, theirs = asdict(self), asdict(other)
+        mine, theirs = vars(self), vars(other)  # asdict copies deeply, and every rollout step of every plan adds
         return LayerCounts(layer=self.layer, **{key: mine[key] + theirs[key] for key in mine if key != "layer"})
 
 

@@ -81,7 +81,7 @@ CHECKS: dict[str, Callable[[str, Path, Size], Sequence[Row]]] = {
     "agreement": lambda task, out, size: agreement_rows(task, episodes=min(6, size.episodes)),
     "lava": lambda task, out, size: lava_rows(task, out),
     "conversion": lambda task, out, size: [thresholds_row(task), layers_row(task)],
-    "gates": lambda task, out, size: [gates_row(task, episodes=size.control_episodes)],
+    "gates": lambda task, out, size: [gates_row(task, episodes=size.control_episodes, steps=size.control_steps)],
 }
 
 

@@ -38,7 +38,7 @@ def _success(task: str, encoder: Encoder, predictor: ResidualPredictor, episodes
     )
 
 
-def collapsed(task: str, steps: int = 60) -> tuple[Encoder, ResidualPredictor]:
+def collapsed(task: str, steps: int) -> tuple[Encoder, ResidualPredictor]:
     """The recipe without its anti-collapse terms."""
     none = LossWeights(variance=0.0, covariance=0.0, time=1.0, inverse=0.0)
     trainer = Trainer(replace(recipe(task), losses=none, steps=steps, batch=32))
@@ -47,7 +47,7 @@ def collapsed(task: str, steps: int = 60) -> tuple[Encoder, ResidualPredictor]:
     return trainer.encoder, trainer.predictor
 
 
-def gates_row(task: str, *, episodes: int) -> GatesRow:
+def gates_row(task: str, *, episodes: int, steps: int) -> GatesRow:
     """Gates of the shipped model beside those of the controls, and what each control plans like."""
     model = load_bundle(task).model
     world = make_world(task)
@@ -57,7 +57,7 @@ def gates_row(task: str, *, episodes: int) -> GatesRow:
     untrained = ResidualPredictor(d, a, hidden)
     shuffled = ShuffledActions(d, a, hidden)
     shuffled.load_state_dict(model.predictor.state_dict())
-    flat_encoder, flat_predictor = collapsed(task)
+    flat_encoder, flat_predictor = collapsed(task, steps)
     return GatesRow(
         task=task,
         trained=model.metrics,

@@ -28,6 +28,7 @@ class Size:
     extra_tasks: tuple[str, ...] = ()
     shard: int = 50
     control_episodes: int = 16  # of each control of the world model
+    control_steps: int = 60  # of training the one that collapses
     samples: int | None = None  # of the full budget; the checkpoint says how many
     lif_episodes: int | None = None  # the first of them, on which LIF plans: it takes six times the dense time
     left_out: str = ""  # what this size does without, for a reader

@@ -225,7 +225,12 @@ def run_reporting(
     workers: int | None = None,
 ) -> None:
     """`function(*args, report)` for each args in processes of their own; what they report (stage, row) arrives here.
-    Of a stage's steps only every 50th and those with a success travel."""
+    Of a stage's steps only every 50th and those with a success travel. One worker is this process."""
+    if (workers or os.cpu_count() or 1) == 1:
+        one_thread()
+        for args in arguments:
+            function(*args, lambda stage, row: _worth_telling(row) and report(stage, row))
+        return
     queue = multiprocessing.get_context("spawn").Queue()
     with worker_pool(workers, queue) as pool:
         running = {pool.submit(_reporting, function, args) for args in arguments}
@@ -239,7 +244,11 @@ def run_reporting(
 
 def _reporting(function: Callable[..., None], args: tuple[Any, ...]) -> None:
     def report(stage: str, row: dict[str, Any]) -> None:
-        if row["step"] % 50 == 0 or "success" in row:
+        if _worth_telling(row):
             _reports.put((stage, row))
 
     function(*args, report)
+
+
+def _worth_telling(row: dict[str, Any]) -> bool:
+    return row["step"] % 50 == 0 or "success" in row

@@ -12,7 +12,9 @@ from rich.console import Console
 from spikeplan.experiments.main_study.grid import TASKS, Size
 from spikeplan.experiments.main_study.run import run_main
 
-SMALL = Size(episodes=3, seeds=2, front_episodes=3, front=False, shard=3, control_episodes=2, samples=16)
+SMALL = Size(
+    episodes=3, seeds=2, front_episodes=3, front=False, shard=3, control_episodes=2, control_steps=6, samples=16
+)
 METHOD_FIELDS = {
     "episodes",
     "success",

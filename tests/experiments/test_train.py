@@ -95,7 +95,7 @@ def test_every_stage_leaves_a_file_that_loads_and_is_made_once(tmp_path: Path) -
 def test_a_stage_that_fails_in_its_process_is_not_swallowed(tmp_path: Path) -> None:
     impossible = replace(DERIVE, lif_training=LIFTraining(steps=2, rollout=50))
     with pytest.raises(RuntimeError, match="random_"):
-        train_task(TINY, impossible, tmp_path, report=lambda stage, row: None, workers=1)
+        train_task(TINY, impossible, tmp_path, report=lambda stage, row: None, workers=2)
 
 
 @pytest.mark.slow
