@@ -229,7 +229,7 @@ def run_reporting(
     if (workers or os.cpu_count() or 1) == 1:
         one_thread()
         for args in arguments:
-            function(*args, lambda stage, row: _worth_telling(row) and report(stage, row))
+            function(*args, partial(_told, report))
         return
     queue = multiprocessing.get_context("spawn").Queue()
     with worker_pool(workers, queue) as pool:
@@ -243,12 +243,9 @@ def run_reporting(
 
 
 def _reporting(function: Callable[..., None], args: tuple[Any, ...]) -> None:
-    def report(stage: str, row: dict[str, Any]) -> None:
-        if _worth_telling(row):
-            _reports.put((stage, row))
-
-    function(*args, report)
+    function(*args, partial(_told, lambda stage, row: _reports.put((stage, row))))
 
 
-def _worth_telling(row: dict[str, Any]) -> bool:
-    return row["step"] % 50 == 0 or "success" in row
+def _told(report: Callable[[str, dict[str, Any]], None], stage: str, row: dict[str, Any]) -> None:
+    if row["step"] % 50 == 0 or "success" in row:
+        report(stage, row)

@@ -1,0 +1,16 @@
+"""Integer prices: what one imagined step costs on the chip, one file each. What a plan costs is their weighted sum.
+
+    J[0] = 0;   J[t+1] = sat24(J[t] + sum_i sat24(weight_i * trunc(sat24(price_i[t+1]) / 2^cost_shift)))
+
+A price is whole and never negative. To add one, drop a file here that exports PRICE (`base.PriceKind`), or name your own with
+`--plugin`; the Lava worker loads it too, so import torch inside functions, if at all.
+"""
+
+from __future__ import annotations
+
+from spikeplan.core.prices.base import IntegerGoal, Price, Priced, PriceKind
+from spikeplan.core.registry import Registry
+
+PRICES: Registry[PriceKind] = Registry("PRICE", "spikeplan.core.prices", PriceKind, "price")
+
+__all__ = ["PRICES", "IntegerGoal", "Price", "PriceKind", "Priced"]
