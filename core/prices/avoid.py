@@ -29,9 +29,9 @@ class Avoid:
         return self.margin
 
     def step(self, z_SD: Ints, action_SA: Ints, goal: IntegerGoal) -> Ints:
-        if not len(goal.places_KD):
+        if not goal.places_KD.shape[-2]:
             raise UserError("avoid: no image of a place to keep out of was given; give some, or plan without this cost")
-        near = np.abs(z_SD[:, None] - goal.places_KD[None]).sum(2).min(1)
+        near = np.abs(z_SD[:, None] - goal.places_KD).sum(2).min(1)
         price: Ints = np.maximum(0, self.margin - near)
         return price
 

@@ -13,7 +13,8 @@ Ints = NDArray[np.int64]
 
 
 class IntegerGoal(NamedTuple):
-    """In latent LSB: the goal (D,), and K places to keep out of (K, D); K may be 0."""
+    """In latent LSB: the goal (D,), and K places to keep out of (K, D); K may be 0. Where rows are of several episodes, of each
+    row: (S, D) and (S, K, D)."""
 
     goal_D: Ints
     places_KD: Ints

@@ -1,4 +1,8 @@
-"""An amortised policy: alone, the opponent of every planner, and guided, where its copies act inside the model."""
+"""An amortised policy: alone, the opponent of every planner, and guided, where its copies act inside the model.
+
+A name says the predictor and then the policy, where they differ: guided-sigma_delta has both in spikes, guided-sigma_delta-int8
+a spiking predictor and a dense policy of 8 bits.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spikeplan.conversion.policy import convert_policy
 from spikeplan.evaluation.methods.base import Method, Site
+from spikeplan.snn.delta_policy import DeltaPolicy
 from spikeplan.snn.delta_predictor import DeltaPredictor
 from spikeplan.worldmodel.int8 import Int8Predictor
 from spikeplan.worldmodel.policies.networks import DensePolicy, Int8Policy, Policy
@@ -27,6 +33,13 @@ def _dense(site: Site) -> Policy:
 def _int8(site: Site) -> Policy:
     data = site.calibration
     return Int8Policy(site.bundle.policy(), data.latent_ND, data.latent_ND.flip(0))
+
+
+def spiking_policy(site: Site) -> DeltaPolicy:
+    """The policy in the integers of the task's sigma-delta predictor; made from the same data as every calibration."""
+    data, policy = site.calibration, site.bundle.policy()
+    artifact = convert_policy(policy, site.bundle.artifact, data.latent_ND, data.latent_ND.flip(0))
+    return DeltaPolicy(artifact.scaled(site.threshold), action_limit=policy.action_limit)
 
 
 def _int8_predictor(site: Site, name: str | None = None) -> Predictor:
@@ -68,17 +81,23 @@ SPIKING: dict[str, Any] = {
     "relative_cost": 1.6,
 }
 ALONE: dict[str, Any] = {"relative_cost": 0.01, "marker": "*"}
+ORANGE: dict[str, Any] = {"colour": "#E69F00"}
 METHOD = (
     _method("policy", lambda site: PolicyAlone(_dense(site)), "direct", **ALONE),
     _method("policy-int8", lambda site: PolicyAlone(_int8(site)), "direct", **ALONE),
+    _method("policy-sigma_delta", lambda site: PolicyAlone(spiking_policy(site)), "direct", **(SPIKING | ALONE)),
     *(
         method
         for planner in ("guided", "refined")
         for method in (
             _method(planner, partial(_pair, _dense_predictor, _dense), planner),
             _method(f"{planner}-int8", partial(_pair, _int8_predictor, _int8), planner),
-            _method(f"{planner}-sigma_delta", partial(_pair, _sigma_delta, _int8), planner, **SPIKING),
+            _method(f"{planner}-sigma_delta", partial(_pair, _sigma_delta, spiking_policy), planner, **SPIKING),
+            _method(f"{planner}-sigma_delta-int8", partial(_pair, _sigma_delta, _int8), planner, **(SPIKING | ORANGE)),
         )
+    ),
+    _method(
+        "guided-integer", partial(_pair, _sigma_delta, spiking_policy), "integer_guided", **(SPIKING | {"marker": "D"})
     ),
     *(
         _method(f"guided-{name}", partial(_narrow, name), "guided", files=_files("policy", name), marker="X")

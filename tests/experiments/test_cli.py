@@ -26,7 +26,7 @@ PLAN = ["plan", "--task", "two-room", "--method", "dense", "--episodes", "4"]
         ),
         (
             ["plan", "--task", "two-room", "--method", "dense", "--reference", "mean_candidate"],
-            "--reference goes with one of guided-sigma_delta",
+            "--reference goes with one of policy-sigma_delta",
         ),
         (
             ["plan", "--task", "two-room", "--method", "dense", "--planner", "integer-cem"],
@@ -124,7 +124,7 @@ def test_events_info(refused: Any, tmp_path: Path, capsys: pytest.CaptureFixture
         ([*PLAN, "--out", "o", "--samples", "1000000000000"], "at most 100000"),
         (
             [*PLAN, "--out", "o", "--threshold", "0.5"],
-            "has no thresholds; --threshold goes with one of guided-sigma_delta",
+            "has no thresholds; --threshold goes with one of policy-sigma_delta",
         ),
         (
             ["plan", "--task", "two-room", "--method", "sigma_delta", "--out", "o", "--threshold", "nan"],

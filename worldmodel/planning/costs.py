@@ -5,7 +5,8 @@
     Effort           weight * sum_t |a[t]|^2 / limit^2
     Sum              of several
 
-A cost is any object with `cost` and `counts`; a user's own goes into a planner the same way.
+A cost is any object with `cost` and `accumulates`; a user's own goes into a planner the same way. One that integer planners
+and Lava run says its integer form too: `priced(units)` names prices of core/prices/, with whole weights and settings.
 Shapes: B episodes, S candidates, H steps, D latent, A action, K images of places to keep out of.
 """
 
@@ -18,6 +19,7 @@ import torch
 from torch import Tensor
 
 from spikeplan.core.errors import UserError
+from spikeplan.core.prices import Priced
 
 
 class Goal(NamedTuple):
@@ -60,6 +62,24 @@ class Cost(Protocol):
     def accumulates(self, *, horizon: int, latent_dim: int, action_dim: int, keep_out: int) -> int: ...
 
 
+class Units(NamedTuple):
+    """Real value of one latent LSB and of one action LSB."""
+
+    latent: float
+    action: float
+
+
+def priced_by(cost: Cost, units: Units) -> tuple[Priced, ...]:
+    """The integer form of a cost. Raises UserError for one that has none."""
+    form = getattr(cost, "priced", None)
+    if form is None:
+        raise UserError(
+            f"cost {type(cost).__name__} has no integer form; give it `priced(units)`, or use a planner in real numbers"
+        )
+    found: tuple[Priced, ...] = form(units)
+    return found
+
+
 @dataclass(frozen=True)
 class LatentDistance:
     """How far the imagined latents are from the goal's. `energy`: l1 or mse; `reduce`: sum over steps, or the last."""
@@ -74,6 +94,11 @@ class LatentDistance:
 
     def accumulates(self, *, horizon: int, latent_dim: int, action_dim: int, keep_out: int) -> int:
         return 2 * latent_dim * (horizon if self.reduce == "sum" else 1)
+
+    def priced(self, units: Units) -> tuple[Priced, ...]:
+        if (self.energy, self.reduce) != ("l1", "sum"):
+            raise UserError(f"distance: {self.energy}, {self.reduce} has no integer form; use l1, summed over steps")
+        return (Priced(name="distance"),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +130,12 @@ class Avoid:
     def accumulates(self, *, horizon: int, latent_dim: int, action_dim: int, keep_out: int) -> int:
         return horizon * keep_out * (2 * latent_dim + 1)
 
+    def priced(self, units: Units) -> tuple[Priced, ...]:
+        """Margin and weight rounded to whole numbers."""
+        return (
+            Priced(name="avoid", weight=round(self.weight), settings={"margin": round(self.margin / units.latent)}),
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
@@ -132,3 +163,6 @@ class Sum:
     def accumulates(self, *, horizon: int, latent_dim: int, action_dim: int, keep_out: int) -> int:
         sizes = {"horizon": horizon, "latent_dim": latent_dim, "action_dim": action_dim, "keep_out": keep_out}
         return sum(each.accumulates(**sizes) for each in self.costs)
+
+    def priced(self, units: Units) -> tuple[Priced, ...]:
+        return tuple(one for each in self.costs for one in priced_by(each, units))

@@ -1,0 +1,122 @@
+"""Policy -> sigma-delta network in the integers of a predictor's, so that on a chip each takes what the other sends.
+
+    in     [z, z_goal] in the predictor's latent LSB, coded with its message step
+    out    an action in the predictor's action LSB:   a = trunc((sigma + bias) / 2^k)
+    W s    state LSB of layer l = w_l * M_(l-1), as in conversion/recipes/sigma_delta.py; the last layer's w is widened (by < 2x)
+           until 2^k state LSB, or 2^-e of one, are an action LSB
+
+The clip to the action limit is the planner's, which adds a perturbation before it. Shapes: N rows, D latent, A action.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from spikeplan.conversion.calibration import Calibration, measure_ranges
+from spikeplan.core.errors import UserError
+from spikeplan.core.fixed_point import MESSAGE_BITS, WEIGHT_BITS, limit
+from spikeplan.core.ir.artifact import Artifact, Edge, Layer
+
+WEIGHT_TOP, MESSAGE_TOP = limit(WEIGHT_BITS), limit(MESSAGE_BITS)
+PREFIX = "policy."  # tells its layers from the predictor's in counts and placements
+
+
+class ActingChain(Protocol):
+    """A policy as conversion reads it: a ReLU chain of [z, z_goal] whose output times `action_limit` is an action."""
+
+    @property
+    def latent_dim(self) -> int: ...
+    @property
+    def action_dim(self) -> int: ...
+    @property
+    def action_limit(self) -> float: ...
+    def linears(self) -> list[nn.Linear]: ...
+
+
+def convert_policy(
+    policy: ActingChain, predictor: Artifact, latent_ND: Tensor, goal_ND: Tensor, *, thresholds: float = 0.05
+) -> Artifact:
+    """The spiking form of a policy that acts in this predictor.
+
+    Args:
+        predictor: the sigma-delta network whose latents and actions it shares.
+        latent_ND, goal_ND: what the policy sees; they set ranges and thresholds.
+        thresholds: of every sending layer, in units of the layer's standard deviation.
+
+    Raises UserError for other widths, and for thresholds that are negative or not finite.
+
+    >>> artifact = convert_policy(bundle.policy(), bundle.artifact, data.latent_ND, data.latent_ND.flip(0))
+    """
+    if not (math.isfinite(thresholds) and thresholds >= 0):
+        raise UserError(f"policy: thresholds {thresholds} must be finite and >= 0")
+    code = predictor.layers[0]
+    if predictor.layers[-1].n_out != policy.latent_dim or code.n_in != policy.latent_dim + policy.action_dim:
+        raise UserError(
+            f"policy: made for latents of {policy.latent_dim} and actions of {policy.action_dim}, the network has "
+            f"{code.n_in} inputs and {predictor.layers[-1].n_out} outputs; convert both from one world model"
+        )
+    linears = policy.linears()
+    latent, _, outputs = measure_ranges(linears, Calibration(latent_ND, goal_ND))
+    weights = [linear.weight.detach().double() for linear in linears]
+    biases = [linear.bias.detach().double() for linear in linears]
+    weights[-1], biases[-1] = weights[-1] * policy.action_limit, biases[-1] * policy.action_limit
+    unit = [float(w.abs().max()) / WEIGHT_TOP for w in weights]
+    message, shifts = [predictor.scales["latent"] * 2**code.shift], [code.shift]
+    for size, reached in zip(unit[:-1], outputs[:-1], strict=True):
+        lsb = size * message[-1]
+        shifts.append(max(0, math.ceil(math.log2(reached.top / (MESSAGE_TOP * lsb)))))
+        message.append(lsb * 2 ** shifts[-1])
+    wanted, least = predictor.scales["action"], unit[-1] * message[-1]
+    finer = math.floor(
+        math.log2(wanted / least)
+    )  # state LSB an action LSB, as a power of two; below 0: weights are shifted
+    unit[-1] = wanted * 2.0**-finer / message[-1]
+    lsbs = [predictor.scales["latent"], *(u * m for u, m in zip(unit, message, strict=True))]
+    lsbs[-1] = wanted * 2.0 ** -max(0, finer)
+    spread = [latent.std] + [reached.std for reached in outputs[:-1]]
+    least_lsb = [round(thresholds * std / lsb) for std, lsb in zip(spread, lsbs, strict=False)]
+    layers = [
+        Layer(
+            name=f"{PREFIX}code",
+            kind="delta",
+            n_in=2 * policy.latent_dim,
+            n_out=2 * policy.latent_dim,
+            shift=code.shift,
+            threshold_lsb=max(1 << code.shift, least_lsb[0]),
+        )
+    ]
+    for i, w in enumerate(weights):
+        out = i == len(weights) - 1
+        shared: dict[str, Any] = {"n_in": w.shape[1], "n_out": w.shape[0], "weight": _whole(w / unit[i])}
+        bias = (biases[i] / lsbs[i + 1]).round().numpy().astype(np.int32)
+        if out:
+            shift, exp = max(0, finer), max(0, -finer)
+            name, bits = f"{PREFIX}out", 24
+            layers.append(
+                Layer(name=name, kind="sigma", **shared, bias=bias, weight_exp=exp, shift=shift, message_bits=bits)
+            )
+        else:
+            shift = shifts[i + 1]
+            theta = max(1 << shift, least_lsb[i + 1])
+            name = f"{PREFIX}h{i + 1}"
+            layers.append(
+                Layer(name=name, kind="sigma_delta", **shared, bias=bias, act="relu", shift=shift, threshold_lsb=theta)
+            )
+    edges = tuple(Edge(src=a.name, dst=b.name) for a, b in pairwise(layers))
+    return Artifact(
+        layers=tuple(layers),
+        edges=edges,
+        scales=dict(predictor.scales),
+        provenance={"policy": {"action_limit": policy.action_limit, "thresholds": thresholds}},
+    )
+
+
+def _whole(x: Tensor) -> NDArray[np.int8]:
+    return np.ascontiguousarray(x.round().clamp(-WEIGHT_TOP, WEIGHT_TOP).to(torch.int8).numpy())

@@ -1,0 +1,176 @@
+"""Guided planning in integers against the equations in plain numbers, and what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from spikeplan.conversion.policy import convert_policy
+from spikeplan.core.errors import UserError
+from spikeplan.core.fixed_point import STATE_BITS, limit
+from spikeplan.core.guided_planning import GuidedConfig
+from spikeplan.core.ir.artifact import Artifact
+from spikeplan.snn.delta_policy import DeltaPolicy
+from spikeplan.snn.delta_predictor import DeltaPredictor
+from spikeplan.worldmodel.planning.costs import Avoid, Effort, Goal, LatentDistance, Sum
+from spikeplan.worldmodel.planning.integer_guided import IntegerGuided
+from spikeplan.worldmodel.policies.base import GoalPolicy
+from spikeplan.worldmodel.policies.networks import DensePolicy
+from spikeplan.worldmodel.policies.pair import Pair
+from spikeplan.worldmodel.predictor import DensePredictor
+
+LIMIT, TOP = 0.08, limit(STATE_BITS)
+SMALL = GuidedConfig(samples=3, horizon=4, spread=0.4, decay=0.7)
+COST = Sum((LatentDistance(), Avoid(margin=0.4, weight=3.0)))
+
+
+@pytest.fixture
+def policy(artifact: Artifact) -> DeltaPolicy:
+    """A random policy in the integers of the random predictor; its latents are some hundreds of LSB."""
+    torch.manual_seed(3)
+    net = GoalPolicy(6, 2, action_limit=LIMIT, hidden=(16, 12))
+    latent = 0.2 * torch.randn(400, 6)
+    return DeltaPolicy(convert_policy(net, artifact, latent, latent.flip(0)), action_limit=LIMIT)
+
+
+def planner(artifact: Artifact, policy: DeltaPolicy, **more: Any) -> IntegerGuided:
+    pair = Pair(DeltaPredictor(artifact), policy)
+    return IntegerGuided(pair, SMALL, action_dim=2, action_limit=LIMIT, **more)
+
+
+def toward_zero(x: int, bits: int) -> int:
+    return x // 2**bits if x >= 0 else -(-x // 2**bits)
+
+
+def plain(
+    run: Callable[..., Any],
+    networks: tuple[Artifact, Artifact],
+    params: Any,
+    start: Any,
+    goal: Any,
+    places: Any,
+    eps: Any,
+    keep: bool,
+) -> tuple[list[int], list[Any]]:
+    """Costs and actions of each copy, one number after the other."""
+    predictor, policy = networks
+    costs, taken = [], []
+    top = params.limit * 2**params.action_shift
+    for s in range(params.samples):
+        z, states, cost, actions = start.copy(), [None, None], 0, []
+        for t in range(params.horizon):
+            done = run(policy, np.concatenate([z, goal]), states[1])
+            states[1] = done.state if keep else None
+            action = []
+            for a in range(params.action_dim):
+                step = toward_zero(params.spread[t] * int(eps[s, a]), 8) * 2**params.action_shift
+                action.append(min(max(int(done.value[a]) + step, -top), top))
+            done = run(predictor, np.concatenate([z, action]), states[0])
+            states[0] = done.state if keep else None
+            z = np.clip(z + done.value, -TOP, TOP)
+            far = min(int(sum(abs(int(x) - int(y)) for x, y in zip(z, goal, strict=True))), TOP)
+            near = min(sum(abs(int(x) - int(y)) for x, y in zip(z, place, strict=True)) for place in places)
+            margin = params.prices[1].settings["margin"]
+            price = 3 * (max(0, margin - near) // 2**params.cost_shift)
+            cost = min(cost + far // 2**params.cost_shift + price, TOP)
+            actions.append(action)
+        costs.append(cost)
+        taken.append(actions)
+    return costs, taken
+
+
+@pytest.mark.parametrize("reference", ["zero", "previous_step"])
+def test_every_value_is_the_equations(
+    reference: str, artifact: Artifact, policy: DeltaPolicy, plain_pass: Callable[..., Any]
+) -> None:
+    rng = np.random.default_rng(0)
+    ours = planner(artifact, policy, evaluator=COST, reference=reference)
+    z, goal = torch.from_numpy(rng.integers(-300, 300, (2, 5, 6)))
+    places = torch.from_numpy(rng.integers(-300, 300, (5, 2, 6)))
+    noise = ours.noise(5, torch.Generator().manual_seed(1))
+    dtype = ours.network.network.dtype
+    trace = ours.plan_integers(z.to(dtype), goal.to(dtype), places.to(dtype), noise)
+    assert noise[:, 0].abs().sum() == 0 < noise[:, 1:].abs().min() + 1
+    for b in range(5):
+        costs, actions = plain(
+            plain_pass,
+            (artifact, policy.artifact),
+            ours.params(2),
+            z[b].numpy(),
+            goal[b].numpy(),
+            places[b].numpy(),
+            noise[b].numpy(),
+            reference == "previous_step",
+        )
+        assert trace.cost_BS[b].tolist() == costs and trace.actions_BSHA[b].tolist() == actions
+        assert int(trace.winner_B[b]) == costs.index(min(costs))
+    assert len(set(trace.winner_B.tolist())) > 1, "the perturbed copies must win sometimes"
+
+
+def test_the_spiking_policy_acts_nearly_as_the_dense_one(artifact: Artifact) -> None:
+    """Its actions are in the predictor's own LSB, and it sends fewer messages where thresholds are higher."""
+    torch.manual_seed(3)
+    net = GoalPolicy(6, 2, action_limit=LIMIT, hidden=(32, 32))
+    latent = 0.2 * torch.randn(400, 6)
+    z, goal = latent[:200, None], latent.flip(0)[:200]
+    dense, _ = DensePolicy(net).act(z, goal)
+    sent = []
+    for thresholds, error in ((0.0, 0.05), (0.3, 0.15)):
+        spiking = DeltaPolicy(
+            convert_policy(net, artifact, latent, latent.flip(0), thresholds=thresholds), action_limit=LIMIT
+        )
+        action, counts = spiking.act(z, goal)
+        assert (action - dense).abs().mean() < error * dense.abs().mean()
+        sent.append(sum(layer.synops for layer in counts))
+        assert spiking.artifact.scales == artifact.scales and counts[0].layer == "policy.code"
+    assert sent[1] < sent[0] < 200 * net.linears()[0].weight.numel() + 200 * 32 * 34
+
+
+def test_a_finished_plan_is_the_one_in_real_numbers_but_for_rounding(artifact: Artifact, policy: DeltaPolicy) -> None:
+    """plan() takes and returns real numbers: the winner's action within the limit, the cost that a real cost has."""
+    torch.manual_seed(4)
+    ours = planner(artifact, policy, evaluator=COST)
+    latent, goal, places = 0.2 * torch.randn(8, 6), 0.2 * torch.randn(8, 6), 0.2 * torch.randn(8, 1, 6)
+    wanted = Goal(goal, places)
+    action, plan, trace = ours.plan(latent, wanted, ours.noise(8, torch.Generator().manual_seed(2)))
+    assert action.abs().max() <= LIMIT + 1e-6 and torch.equal(action, plan[:, 0])
+    real = COST.cost(trace.latents_BSHD * ours.units.latent, trace.actions_BSHA * ours.units.action, wanted)
+    whole = trace.cost_BS * 2 ** ours.params(1).cost_shift * ours.units.latent
+    assert (real - whole).abs().max() < 0.05 * real.mean()
+
+
+@pytest.mark.parametrize(
+    ("cost", "message"),
+    [
+        (Avoid(margin=1e5), "margin of .* does not fit 24 bits"),
+        (Sum((LatentDistance(), Effort(limit=LIMIT))), "cost Effort has no integer form"),
+        (LatentDistance("mse"), "mse, sum has no integer form"),
+        (Avoid(margin=0.4, weight=0.3), "weight 0 of avoid must be a whole number of at least 1"),
+    ],
+)
+def test_a_cost_without_an_integer_form_is_one_line(
+    cost: Any, message: str, artifact: Artifact, policy: DeltaPolicy
+) -> None:
+    ours = planner(artifact, policy, evaluator=cost)
+    with pytest.raises(UserError, match=message):
+        ours.params(1)
+
+
+def test_networks_that_do_not_belong_together_are_refused(
+    artifact: Artifact, policy: DeltaPolicy, make_predictor: Callable[..., Any]
+) -> None:
+    dense, _, _ = make_predictor()
+    with pytest.raises(UserError, match="predictor DensePredictor runs in floating point"):
+        IntegerGuided(Pair(DensePredictor(dense), policy), SMALL, action_dim=2, action_limit=LIMIT)
+    other = policy.artifact.scales | {"action": 2e-5}
+    policy.action_scale = other["action"]
+    with pytest.raises(UserError, match="other scales"):
+        planner(artifact, policy)
+    with pytest.raises(UserError, match="reference 'mean_candidate' is not offered"):
+        planner(artifact, policy, reference="mean_candidate")
+    with pytest.raises(UserError, match="has 8 inputs and 6 outputs; convert both"):
+        convert_policy(GoalPolicy(5, 2, action_limit=LIMIT), artifact, torch.randn(9, 5), torch.randn(9, 5))
