@@ -48,14 +48,29 @@ class Bundle:
 
     @cached_property
     def artifact(self) -> Artifact:
-        found = artifact_file.load(self.artifact_path)
+        return self._fitting(self.artifact_path)
+
+    @cached_property
+    def guided_artifact(self) -> Artifact:
+        """The sigma-delta network that was fine-tuned for planning with the policy."""
+        return self._fitting(self.guided_path)
+
+    @property
+    def guided_path(self) -> Path:
+        """Its file; the plain network's where there is none, or where the user named a network."""
+        own = self.beside("delta-guided")
+        return own if own.is_file() and self.artifact_path == self.beside("delta") else self.artifact_path
+
+    def _fitting(self, path: Path) -> Artifact:
+        """A sigma-delta network. Raises UserError for one of another task or of other widths than the world model."""
+        found = artifact_file.load(path)
         task = found.provenance.get("task", self.task)
         if task not in (self.task, task_of(self.task).trained_on):
-            raise UserError(f"{self.artifact_path}: converted for task {task}, not {self.task}; use --task {task}")
+            raise UserError(f"{path}: converted for task {task}, not {self.task}; use --task {task}")
         model = self.model.predictor
         if found.layers[-1].n_out != model.latent_dim or found.layers[0].n_in != model.latent_dim + model.action_dim:
             raise UserError(
-                f"{self.artifact_path}: made for {found.layers[0].n_in} inputs and {found.layers[-1].n_out} outputs, "
+                f"{path}: made for {found.layers[0].n_in} inputs and {found.layers[-1].n_out} outputs, "
                 f"{self.model_path.name} has {model.latent_dim + model.action_dim} and {model.latent_dim}; convert it again"
             )
         return found

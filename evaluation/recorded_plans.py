@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,14 +12,21 @@ from torch import Tensor
 
 from spikeplan.conversion import Calibration
 from spikeplan.core.counts.operations import OperationCounts
+from spikeplan.core.errors import UserError
 from spikeplan.core.progress import OnProgress, no_progress
 from spikeplan.snn.finetune_delta import Rollouts
 from spikeplan.worldmodel.checkpoint import WorldModel
 from spikeplan.worldmodel.planning.cem import CEMPlanner, PlanTrace
-from spikeplan.worldmodel.planning.closed_loop import ImageLatent, run_episodes
+from spikeplan.worldmodel.planning.closed_loop import ImageLatent, goals_of, run_episodes
+from spikeplan.worldmodel.planning.costs import Cost, Goal
+from spikeplan.worldmodel.planning.refined import RefinedPlanner, RefinedTrace, refined_settings
 from spikeplan.worldmodel.planning.rollout import counting, rollout
+from spikeplan.worldmodel.planning.task_cost import task_cost
+from spikeplan.worldmodel.policies.base import GoalPolicy
+from spikeplan.worldmodel.policies.networks import DensePolicy
+from spikeplan.worldmodel.policies.pair import Pair
 from spikeplan.worldmodel.predictor import DensePredictor, Predictor
-from spikeplan.worldmodel.tasks import make_world
+from spikeplan.worldmodel.tasks import make_world, task_of
 
 RECORD_SEED = 5_000_000  # episodes for calibration and fine-tuning; never reported, never validated on
 
@@ -104,6 +112,75 @@ def record_plans(
         torch.cat([k[2].latents_IBSHD.transpose(0, 1) for k in kept]),  # type: ignore[union-attr]
         torch.cat([k[2].cost_IBS.transpose(0, 1) for k in kept]),
     )
+
+
+def record_refined(
+    model: WorldModel, policy: GoalPolicy, task: str, *, episodes: int, seed: int, every: int = 3
+) -> list[Rollouts]:
+    """What refined planning asks of the dense predictor: CEM's candidates, and a policy's copies acting in the model.
+
+    `task`: the model's own, or one that its model is used for. Each set of records judges a future as the planner does. Raises
+    UserError for a task that the model was not made for.
+    """
+    world = make_world(task)
+    if model.task not in (task, task_of(task).trained_on):
+        raise UserError(f"task {task}: its world model is of {task_of(task).trained_on or task}, not of {model.task}")
+    latent_of, config = ImageLatent(world, model.encoder), refined_settings(model.planner)
+    cost = task_cost(world, latent_of, config)
+    pair = Pair(DensePredictor(model.predictor), DensePolicy(policy))
+    planner = RefinedPlanner(pair, config, action_dim=world.action_dim, action_limit=world.action_limit, evaluator=cost)
+    drawn = world.sample(episodes, np.random.default_rng(seed))
+    wanted = goals_of(world, latent_of, drawn.goal_NP, drawn.layout_NL)
+    kept: list[tuple[slice, Tensor, Tensor, RefinedTrace]] = []
+
+    def keep(step: int, part: slice, latent: Tensor, goal: Tensor, trace: RefinedTrace) -> None:
+        if step % every == 0:
+            kept.append((part, latent, goal, trace))
+
+    run_episodes(world, latent_of, planner, drawn, seed=seed, block=episodes, record=keep)
+    places = [None if wanted.keep_out_BKD is None else wanted.keep_out_BKD[part] for part, *_ in kept]
+    searched: list[Rollouts] = []
+    for i in range(config.iterations):
+        futures = [(k[3].search.candidates_IBSHA[i], k[3].search.latents_IBSHD[i]) for k in kept]  # type: ignore[index]
+        searched.append(_rollouts(kept, futures, places, planner.search.evaluator))
+    copies = [(k[3].guided.actions_BSHA, k[3].guided.latents_BSHD) for k in kept]
+    return [*searched, _rollouts(kept, copies, places, planner.search.evaluator)]
+
+
+def _rollouts(
+    kept: Sequence[tuple[slice, Tensor, Tensor, Any]],
+    futures: Sequence[tuple[Tensor, Tensor]],
+    places: Sequence[Tensor | None],
+    cost: Cost,
+) -> Rollouts:
+    goal_ND = torch.cat([goal for _, _, goal, _ in kept])
+    known = [place for place in places if place is not None]
+    places_NKD = torch.cat(known) if known else None
+
+    def judge(records: Tensor, latents_BSHD: Tensor, actions_BSHA: Tensor) -> Tensor:
+        return cost.cost(
+            latents_BSHD, actions_BSHA, Goal(goal_ND[records], None if places_NKD is None else places_NKD[records])
+        )
+
+    latent_ND = torch.cat([latent for _, latent, _, _ in kept])
+    return Rollouts(latent_ND, goal_ND, torch.cat([a for a, _ in futures]), torch.cat([z for _, z in futures]), judge)
+
+
+def calibration_of(sets: Sequence[Rollouts], limit: int = 40_000) -> Calibration:
+    """Pairs (latent, action) that the predictor saw in all of them, thinned evenly."""
+    pairs = []
+    for one in sets:
+        before = torch.cat(
+            [
+                one.latent_ND[:, None, None].expand(-1, one.latents_NSHD.shape[1], 1, -1),
+                one.latents_NSHD[:, :, :-1],
+            ],
+            2,
+        )
+        pairs.append((before.flatten(0, 2), one.candidates_NSHA.flatten(0, 2)))
+    latent, action = (torch.cat(column) for column in zip(*pairs, strict=True))
+    stride = max(1, len(latent) // limit)
+    return Calibration(latent[::stride].contiguous(), action[::stride].contiguous())
 
 
 @torch.no_grad()

@@ -21,7 +21,7 @@ from spikeplan.conversion.lif_fixed import quantise
 from spikeplan.conversion.nir_file import read_nir, write_nir
 from spikeplan.core.ir.artifact import load
 from spikeplan.core.ir.network import Dense, Layer, LIFNeuron, Network
-from spikeplan.evaluation.lava_replay import Program
+from spikeplan.evaluation.lava.replay import Program
 from spikeplan.lava_procs import compare, replay
 from spikeplan.lava_procs.network_run import run_network
 

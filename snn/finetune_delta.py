@@ -14,7 +14,7 @@ Shapes: B records, S candidates, H steps, D latent, A action.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -25,14 +25,27 @@ from spikeplan.core.descent import descend
 from spikeplan.core.errors import UserError
 from spikeplan.core.ir.artifact import Artifact
 
+Judge = Callable[[Tensor, Tensor, Tensor], Tensor]
+
 
 class Rollouts(NamedTuple):
-    """Recorded planning: start latents, goals, all candidates and the dense teacher's latents after each step."""
+    """Recorded planning: start latents, goals, all candidates and the dense teacher's latents after each step.
+
+    `judge(records, latents_BSHD, actions_BSHA)` -> costs (B, S), where a plan was for more than its goal; None: the L1 distance
+    to the goal, summed over steps.
+    """
 
     latent_ND: Tensor
     goal_ND: Tensor
     candidates_NSHA: Tensor
     latents_NSHD: Tensor
+    judge: Judge | None = None
+
+    def costs(self, records: Tensor, latents_BSHD: Tensor, actions_BSHA: Tensor) -> Tensor:
+        """Of imagined futures of these records."""
+        if self.judge is not None:
+            return self.judge(records, latents_BSHD, actions_BSHA)
+        return (latents_BSHD - self.goal_ND[records][:, None, None]).abs().sum((-1, -2))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,13 +142,15 @@ class DeltaChain(nn.Module):
 
 def finetune_delta(
     chain: DeltaChain,
-    data: Rollouts,
+    data: Sequence[Rollouts],
     config: DeltaTraining,
     *,
     generator: torch.Generator,
     report: Callable[[dict[str, float]], None] | None = None,
 ) -> None:
-    """Train `chain` in place."""
+    """Train `chain` in place, on the sets of records by turns. Raises UserError without a set."""
+    if not data:
+        raise UserError("fine-tuning: no records; record plans first")
     linears = [linear for linear in chain.linears if isinstance(linear, nn.Linear)]
     fan_out = torch.tensor([float(linear.out_features) for linear in linears])
     dense = float(sum(linear.weight.numel() for linear in linears))
@@ -148,18 +163,18 @@ def finetune_delta(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, [config.rate, config.threshold_rate], total_steps=config.steps, pct_start=0.1
     )
-    n, s_all = data.candidates_NSHA.shape[:2]
 
     def losses(step: int) -> dict[str, Tensor]:
+        turn = data[step % len(data)]
+        n, s_all = turn.candidates_NSHA.shape[:2]
         pick = torch.randint(n, (config.records,), generator=generator)
         some = torch.randperm(s_all, generator=generator)[: config.candidates]
-        candidates = data.candidates_NSHA[pick]
-        teacher = data.latents_NSHD[pick][:, some]
-        goal = data.goal_ND[pick][:, None, None]
+        candidates = turn.candidates_NSHA[pick]
+        teacher = turn.latents_NSHD[pick][:, some]
         mean = candidates.mean(1) if config.reference == "mean_candidate" else None
-        z, sent = chain.rollout(data.latent_ND[pick], candidates[:, some], mean, 1 / s_all)
+        z, sent = chain.rollout(turn.latent_ND[pick], candidates[:, some], mean, 1 / s_all)
         prediction = (z - teacher).square().mean()
-        cost, target = ((x - goal).abs().sum((-1, -2)) for x in (z, teacher))
+        cost, target = (turn.costs(pick, x, candidates[:, some]) for x in (z, teacher))
         ranking = (cost - target).square().mean() / target.var(1).mean().clamp_min(1e-6)
         density = (sent * fan_out).sum() / dense
         loss = prediction + config.cost_weight * ranking + config.rate_weight * density

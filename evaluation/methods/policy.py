@@ -38,7 +38,7 @@ def _int8(site: Site) -> Policy:
 def spiking_policy(site: Site) -> DeltaPolicy:
     """The policy in the integers of the task's sigma-delta predictor; made from the same data as every calibration."""
     data, policy = site.calibration, site.bundle.policy()
-    artifact = convert_policy(policy, site.bundle.artifact, data.latent_ND, data.latent_ND.flip(0))
+    artifact = convert_policy(policy, site.bundle.guided_artifact, data.latent_ND, data.latent_ND.flip(0))
     return DeltaPolicy(artifact.scaled(site.threshold), action_limit=policy.action_limit)
 
 
@@ -70,13 +70,13 @@ def _dense_predictor(site: Site) -> Predictor:
 
 
 def _sigma_delta(site: Site) -> Predictor:
-    return DeltaPredictor(site.bundle.artifact.scaled(site.threshold))
+    return DeltaPredictor(site.bundle.guided_artifact.scaled(site.threshold))
 
 
 SPIKING: dict[str, Any] = {
     "family": "spiking",
-    "files": lambda bundle: [bundle.model_path, bundle.artifact_path, bundle.beside("policy")],
-    "artifact": lambda bundle: bundle.artifact,
+    "files": lambda bundle: [bundle.model_path, bundle.guided_path, bundle.beside("policy")],
+    "artifact": lambda bundle: bundle.guided_artifact,
     "colour": "#D55E00",
     "relative_cost": 1.6,
 }

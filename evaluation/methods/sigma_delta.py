@@ -42,7 +42,7 @@ def _own_function(run: Run) -> list[Any]:
 
 
 def _in_lava(**settings: Any) -> LavaLoopRow:
-    from spikeplan.evaluation.lava_episodes import lava_episodes
+    from spikeplan.evaluation.lava.episodes import lava_episodes
 
     return lava_episodes(**settings)
 

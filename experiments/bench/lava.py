@@ -18,7 +18,7 @@ from rich.console import Console
 from spikeplan.core.ir.contexts import KEEP, RESET
 from spikeplan.core.noise import candidate_noise
 from spikeplan.evaluation.bundle import load_bundle
-from spikeplan.evaluation.lava_planner import LavaPlanner, differences
+from spikeplan.evaluation.lava.planner import LavaPlanner, differences
 from spikeplan.evaluation.shard import EPISODE_SEED, one_thread
 from spikeplan.experiments.bench.peers.netx import netx_rows
 from spikeplan.experiments.runner.progress import progress_bar

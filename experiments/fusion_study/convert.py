@@ -14,7 +14,7 @@ from spikeplan.conversion import Calibration, SigmaDelta, convert
 from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.core.ir.artifact import Artifact
 from spikeplan.core.ir.contexts import KEEP, RESET
-from spikeplan.evaluation.lava_replay import Program
+from spikeplan.evaluation.lava.replay import Program
 from spikeplan.experiments.fusion_study.rows import FusionLavaRow
 from spikeplan.fusion.streams import CONDITIONS, Stream
 from spikeplan.fusion.train import Fuser, FuseTraining, Reel, draw_batch, tick

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from spikeplan.core.counts.operations import REFERENCES
 from spikeplan.evaluation.bundle import load_bundle
-from spikeplan.evaluation.lava_replay import run_lava_method
+from spikeplan.evaluation.lava.replay import run_lava_method
 from spikeplan.evaluation.methods.smaller import NARROW
 from spikeplan.evaluation.ranking import agreement
 from spikeplan.evaluation.recorded_plans import record_plans

@@ -14,15 +14,16 @@ from spikeplan.conversion import SigmaDelta, convert
 from spikeplan.conversion.calibration import chain_of, measure_ranges
 from spikeplan.core.ir.artifact import Artifact
 from spikeplan.evaluation.methods.smaller import PERCENT, WIDTHS
-from spikeplan.evaluation.recorded_plans import Plans
+from spikeplan.evaluation.recorded_plans import RECORD_SEED, Plans, calibration_of, record_refined
 from spikeplan.evaluation.threshold_search import Choice
-from spikeplan.snn.finetune_delta import DeltaChain, DeltaTraining, finetune_delta
+from spikeplan.snn.finetune_delta import DeltaChain, DeltaTraining, Rollouts, finetune_delta
 from spikeplan.snn.lif import LIFConfig, LIFNetwork, LIFTraining, finetune_lif
 from spikeplan.worldmodel.checkpoint import WorldModel
 from spikeplan.worldmodel.distil import Distillation, distil
-from spikeplan.worldmodel.policies import PolicyConfig
+from spikeplan.worldmodel.policies import GoalPolicy, PolicyConfig
 from spikeplan.worldmodel.predictor import ResidualPredictor
 from spikeplan.worldmodel.prune import prune, zeros_kept
+from spikeplan.worldmodel.tasks import TASKS
 
 Report = Callable[[str, dict[str, Any]], None]
 
@@ -34,6 +35,8 @@ class DeriveConfig:
     record_episodes: int = 32
     start_threshold: float = 0.05
     delta: DeltaTraining = field(default_factory=lambda: DeltaTraining(steps=2500, rate_weight=1.5))
+    guided_episodes: int = 48  # of each task that the world model is used for
+    guided: DeltaTraining = field(default_factory=lambda: DeltaTraining(steps=3000, rate_weight=0.8))
     lif: LIFConfig = field(default_factory=LIFConfig)
     lif_training: LIFTraining = field(default_factory=LIFTraining)
     narrow_widths: tuple[int, ...] = tuple(WIDTHS)
@@ -56,7 +59,7 @@ def make_delta(
     chain = DeltaChain(chain_of(student), draft)
     finetune_delta(
         chain,
-        plans.rollouts(),
+        [plans.rollouts()],
         config.delta,
         generator=torch.Generator().manual_seed(model.seed),
         report=lambda row: report(name, {**row, "total_steps": config.delta.steps}),
@@ -69,6 +72,43 @@ def make_delta(
         seed=model.seed,
         trained_on_reference=config.delta.reference,
         training=f"{config.delta}",
+    )
+    return artifact, layers.as_dict()
+
+
+def make_guided_delta(
+    model: WorldModel, policy: GoalPolicy, config: DeriveConfig, report: Report
+) -> tuple[Artifact, dict[str, Any]]:
+    """The sigma-delta predictor for planning with a policy: fine-tuned on what that planner asks, and on its costs.
+
+    Records come from the model's own task and from those that are planned with the same model, of episodes that are never
+    reported.
+    """
+    tasks = [model.task, *(name for name, task in TASKS.items() if task.trained_on == model.task)]
+    sets: list[Rollouts] = []
+    for number, task in enumerate(tasks, 1):
+        sets += record_refined(model, policy, task, episodes=config.guided_episodes, seed=RECORD_SEED)
+        report("guided data", {"step": number, "total_steps": len(tasks)})
+    calibration = calibration_of(sets)
+    draft, _ = convert(model.predictor, calibration, SigmaDelta(thresholds=config.start_threshold))
+    student = copy.deepcopy(model.predictor)
+    chain = DeltaChain(chain_of(student), draft)
+    finetune_delta(
+        chain,
+        sets,
+        config.guided,
+        generator=torch.Generator().manual_seed(model.seed),
+        report=lambda row: report("guided", {**row, "total_steps": config.guided.steps}),
+    )
+    artifact, layers = convert(
+        student,
+        calibration,
+        SigmaDelta(thresholds=chain.thresholds(), absolute=True),
+        task=model.task,
+        seed=model.seed,
+        trained_on_reference=config.guided.reference,
+        trained_on_plans_of=tasks,
+        training=f"{config.guided}",
     )
     return artifact, layers.as_dict()
 
@@ -104,7 +144,7 @@ def make_narrow(model: WorldModel, plans: Plans, width: int, config: DeriveConfi
     net = ResidualPredictor(model.predictor.latent_dim, model.predictor.action_dim, (width, width))
     distil(
         net,
-        *plans.rollouts(),
+        *plans.rollouts()[:4],
         config.distillation,
         generator=torch.Generator().manual_seed(model.seed),
         report=lambda row: report(f"narrow-{width}", {**row, "total_steps": total}),
@@ -121,7 +161,7 @@ def make_pruned(
     with zeros_kept(net):
         distil(
             net,
-            *plans.rollouts(),
+            *plans.rollouts()[:4],
             config.pruning,
             generator=torch.Generator().manual_seed(model.seed),
             report=lambda row: report(f"pruned-{percent}", {**row, "total_steps": total}),

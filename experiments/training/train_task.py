@@ -7,9 +7,10 @@ TASK.narrow-W.safetensors  dense predictor of width W, distilled: the opponent t
 TASK.delta-W.safetensors   the sigma-delta form of that one
 TASK.pruned-P.safetensors  dense predictor of which P % of the weights are zero, distilled again
 TASK.policy.safetensors    amortised policy: cloned from the dense planner
+TASK.delta-guided.safetensors   sigma-delta artifact fine-tuned on what planning with that policy asks, on its costs
 
-The derived networks need only the world model, so each is made in a process of its own. A stage whose file is there, was
-derived from the same source and with the same settings is not run again.
+The derived networks need only the world model, so each is made in a process of its own; the last needs the policy, too. A
+stage whose file is there, was derived from the same source and with the same settings is not run again.
 """
 
 from __future__ import annotations
@@ -32,20 +33,30 @@ from spikeplan.evaluation.recorded_plans import RECORD_SEED, Plans, record_plans
 from spikeplan.evaluation.threshold_search import choose_thresholds, validation_success
 from spikeplan.experiments.runner.interrupts import signals_wait
 from spikeplan.experiments.runner.pool import run_reporting
-from spikeplan.experiments.training.derive import DeriveConfig, Report, make_delta, make_lif, make_narrow, make_pruned
+from spikeplan.experiments.training.derive import (
+    DeriveConfig,
+    Report,
+    make_delta,
+    make_guided_delta,
+    make_lif,
+    make_narrow,
+    make_pruned,
+)
 from spikeplan.snn.lif import LIFPredictor
 from spikeplan.worldmodel.checkpoint import WorldModel, load_model, save_model
 from spikeplan.worldmodel.policies.policy_file import FILE as POLICY_FILE
-from spikeplan.worldmodel.policies.policy_file import PolicyMeta, save_policy
+from spikeplan.worldmodel.policies.policy_file import PolicyMeta, load_policy, save_policy
 from spikeplan.worldmodel.policies.training import policy_success, train_policy
 from spikeplan.worldmodel.predictor import DensePredictor, Predictor, ResidualPredictor
 from spikeplan.worldmodel.tasks import make_world
 from spikeplan.worldmodel.train import TrainConfig, train
 
+GUIDED = "delta-guided"
+
 
 @dataclass(frozen=True)
 class Stage:
-    """`name`: delta, lif, policy, pruned-P, or narrow-W (which brings delta-W). `dense`: validation success of dense."""
+    """`name`: delta, delta-guided, lif, policy, pruned-P, or narrow-W (which brings delta-W). `dense`: its validation success."""
 
     name: str
     checkpoint: Path
@@ -83,6 +94,9 @@ def run_stage(stage: Stage, report: Report) -> None:
     """Makes the files of one stage; the form that travels to a worker process."""
     if stage.name == "policy":
         policy_stage(stage, report)
+        return
+    if stage.name == GUIDED:
+        guided_stage(stage, report)
         return
     plans = plans_of(stage.checkpoint, stage.config.record_episodes)
     if stage.name == "delta":
@@ -153,6 +167,22 @@ def policy_stage(stage: Stage, report: Report) -> None:
     save_policy(policy, file, meta)
 
 
+def guided_stage(stage: Stage, report: Report) -> None:
+    """Of the policy that stands in the same folder."""
+    file, source = stage.file(GUIDED), "policy"
+    artifact: Artifact | None = artifact_file.load(file) if file.exists() else None
+    known = artifact.provenance if artifact is not None else {}
+    if known.get("training") == f"{stage.config.guided}" and stage.stands(known, source):
+        return
+    predictor = stage.model.predictor
+    policy = load_policy(
+        stage.file(source), task=stage.model.task, latent_dim=predictor.latent_dim, action_dim=predictor.action_dim
+    )
+    artifact, layers = make_guided_delta(stage.model, policy, stage.config, report)
+    made = {**artifact.provenance, **stage.made_with(source), "layers": layers}
+    artifact_file.save(replace(artifact, provenance=made), file)
+
+
 def narrow_stage(stage: Stage, plans: Plans, report: Report) -> None:
     """narrow-W or pruned-P."""
     kind, _, size = stage.name.partition("-")
@@ -182,6 +212,7 @@ def train_task(
     names += [f"pruned-{percent}" for percent in derive.pruned_percent]
     stages = [Stage(name, checkpoint, derive, dense) for name in names]
     run_reporting(run_stage, [(stage,) for stage in stages], report, workers=workers)
+    run_reporting(run_stage, [(Stage(GUIDED, checkpoint, derive, dense),)], report, workers=1)
     first = stages[0]
     made = POLICY_FILE.header(first.file("policy"))
     return {

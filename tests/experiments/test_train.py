@@ -39,6 +39,8 @@ TINY = TrainConfig(
 DERIVE = DeriveConfig(
     record_episodes=2,
     delta=DeltaTraining(steps=2, records=2, candidates=4),
+    guided_episodes=2,
+    guided=DeltaTraining(steps=2, records=2, candidates=4),
     lif_training=LIFTraining(steps=2),
     narrow_widths=(8,),
     distillation=Distillation(steps=2, short_steps=2),
@@ -48,7 +50,7 @@ DERIVE = DeriveConfig(
     policy=PolicyConfig(hidden=(8,), episodes=2, rounds=1, steps=2, rows=4),
     validation_episodes=2,
 )
-FILES = ["", ".delta", ".delta-8", ".lif", ".narrow-8", ".policy", ".pruned-50"]
+FILES = ["", ".delta", ".delta-8", ".delta-guided", ".lif", ".narrow-8", ".policy", ".pruned-50"]
 
 
 def times(out: Path) -> dict[str, int]:

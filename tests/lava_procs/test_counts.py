@@ -11,7 +11,7 @@ import torch
 
 from spikeplan.core.counts.operations import REFERENCES, OperationCounts, total
 from spikeplan.core.ir.artifact import Artifact, save
-from spikeplan.evaluation.lava_replay import program_of
+from spikeplan.evaluation.lava.replay import program_of
 from spikeplan.evaluation.recorded_plans import Plans, rerun
 from spikeplan.lava_procs import replay
 from spikeplan.lava_procs.counts import counts_of

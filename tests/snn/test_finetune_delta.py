@@ -84,7 +84,7 @@ def test_finetuning_lowers_the_density(problem, reference):
     config = DeltaTraining(
         steps=40, records=4, candidates=8, reference=reference, rate=1e-3, threshold_rate=0.1, rate_weight=5.0
     )
-    finetune_delta(chain, data, config, generator=torch.Generator().manual_seed(0), report=rows.append)
+    finetune_delta(chain, [data], config, generator=torch.Generator().manual_seed(0), report=rows.append)
     assert rows[-1]["density"] < 0.85 * rows[0]["density"]
     assert rows[-1]["density"] > 0
     assert all(after > 0 for after in chain.thresholds())
@@ -105,10 +105,32 @@ def test_randomness_is_passed_in(problem):
         chain = DeltaChain(copy.deepcopy(chain_of(dense)), artifact)
         finetune_delta(
             chain,
-            data,
+            [data],
             DeltaTraining(steps=3, records=4, candidates=8),
             generator=torch.Generator().manual_seed(seed),
             report=rows.append,
         )
         runs.append(rows)
     assert runs[0] == runs[1] != runs[2]
+
+
+def test_a_set_s_own_judge_ranks(problem):
+    """Two sets by turns; a judge that finds every future equal leaves nothing to rank in its turns."""
+    dense, data, artifact = problem
+    rows = []
+    seen = []
+
+    def equal(records, latents, actions):
+        seen.append((tuple(records.shape), tuple(latents.shape), tuple(actions.shape)))
+        return 0.0 * latents.sum((-1, -2))
+
+    finetune_delta(
+        DeltaChain(copy.deepcopy(chain_of(dense)), artifact),
+        [data, data._replace(judge=equal)],
+        DeltaTraining(steps=4, records=3, candidates=5),
+        generator=torch.Generator().manual_seed(0),
+        report=rows.append,
+    )
+    assert [row["ranking"] > 0 for row in rows] == [False, True, False, True]
+    _, _, horizon, latent_dim = data.latents_NSHD.shape
+    assert seen == 4 * [((3,), (3, 5, horizon, latent_dim), (3, 5, horizon, data.candidates_NSHA.shape[-1]))]

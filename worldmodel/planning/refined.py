@@ -121,7 +121,7 @@ class RefinedPlanner:
         return both[torch.arange(len(both)), chosen]
 
 
-def _settings(validated: CEMConfig) -> RefinedConfig:
+def refined_settings(validated: CEMConfig) -> RefinedConfig:
     """Half the samples and three quarters of the iterations of the model's own budget, and shorter variables."""
     return RefinedConfig(
         samples=max(2, validated.samples // 2),
@@ -136,4 +136,4 @@ def _settings(validated: CEMConfig) -> RefinedConfig:
     )
 
 
-PLANNER = PlannerKind(name="refined", make=RefinedPlanner, settings=_settings)
+PLANNER = PlannerKind(name="refined", make=RefinedPlanner, settings=refined_settings)

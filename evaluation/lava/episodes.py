@@ -22,7 +22,7 @@ from spikeplan.core.ir.artifact import Artifact
 from spikeplan.core.planning import CEMConfig
 from spikeplan.evaluation.bundle import Bundle, load_bundle
 from spikeplan.evaluation.intervals import success_interval
-from spikeplan.evaluation.lava_planner import LavaPlanner, differences
+from spikeplan.evaluation.lava.planner import LavaPlanner, differences
 from spikeplan.evaluation.rows import LavaLoopRow
 from spikeplan.evaluation.shard import EPISODE_SEED
 from spikeplan.lava_procs.fused import FusedNetwork

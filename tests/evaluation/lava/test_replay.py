@@ -13,7 +13,7 @@ import torch
 from spikeplan.core.errors import UserError
 from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.evaluation.bundle import load_bundle
-from spikeplan.evaluation.lava_replay import program_of, run_lava_method
+from spikeplan.evaluation.lava.replay import program_of, run_lava_method
 from spikeplan.evaluation.recorded_plans import record_plans
 from spikeplan.evaluation.shard import EPISODE_SEED, make_op_counts, make_predictor
 from spikeplan.lava_procs import compare, replay
