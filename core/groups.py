@@ -6,11 +6,11 @@ input, each bit an axon with weights 2^b as large. A predictor answers for its o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spikeplan.core.chips import ChipLimits
 from spikeplan.core.fit import Group, groups_of
-from spikeplan.core.fixed_point import MESSAGE_BITS
+from spikeplan.core.fixed_point import MESSAGE_BITS, STATE_BITS
 from spikeplan.core.ir.artifact import Artifact
 
 INPUT_BITS = MESSAGE_BITS
@@ -20,16 +20,29 @@ BITS_SET = 0.5  # of a coded input: assumed
 @dataclass(frozen=True, kw_only=True)
 class NeuronGroups:
     """Groups of one copy. `path`: the groups that a prediction crosses until the next may begin, in order; `tail`: those
-    after it. `time_steps`: chip steps that a layer works on one prediction (sigma-delta 1, LIF T)."""
+    after it. `time_steps`: chip steps that a layer works on one prediction (sigma-delta 1, LIF T). `policy`: how many of the
+    groups, from the first on, are a policy's, which gets the latent first and whose output becomes the action; 0: none."""
 
     groups: tuple[Group, ...]
     path: tuple[str, ...]
     tail: tuple[str, ...] = ()
     time_steps: int = 1
+    policy: int = 0
 
     @property
     def whole_loop(self) -> bool:
         return bool(self.tail)
+
+    @property
+    def takes_latent(self) -> tuple[str, ...]:
+        """The groups that a latent is sent to."""
+        first = self.groups[0].name
+        return (first, self.takes_action) if self.policy else (first,)
+
+    @property
+    def takes_action(self) -> str:
+        """The group that an action is sent to."""
+        return self.groups[self.policy].name
 
     @property
     def depth(self) -> int:
@@ -40,6 +53,18 @@ class NeuronGroups:
 def network_of(artifact: Artifact, *, contexts: int = 0) -> NeuronGroups:
     groups = groups_of(artifact, contexts=contexts)
     return NeuronGroups(groups=groups, path=tuple(group.name for group in groups))
+
+
+def acting(policy: NeuronGroups, predictor: NeuronGroups) -> NeuronGroups:
+    """One copy of a policy before a predictor; the policy's output goes to the source, which perturbs and clips it."""
+    *inner, out = policy.groups
+    groups = (*inner, replace(out, receivers=("source",), message_bits=STATE_BITS), *predictor.groups)
+    return NeuronGroups(
+        groups=groups,
+        path=(*policy.path, "source", *predictor.path),
+        time_steps=max(policy.time_steps, predictor.time_steps),
+        policy=len(policy.groups),
+    )
 
 
 def lif_network(sizes: tuple[int, ...], time_steps: int, chip: ChipLimits) -> NeuronGroups:

@@ -40,7 +40,7 @@ class Placed:
     @property
     def messages(self) -> dict[str, float]:
         t = self.traffic
-        return t.sent | (loop_messages(t.latent_dim, t.action_dim) if self.extent == "loop" else {})
+        return t.sent | (loop_messages(t.latent_dim, t.action_dim, t.places) if self.extent == "loop" else {})
 
     @cached_property
     def clocks(self) -> dict[str, Clock]:
@@ -90,7 +90,7 @@ class Placed:
         if self.extent == "predictor":
             kept = [row for row in kept if row.phase == "predictor"]
             return with_hops(kept, known, {}, predictions=predictions)
-        sent = loop_messages(t.latent_dim, t.action_dim)
+        sent = loop_messages(t.latent_dim, t.action_dim, t.places)
         *rest, parts = with_hops(kept, known, sent, predictions=predictions)
         return [*rest, replace(parts, synops=self.parts_synops * t.spiking.actions)]
 
@@ -101,7 +101,10 @@ class Placed:
         (`spikeplan.core.counts.charges`; its updates are among those of the placed neurons)."""
         t, budget = self.traffic, self.traffic.planner
         numbers = budget.iterations * budget.samples * budget.variables * t.action_dim
-        return loop_synops(t.latent_dim, turns_of(budget, self.found.replicas)) * budget.evaluations + 2 * numbers
+        return (
+            loop_synops(t.latent_dim, turns_of(budget, self.found.replicas), t.places) * budget.evaluations
+            + 2 * numbers
+        )
 
     def waiting(self, rows: Sequence[CountRow], schedule: str) -> int:
         """Updates, over all recorded actions, that no row counts yet."""
@@ -144,7 +147,12 @@ def placed(traffic: Traffic, chip: ChipLimits, *, replicas: int, spread: int, ex
     network = traffic.network(replicas)
     if extent == "loop":
         network = with_loop(
-            network, traffic.planner, latent_dim=traffic.latent_dim, action_dim=traffic.action_dim, replicas=replicas
+            network,
+            traffic.planner,
+            latent_dim=traffic.latent_dim,
+            action_dim=traffic.action_dim,
+            replicas=replicas,
+            places=traffic.places,
         )
     found = place(network.groups, chip, replicas=replicas, spread=spread)
     return Placed(traffic=traffic, extent=extent, network=network, found=found)

@@ -20,7 +20,8 @@ from spikeplan.core.counts.operations import CountRow
 from spikeplan.energy.catalogue import Band, Device
 from spikeplan.evaluation.placed_energy import placed
 from spikeplan.evaluation.traffic import Traffic
-from spikeplan.placement.timing import SCHEDULES, Load
+from spikeplan.placement.load import Load
+from spikeplan.placement.timing import SCHEDULES
 
 DEVICE = LOIHI2.name
 REPLICAS = (1, 2, 4, 8, 16, 32, 64)

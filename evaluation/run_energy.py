@@ -15,7 +15,7 @@ from spikeplan import energy
 from spikeplan.core.chips import LOIHI2, ChipLimits
 from spikeplan.core.errors import UserError
 from spikeplan.core.groups import NeuronGroups
-from spikeplan.core.planning import CEMConfig
+from spikeplan.core.guided_planning import PlannerConfig
 from spikeplan.evaluation.aggregate import Run, operations
 from spikeplan.evaluation.intervals import paired, success_interval
 from spikeplan.evaluation.methods import METHODS
@@ -25,7 +25,7 @@ from spikeplan.evaluation.pricing.runs import PricedRun
 from spikeplan.evaluation.replicas import DEVICE, StoredPlacement, placements_of
 from spikeplan.evaluation.rows import EnergyRefusedRow, EnergyRow, FrontRow, OpCountsRow, PlacedEnergyRow, PointEnergy
 from spikeplan.evaluation.shard import Job, make_predictor, site_of
-from spikeplan.evaluation.traffic import Traffic, traffic_of_run
+from spikeplan.evaluation.traffic import Traffic, is_placed, places_of, traffic_of_run
 from spikeplan.evaluation.verdict import DENSE_DEVICES as VERDICT_DEVICES  # each is the chip's host in its own pair
 from spikeplan.placement.groups import contexts_of
 from spikeplan.placement.hops import MessageHops, message_hops
@@ -112,14 +112,14 @@ def op_counts_rows(run: Run, dense: Run | None, placements: Sequence[StoredPlace
 def hops_of_job(job: Job) -> MessageHops | None:
     """Hops of a spiking method's messages where its network is placed; None for a dense one, and for a planner whose parts
     are not placed."""
-    if not METHODS[job.method].spiking or not isinstance(job.planner, CEMConfig):
+    if not METHODS[job.method].spiking or not is_placed(job.planner):
         return None
     return _hops(job.task, job.method, job.planner, job.reference, job.checkpoint, job.artifact)
 
 
 @lru_cache(maxsize=64)
 def _hops(
-    task: str, method: str, planner: CEMConfig, reference: str, checkpoint: str | None, artifact: str | None
+    task: str, method: str, planner: PlannerConfig, reference: str, checkpoint: str | None, artifact: str | None
 ) -> MessageHops:
     site = site_of(
         Job(
@@ -141,14 +141,16 @@ def _hops(
         assert placeable is not None  # a spiking method's
         return placeable
 
-    return message_hops(network, planner, latent_dim=model.latent_dim, action_dim=model.action_dim)
+    return message_hops(
+        network, planner, latent_dim=model.latent_dim, action_dim=model.action_dim, places=places_of(task)
+    )
 
 
 def placed_rows(run: Run, *, replicas: tuple[int, ...] = (1, 8)) -> list[PlacedEnergyRow]:
     """A sigma-delta method's whole loop placed on loihi2 with several replicas, and with one a candidate: time from the
     placement, static power of its chips, updates of idle neurons. `energy_rows` beside it assume one replica
     with one neurocore a layer and charge no idle neuron."""
-    if run.op_counts is None or run.method.artifact is None or not isinstance(run.job.planner, CEMConfig):
+    if run.op_counts is None or run.method.artifact is None or not is_placed(run.job.planner):
         return []
     job = run.job
     traffic = _traffic(run)
@@ -185,8 +187,7 @@ def _traffic(run: Run) -> Traffic:
 
 def placements_of_run(run: Run) -> list[StoredPlacement]:
     """Placements of a spiking method's loop on one chip; none for a sweep over references or thresholds."""
-    placed_planner = isinstance(run.job.planner, CEMConfig)
-    if not run.spiking or not placed_planner or run.job.role not in ("headline", "front"):
+    if not run.spiking or not is_placed(run.job.planner) or run.job.role not in ("headline", "front"):
         return []
     return placements_of(_traffic(run))
 

@@ -8,14 +8,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
+
+import numpy as np
 
 from spikeplan.core.chips import LOIHI2, ChipLimits
 from spikeplan.core.counts.charges import book_iteration
 from spikeplan.core.counts.operations import BYTES, LayerCounts, OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.groups import BITS_SET, INPUT_BITS, NeuronGroups
+from spikeplan.core.guided_planning import GuidedConfig, PlannerConfig
 from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.core.planning import CEMConfig
 from spikeplan.core.progress import OnProgress, no_progress
@@ -27,7 +31,8 @@ from spikeplan.snn.delta_predictor import DeltaPredictor
 from spikeplan.snn.lif import LIFNetwork, LIFPredictor
 from spikeplan.worldmodel.checkpoint import WorldModel
 from spikeplan.worldmodel.predictor import DensePredictor, Predictor, ResidualPredictor
-from spikeplan.worldmodel.tasks import TASKS
+from spikeplan.worldmodel.tasks import TASKS, make_world
+from spikeplan.worldmodel.tasks.world import KeepOut
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,13 +45,14 @@ class Traffic:
     task: str
     reference: str
     threshold: float
-    planner: CEMConfig
+    planner: CEMConfig | GuidedConfig
     latent_dim: int
     action_dim: int
     sent: dict[str, float]
     network: Callable[[int], NeuronGroups]
     spiking: OperationCounts
     dense: OperationCounts | None
+    places: int = 0
 
     def contexts(self, replicas: int) -> int:
         return contexts_of(self.reference, self.planner, replicas)
@@ -135,7 +141,7 @@ def _record(
 
 
 def _groups(
-    predictor: Predictor, chip: ChipLimits, reference: str, planner: CEMConfig
+    predictor: Predictor, chip: ChipLimits, reference: str, planner: CEMConfig | GuidedConfig
 ) -> Callable[[int], NeuronGroups]:
     """Replicas -> what is placed."""
 
@@ -163,7 +169,7 @@ def traffic_of_run(op_counts: OperationCounts, predictor: Predictor, job: Job, m
 
     Raises ValueError for a planner whose parts are not placed.
     """
-    if not isinstance(job.planner, CEMConfig):
+    if not is_placed(job.planner):
         raise ValueError(f"{job.planner.label}: its parts are not placed")
     return Traffic(
         path="",
@@ -178,7 +184,23 @@ def traffic_of_run(op_counts: OperationCounts, predictor: Predictor, job: Job, m
         network=_groups(predictor, LOIHI2, op_counts.reference, job.planner),
         spiking=op_counts,
         dense=None,
+        places=places_of(job.task),
     )
+
+
+def is_placed(planner: PlannerConfig) -> TypeGuard[CEMConfig | GuidedConfig]:
+    """Whether a planner's parts are known to the placement: CEM, or a policy's copies. Refined planning is both in turn."""
+    return type(planner) in (CEMConfig, GuidedConfig)
+
+
+@lru_cache(maxsize=16)
+def places_of(task: str) -> int:
+    """How many places to keep out of a planner of this task is shown."""
+    world = make_world(task)
+    if not isinstance(world, KeepOut):
+        return 0
+    layout = world.sample(1, np.random.default_rng(0)).layout_NL
+    return int(world.keep_out_poses(layout).shape[1])
 
 
 def _rest_of_the_loop(op_counts: OperationCounts, model: WorldModel, plans: Plans) -> None:

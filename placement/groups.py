@@ -11,10 +11,13 @@ actions, D latent, S candidates of which a replica has `turns`:
     source      V A       mu, w, noise word + u of each candidate  refit             one synapse a message
     latent      D         z0 + z of each candidate                 out               one synapse: z += value
     distance    D         goal                                     latent            one synapse: |z - g|
-    sum         1         -                                        distance          D synapses: d
+    sum         1         -                                        distance          D synapses: d      a place: once more each
     cost        turns     J, number (one candidate a neuron)       sum, theta        one synapse each: J += d in its own turn
     theta       1         T, bit, count                            cost              S synapses         once, for all replicas
     refit       2 V A     sum, mean (or spread)                    source            one synapse each   once, for all replicas
+
+Where a policy acts, source takes its output, adds noise and clips; the policy's first layer gets the latent before the
+predictor's does. Its selection is charged as CEM's with one elite.
 
 Parts of one replica share cores; so do theta and refit. Candidates of one replica take turns, so u and z are stored contexts;
 the noise is drawn again from its seed in every iteration. Assumed, not published: that a program may hold that many words.
@@ -58,7 +61,7 @@ def contexts_of(reference: str, budget: Budget, replicas: int) -> int:
 
 
 def with_loop(
-    network: NeuronGroups, budget: Budget, *, latent_dim: int, action_dim: int, replicas: int
+    network: NeuronGroups, budget: Budget, *, latent_dim: int, action_dim: int, replicas: int, places: int = 0
 ) -> NeuronGroups:
     """The network with the planning loop's other parts around it: source, latent, distance, sum, cost, theta, refit.
 
@@ -67,6 +70,7 @@ def with_loop(
         budget: the planner's settings.
         latent_dim, action_dim: D and A.
         replicas: instances of the loop; candidates are shared among them.
+        places: to keep out of, each with distance neurons of its own.
 
     Raises UserError for a last layer that is not as wide as the latent, and for more replicas than candidates.
 
@@ -74,7 +78,7 @@ def with_loop(
     >>> place(loop.groups, LOIHI2, replicas=8).cores
     """
     turns = turns_of(budget, replicas)
-    code, out = network.groups[0], network.groups[-1]
+    out = network.groups[-1]
     if out.neurons != latent_dim:
         raise UserError(
             f"place: layer '{out.name}' has {out.neurons} neurons, the latent {latent_dim}; convert it again"
@@ -86,11 +90,11 @@ def with_loop(
         Group(
             name="source",
             neurons=variables,
-            axons_in=2 * variables,
-            synapses=2,
+            axons_in=2 * variables + (action_dim if network.policy else 0),
+            synapses=3 if network.policy else 2,
             words=3 + turns,
             message_bits=wide,
-            receivers=(code.name, "refit"),
+            receivers=(network.takes_action, "refit"),
             shares=True,
         ),
         Group(
@@ -100,12 +104,12 @@ def with_loop(
             synapses=1,
             words=1 + turns,
             message_bits=wide,
-            receivers=(code.name, "distance"),
+            receivers=(*network.takes_latent, "distance"),
             shares=True,
         ),
         Group(
             name="distance",
-            neurons=latent_dim,
+            neurons=(1 + places) * latent_dim,
             axons_in=latent_dim,
             synapses=1,
             words=1,
@@ -115,8 +119,8 @@ def with_loop(
         ),
         Group(
             name="sum",
-            neurons=1,
-            axons_in=latent_dim,
+            neurons=1 + places,
+            axons_in=(1 + places) * latent_dim,
             synapses=latent_dim,
             words=1,
             message_bits=wide,
@@ -126,8 +130,8 @@ def with_loop(
         Group(
             name="cost",
             neurons=turns,
-            axons_in=2,
-            synapses=2,
+            axons_in=2 + places,
+            synapses=2 + places,
             words=2,
             message_bits=1,
             receivers=("theta", "source"),
@@ -159,14 +163,21 @@ def with_loop(
     return replace(network, groups=(*inner, *parts), path=(*network.path, "latent"), tail=("distance", "sum", "cost"))
 
 
-def loop_messages(latent_dim: int, action_dim: int) -> dict[str, float]:
+def loop_messages(latent_dim: int, action_dim: int, places: int = 0) -> dict[str, float]:
     """Messages of the loop's parts for one prediction: values, sent whether they changed or not."""
-    return {"out": latent_dim, "latent": latent_dim, "distance": latent_dim, "sum": 1, "source": action_dim}
+    terms = 1 + places
+    return {
+        "out": latent_dim,
+        "latent": latent_dim,
+        "distance": terms * latent_dim,
+        "sum": terms,
+        "source": action_dim,
+    }
 
 
-def loop_synops(latent_dim: int, turns: int) -> int:
+def loop_synops(latent_dim: int, turns: int, places: int = 0) -> int:
     """Synops of the parts' own connections in one prediction that core/counts/charges.py leaves out: into latent, sum, cost."""
-    return 2 * latent_dim + turns
+    return latent_dim + (1 + places) * (latent_dim + turns)
 
 
 def selection_steps(budget: Budget, replicas: int) -> int:

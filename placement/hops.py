@@ -45,18 +45,18 @@ class MessageHops:
 
 
 def message_hops(
-    network: Callable[[ChipLimits], NeuronGroups], planner: Budget, *, latent_dim: int, action_dim: int
+    network: Callable[[ChipLimits], NeuronGroups], planner: Budget, *, latent_dim: int, action_dim: int, places: int = 0
 ) -> MessageHops:
     """Of a network placed on every chip that holds it, alone and with its loop."""
     hops_of: dict[str, dict[str, dict[str, float]]] = {}
     for name, chip in CHIPS.items():
         alone = network(chip)
-        whole = with_loop(alone, planner, latent_dim=latent_dim, action_dim=action_dim, replicas=1)
+        whole = with_loop(alone, planner, latent_dim=latent_dim, action_dim=action_dim, replicas=1, places=places)
         for extent, groups in (("predictor", alone.groups), ("loop", whole.groups)):
             placement = place(groups, chip)
             if all(violation.limit == "message_bits" for violation in placement.broken):
                 hops_of.setdefault(name, {})[extent] = hops_per_message(placement)
-    return MessageHops(sent=loop_messages(latent_dim, action_dim), hops=hops_of)
+    return MessageHops(sent=loop_messages(latent_dim, action_dim, places), hops=hops_of)
 
 
 def hops_per_message(placement: Placement) -> dict[str, float]:

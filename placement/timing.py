@@ -22,8 +22,7 @@ updates twice. The whole loop adds `selection_steps` an iteration.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +31,7 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.groups import NeuronGroups
 from spikeplan.core.planning import Budget
 from spikeplan.placement.groups import selection_steps, turns_of
+from spikeplan.placement.load import Load
 from spikeplan.placement.place import CENTRE, Placement, link_loads
 
 SCHEDULES = ("sequential", "interleaved")
@@ -73,48 +73,6 @@ class ActionTime:
     selection: int
     step_s: float
     action_s: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Load:
-    """The chip steps of an action by what they do, without the constants: so many steps of J kinds; in a step of each, synops of
-    the busiest core and messages of the busiest link, and how many of these come of the predictor's own messages; in every
-    step the fullest core updates `updates` neurons. `fixed_J`: synops of the busiest core if the predictor sent nothing."""
-
-    steps_J: Reals
-    synops_J: Reals
-    synops_sent_J: Reals
-    fixed_J: Reals
-    messages_J: Reals
-    messages_sent_J: Reals
-    updates: int
-
-    def __post_init__(self) -> None:
-        columns = (self.steps_J, self.synops_J, self.synops_sent_J, self.fixed_J, self.messages_J, self.messages_sent_J)
-        if len({column.shape for column in columns}) != 1 or self.steps_J.ndim != 1:
-            raise ValueError("load: the columns are not flat and of one length")
-        if not all(np.isfinite(column).all() and (column >= 0).all() for column in columns) or self.updates < 1:
-            raise ValueError("load: counts must be finite and >= 0, and something must update")
-        if not self.steps_J.sum() > 0:
-            raise ValueError("load: no chip steps")
-
-    def seconds(self, synop_s: Any, update_s: Any, link_s: Any, barrier_s: Any) -> Any:
-        """An action's time. The figures may be arrays of draws (N,): then so is the time."""
-        synops, links = np.multiply.outer(synop_s, self.synops_J), np.multiply.outer(link_s, self.messages_J)
-        updates = np.asarray(update_s)[..., None] * self.updates
-        return (np.maximum(np.maximum(synops, links), updates) + np.asarray(barrier_s)[..., None]) @ self.steps_J
-
-    def scaled(self, factor: float) -> Load:
-        """As if the predictor sent `factor` times as much. Exact as long as the same core and link stay the busiest or another
-        one is busy with other parts' messages, else a lower bound."""
-        more = factor - 1.0
-        return replace(
-            self,
-            synops_J=np.maximum(self.synops_J + more * self.synops_sent_J, self.fixed_J),
-            synops_sent_J=factor * self.synops_sent_J,
-            messages_J=self.messages_J + more * self.messages_sent_J,
-            messages_sent_J=factor * self.messages_sent_J,
-        )
 
 
 class Clock:
@@ -220,9 +178,10 @@ class Clock:
             begin = i + (late if i >= self._layers else 0)
             for k in range(self.width.get(name, 1)):
                 active[self.names.index(name), entries + begin + k + 1] = True
-        if self.network.whole_loop:  # the source sends the action while the latent sends z: both feed the first layer
-            active[self.names.index("source"), entries] = True
+        if self.network.whole_loop:
             active[self.names.index("latent"), entries] = True
+            if not self.network.policy:  # the action is known: the source sends it while the latent sends z
+                active[self.names.index("source"), entries] = True
         patterns, where = np.unique(active[:, :steps], axis=1, return_inverse=True)
         return patterns.astype(float), where.reshape(-1)
 
@@ -261,7 +220,10 @@ class Clock:
         """Of each kind of step: synops, those of the predictor's messages, those of the others alone; messages, likewise."""
         sent = patterns * self.per_step[:, None]
         own = self.network.path[: self._layers - 1] if self.network.whole_loop else self.network.path
-        of_predictor = sent * np.array([[name in own] for name in self.names])  # the loop takes the last layer's values
+        of_network = [
+            [name in own and name != "source"] for name in self.names
+        ]  # the loop takes the last layer's values
+        of_predictor = sent * np.array(of_network)
         on_core = self.on_core @ self.feeds.T
         synops, links = on_core @ sent, self.on_link @ sent
         kinds = np.arange(patterns.shape[1])

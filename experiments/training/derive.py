@@ -36,7 +36,7 @@ class DeriveConfig:
     start_threshold: float = 0.05
     delta: DeltaTraining = field(default_factory=lambda: DeltaTraining(steps=2500, rate_weight=1.5))
     guided_episodes: int = 48  # of each task that the world model is used for
-    guided: DeltaTraining = field(default_factory=lambda: DeltaTraining(steps=3000, rate_weight=0.8))
+    guided: DeltaTraining = field(default_factory=lambda: DeltaTraining(steps=4000, rate_weight=0.5))
     lif: LIFConfig = field(default_factory=LIFConfig)
     lif_training: LIFTraining = field(default_factory=LIFTraining)
     narrow_widths: tuple[int, ...] = tuple(WIDTHS)

@@ -14,8 +14,9 @@ from spikeplan.core.groups import lif_network, network_of
 from spikeplan.core.ir.artifact import Artifact
 from spikeplan.core.planning import CEMConfig
 from spikeplan.placement.groups import contexts_of, loop_messages, selection_steps, turns_of, with_loop
+from spikeplan.placement.load import Load
 from spikeplan.placement.place import CENTRE, place
-from spikeplan.placement.timing import Clock, Load, Speed
+from spikeplan.placement.timing import Clock, Speed
 
 SENT = {"code": 5.0, "h1": 12.0, "h2": 4.0}
 

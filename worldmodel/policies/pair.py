@@ -10,7 +10,7 @@ from torch import Tensor
 from spikeplan.core.chips import ChipLimits
 from spikeplan.core.counts.operations import LayerCounts
 from spikeplan.core.errors import UserError
-from spikeplan.core.groups import NeuronGroups
+from spikeplan.core.groups import NeuronGroups, acting
 from spikeplan.worldmodel.policies.networks import Policy
 from spikeplan.worldmodel.predictor import Predictor
 
@@ -49,7 +49,10 @@ class Pair:
         return {**self.policy.weights_left(), **self.predictor.weights_left()}
 
     def neuron_groups(self, chip: ChipLimits, *, contexts: int = 0) -> NeuronGroups | None:
-        return self.predictor.neuron_groups(chip, contexts=contexts)
+        """Of both, where both are spiking; a dense policy runs beside the chip."""
+        predictor = self.predictor.neuron_groups(chip, contexts=contexts)
+        policy = self.policy.neuron_groups(chip, contexts=contexts)
+        return predictor if predictor is None or policy is None else acting(policy, predictor)
 
     def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, reference: str, previous: Any = None) -> Any:
         return self.predictor.begin(latent_BD, candidates_BSHA, reference, previous)

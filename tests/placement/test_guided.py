@@ -1,0 +1,71 @@
+"""Where a policy's copies and their predictors lie, and how long they take, by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from spikeplan.conversion.policy import convert_policy
+from spikeplan.core.chips import LOIHI2
+from spikeplan.core.groups import acting, network_of
+from spikeplan.core.guided_planning import GuidedConfig
+from spikeplan.core.ir.artifact import Artifact
+from spikeplan.placement.groups import loop_messages, loop_synops, selection_steps, with_loop
+from spikeplan.placement.place import place
+from spikeplan.placement.timing import Clock, Speed
+from spikeplan.worldmodel.policies.base import GoalPolicy
+
+PLAN = GuidedConfig(samples=4, horizon=5)
+SPEED = Speed(synop_s=1e-9, update_s=0.0, link_s=0.0, barrier_s=60e-9)
+
+
+@pytest.fixture
+def policy(net: Artifact) -> Artifact:
+    torch.manual_seed(0)
+    latent = 0.2 * torch.randn(100, 6)
+    return convert_policy(GoalPolicy(6, 2, action_limit=0.08, hidden=(16,)), net, latent, latent.flip(0))
+
+
+@pytest.mark.parametrize("places", [0, 3])
+def test_a_copy_is_policy_source_and_predictor_in_this_order(net: Artifact, policy: Artifact, places: int) -> None:
+    both = acting(network_of(policy), network_of(net))
+    loop = with_loop(both, PLAN, latent_dim=6, action_dim=2, replicas=4, places=places)
+    assert loop.path == ("policy.code", "policy.h1", "policy.out", "source", "code", "h1", "h2", "out", "latent")
+    by = {group.name: group for group in loop.groups}
+    assert by["policy.out"].receivers == ("source",) and by["source"].receivers == ("code", "refit")
+    assert by["latent"].receivers == ("policy.code", "code", "distance")
+    assert by["distance"].neurons == 6 * (1 + places) and by["sum"].neurons == 1 + places
+    assert by["cost"].axons_in == 2 + places
+    found = place(loop.groups, LOIHI2, replicas=4)
+    assert found.chips == 1 and len(found.of("policy.h1", replica=3)) == 1
+
+
+def test_a_plan_takes_a_pass_of_both_a_step(net: Artifact, policy: Artifact) -> None:
+    """Nine groups one after the other, five times; three steps of the tail, and the selection once. Nothing is sent but one
+    message of h1: 24 neurons' 20 synapses."""
+    loop = with_loop(acting(network_of(policy), network_of(net)), PLAN, latent_dim=6, action_dim=2, replicas=4)
+    clock = Clock(place(loop.groups, LOIHI2, replicas=4), loop, {"h1": 1.0}, SPEED)
+    time = clock.action(PLAN, "sequential")
+    rollout = 5 * 9 + 3
+    assert time.steps == rollout + selection_steps(PLAN, 4)
+    busy = 5 * 20e-9
+    asked = time.action_s - time.steps * 60e-9 - busy
+    assert 0 < asked < selection_steps(PLAN, 4) * 100e-9, "what the selection asks is all that is left"
+
+
+def test_places_are_charged_in_messages_and_synops() -> None:
+    assert loop_messages(6, 2) == {"out": 6, "latent": 6, "distance": 6, "sum": 1, "source": 2}
+    assert loop_messages(6, 2, 3) == {"out": 6, "latent": 6, "distance": 24, "sum": 4, "source": 2}
+    assert loop_synops(6, 2) == 2 * 6 + 2 and loop_synops(6, 2, 3) == 6 + 4 * (6 + 2)
+
+
+def test_a_dense_policy_leaves_the_predictor_alone_on_the_chip(net: Artifact) -> None:
+    from spikeplan.snn.delta_predictor import DeltaPredictor
+    from spikeplan.worldmodel.policies.networks import DensePolicy
+    from spikeplan.worldmodel.policies.pair import Pair
+
+    pair: Any = Pair(DeltaPredictor(net), DensePolicy(GoalPolicy(6, 2, action_limit=0.08)))
+    groups = pair.neuron_groups(LOIHI2)
+    assert groups.policy == 0 and [group.name for group in groups.groups] == ["code", "h1", "h2", "out"]
