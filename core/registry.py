@@ -40,6 +40,7 @@ KINDS = {
     "RECIPE": "spikeplan.conversion.recipes:RECIPES",
     "FORMAT": "spikeplan.eventdata.formats:FORMATS",
     "CHIP": "spikeplan.core.chips:CHIPS",
+    "COST": "spikeplan.worldmodel.planning.costs:COSTS",
     "PRICE": "spikeplan.core.prices:PRICES",
 }
 

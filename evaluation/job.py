@@ -27,6 +27,7 @@ class Job:
         episodes: of the whole set, of which this shard plans `count` from `first` on.
         threshold: factor on the network's thresholds; None: as they are.
         with_planner: name of a planner in PLANNERS; None: the method's own.
+        cost: name of a cost in COSTS; None: the latent distance.
         checkpoint, artifact: files other than the shipped ones.
 
     >>> job = Job(task="two-room", method="sigma_delta", role="front", planner=CEMConfig(), episodes=100, count=100)
@@ -46,6 +47,7 @@ class Job:
     artifact: str | None = None
     keep_poses: bool = False
     with_planner: str | None = None
+    cost: str | None = None
 
     def key(self, digest: str) -> str:
         """Name of the stored result: settings, `digest` of the trained files, and the code that makes it."""

@@ -153,7 +153,7 @@ def placed_rows(run: Run, *, replicas: tuple[int, ...] = (1, 8)) -> list[PlacedE
     if run.op_counts is None or run.method.artifact is None or not is_placed(run.job.planner):
         return []
     job = run.job
-    traffic = _traffic(run)
+    traffic = traffic_of_planned(run)
     rows = []
     for number in sorted({min(n, job.planner.samples) for n in (*replicas, job.planner.samples)}):
         one = placed(traffic, LOIHI2, replicas=number, spread=1, extent="loop")
@@ -178,7 +178,7 @@ def placed_rows(run: Run, *, replicas: tuple[int, ...] = (1, 8)) -> list[PlacedE
     return rows
 
 
-def _traffic(run: Run) -> Traffic:
+def traffic_of_planned(run: Run) -> Traffic:
     """Of a spiking method, from its op_counts."""
     job = run.job
     assert run.op_counts is not None
@@ -189,7 +189,7 @@ def placements_of_run(run: Run) -> list[StoredPlacement]:
     """Placements of a spiking method's loop on one chip; none for a sweep over references or thresholds."""
     if not run.spiking or not is_placed(run.job.planner) or run.job.role not in ("headline", "front"):
         return []
-    return placements_of(_traffic(run))
+    return placements_of(traffic_of_planned(run))
 
 
 def priced(run: Run, placements: Sequence[StoredPlacement] = ()) -> PricedRun:

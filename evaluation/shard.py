@@ -96,7 +96,8 @@ def make_planner(
         taken = signature(make).parameters
         if cost is not None and "evaluator" not in taken and not any(p.kind is p.VAR_KEYWORD for p in taken.values()):
             raise UserError(
-                f"planner {name!r} takes no cost, and task {job.task!r} has one; use cem, guided or refined"
+                f"planner {name!r} takes no cost, and {'task ' + repr(job.task) if job.cost is None else '--cost ' + job.cost} "
+                "needs one; use cem, guided, integer_guided or refined"
             )
         planner = make(
             predictor,
@@ -108,6 +109,16 @@ def make_planner(
             **({} if cost is None else {"evaluator": cost}),
         )
     return check_planner(planner, name)
+
+
+def try_planner(job: Job) -> None:
+    """Makes the job's predictor, planner and cost once. Raises UserError for what does not go together."""
+    world = make_world(job.task)
+    cost = None
+    if job.cost is not None:
+        latent_of = ImageLatent(world, site_of(job).bundle.model.encoder)
+        cost = task_cost(world, latent_of, job.planner, job.cost)
+    make_planner(job, make_predictor(job), world, None, cost)
 
 
 @lru_cache(maxsize=64)
@@ -155,7 +166,7 @@ def run_job(job: Job, on_progress: OnProgress = no_progress) -> ShardResult:
             encoder = site_of(job).bundle.model.encoder
             latent_of, op_counts = ImageLatent(world, encoder), make_op_counts(job, predictor, encoder)
             weights_left = predictor.weights_left()
-        planner = make_planner(job, predictor, world, op_counts, task_cost(world, latent_of, job.planner))
+        planner = make_planner(job, predictor, world, op_counts, task_cost(world, latent_of, job.planner, job.cost))
         outcome = run_episodes(
             world,
             latent_of,

@@ -61,6 +61,7 @@ SHIPPED: dict[str, tuple[str, ...]] = {
         "pruned-95",
     ),
     "planners": ("cem", "cem_mad", "direct", "guided", "integer_cem", "integer_guided", "refined"),
+    "costs": ("distance", "last_distance", "effort"),
     "policies": ("cloned", "hindsight", "relabelled"),
     "predictors": ("residual",),
     "recipes": ("sigma_delta",),
@@ -73,6 +74,7 @@ ABOUT = {
     "trainable": "tasks that `spikeplan train` trains",
     "methods": "how a plan is made, for --method",
     "planners": "how a method searches, for --planner; `spikeplan planners` compares them",
+    "costs": "what a plan is for, for `plan --cost`",
     "policies": "recipes of amortised policies, for `spikeplan train`",
     "predictors": "networks that imagine the next latent; a checkpoint says which one it holds",
     "recipes": "how a dense network becomes spiking, for `convert --recipe`; tasks to train: `spikeplan list trainable`",
@@ -108,6 +110,12 @@ def planners() -> tuple[str, ...]:
     from spikeplan.worldmodel.planning import PLANNERS
 
     return tuple(PLANNERS)
+
+
+def costs() -> tuple[str, ...]:
+    from spikeplan.worldmodel.planning.costs import COSTS
+
+    return tuple(COSTS)
 
 
 def policies() -> tuple[str, ...]:
@@ -165,6 +173,7 @@ KINDS: dict[str, Callable[[], tuple[str, ...]]] = {
     "trainable": trainable,
     "methods": methods,
     "planners": planners,
+    "costs": costs,
     "policies": policies,
     "predictors": predictors,
     "recipes": recipes,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,21 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.ir.artifact import MAX_FACTOR
 from spikeplan.core.planning import LARGEST
 from spikeplan.evaluation.aggregate import group, method_row
-from spikeplan.evaluation.bundle import load_bundle
+from spikeplan.evaluation.bundle import Bundle, load_bundle
 from spikeplan.evaluation.methods import METHODS
 from spikeplan.evaluation.rows import Row, lines_of, to_json
 from spikeplan.evaluation.run_energy import op_counts_rows
-from spikeplan.evaluation.shard import EPISODE_SEED, Job, make_planner, make_predictor, one_thread, shards
+from spikeplan.evaluation.shard import EPISODE_SEED, Job, one_thread, shards, try_planner
 from spikeplan.evaluation.summary import Summary, TaskSummary
 from spikeplan.experiments.main_study.summary import method_summary
-from spikeplan.experiments.runner.output import check_seed, open_output, versions, write_json, write_text
+from spikeplan.experiments.runner.output import (
+    check_seed,
+    no_empty_folder,
+    open_output,
+    versions,
+    write_json,
+    write_text,
+)
 from spikeplan.experiments.runner.pool import remove_parts, run_jobs
 from spikeplan.experiments.runner.progress import progress_bar, working
 from spikeplan.lava_procs.fused import check_reference
@@ -42,6 +50,7 @@ def plan_command(
     reference: str | None,
     threshold: float | None,
     with_planner: str | None,
+    cost: str | None = None,
     budget: dict[str, Any],
     checkpoint: str | None,
     artifact: str | None,
@@ -55,6 +64,7 @@ def plan_command(
         reference=reference,
         threshold=threshold,
         with_planner=with_planner,
+        cost=cost,
         artifact=artifact,
     )
     bundle = load_bundle(task, checkpoint=checkpoint, artifact=artifact)
@@ -81,12 +91,13 @@ def plan_command(
             checkpoint=checkpoint,
             artifact=artifact,
             with_planner=with_planner,
+            cost=cost,
         )
         for first, count in shards(episodes, SHARD)
     ]
-    if one.make is not None and (with_planner is not None or one.artifact is not None):
+    if one.make is not None and (with_planner is not None or one.artifact is not None or cost is not None):
         with working(f"trying {jobs[0].planner_name} with {method}"):
-            make_planner(jobs[0], make_predictor(jobs[0]), make_world(task), None)
+            try_planner(jobs[0])
     if one.closed_loop is not None:
         check_reference(reference or own)
     asked = {
@@ -100,6 +111,7 @@ def plan_command(
         "artifact": artifact,
         "planner": asdict(planner),
         "planner_name": jobs[0].planner_name,
+        "cost": cost,
     }
     folder = open_output(Path(out), command="plan", asked=asked, overwrite=overwrite)
     one_thread()
@@ -108,27 +120,10 @@ def plan_command(
         console.print(
             f"thresholds were chosen for reference {own}; reference {reference} needs finer ones (--threshold)"
         )
-    reference = reference or own
-    if one.closed_loop is not None:
-        with progress_bar(console) as bar:
-            ticks = bar.add_task("starting Lava", total=episodes * make_world(task).max_steps)
-            rows: list[Row] = [
-                one.closed_loop(
-                    bundle=bundle,
-                    planner=planner,
-                    reference=reference,
-                    threshold=factor,
-                    episodes=episodes,
-                    seed=seed,
-                    folder=folder / "lava",
-                    progress=lambda n: bar.update(ticks, advance=n, description="planning in Lava"),
-                )
-            ]
-    else:
-        results = run_jobs(jobs, folder / "parts", console=console)
-        runs = group(results, jobs)
-        rows = [row for run in runs for row in (method_row(run, None), *op_counts_rows(run, None))]
-    write_text(folder / "metrics.jsonl", lines_of(rows))
+    with no_empty_folder(folder):
+        rows = (
+            _lava_rows(jobs, bundle, folder, console) if one.closed_loop is not None else _rows(jobs, folder, console)
+        )
     figures = replace(method_summary(rows, task, method), planner_name=jobs[0].planner_name)
     summary = Summary(
         episodes=episodes,
@@ -137,11 +132,8 @@ def plan_command(
         tasks={task: TaskSummary(methods={method: figures})},
     )
     more = {"files_sha256": digest, "episode_seed": EPISODE_SEED, "versions": versions()}
-    write_json(
-        folder / "config.json",
-        {"command": "plan", **asked, **more},
-        indent=1,
-    )
+    write_text(folder / "metrics.jsonl", lines_of(rows))
+    write_json(folder / "config.json", {"command": "plan", **asked, **more}, indent=1)
     write_json(folder / "summary.json", to_json(summary), indent=1)
     remove_parts(folder / "parts")
     table = Table("figure", "value", title=f"{method} on {task}, {planner.label}")
@@ -149,6 +141,32 @@ def plan_command(
         if value is not None and (key != "reference" or one.artifact is not None):
             table.add_row(key, f"{value:.4g}" if isinstance(value, float) else str(value))
     console.print(table)
+
+
+def _rows(jobs: Sequence[Job], folder: Path, console: Console) -> list[Row]:
+    """Of a method that runs in shards."""
+    runs = group(run_jobs(jobs, folder / "parts", console=console), jobs)
+    return [row for run in runs for row in (method_row(run, None), *op_counts_rows(run, None))]
+
+
+def _lava_rows(jobs: Sequence[Job], bundle: Bundle, folder: Path, console: Console) -> list[Row]:
+    """Of a method that plans by itself."""
+    job, closed_loop = jobs[0], METHODS[jobs[0].method].closed_loop
+    assert closed_loop is not None
+    with progress_bar(console) as bar:
+        ticks = bar.add_task("starting Lava", total=job.episodes * make_world(job.task).max_steps)
+        return [
+            closed_loop(
+                bundle=bundle,
+                planner=job.planner,
+                reference=job.reference,
+                threshold=1.0 if job.threshold is None else job.threshold,
+                episodes=job.episodes,
+                seed=job.seed,
+                folder=folder / "lava",
+                progress=lambda n: bar.update(ticks, advance=n, description="planning in Lava"),
+            )
+        ]
 
 
 def _check(
@@ -159,6 +177,7 @@ def _check(
     reference: str | None,
     threshold: float | None,
     with_planner: str | None,
+    cost: str | None,
     artifact: str | None,
 ) -> None:
     """Refuses what does not go together, before anything is read or written."""
@@ -182,5 +201,7 @@ def _check(
             f"method {method!r} plans by itself with {METHODS[method].planner}; --planner {with_planner} goes with "
             "another method"
         )
+    if cost is not None and (METHODS[method].family == "floor" or METHODS[method].closed_loop is not None):
+        raise UserError(f"method {method!r} takes no cost but its own; leave out --cost {cost}")
     if not 1 <= episodes <= LARGEST:
         raise UserError(f"--episodes {episodes} must be at least 1 and at most {LARGEST}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,17 @@ def open_output(
         if differs is not None:
             raise UserError(f"{out}: holds another run ({differs}); choose another --out, or give --overwrite")
     return out
+
+
+@contextmanager
+def no_empty_folder(folder: Path) -> Iterator[None]:
+    """Work that fails before it wrote anything leaves no folder behind."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # it holds something
+            folder.rmdir()
+        raise
 
 
 def _difference(config: Path, asked: Mapping[str, Any]) -> str | None:

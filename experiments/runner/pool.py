@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.json_file import read_json
 from spikeplan.evaluation.rows.shard_result import ShardResult
 from spikeplan.evaluation.shard import KEY_LENGTH, Job, damage, job_key, one_thread, run_job
-from spikeplan.experiments.runner.output import write_json
+from spikeplan.experiments.runner.output import no_empty_folder, write_json
 from spikeplan.experiments.runner.progress import progress_bar
 
 LISTEN_S = 0.2  # between two looks at what workers report
@@ -79,7 +79,7 @@ def run_jobs(jobs: Sequence[Job], parts: Path, *, console: Console, workers: int
     results = {i: result for i, result in known.items() if result is not None}
     waiting = sorted((i for i in range(len(jobs)) if i not in results), key=lambda i: -jobs[i].weight)
     workers = workers or os.cpu_count() or 1
-    with _no_empty_folder(parts), progress_bar(console) as bar:
+    with no_empty_folder(parts), progress_bar(console) as bar:
         total = sum(jobs[i].weight for i in waiting) or 1.0
         task = bar.add_task("starting processes", total=None)  # torch is imported, which takes seconds
         shares = dict.fromkeys(waiting, 0.0)  # of each shard, how much is done
@@ -146,17 +146,6 @@ def _result_of(future: Future[ShardResult], running: Sequence[Job]) -> ShardResu
             f"a worker process ended without a result while there was to plan: {names}; a plug-in must not end its process, "
             "and memory must suffice for one process a core"
         ) from error
-
-
-@contextmanager
-def _no_empty_folder(parts: Path) -> Iterator[None]:
-    """A run that fails before its first shard leaves no folder for shards."""
-    try:
-        yield
-    except BaseException:
-        with suppress(OSError):  # it holds finished shards
-            parts.rmdir()
-        raise
 
 
 @contextmanager

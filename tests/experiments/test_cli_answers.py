@@ -154,6 +154,7 @@ def test_completion_offers_names_and_never_placeholders(capsys: pytest.CaptureFi
         ("--task", "tasks"),
         ("--method", "methods"),
         ("--planner", "planners"),
+        ("--cost", "costs"),
         ("--reference", "references"),
     ):
         assert tuple(plan[flag]["choices"]) == names.SHIPPED[kind]

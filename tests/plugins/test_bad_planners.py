@@ -13,6 +13,7 @@ from rich.console import Console
 from spikeplan.core.errors import UserError
 from spikeplan.core.planning import CEMConfig
 from spikeplan.evaluation.shard import Job, run_job
+from spikeplan.experiments.cli.main import main
 from spikeplan.experiments.runner import pool
 from spikeplan.worldmodel.planning.cem import CEMPlanner
 from spikeplan.worldmodel.planning.closed_loop import TrueLatent, run_episodes
@@ -136,3 +137,12 @@ def test_a_job_that_exits_does_not_end_the_run_well(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(pool, "run_job", leave)
     with pytest.raises(UserError, match=r"method 'oracle', planner 'odd': called sys.exit\(0\) instead of planning"):
         pool.run_jobs([job()], tmp_path / "parts", console=Console(quiet=True), workers=1)
+
+
+def test_a_plan_that_fails_leaves_no_folder(plug: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plug(PLUGIN.format(**(GOOD | {"plan": "return None"})))
+    command = ["plan", "--task", "two-room", "--method", "oracle", "--planner", "odd", "--episodes", "2"]
+    with pytest.raises(SystemExit) as stop:
+        main([*command, "--samples", "4", "--elites", "2", "--out", str(tmp_path / "out")])
+    assert stop.value.code == 2 and "plan returned a NoneType" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

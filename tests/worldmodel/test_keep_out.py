@@ -85,5 +85,5 @@ def test_chance_enters_discs_too() -> None:
 
 
 def test_a_planner_without_costs_says_so() -> None:
-    with pytest.raises(UserError, match="planner 'integer_cem' takes no cost, and task 'keep-out' has one"):
+    with pytest.raises(UserError, match="planner 'integer_cem' takes no cost, and task 'keep-out' needs one"):
         run_job(job("integer", episodes=1, count=1))

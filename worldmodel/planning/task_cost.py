@@ -6,7 +6,7 @@ import numpy as np
 
 from spikeplan.core.guided_planning import PlannerConfig
 from spikeplan.worldmodel.planning.closed_loop import ImageLatent, TrueLatent
-from spikeplan.worldmodel.planning.costs import Avoid, Cost, LatentDistance, Sum
+from spikeplan.worldmodel.planning.costs import COSTS, Avoid, Cost, LatentDistance, Sum
 from spikeplan.worldmodel.tasks.world import KeepOut, World
 
 MARGIN = 0.05  # in the world's own units of pose: how close a path may come to a pose that was shown
@@ -14,12 +14,19 @@ WEIGHT = 30.0  # against a latent distance of one step; chosen on other episodes
 DRAWS = 400
 
 
-def task_cost(world: World, latent_of: ImageLatent | TrueLatent, config: PlannerConfig) -> Cost | None:
-    """The cost of a task with places to keep out of; None where the planner's own, the latent distance, is all."""
+def task_cost(
+    world: World, latent_of: ImageLatent | TrueLatent, config: PlannerConfig, name: str | None = None
+) -> Cost | None:
+    """The cost that a plan of this task has: distance, or the cost of this name, and a price for places to keep out of.
+
+    None where the planner's own, the latent distance, is all. Raises UserError for an unknown name.
+    """
+    own = None if name is None else COSTS[name].make(world, latent_of, config)
     if not isinstance(world, KeepOut):
-        return None
+        return own
     energy, reduce = getattr(config, "energy", "l1"), getattr(config, "reduce", "sum")
-    return Sum((LatentDistance(energy, reduce), Avoid(margin=latent_margin(world, latent_of), weight=WEIGHT)))
+    avoid = Avoid(margin=latent_margin(world, latent_of), weight=WEIGHT)
+    return Sum((LatentDistance(energy, reduce) if own is None else own, avoid))
 
 
 def latent_margin(world: World, latent_of: ImageLatent | TrueLatent, *, distance: float = MARGIN) -> float:

@@ -31,6 +31,7 @@ def plan(
         ),
     ] = None,
     planner: Annotated[str | None, text("how the method searches: {planners}", "PLANNER", "the method's own")] = None,
+    cost: Annotated[str | None, text("what a plan is for: {costs}", "COST", "distance")] = None,
     samples: Annotated[int | None, text("candidates an iteration", "N", RECIPE)] = None,
     iterations: Annotated[int | None, text("CEM iterations an action", "N", RECIPE)] = None,
     elites: Annotated[int | None, text("candidates that are refitted", "N", RECIPE)] = None,
@@ -50,6 +51,8 @@ def plan(
         names.check("references", reference)
     if planner is not None:
         names.check("planners", planner)
+    if cost is not None:
+        names.check("costs", cost)
     from spikeplan.experiments.cli.plan import plan_command
 
     budget = {"samples": samples, "iterations": iterations, "elites": elites, "horizon": horizon, "chunk": chunk}
@@ -62,6 +65,7 @@ def plan(
         reference=reference,
         threshold=threshold,
         with_planner=planner,
+        cost=cost,
         budget={k: v for k, v in budget.items() if v is not None},
         checkpoint=checkpoint,
         artifact=artifact,

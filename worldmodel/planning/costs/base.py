@@ -1,9 +1,4 @@
-"""Costs of imagined futures, as objects that are added up: what a plan is for is said when it is made.
-
-    LatentDistance   sum_t |z[t] - z_goal|_1         (or the last step; or squared)
-    Avoid            weight * sum_t relu(margin - min_k |z[t] - z_keep_out[k]|_1)
-    Effort           weight * sum_t |a[t]|^2 / limit^2
-    Sum              of several
+"""What a cost is: an object that judges imagined futures, and that others are added to.
 
 A cost is any object with `cost` and `accumulates`; a user's own goes into a planner the same way. One that integer planners
 and Lava run says its integer form too: `priced(units)` names prices of core/prices/, with whole weights and settings.
@@ -12,8 +7,9 @@ Shapes: B episodes, S candidates, H steps, D latent, A action, K images of place
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -81,77 +77,6 @@ def priced_by(cost: Cost, units: Units) -> tuple[Priced, ...]:
 
 
 @dataclass(frozen=True)
-class LatentDistance:
-    """How far the imagined latents are from the goal's. `energy`: l1 or mse; `reduce`: sum over steps, or the last."""
-
-    energy: str = "l1"
-    reduce: str = "sum"
-
-    def cost(self, latents_BSHD: Tensor, actions_BSHA: Tensor | None, goal: Tensor | Goal) -> Tensor:
-        gap = latents_BSHD - goal_of(goal).goal_BD[:, None, None]
-        gap = gap.abs() if self.energy == "l1" else gap.square()
-        return gap.sum((-1, -2)) if self.reduce == "sum" else gap[:, :, -1].sum(-1)
-
-    def accumulates(self, *, horizon: int, latent_dim: int, action_dim: int, keep_out: int) -> int:
-        return 2 * latent_dim * (horizon if self.reduce == "sum" else 1)
-
-    def priced(self, units: Units) -> tuple[Priced, ...]:
-        if (self.energy, self.reduce) != ("l1", "sum"):
-            raise UserError(f"distance: {self.energy}, {self.reduce} has no integer form; use l1, summed over steps")
-        return (Priced(name="distance"),)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Avoid:
-    """A price for coming closer than `margin` to any place to keep out of, in latent distance.
-
-    Raises UserError for a margin or a weight that is not positive, and for a goal without such places.
-    """
-
-    margin: float
-    weight: float = 10.0
-
-    def __post_init__(self) -> None:
-        for name in ("margin", "weight"):
-            if not 0 < getattr(self, name) < 1e6:
-                raise UserError(f"avoid: {name} {getattr(self, name)!r} must be above 0 and below 1,000,000")
-
-    def cost(self, latents_BSHD: Tensor, actions_BSHA: Tensor | None, goal: Goal) -> Tensor:
-        if goal.keep_out_BKD is None:
-            raise UserError("avoid: no image of a place to keep out of was given; give some, or plan without this cost")
-        near = (
-            torch.cdist(latents_BSHD.flatten(1, 2), goal.keep_out_BKD, p=1.0)
-            .amin(-1)
-            .unflatten(1, latents_BSHD.shape[1:3])
-        )
-        price: Tensor = self.weight * (self.margin - near).clamp_min(0.0).sum(-1)
-        return price
-
-    def accumulates(self, *, horizon: int, latent_dim: int, action_dim: int, keep_out: int) -> int:
-        return horizon * keep_out * (2 * latent_dim + 1)
-
-    def priced(self, units: Units) -> tuple[Priced, ...]:
-        """Margin and weight rounded to whole numbers."""
-        return (
-            Priced(name="avoid", weight=round(self.weight), settings={"margin": round(self.margin / units.latent)}),
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Effort:
-    """A price for large actions, in units of their limit."""
-
-    limit: float
-    weight: float = 1.0
-
-    def cost(self, latents_BSHD: Tensor, actions_BSHA: Tensor, goal: Goal) -> Tensor:
-        return self.weight * (actions_BSHA / self.limit).square().sum((-1, -2))
-
-    def accumulates(self, *, horizon: int, latent_dim: int, action_dim: int, keep_out: int) -> int:
-        return 2 * horizon * action_dim
-
-
-@dataclass(frozen=True)
 class Sum:
     """Several costs, added up."""
 
@@ -166,3 +91,19 @@ class Sum:
 
     def priced(self, units: Units) -> tuple[Priced, ...]:
         return tuple(one for each in self.costs for one in priced_by(each, units))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostKind:
+    """A cost by name.
+
+    Args:
+        name: what `plan --cost` takes.
+        make: `make(world, latent_of, config)` -> Cost; `latent_of(pose_NP, layout_NL)` gives latents of poses, `config` is the
+            planner's. It takes the place of the latent distance; places to keep out of are added by the task.
+
+    >>> COST = CostKind(name="mine", make=lambda world, latent_of, config: MyCost())
+    """
+
+    name: str
+    make: Callable[[Any, Any, Any], Cost]

@@ -1,0 +1,43 @@
+"""Costs of imagined futures, as objects that are added up: what a plan is for is said when it is made.
+
+    LatentDistance   sum_t |z[t] - z_goal|_1         (or the last step; or squared)
+    Avoid            weight * sum_t relu(margin - min_k |z[t] - z_keep_out[k]|_1)
+    Effort           weight * sum_t |a[t]|^2 / limit^2
+    Sum              of several
+
+To add one that `plan --cost` knows, drop a file here that exports COST (`base.CostKind`), or name your own with `--plugin`.
+"""
+
+from __future__ import annotations
+
+from spikeplan.core.registry import Registry
+from spikeplan.worldmodel.planning.costs.avoid import Avoid
+from spikeplan.worldmodel.planning.costs.base import (
+    Cost,
+    CostKind,
+    Goal,
+    Sum,
+    Units,
+    finite_goal,
+    goal_of,
+    priced_by,
+)
+from spikeplan.worldmodel.planning.costs.distance import LatentDistance
+from spikeplan.worldmodel.planning.costs.effort import Effort
+
+COSTS: Registry[CostKind] = Registry("COST", "spikeplan.worldmodel.planning.costs", CostKind, "cost")
+
+__all__ = [
+    "COSTS",
+    "Avoid",
+    "Cost",
+    "CostKind",
+    "Effort",
+    "Goal",
+    "LatentDistance",
+    "Sum",
+    "Units",
+    "finite_goal",
+    "goal_of",
+    "priced_by",
+]
