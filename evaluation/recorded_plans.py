@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -125,7 +125,8 @@ def record_refined(
     world = make_world(task)
     if model.task not in (task, task_of(task).trained_on):
         raise UserError(f"task {task}: its world model is of {task_of(task).trained_on or task}, not of {model.task}")
-    latent_of, config = ImageLatent(world, model.encoder), refined_settings(model.planner)
+    latent_of, own = ImageLatent(world, model.encoder), refined_settings(model.planner)
+    config = replace(own, horizon=own.horizon + 2)  # a little farther than it plans: a network must be right to the end
     cost = task_cost(world, latent_of, config)
     pair = Pair(DensePredictor(model.predictor), DensePolicy(policy))
     planner = RefinedPlanner(pair, config, action_dim=world.action_dim, action_limit=world.action_limit, evaluator=cost)

@@ -7,7 +7,8 @@ TASK.narrow-W.safetensors  dense predictor of width W, distilled: the opponent t
 TASK.delta-W.safetensors   the sigma-delta form of that one
 TASK.pruned-P.safetensors  dense predictor of which P % of the weights are zero, distilled again
 TASK.policy.safetensors    amortised policy: cloned from the dense planner
-TASK.delta-guided.safetensors   sigma-delta artifact fine-tuned on what planning with that policy asks, on its costs
+TASK.delta-guided.safetensors   sigma-delta artifact fine-tuned on what planning with that policy asks, on its costs; one more
+                                for each task that is planned with the same world model
 
 The derived networks need only the world model, so each is made in a process of its own; the last needs the policy, too. A
 stage whose file is there, was derived from the same source and with the same settings is not run again.
@@ -48,7 +49,7 @@ from spikeplan.worldmodel.policies.policy_file import FILE as POLICY_FILE
 from spikeplan.worldmodel.policies.policy_file import PolicyMeta, load_policy, save_policy
 from spikeplan.worldmodel.policies.training import policy_success, train_policy
 from spikeplan.worldmodel.predictor import DensePredictor, Predictor, ResidualPredictor
-from spikeplan.worldmodel.tasks import make_world
+from spikeplan.worldmodel.tasks import TASKS, make_world
 from spikeplan.worldmodel.train import TrainConfig, train
 
 GUIDED = "delta-guided"
@@ -95,7 +96,7 @@ def run_stage(stage: Stage, report: Report) -> None:
     if stage.name == "policy":
         policy_stage(stage, report)
         return
-    if stage.name == GUIDED:
+    if stage.name.startswith(GUIDED):
         guided_stage(stage, report)
         return
     plans = plans_of(stage.checkpoint, stage.config.record_episodes)
@@ -169,7 +170,8 @@ def policy_stage(stage: Stage, report: Report) -> None:
 
 def guided_stage(stage: Stage, report: Report) -> None:
     """Of the policy that stands in the same folder."""
-    file, source = stage.file(GUIDED), "policy"
+    file, source = stage.file(stage.name), "policy"
+    task = stage.name.removeprefix(GUIDED).removeprefix("-") or stage.model.task
     artifact: Artifact | None = artifact_file.load(file) if file.exists() else None
     known = artifact.provenance if artifact is not None else {}
     if known.get("training") == f"{stage.config.guided}" and stage.stands(known, source):
@@ -178,8 +180,8 @@ def guided_stage(stage: Stage, report: Report) -> None:
     policy = load_policy(
         stage.file(source), task=stage.model.task, latent_dim=predictor.latent_dim, action_dim=predictor.action_dim
     )
-    artifact, layers = make_guided_delta(stage.model, policy, stage.config, report)
-    made = {**artifact.provenance, **stage.made_with(source), "layers": layers}
+    artifact, layers = make_guided_delta(stage.model, policy, task, stage.config, report)
+    made = {**stage.made_with(source), **artifact.provenance, "layers": layers}
     artifact_file.save(replace(artifact, provenance=made), file)
 
 
@@ -212,7 +214,9 @@ def train_task(
     names += [f"pruned-{percent}" for percent in derive.pruned_percent]
     stages = [Stage(name, checkpoint, derive, dense) for name in names]
     run_reporting(run_stage, [(stage,) for stage in stages], report, workers=workers)
-    run_reporting(run_stage, [(Stage(GUIDED, checkpoint, derive, dense),)], report, workers=1)
+    users = [GUIDED, *(f"{GUIDED}-{name}" for name, task in TASKS.items() if task.trained_on == config.task)]
+    guided = [Stage(name, checkpoint, derive, dense) for name in users]
+    run_reporting(run_stage, [(stage,) for stage in guided], report, workers=1 if len(guided) == 1 else workers)
     first = stages[0]
     made = POLICY_FILE.header(first.file("policy"))
     return {

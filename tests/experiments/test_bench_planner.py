@@ -28,10 +28,11 @@ def run(success: float, operations: int, *, spiking: bool = False) -> Run:
     return Run(job, won, counts, 0.0, None, family="spiking" if spiking else "dense")
 
 
-def keep_out(spiking: float) -> dict:
+def keep_out(spiking: float, large: float = 0.1) -> dict:
     runs = {"policy": run(0.1, 10), "budget5-0": run(0.4, 50), "budget5-1": run(0.3, 50)}
     runs |= {"cem": run(0.8, 1000), "refined": run(0.93, 400), "refined-large": run(0.95, 2000)}
-    return {row["name"]: row for row in keep_out_rows({**runs, "spiking": run(spiking, 100, spiking=True)})}
+    spikes = {"spiking": run(spiking, 100, spiking=True), "spiking-large": run(large, 300, spiking=True)}
+    return {row["name"]: row for row in keep_out_rows(runs | spikes)}
 
 
 def test_a_keep_out_row_is_held_against_the_best_and_the_cheapest() -> None:
@@ -48,6 +49,13 @@ def test_a_ratio_counts_only_at_equal_success() -> None:
     rows = keep_out(0.6)
     assert not rows["keepout_spiking_points"]["holds"] and rows["keepout_equivalents_ratio"]["ratio"] < 0.5
     assert not rows["keepout_equivalents_ratio"]["holds"]
+
+
+def test_the_cheapest_spiking_point_of_equal_success_is_taken() -> None:
+    both, one = keep_out(0.95, 0.95), keep_out(0.6, 0.95)
+    assert both["keepout_equivalents_ratio"]["ours"] == 100 and both["keepout_equivalents_ratio"]["holds"]
+    assert one["keepout_equivalents_ratio"]["ours"] == 300 and one["keepout_spiking_points"]["holds"]
+    assert not one["keepout_equivalents_ratio"]["holds"], "three quarters of the dense operations"
 
 
 @pytest.mark.parametrize(("success", "macs", "holds"), [(0.98, 1_500_000, True), (0.96, 2_500_000, False)])

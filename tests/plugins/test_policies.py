@@ -6,9 +6,16 @@ from typing import Any
 
 import torch
 
+from spikeplan.core.guided_planning import GuidedConfig
+from spikeplan.evaluation.bundle import load_bundle
+from spikeplan.evaluation.lava.guided import GuidedLavaPlanner
+from spikeplan.evaluation.methods import METHODS, Site
 from spikeplan.worldmodel.checkpoint import load_model, shipped
+from spikeplan.worldmodel.planning.costs import COSTS
 from spikeplan.worldmodel.policies import POLICIES, PolicyConfig
+from spikeplan.worldmodel.policies.pair import Pair
 from spikeplan.worldmodel.policies.training import train_policy
+from spikeplan.worldmodel.tasks import make_world
 
 
 def test_a_policy_recipe(plug: Any) -> None:
@@ -61,3 +68,72 @@ def test_a_cost(plug: Any, planned: Any, tmp_path: Any) -> None:
     there = planned("planar-reach", "dense", tmp_path / "there", *small)
     away = planned("planar-reach", "dense", tmp_path / "away", *small, "--planner", "away")
     assert away["success"] == 0 < there["success"]
+
+
+OWN_COST = """
+    from dataclasses import dataclass
+
+    import numpy as np
+
+    from spikeplan.core.prices import Priced, PriceKind
+    from spikeplan.worldmodel.planning.costs import CostKind
+
+
+    class Away:
+        def cost(self, latents_BSHD, actions_BSHA, goal):
+            gap = (latents_BSHD - goal.goal_BD[:, None, None]).abs().sum(-1)
+            return (20.0 - gap).clamp_min(0.0).sum(-1)
+
+        def accumulates(self, **sizes):
+            return 0
+
+        def priced(self, units):
+            return (Priced(name="nearness", settings={"far": round(20.0 / units.latent)}),)
+
+
+    @dataclass(frozen=True)
+    class Nearness:
+        far: int
+
+        @property
+        def most(self):
+            return self.far
+
+        def step(self, z_SD, action_SA, goal):
+            return np.maximum(0, self.far - np.abs(z_SD - goal.goal_D).sum(1))
+
+
+    COST = CostKind(name="away", make=lambda world, latent_of, config: Away())
+    PRICE = PriceKind(name="nearness", make=Nearness)
+    """
+
+
+def test_a_cost_of_ones_own_plans_in_real_numbers_in_integers_and_in_lava(
+    plug: Any, planned: Any, tmp_path: Any
+) -> None:
+    """Far from the goal is good; each copy strays widely, and the one that strays farthest wins."""
+    plug(OWN_COST)
+    small = ("--samples", "6", "--horizon", "4", "--cost", "away")
+    for method in ("guided", "guided-integer"):
+        there = planned("planar-reach", method, tmp_path / f"{method}-there", "--samples", "2", "--horizon", "4")
+        away = planned("planar-reach", method, tmp_path / method, *small)
+        assert away["success"] < there["success"] == 1
+    bundle, world = load_bundle("planar-reach"), make_world("planar-reach")
+    pair = METHODS["guided-integer"].predictor(Site(bundle))
+    assert isinstance(pair, Pair)
+    torch.manual_seed(0)
+    latent, goal = torch.randn(2, 3, 1, pair.predictor.latent_dim)
+    with GuidedLavaPlanner(
+        pair,
+        GuidedConfig(samples=6, horizon=4),
+        action_dim=world.action_dim,
+        action_limit=world.action_limit,
+        places=0,
+        workdir=tmp_path / "lava",
+        cost=COSTS["away"].make(world, None, None),
+    ) as planner:
+        winners = {
+            planner.plan(z, g, torch.tensor([n]))[2].winner for n, (z, g) in enumerate(zip(latent, goal, strict=True))
+        }
+    assert planner.compared > 3 * 6 * 4 * 32 and planner.different == 0
+    assert winners != {0}, "the price decides"
