@@ -75,7 +75,9 @@ def networks(make_chain: Callable[..., Artifact]) -> dict[str, Artifact]:
     policy = make_chain(
         rng, (2 * D, 12, A), shifts=(5, 7, 4), thresholds=(32, 200), weight_exps=(2, 2), action_scale=1e-4
     )
-    predictor = make_chain(rng, (D + A, 14, 10, D), shifts=(5, 7, 6, 2), thresholds=(40, 300, 70), weight_exps=(2, 1, 1))
+    predictor = make_chain(
+        rng, (D + A, 14, 10, D), shifts=(5, 7, 6, 2), thresholds=(40, 300, 70), weight_exps=(2, 1, 1)
+    )
     feeds = tuple(edge for edge in policy.edges if edge.role == "feed")
     return {"policy": replace(policy, edges=feeds), "predictor": predictor}
 
@@ -109,7 +111,9 @@ def plain_plan(networks: dict[str, Artifact], plain_pass: Callable[..., Any]) ->
             done = plain_pass(networks[name], np.array(x, np.int64), state if reference == "previous_step" else None)
             clip.count += sum(done.clipped.values()) + sum(done.saturated.values())
             for i, layer in enumerate(networks[name].layers):
-                sent[name][i] += int((done.messages[layer.name] != 0).sum()) if layer.name in done.messages else layer.n_out
+                sent[name][i] += (
+                    int((done.messages[layer.name] != 0).sum()) if layer.name in done.messages else layer.n_out
+                )
             return [int(v) for v in done.value], done.state
 
         for s in range(p.samples):
@@ -129,7 +133,9 @@ def plain_plan(networks: dict[str, Artifact], plain_pass: Callable[..., Any]) ->
                     if term.name == "distance":
                         found = sum(abs(x - int(g)) for x, g in zip(here, goal, strict=True))
                     elif term.name == "avoid":
-                        nearest = min(sum(abs(x - int(o)) for x, o in zip(here, place, strict=True)) for place in places)
+                        nearest = min(
+                            sum(abs(x - int(o)) for x, o in zip(here, place, strict=True)) for place in places
+                        )
                         found = max(0, term.settings["margin"] - nearest)
                     else:
                         assert price is not None
