@@ -1,0 +1,81 @@
+"""The spiking policy, all layers and all copies in one process: proposes an action for where each copy imagines to be.
+
+    b[t] = policy([z[t], g])
+
+The stored state of reference previous_step starts at zero in every plan. A batch of copies in one process is a convenience of
+the simulation, as in processes/predictor.py of the planning loop.
+Shapes: S copies, D latent, A action, K places. Units: z, g in latent LSB; b in action LSB.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+from spikeplan.core.guided_params import GuidedParams
+from spikeplan.core.ir.artifact import Artifact
+from spikeplan.lava_procs.guided.model import GuidedModel
+from spikeplan.lava_procs.guided.network import CountedNetwork
+
+
+class Policy(AbstractProcess):
+    """goal_in: (1 + K, D) in step 0, of which the places are left aside; z_in, proposal_out: (S, D), (S, A) in steps 2 t;
+    counts_out: (counted,) in the last step, this network's from `offset` on."""
+
+    def __init__(
+        self,
+        *,
+        params: GuidedParams,
+        layout: str,
+        artifact: Artifact,
+        reference: str,
+        offset: int,
+        counted: int,
+        name: str = "policy",
+    ) -> None:
+        super().__init__(
+            params=params,
+            layout=layout,
+            artifact=artifact,
+            reference=reference,
+            offset=offset,
+            counted=counted,
+            name=name,
+        )
+        self.goal_in = InPort(shape=(1 + params.places, params.latent_dim))
+        self.z_in = InPort(shape=(params.samples, params.latent_dim))
+        self.proposal_out = OutPort(shape=(params.samples, params.action_dim))
+        self.counts_out = OutPort(shape=(counted,))
+
+
+@implements(proc=Policy, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("fixed_pt")
+class PolicyModel(GuidedModel):
+    goal_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    z_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    proposal_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
+    counts_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.network = CountedNetwork(proc_params["artifact"], self.params, proc_params["reference"])
+        self.offset, self.counted = proc_params["offset"], proc_params["counted"]
+        self.goal = np.zeros((self.params.samples, self.params.latent_dim), np.int64)
+
+    def run_spk(self) -> None:
+        if self.phase.first:
+            self.goal = np.tile(self.goal_in.recv()[0], (self.params.samples, 1))
+            self.network.begin()
+        if self.phase.proposes:
+            self.proposal_out.send(self.network.run(self.z_in.recv(), self.goal))
+        if self.phase.last:
+            self.counts_out.send(self.network.counts(self.offset, self.counted))

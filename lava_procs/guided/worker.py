@@ -1,0 +1,28 @@
+"""Child side of a GuidedSession: the guided graph, served plan by plan (lava_procs/serve.py).
+
+`python -m spikeplan.lava_procs.guided.worker JOB.json`, JOB: {policy, predictor, params, reference, layout, paths, socket,
+parent}. A user's prices come by the variable SPIKEPLAN_PLUGINS, which the worker inherits.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from spikeplan.core.guided_params import GuidedParams
+from spikeplan.core.ir import artifact as artifact_format
+from spikeplan.lava_procs.guided.graph import build
+from spikeplan.lava_procs.loop import Loop
+from spikeplan.lava_procs.python311 import import_lava
+from spikeplan.lava_procs.serve import serve
+
+
+def graph_of(job: dict[str, Any]) -> Loop:
+    policy, predictor = artifact_format.load(job["policy"]), artifact_format.load(job["predictor"])
+    params = GuidedParams.of(job["params"])
+    import_lava()
+    return build(policy, predictor, params, job["paths"], reference=job["reference"], layout=job["layout"])
+
+
+if __name__ == "__main__":
+    sys.exit(serve(sys.argv[1], graph_of))

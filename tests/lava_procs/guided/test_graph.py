@@ -1,0 +1,111 @@
+"""The guided planner in Lava equals plain numbers in everything it computes, plan after plan, in both layouts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from spikeplan.core.guided_params import GuidedParams
+from spikeplan.core.prices import Priced
+from spikeplan.core.registry import load_plugins
+from spikeplan.lava_procs.guided.session import GuidedRecord, GuidedSession
+
+TOP = 2**23 - 1
+START_S = 300  # no limit that a busy machine meets
+MINE = """
+import numpy as np
+from spikeplan.core.prices import PriceKind
+
+class Effort:
+    most = 2**23 - 1
+    def __init__(self, scale):
+        self.scale = scale
+    def step(self, z_SD, action_SA, goal):
+        return self.scale * np.abs(action_SA).sum(1) + np.abs(z_SD - goal.goal_D).max(1) + len(goal.places_KD)
+
+PRICE = PriceKind(name="mine", make=Effort)
+"""
+
+
+def same(found: GuidedRecord, action: np.ndarray, plain: Any) -> None:
+    assert (found.actions_HSA == plain.actions).all()
+    assert (found.path_HSD == plain.path).all()
+    assert found.cost_S.tolist() == plain.cost
+    assert found.winner == plain.winner
+    assert (action == plain.actions[0, plain.winner]).all()
+    assert found.policy_messages_L.tolist() == plain.policy_messages
+    assert found.predictor_messages_L.tolist() == plain.predictor_messages
+    assert found.saturated == plain.saturated
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("layout", "reference", "places"),
+    [("fused", "zero", 2), ("fused", "previous_step", 0), ("stepwise", "previous_step", 2), ("stepwise", "zero", 0)],
+)
+def test_every_number_of_every_plan_equals_plain_numbers(
+    layout: str,
+    reference: str,
+    places: int,
+    files: tuple[Path, Path],
+    params: Callable[..., GuidedParams],
+    plain_plan: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    p = params() if places else params(places=0, prices=(Priced(name="distance", weight=2),))
+    rng = np.random.default_rng(3)
+    winners, records = set(), []
+    with GuidedSession.open(
+        *files, p, timeout_s=START_S, workdir=tmp_path, reference=reference, layout=layout
+    ) as session:
+        for number in range(4):
+            z, goal = rng.integers(-1500, 1500, 4), rng.integers(-1500, 1500, 4)
+            keep_out = z + rng.integers(-900, 900, (places, 4))
+            seed = int(rng.integers(1 << 24))
+            action, found = session.plan(z, goal, keep_out, seed)
+            plain = plain_plan(p, z, goal, keep_out, seed, reference=reference)
+            same(found, action, plain)
+            winners.add(found.winner)
+            records.append((found, plain))
+            assert (found.policy_messages_L > 0).all() and (found.predictor_messages_L > 0).all(), number
+        z, goal = np.array([TOP, -TOP, TOP - 3, 0]), np.array([-TOP, TOP, -TOP, 5])
+        keep_out = np.full((places, 4), -TOP)
+        action, found = session.plan(z, goal, keep_out, 5)
+        full = plain_plan(p, z, goal, keep_out, 5, reference=reference)
+        same(found, action, full)
+    assert len(winners) > 1
+    assert any(plain.action_clips > 0 for _, plain in records), "the action's limit is met"
+    assert any(plain.action_clips < p.samples * p.horizon * 2 for _, plain in records), "and not always"
+    assert full.cost == [TOP] * p.samples and found.winner == 0, "equals: the least number"
+    assert found.saturated > max(record.saturated for record, _ in records)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("layout", ["fused", "stepwise"])
+def test_a_users_own_price_is_asked(
+    layout: str,
+    files: tuple[Path, Path],
+    params: Callable[..., GuidedParams],
+    plain_plan: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "mine.py").write_text(MINE)
+    monkeypatch.setenv("SPIKEPLAN_PLUGINS", "")
+    load_plugins([str(tmp_path / "mine.py")])
+    p = params(prices=(Priced(name="mine", weight=1, settings={"scale": 7}), Priced(name="distance")))
+
+    def mine(z: list[int], a: list[int], goal: np.ndarray, places: np.ndarray) -> int:
+        farthest = max(abs(x - int(g)) for x, g in zip(z, goal, strict=True))
+        return 7 * sum(abs(x) for x in a) + farthest + len(places)
+
+    rng = np.random.default_rng(4)
+    with GuidedSession.open(*files, p, timeout_s=START_S, workdir=tmp_path / "run", layout=layout) as session:
+        z, goal, keep_out = rng.integers(-900, 900, 4), rng.integers(-900, 900, 4), rng.integers(-900, 900, (2, 4))
+        for seed in (1, 2):
+            action, found = session.plan(z, goal, keep_out, seed)
+            same(found, action, plain_plan(p, z, goal, keep_out, seed, price=mine))
