@@ -10,7 +10,6 @@ from typing import NamedTuple, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from spikeplan.lava_procs.guided.session import GuidedRecord, GuidedSession
 from torch import Tensor
 
 from spikeplan.core.counts.operations import OperationCounts
@@ -19,9 +18,12 @@ from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.core.noise import candidate_noise
 from spikeplan.evaluation.bundle import Bundle
+from spikeplan.evaluation.intervals import success_interval
 from spikeplan.evaluation.methods import METHODS, Site
+from spikeplan.evaluation.rows import LavaLoopRow
 from spikeplan.evaluation.shard import EPISODE_SEED
 from spikeplan.evaluation.traffic import places_of
+from spikeplan.lava_procs.guided.session import GuidedRecord, GuidedSession
 from spikeplan.worldmodel.planning.closed_loop import ImageLatent, run_episodes
 from spikeplan.worldmodel.planning.costs import Cost, Goal, goal_of
 from spikeplan.worldmodel.planning.integer_guided import IntegerGuided, IntegerGuidedTrace
@@ -75,8 +77,9 @@ class GuidedLavaPlanner:
             reference=reference,
             layout=layout,
         )
-        self.compared = self.different = 0
+        self.compared = self.different = self.saturated = 0
         self.seconds: list[float] = []
+        self.messages: list[NDArray[np.int64]] = []
 
     def noise(self, episodes: int, generator: torch.Generator) -> Tensor:
         return self.golden.seeds(episodes, generator)
@@ -101,7 +104,8 @@ class GuidedLavaPlanner:
         places = wanted.goal_BD[:, None][:, :0] if wanted.keep_out_BKD is None else wanted.keep_out_BKD
         z, goals, zones = encode(latent_BD), encode(wanted.goal_BD), encode(places)
         seed = int(noise_B[0])
-        action, found = self.session.plan(*(v[0].numpy().astype(np.int64) for v in (z, goals, zones)), seed)
+        here, there, out = (v[0].numpy().astype(np.int64) for v in (z, goals, zones))
+        action, found = self.session.plan(here, there, out, seed)
         r = self.golden.params(places.shape[1])
         eps = torch.from_numpy(candidate_noise(np.array([seed]), r.samples, 1, r.action_dim)[:, :, 0]).long()
         counted = OperationCounts(method=METHOD, reference=self.golden.reference, precision="int8", spiking=True)
@@ -111,6 +115,8 @@ class GuidedLavaPlanner:
         seen, wrong = differences(found, Reference.of(trace, counted, self.layers))
         self.compared, self.different = self.compared + seen, self.different + wrong
         self.seconds.append(found.seconds)
+        self.messages.append(np.concatenate([found.policy_messages_L, found.predictor_messages_L]))
+        self.saturated += found.saturated
         plan = torch.from_numpy(found.actions_HSA[:, found.winner].astype(np.int64)).float() * self.golden.units.action
         return torch.from_numpy(action.astype(np.int64)).float()[None] * self.golden.units.action, plan[None], found
 
@@ -155,45 +161,55 @@ def differences(found: GuidedRecord, plan: Reference) -> tuple[int, int]:
     return sum(ours.size for ours, _ in checks), sum(int((ours != theirs).sum()) for ours, theirs in checks)
 
 
-class GuidedEpisodes(NamedTuple):
-    """What whole episodes in Lava were: success, values compared and different, seconds of each plan."""
-
-    success: float
-    compared: int
-    different: int
-    seconds: list[float]
-
-
 def guided_episodes(
-    bundle: Bundle,
-    config: GuidedConfig,
     *,
-    episodes: int,
-    folder: Path,
-    seed: int = 0,
+    bundle: Bundle,
+    planner: GuidedConfig,
     reference: str = "zero",
+    threshold: float = 1.0,
+    episodes: int,
+    seed: int = 0,
+    folder: Path,
     layout: str = "fused",
     progress: Callable[[int], None] | None = None,
-) -> GuidedEpisodes:
+) -> LavaLoopRow:
     """Plan and act for the first reported episodes of the bundle's task, in Lava.
 
-    >>> guided_episodes(load_bundle("two-room"), GuidedConfig(samples=2), episodes=2, folder=Path("runs/lava")).different
+    >>> guided_episodes(bundle=load_bundle("two-room"), planner=GuidedConfig(), episodes=2, folder=Path("runs/lava")).success
     """
     world = make_world(bundle.task)
     latent_of = ImageLatent(world, bundle.model.encoder)
-    pair = METHODS[METHOD].predictor(Site(bundle))
+    pair = METHODS[METHOD].predictor(Site(bundle, threshold))
     assert isinstance(pair, Pair)
     drawn = world.sample(episodes, np.random.default_rng(EPISODE_SEED))
     with GuidedLavaPlanner(
         pair,
-        config,
+        planner,
         action_dim=world.action_dim,
         action_limit=world.action_limit,
         places=places_of(bundle.task),
         workdir=folder,
-        cost=task_cost(world, latent_of, config),
+        cost=task_cost(world, latent_of, planner),
         reference=reference,
         layout=layout,
-    ) as planner:
-        outcome = run_episodes(world, latent_of, planner, drawn, seed=seed, block=1, progress=progress)
-    return GuidedEpisodes(float(outcome.success_N.mean()), planner.compared, planner.different, planner.seconds)
+    ) as in_lava:
+        outcome = run_episodes(world, latent_of, in_lava, drawn, seed=seed, block=1, progress=progress)
+    success = outcome.success_N.astype(float)[None]
+    messages = np.mean(in_lava.messages, 0) / planner.evaluations
+    return LavaLoopRow(
+        task=bundle.task,
+        reference=reference,
+        threshold=threshold,
+        episodes=episodes,
+        seeds=1,
+        success=float(success.mean()),
+        ci95=success_interval(success),
+        plans=len(in_lava.seconds),
+        values_compared=in_lava.compared,
+        values_different=in_lava.different,
+        plan_seconds=float(np.median(in_lava.seconds)),
+        saturated=in_lava.saturated,
+        messages_per_pass={name: round(float(m), 3) for name, m in zip(in_lava.layers, messages, strict=True)},
+        drift_from_floating=[],  # copies take other actions as soon as a latent differs: there is no one path to drift from
+        drift_from_dense=[],
+    )

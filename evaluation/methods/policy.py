@@ -22,6 +22,7 @@ from spikeplan.worldmodel.predictor import DensePredictor, Predictor
 
 if TYPE_CHECKING:
     from spikeplan.evaluation.bundle import Bundle
+    from spikeplan.evaluation.rows import LavaLoopRow
 
 PURPLE = "#CC79A7"
 
@@ -73,6 +74,12 @@ def _sigma_delta(site: Site) -> Predictor:
     return DeltaPredictor(site.bundle.guided_artifact.scaled(site.threshold))
 
 
+def _in_lava(**settings: Any) -> LavaLoopRow:
+    from spikeplan.evaluation.lava.guided import guided_episodes
+
+    return guided_episodes(**settings)
+
+
 SPIKING: dict[str, Any] = {
     "family": "spiking",
     "files": lambda bundle: [bundle.model_path, bundle.guided_path, bundle.beside("policy")],
@@ -96,8 +103,12 @@ METHOD = (
             _method(f"{planner}-sigma_delta-int8", partial(_pair, _sigma_delta, _int8), planner, **(SPIKING | ORANGE)),
         )
     ),
-    _method(
-        "guided-integer", partial(_pair, _sigma_delta, spiking_policy), "integer_guided", **(SPIKING | {"marker": "D"})
+    *(
+        _method(name, partial(_pair, _sigma_delta, spiking_policy), "integer_guided", **(SPIKING | more))
+        for name, more in (
+            ("guided-integer", {"marker": "D"}),
+            ("guided-lava", {"marker": "^", "closed_loop": _in_lava}),
+        )
     ),
     *(
         _method(f"guided-{name}", partial(_narrow, name), "guided", files=_files("policy", name), marker="X")

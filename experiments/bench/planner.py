@@ -16,7 +16,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
 from spikeplan.core.chips import LOIHI2
@@ -186,14 +185,14 @@ def lava_rows(console: Console, episodes: int) -> list[dict[str, Any]]:
         for task, config in ON_CHIP.items():
             with tempfile.TemporaryDirectory() as folder:
                 done = guided_episodes(
-                    load_bundle(task),
-                    config,
+                    bundle=load_bundle(task),
+                    planner=config,
                     episodes=episodes,
                     folder=Path(folder),
                     progress=lambda actions: bar.advance(shown, actions),
                 )
-            compared, different = compared + done.compared, different + done.different
-            seconds[task] = float(np.median(done.seconds))
+            compared, different = compared + done.values_compared, different + done.values_different
+            seconds[task] = done.plan_seconds
     slowest = max(seconds.values())
     return [
         row("guided_values_different", different, compared, "= 0", different == 0, "values"),

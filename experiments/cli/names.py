@@ -43,6 +43,7 @@ SHIPPED: dict[str, tuple[str, ...]] = {
         "refined-sigma_delta",
         "refined-sigma_delta-int8",
         "guided-integer",
+        "guided-lava",
         "guided-narrow-64",
         "guided-narrow-96",
         "random",
