@@ -41,7 +41,8 @@ def perturb(proposal_SA: Ints, noise_SA: Ints, t: int, p: GuidedParams) -> Ints:
     """What the copies do in imagined step t. The clip is the action's limit, so it is not counted as saturation."""
     top = p.limit << p.action_shift
     offset = trunc_shift(p.spread[t] * noise_SA, NOISE_SHIFT) << p.action_shift
-    return np.clip(proposal_SA + offset, -top, top)
+    action: Ints = np.clip(proposal_SA + offset, -top, top)
+    return action
 
 
 def terms_of(p: GuidedParams) -> list[Term]:
