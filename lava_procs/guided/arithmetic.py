@@ -52,13 +52,19 @@ def terms_of(p: GuidedParams) -> list[Term]:
 def price_of(priced: Priced) -> PriceOf:
     """The price's equation; a user's own goes through the registry. Prices keep no state."""
     if priced.name == "distance":
-        return lambda z_SD, action_SA, goal_OD: np.abs(z_SD - goal_OD[0]).sum(1)
+
+        def to_goal(z_SD: Ints, action_SA: Ints, goal_OD: Ints) -> Ints:
+            distance_S: Ints = np.abs(z_SD - goal_OD[0]).sum(1)
+            return distance_S
+
+        return to_goal
     if priced.name == "avoid":
         margin = priced.settings["margin"]
 
         def keep_out(z_SD: Ints, action_SA: Ints, goal_OD: Ints) -> Ints:
             away_SK = np.stack([np.abs(z_SD - place_D).sum(1) for place_D in goal_OD[1:]], 1)
-            return np.maximum(margin - away_SK.min(1), 0)
+            inside_S: Ints = np.maximum(margin - away_SK.min(1), 0)
+            return inside_S
 
         return keep_out
     return _users(priced)
