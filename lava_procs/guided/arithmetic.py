@@ -41,7 +41,8 @@ def perturb(proposal_SA: Ints, noise_SA: Ints, t: int, p: GuidedParams) -> Ints:
     """What the copies do in imagined step t. The clip is the action's limit, so it is not counted as saturation."""
     top = p.limit << p.action_shift
     offset = trunc_shift(p.spread[t] * noise_SA, NOISE_SHIFT) << p.action_shift
-    return np.clip(proposal_SA + offset, -top, top)
+    action: Ints = np.clip(proposal_SA + offset, -top, top)
+    return action
 
 
 def terms_of(p: GuidedParams) -> list[Term]:
@@ -52,18 +53,18 @@ def price_of(priced: Priced) -> PriceOf:
     """The price's equation; a user's own goes through the registry. Prices keep no state."""
     if priced.name == "distance":
 
-        def distance(z_SD: Ints, action_SA: Ints, goal_OD: Ints) -> Ints:
-            away_S: Ints = np.abs(z_SD - goal_OD[0]).sum(1)
-            return away_S
+        def to_goal(z_SD: Ints, action_SA: Ints, goal_OD: Ints) -> Ints:
+            distance_S: Ints = np.abs(z_SD - goal_OD[0]).sum(1)
+            return distance_S
 
-        return distance
+        return to_goal
     if priced.name == "avoid":
         margin = priced.settings["margin"]
 
         def keep_out(z_SD: Ints, action_SA: Ints, goal_OD: Ints) -> Ints:
             away_SK = np.stack([np.abs(z_SD - place_D).sum(1) for place_D in goal_OD[1:]], 1)
-            price_S: Ints = np.maximum(margin - away_SK.min(1), 0)
-            return price_S
+            inside_S: Ints = np.maximum(margin - away_SK.min(1), 0)
+            return inside_S
 
         return keep_out
     return _users(priced)

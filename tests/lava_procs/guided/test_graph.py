@@ -12,6 +12,7 @@ import pytest
 from spikeplan.core.guided_params import GuidedParams
 from spikeplan.core.prices import Priced
 from spikeplan.core.registry import load_plugins
+from spikeplan.lava_procs import LavaError
 from spikeplan.lava_procs.guided.session import GuidedRecord, GuidedSession
 
 TOP = 2**23 - 1
@@ -42,7 +43,6 @@ def same(found: GuidedRecord, action: np.ndarray, plain: Any) -> None:
     assert found.saturated == plain.saturated
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("layout", "reference", "places"),
     [("fused", "zero", 2), ("fused", "previous_step", 0), ("stepwise", "previous_step", 2), ("stepwise", "zero", 0)],
@@ -62,6 +62,11 @@ def test_every_number_of_every_plan_equals_plain_numbers(
     with GuidedSession.open(
         *files, p, timeout_s=START_S, workdir=tmp_path, reference=reference, layout=layout
     ) as session:
+        z, goal = np.array([TOP, -TOP, TOP - 3, 0]), np.array([-TOP, TOP, -TOP, 5])
+        keep_out = np.full((places, 4), -TOP)
+        action, clipped = session.plan(z, goal, keep_out, 5)
+        full = plain_plan(p, z, goal, keep_out, 5, reference=reference)
+        same(clipped, action, full)
         for number in range(4):
             z, goal = rng.integers(-1500, 1500, 4), rng.integers(-1500, 1500, 4)
             keep_out = z + rng.integers(-900, 900, (places, 4))
@@ -72,19 +77,13 @@ def test_every_number_of_every_plan_equals_plain_numbers(
             winners.add(found.winner)
             records.append((found, plain))
             assert (found.policy_messages_L > 0).all() and (found.predictor_messages_L > 0).all(), number
-        z, goal = np.array([TOP, -TOP, TOP - 3, 0]), np.array([-TOP, TOP, -TOP, 5])
-        keep_out = np.full((places, 4), -TOP)
-        action, found = session.plan(z, goal, keep_out, 5)
-        full = plain_plan(p, z, goal, keep_out, 5, reference=reference)
-        same(found, action, full)
     assert len(winners) > 1
     assert any(plain.action_clips > 0 for _, plain in records), "the action's limit is met"
     assert any(plain.action_clips < p.samples * p.horizon * 2 for _, plain in records), "and not always"
-    assert full.cost == [TOP] * p.samples and found.winner == 0, "equals: the least number"
-    assert found.saturated > max(record.saturated for record, _ in records)
+    assert full.cost == [TOP] * p.samples and clipped.winner == 0, "equals: the least number"
+    assert clipped.saturated > max(record.saturated for record, _ in records)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["fused", "stepwise"])
 def test_a_users_own_price_is_asked(
     layout: str,
@@ -109,3 +108,17 @@ def test_a_users_own_price_is_asked(
         for seed in (1, 2):
             action, found = session.plan(z, goal, keep_out, seed)
             same(found, action, plain_plan(p, z, goal, keep_out, seed, price=mine))
+
+
+def test_a_users_price_that_fails_ends_the_session_and_is_named(
+    files: tuple[Path, Path], params: Callable[..., GuidedParams], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.py").write_text(MINE.replace("return self.scale", "return -self.scale"))
+    monkeypatch.setenv("SPIKEPLAN_PLUGINS", "")
+    load_plugins([str(tmp_path / "mine.py")])
+    p = params(prices=(Priced(name="mine", settings={"scale": 9000}),))
+    zero = np.zeros(4, np.int64)
+    with GuidedSession.open(*files, p, timeout_s=START_S, workdir=tmp_path / "run") as session:
+        with pytest.raises(LavaError, match="price mine: step returned"):
+            session.plan(zero, zero, np.zeros((2, 4), np.int64), 1)
+        assert session.closed
