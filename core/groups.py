@@ -56,12 +56,13 @@ def network_of(artifact: Artifact, *, contexts: int = 0) -> NeuronGroups:
 
 
 def acting(policy: NeuronGroups, predictor: NeuronGroups) -> NeuronGroups:
-    """One copy of a policy before a predictor; the policy's output goes to the source, which perturbs and clips it."""
+    """One copy of a policy before a predictor. In the loop (placement/groups.py) the source stands between: it perturbs and
+    clips what the policy puts out."""
     *inner, out = policy.groups
-    groups = (*inner, replace(out, receivers=("source",), message_bits=STATE_BITS), *predictor.groups)
+    groups = (*inner, replace(out, receivers=(predictor.groups[0].name,), message_bits=STATE_BITS), *predictor.groups)
     return NeuronGroups(
         groups=groups,
-        path=(*policy.path, "source", *predictor.path),
+        path=(*policy.path, *predictor.path),
         time_steps=max(policy.time_steps, predictor.time_steps),
         policy=len(policy.groups),
     )

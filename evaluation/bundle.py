@@ -57,9 +57,9 @@ class Bundle:
 
     @property
     def guided_path(self) -> Path:
-        """Its file; the plain network's where there is none, or where the user named a network."""
-        used = task_of(self.task).trained_on is not None
-        own = self.beside(f"delta-guided-{self.task}" if used else "delta-guided")
+        """Its file, for a task that is planned with another's world model; the plain network's where there is none, or where the
+        user named a network."""
+        own = self.beside(f"delta-guided-{self.task}")
         return own if own.is_file() and self.artifact_path == self.beside("delta") else self.artifact_path
 
     def _fitting(self, path: Path) -> Artifact:

@@ -84,6 +84,10 @@ def with_loop(
             f"place: layer '{out.name}' has {out.neurons} neurons, the latent {latent_dim}; convert it again"
         )
     inner = [replace(g, receivers=("latent",), message_bits=STATE_BITS) if g is out else g for g in network.groups]
+    path = list(network.path)
+    if network.policy:
+        inner[network.policy - 1] = replace(inner[network.policy - 1], receivers=("source",))
+        path.insert(network.policy, "source")
     variables = budget.variables * action_dim
     wide = STATE_BITS
     parts = (
@@ -160,7 +164,7 @@ def with_loop(
             shares=True,
         ),
     )
-    return replace(network, groups=(*inner, *parts), path=(*network.path, "latent"), tail=("distance", "sum", "cost"))
+    return replace(network, groups=(*inner, *parts), path=(*path, "latent"), tail=("distance", "sum", "cost"))
 
 
 def loop_messages(latent_dim: int, action_dim: int, places: int = 0) -> dict[str, float]:

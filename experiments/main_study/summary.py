@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from spikeplan.core.counts.operations import REFERENCES
+from spikeplan.evaluation.methods import METHODS
 from spikeplan.evaluation.rows import (
     AdmissionRow,
     AgreementRow,
@@ -79,7 +80,7 @@ def task_summary(rows: Sequence[Row], task: str) -> TaskSummary:
 
 def method_summary(rows: Sequence[Row], task: str, method: str) -> MethodSummary:
     """One method in short; an empty summary where it was not run."""
-    if method == "lava":
+    if METHODS[method].closed_loop is not None:
         return _lava_summary(rows, task)
     run = next((row for row in rows_of_kind(rows, MethodRow, task) if row.method == method), None)
     if run is None:

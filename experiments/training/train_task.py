@@ -7,8 +7,8 @@ TASK.narrow-W.safetensors  dense predictor of width W, distilled: the opponent t
 TASK.delta-W.safetensors   the sigma-delta form of that one
 TASK.pruned-P.safetensors  dense predictor of which P % of the weights are zero, distilled again
 TASK.policy.safetensors    amortised policy: cloned from the dense planner
-TASK.delta-guided.safetensors   sigma-delta artifact fine-tuned on what planning with that policy asks, on its costs; one more
-                                for each task that is planned with the same world model
+TASK.delta-guided-OTHER.safetensors   for each task that is planned with this world model: sigma-delta artifact fine-tuned on
+                           what planning it with that policy asks, on its costs
 
 The derived networks need only the world model, so each is made in a process of its own; the last needs the policy, too. A
 stage whose file is there, was derived from the same source and with the same settings is not run again.
@@ -52,12 +52,12 @@ from spikeplan.worldmodel.predictor import DensePredictor, Predictor, ResidualPr
 from spikeplan.worldmodel.tasks import TASKS, make_world
 from spikeplan.worldmodel.train import TrainConfig, train
 
-GUIDED = "delta-guided"
+GUIDED = "delta-guided-"
 
 
 @dataclass(frozen=True)
 class Stage:
-    """`name`: delta, delta-guided, lif, policy, pruned-P, or narrow-W (which brings delta-W). `dense`: its validation success."""
+    """`name`: delta, delta-guided-TASK, lif, policy, pruned-P, or narrow-W (with delta-W). `dense`: its validation success."""
 
     name: str
     checkpoint: Path
@@ -171,7 +171,7 @@ def policy_stage(stage: Stage, report: Report) -> None:
 def guided_stage(stage: Stage, report: Report) -> None:
     """Of the policy that stands in the same folder."""
     file, source = stage.file(stage.name), "policy"
-    task = stage.name.removeprefix(GUIDED).removeprefix("-") or stage.model.task
+    task = stage.name.removeprefix(GUIDED)
     artifact: Artifact | None = artifact_file.load(file) if file.exists() else None
     known = artifact.provenance if artifact is not None else {}
     if known.get("training") == f"{stage.config.guided}" and stage.stands(known, source):
@@ -214,9 +214,10 @@ def train_task(
     names += [f"pruned-{percent}" for percent in derive.pruned_percent]
     stages = [Stage(name, checkpoint, derive, dense) for name in names]
     run_reporting(run_stage, [(stage,) for stage in stages], report, workers=workers)
-    users = [GUIDED, *(f"{GUIDED}-{name}" for name, task in TASKS.items() if task.trained_on == config.task)]
-    guided = [Stage(name, checkpoint, derive, dense) for name in users]
-    run_reporting(run_stage, [(stage,) for stage in guided], report, workers=1 if len(guided) == 1 else workers)
+    users = [name for name, task in TASKS.items() if task.trained_on == config.task]
+    guided = [Stage(f"{GUIDED}{name}", checkpoint, derive, dense) for name in users]
+    if guided:
+        run_reporting(run_stage, [(stage,) for stage in guided], report, workers=workers)
     first = stages[0]
     made = POLICY_FILE.header(first.file("policy"))
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +17,10 @@ from spikeplan.evaluation.bundle import load_bundle, load_narrow
 from spikeplan.evaluation.threshold_search import Choice
 from spikeplan.experiments.cli import train as command
 from spikeplan.experiments.training.derive import DeriveConfig
-from spikeplan.experiments.training.train_task import train_task, train_world_model
+from spikeplan.experiments.training.train_task import Stage, guided_stage, train_task, train_world_model
 from spikeplan.snn.finetune_delta import DeltaTraining
 from spikeplan.snn.lif import LIFTraining
+from spikeplan.worldmodel.checkpoint import shipped
 from spikeplan.worldmodel.distil import Distillation
 from spikeplan.worldmodel.policies import PolicyConfig
 from spikeplan.worldmodel.prune import zero_share
@@ -50,7 +52,7 @@ DERIVE = DeriveConfig(
     policy=PolicyConfig(hidden=(8,), episodes=2, rounds=1, steps=2, rows=4),
     validation_episodes=2,
 )
-FILES = ["", ".delta", ".delta-8", ".delta-guided", ".lif", ".narrow-8", ".policy", ".pruned-50"]
+FILES = ["", ".delta", ".delta-8", ".lif", ".narrow-8", ".policy", ".pruned-50"]
 
 
 def times(out: Path) -> dict[str, int]:
@@ -91,6 +93,30 @@ def test_every_stage_leaves_a_file_that_loads_and_is_made_once(tmp_path: Path) -
     before = times(tmp_path)
     train_task(replace(TINY, seed=4), other, tmp_path, report=lambda stage, row: None, workers=1)
     assert all(when != before[name] for name, when in times(tmp_path).items()), "nothing of another seed is kept"
+
+
+@pytest.mark.slow
+def test_a_task_that_uses_another_s_model_gets_a_network_of_its_own(tmp_path: Path) -> None:
+    """Trained on its own plans and costs; its planner then reads that file, and another task's does not."""
+    for kind in ("", ".delta", ".policy"):
+        name = f"two-room{kind}.safetensors"
+        shutil.copy(shipped("two-room").with_name(name), tmp_path / name)
+    checkpoint = tmp_path / "two-room.safetensors"
+    before = load_bundle("keep-out", checkpoint=str(checkpoint))
+    assert before.guided_path == before.artifact_path, "without one, the plain network"
+    stage, rows = Stage("delta-guided-keep-out", checkpoint, DERIVE, ()), []
+    guided_stage(stage, lambda name, row: rows.append((name, row["step"])))
+    assert rows == [("guided keep-out", 1), ("guided keep-out", 2)]
+    bundle = load_bundle("keep-out", checkpoint=str(checkpoint))
+    assert bundle.guided_path.name == "two-room.delta-guided-keep-out.safetensors"
+    assert bundle.guided_artifact.provenance["task"] == "keep-out" and bundle.guided_artifact.synapses > 0
+    other = load_bundle("two-room", checkpoint=str(checkpoint))
+    assert other.guided_path == other.artifact_path
+    named = load_bundle("keep-out", checkpoint=str(checkpoint), artifact=str(tmp_path / "mine.safetensors"))
+    assert named.guided_path.name == "mine.safetensors"
+    made = bundle.guided_path.stat().st_mtime_ns
+    guided_stage(stage, lambda name, row: None)
+    assert bundle.guided_path.stat().st_mtime_ns == made, "made once"
 
 
 @pytest.mark.slow

@@ -123,7 +123,7 @@ def test_a_cost_of_ones_own_plans_in_real_numbers_in_integers_and_in_lava(plug: 
             main(["plan", "--task", "planar-reach", "--method", method, "--out", str(out), "--cost", cost, *small])
             methods = json.loads((out / "summary.json").read_text())["tasks"]["planar-reach"]["methods"]
             found[cost] = methods[method]["success"]
-        assert found["away"] == 0 < 0.5 < found["distance"]
+        assert found["away"] < 0.3 < 0.6 < found["distance"]
     bundle, world = load_bundle("planar-reach"), make_world("planar-reach")
     pair = METHODS["guided-integer"].predictor(Site(bundle))
     assert isinstance(pair, Pair)
