@@ -83,7 +83,9 @@ class CEMConfig:
         return f"{self.samples}x{self.iterations} H{self.horizon}"
 
     def at(self, **changes: Any) -> CEMConfig:
-        """Another budget; elites keep their share of the samples unless given."""
+        """Another budget; elites keep their share of the samples unless given. Raises UserError for a setting that it lacks."""
+        if unknown := changes.keys() - asdict(self).keys():
+            raise UserError(f"CEM: no setting {', '.join(sorted(unknown))}; it has {', '.join(asdict(self))}")
         samples = changes.get("samples", self.samples)
         share = max(1, round(samples * self.elites / self.samples))
         return replace(self, **{"elites": min(share, samples), **changes})

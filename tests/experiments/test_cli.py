@@ -29,6 +29,18 @@ PLAN = ["plan", "--task", "two-room", "--method", "dense", "--episodes", "4"]
             "--reference goes with one of policy-sigma_delta",
         ),
         (
+            ["plan", "--task", "two-room", "--method", "dense", "--spread", "0.5"],
+            "CEM: no setting spread; it has samples",
+        ),
+        (
+            ["plan", "--task", "two-room", "--method", "guided", "--copies", "4"],
+            "guided: no setting copies; it has samples",
+        ),
+        (["plan", "--task", "two-room", "--method", "guided", "--decay", "1.5"], "decay 1.5 must lie between 0 and 1"),
+        (["plan", "--task", "two-room", "--method", "guided", "--samples", "0"], "samples 0 must be at least 1"),
+        (["plan", "--task", "two-room", "--method", "lava", "--cost", "effort"], "takes no cost but its own"),
+        (["plan", "--task", "two-room", "--method", "guided", "--cost", "effrt"], "effort"),
+        (
             ["plan", "--task", "two-room", "--method", "dense", "--planner", "integer-cem"],
             "planner 'integer-cem' is unknown; did you mean integer_cem? use one of cem, cem_mad",
         ),

@@ -37,6 +37,11 @@ def plan(
     elites: Annotated[int | None, text("candidates that are refitted", "N", RECIPE)] = None,
     horizon: Annotated[int | None, text("rollout steps", "N", RECIPE)] = None,
     chunk: Annotated[int | None, text("rollout steps that share an action", "N", RECIPE)] = None,
+    copies: Annotated[int | None, text("of the policy; planner refined only", "N", RECIPE)] = None,
+    spread: Annotated[
+        float | None, text("of a copy, in action limits; planners guided and refined", "SHARE", RECIPE)
+    ] = None,
+    decay: Annotated[float | None, text("of the spread with each step, 0 to 1; as --spread", "FACTOR", RECIPE)] = None,
     checkpoint: Annotated[str | None, text("world model, .safetensors", "FILE", "the shipped one")] = None,
     artifact: Annotated[str | None, text("sigma-delta network, .safetensors", "FILE", "beside the checkpoint")] = None,
     overwrite: Overwrite = False,
@@ -55,7 +60,14 @@ def plan(
         names.check("costs", cost)
     from spikeplan.experiments.cli.plan import plan_command
 
-    budget = {"samples": samples, "iterations": iterations, "elites": elites, "horizon": horizon, "chunk": chunk}
+    budget: dict[str, float | None] = {
+        "samples": samples,
+        "iterations": iterations,
+        "elites": elites,
+        "horizon": horizon,
+        "chunk": chunk,
+    }
+    budget |= {"copies": copies, "spread": spread, "decay": decay}
     plan_command(
         task=task,
         method=method,
