@@ -6,13 +6,18 @@ wider than those of observed ones. Shapes: latent (N, D), action (N, A).
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from spikeplan.core.errors import UserError
+from spikeplan.core.fixed_point import WEIGHT_BITS, limit
 
 RANGE_QUANTILE = 0.9999
 
@@ -85,6 +90,26 @@ def chain_of(predictor: Any) -> list[nn.Linear]:
     if strange:
         raise UserError(f"layer '{strange[0]}': not part of `net`, would be skipped silently; move it into `net`")
     return split_relu_mlp(net)
+
+
+def message_steps(unit: Sequence[float], first: float, outputs: Sequence[LayerRange], top: int) -> list[int]:
+    """Shifts of the hidden layers: the least that keep each layer's output within `top` messages.
+
+    `unit`: real value of a weight LSB, `first`: of a message LSB of the input coder; a hidden layer's message LSB is
+    2^shift of its state LSB, which is unit x the message LSB before it.
+    """
+    message, shifts = first, []
+    for size, reached in zip(unit, outputs, strict=True):
+        lsb = size * message
+        shifts.append(max(0, math.ceil(math.log2(reached.top / (top * lsb)))))
+        message = lsb * 2 ** shifts[-1]
+    return shifts
+
+
+def whole_weights(w: Tensor) -> NDArray[np.int8]:
+    """Weights in weight LSB, rounded and kept within 8 bits."""
+    top = limit(WEIGHT_BITS)
+    return np.ascontiguousarray(w.round().clamp(-top, top).to(torch.int8).numpy())
 
 
 def _top(x: Tensor) -> float:

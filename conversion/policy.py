@@ -15,13 +15,11 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from spikeplan.conversion.calibration import Calibration, measure_ranges
+from spikeplan.conversion.calibration import Calibration, measure_ranges, message_steps, whole_weights
 from spikeplan.core.errors import UserError
-from spikeplan.core.fixed_point import MESSAGE_BITS, WEIGHT_BITS, limit
+from spikeplan.core.fixed_point import MESSAGE_BITS, STATE_BITS, WEIGHT_BITS, limit
 from spikeplan.core.ir.artifact import Artifact, Edge, Layer
 
 WEIGHT_TOP, MESSAGE_TOP = limit(WEIGHT_BITS), limit(MESSAGE_BITS)
@@ -68,15 +66,13 @@ def convert_policy(
     biases = [linear.bias.detach().double() for linear in linears]
     weights[-1], biases[-1] = weights[-1] * policy.action_limit, biases[-1] * policy.action_limit
     unit = [float(w.abs().max()) / WEIGHT_TOP for w in weights]
-    message, shifts = [predictor.scales["latent"] * 2**code.shift], [code.shift]
-    for size, reached in zip(unit[:-1], outputs[:-1], strict=True):
-        lsb = size * message[-1]
-        shifts.append(max(0, math.ceil(math.log2(reached.top / (MESSAGE_TOP * lsb)))))
-        message.append(lsb * 2 ** shifts[-1])
+    message = [predictor.scales["latent"] * 2**code.shift]
+    shifts = [code.shift, *message_steps(unit[:-1], message[0], outputs[:-1], MESSAGE_TOP)]
+    for size, shift in zip(unit[:-1], shifts[1:], strict=True):
+        message.append(size * message[-1] * 2**shift)
     wanted, least = predictor.scales["action"], unit[-1] * message[-1]
-    finer = math.floor(
-        math.log2(wanted / least)
-    )  # state LSB an action LSB, as a power of two; below 0: weights are shifted
+    # State LSB an action LSB, as a power of two; below 0 the weights are shifted.
+    finer = math.floor(math.log2(wanted / least))
     unit[-1] = wanted * 2.0**-finer / message[-1]
     lsbs = [predictor.scales["latent"], *(u * m for u, m in zip(unit, message, strict=True))]
     lsbs[-1] = wanted * 2.0 ** -max(0, finer)
@@ -94,11 +90,11 @@ def convert_policy(
     ]
     for i, w in enumerate(weights):
         out = i == len(weights) - 1
-        shared: dict[str, Any] = {"n_in": w.shape[1], "n_out": w.shape[0], "weight": _whole(w / unit[i])}
+        shared: dict[str, Any] = {"n_in": w.shape[1], "n_out": w.shape[0], "weight": whole_weights(w / unit[i])}
         bias = (biases[i] / lsbs[i + 1]).round().numpy().astype(np.int32)
         if out:
             shift, exp = max(0, finer), max(0, -finer)
-            name, bits = f"{PREFIX}out", 24
+            name, bits = f"{PREFIX}out", STATE_BITS
             layers.append(
                 Layer(name=name, kind="sigma", **shared, bias=bias, weight_exp=exp, shift=shift, message_bits=bits)
             )
@@ -116,7 +112,3 @@ def convert_policy(
         scales=dict(predictor.scales),
         provenance={"policy": {"action_limit": policy.action_limit, "thresholds": thresholds}},
     )
-
-
-def _whole(x: Tensor) -> NDArray[np.int8]:
-    return np.ascontiguousarray(x.round().clamp(-WEIGHT_TOP, WEIGHT_TOP).to(torch.int8).numpy())

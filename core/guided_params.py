@@ -1,5 +1,5 @@
 """Constants of the integer guided planner: what the reference (worldmodel/planning/integer_guided.py, which has the equations)
-and the Lava graph (lava_procs/guided*.py) are both given. They travel as JSON; both write their arithmetic on their own.
+and the Lava graph (lava_procs/guided/) are both given. They travel as JSON; both write their arithmetic on their own.
 """
 
 from __future__ import annotations

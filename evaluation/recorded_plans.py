@@ -63,16 +63,7 @@ class Plans:
 
     def calibration(self, limit: int = 40_000) -> Calibration:
         """Pairs (latent, action) that the predictor saw, thinned evenly."""
-        before = torch.cat(
-            [
-                self.latent_ND[:, None, None, None].expand(-1, *self.latents_NISHD.shape[1:3], -1, -1),
-                self.latents_NISHD[:, :, :, :-1],
-            ],
-            3,
-        )
-        latent, action = before.flatten(0, 3), self.candidates_NISHA.flatten(0, 3)
-        stride = max(1, len(latent) // limit)
-        return Calibration(latent[::stride].contiguous(), action[::stride].contiguous())
+        return calibration_of([self.rollouts()], limit)
 
 
 def record_plans(

@@ -25,7 +25,7 @@ from spikeplan.evaluation.pricing.runs import PricedRun
 from spikeplan.evaluation.replicas import DEVICE, StoredPlacement, placements_of
 from spikeplan.evaluation.rows import EnergyRefusedRow, EnergyRow, FrontRow, OpCountsRow, PlacedEnergyRow, PointEnergy
 from spikeplan.evaluation.shard import Job, make_predictor, site_of
-from spikeplan.evaluation.traffic import Traffic, is_placed, places_of, traffic_of_run
+from spikeplan.evaluation.traffic import Traffic, is_placed, placed_part, places_of, traffic_of_run
 from spikeplan.evaluation.verdict import DENSE_DEVICES as VERDICT_DEVICES  # each is the chip's host in its own pair
 from spikeplan.placement.groups import contexts_of
 from spikeplan.placement.hops import MessageHops, message_hops
@@ -133,7 +133,7 @@ def _hops(
             artifact=artifact,
         )
     )
-    groups = METHODS[method].predictor(site).neuron_groups
+    groups = placed_part(METHODS[method].predictor(site), planner).neuron_groups
     contexts, model = contexts_of(reference, planner, 1), site.bundle.model.predictor
 
     def network(chip: ChipLimits) -> NeuronGroups:

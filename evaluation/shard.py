@@ -114,11 +114,13 @@ def make_planner(
 def try_planner(job: Job) -> None:
     """Makes the job's predictor, planner and cost once. Raises UserError for what does not go together."""
     world = make_world(job.task)
-    cost = None
-    if job.cost is not None:
-        latent_of = ImageLatent(world, site_of(job).bundle.model.encoder)
-        cost = task_cost(world, latent_of, job.planner, job.cost)
+    cost = None if job.cost is None else task_cost(world, _latents(job, world), job.planner, job.cost)
     make_planner(job, make_predictor(job), world, None, cost)
+
+
+def _latents(job: Job, world: World) -> ImageLatent | TrueLatent:
+    """The latents that a job plans on: of images, or the simulator's own state."""
+    return ImageLatent(world, site_of(job).bundle.model.encoder) if METHODS[job.method].reads_files else TrueLatent()
 
 
 @lru_cache(maxsize=64)
@@ -161,10 +163,9 @@ def run_job(job: Job, on_progress: OnProgress = no_progress) -> ShardResult:
         outcome = random_policy(world, episodes, rng=rng, noise_rows=(job.first, job.episodes))
     else:
         predictor = make_predictor(job)
-        latent_of: ImageLatent | TrueLatent = TrueLatent()
+        latent_of = _latents(job, world)
         if method.reads_files:
-            encoder = site_of(job).bundle.model.encoder
-            latent_of, op_counts = ImageLatent(world, encoder), make_op_counts(job, predictor, encoder)
+            op_counts = make_op_counts(job, predictor, site_of(job).bundle.model.encoder)
             weights_left = predictor.weights_left()
         planner = make_planner(job, predictor, world, op_counts, task_cost(world, latent_of, job.planner, job.cost))
         outcome = run_episodes(

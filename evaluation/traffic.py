@@ -30,6 +30,7 @@ from spikeplan.placement.groups import contexts_of
 from spikeplan.snn.delta_predictor import DeltaPredictor
 from spikeplan.snn.lif import LIFNetwork, LIFPredictor
 from spikeplan.worldmodel.checkpoint import WorldModel
+from spikeplan.worldmodel.policies.pair import Pair
 from spikeplan.worldmodel.predictor import DensePredictor, Predictor, ResidualPredictor
 from spikeplan.worldmodel.tasks import TASKS, make_world
 from spikeplan.worldmodel.tasks.world import KeepOut
@@ -146,7 +147,8 @@ def _groups(
     """Replicas -> what is placed."""
 
     def network(replicas: int) -> NeuronGroups:
-        groups = predictor.neuron_groups(chip, contexts=contexts_of(reference, planner, replicas))
+        part = placed_part(predictor, planner)
+        groups = part.neuron_groups(chip, contexts=contexts_of(reference, planner, replicas))
         if groups is None:
             raise UserError(f"a {predictor.precision} predictor runs on no {chip.name}; place a spiking network")
         return groups
@@ -191,6 +193,11 @@ def traffic_of_run(op_counts: OperationCounts, predictor: Predictor, job: Job, m
 def is_placed(planner: PlannerConfig) -> TypeGuard[CEMConfig | GuidedConfig]:
     """Whether a planner's parts are known to the placement: CEM, or a policy's copies. Refined planning is both in turn."""
     return type(planner) in (CEMConfig, GuidedConfig)
+
+
+def placed_part(predictor: Predictor, planner: PlannerConfig) -> Predictor:
+    """What a rollout of this planner runs: a policy that CEM leaves aside is not placed."""
+    return predictor.predictor if isinstance(predictor, Pair) and isinstance(planner, CEMConfig) else predictor
 
 
 @lru_cache(maxsize=16)

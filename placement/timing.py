@@ -220,10 +220,8 @@ class Clock:
         """Of each kind of step: synops, those of the predictor's messages, those of the others alone; messages, likewise."""
         sent = patterns * self.per_step[:, None]
         own = self.network.path[: self._layers - 1] if self.network.whole_loop else self.network.path
-        of_network = [
-            [name in own and name != "source"] for name in self.names
-        ]  # the loop takes the last layer's values
-        of_predictor = sent * np.array(of_network)
+        # The loop takes the last layer's values.
+        of_predictor = sent * np.array([[name in own and name != "source"] for name in self.names])
         on_core = self.on_core @ self.feeds.T
         synops, links = on_core @ sent, self.on_link @ sent
         kinds = np.arange(patterns.shape[1])

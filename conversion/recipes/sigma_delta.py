@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from spikeplan.conversion.calibration import Calibration, measure_ranges
+from spikeplan.conversion.calibration import Calibration, measure_ranges, message_steps, whole_weights
 from spikeplan.conversion.recipes.base import RecipeKind
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import WEIGHT_BITS, limit
@@ -81,11 +81,9 @@ class SigmaDelta:
         weights = [stretched] + [m.weight.detach().double() for m in linears[1:]]
         unit = [float(w.abs().max()) / WEIGHT_TOP for w in weights]
         message = [max(1.2 * latent.top, action.top * stretch) / top]
-        shifts = [0]
-        for i in range(senders - 1):
-            lsb = unit[i] * message[i]
-            shifts.append(max(0, math.ceil(math.log2(outputs[i].top / (top * lsb)))))
-            message.append(lsb * 2 ** shifts[-1])
+        shifts = [0, *message_steps(unit[:-1], message[0], outputs[:-1], top)]
+        for size, shift in zip(unit[:-1], shifts[1:], strict=True):
+            message.append(size * message[-1] * 2**shift)
         latent_lsb = unit[-1] * message[-1]
         shifts[0] = max(0, math.floor(math.log2(message[0] / latent_lsb)))
         unit[-1] = message[0] / (2 ** shifts[0] * message[-1])
@@ -107,7 +105,6 @@ class SigmaDelta:
         for i, (linear, w) in enumerate(zip(linears, weights, strict=True)):
             lsb = unit[i] * message[i]
             out = i == len(linears) - 1
-            integer = (w / unit[i]).round().clamp(-WEIGHT_TOP, WEIGHT_TOP).to(torch.int8).numpy()
             bias = (linear.bias.detach().double() / lsb).round().numpy().astype(np.int32)
             layers.append(
                 Layer(
@@ -115,7 +112,7 @@ class SigmaDelta:
                     kind="sigma" if out else "sigma_delta",
                     n_in=w.shape[1],
                     n_out=w.shape[0],
-                    weight=np.ascontiguousarray(integer),
+                    weight=whole_weights(w / unit[i]),
                     bias=bias,
                     act="identity" if out else "relu",
                     shift=0 if out else shifts[i + 1],

@@ -21,8 +21,8 @@ from torch import Tensor
 from spikeplan.core.ir.artifact import Artifact
 from spikeplan.core.planning import CEMConfig
 from spikeplan.evaluation.bundle import Bundle, load_bundle
-from spikeplan.evaluation.intervals import success_interval
 from spikeplan.evaluation.lava.planner import LavaPlanner, differences
+from spikeplan.evaluation.lava.row import loop_row
 from spikeplan.evaluation.rows import LavaLoopRow
 from spikeplan.evaluation.shard import EPISODE_SEED
 from spikeplan.lava_procs.fused import FusedNetwork
@@ -122,22 +122,14 @@ def lava_episodes(
         outcome = run_episodes(
             world, ImageLatent(world, bundle.model.encoder), checked, drawn, seed=seed, block=1, progress=progress
         )
-    success = outcome.success_N.astype(float)[None]
-    messages = np.mean(checked.messages, 0) / planner.evaluations
-    return LavaLoopRow(
+    return loop_row(
+        checked,
+        outcome,
         task=bundle.task,
         reference=reference,
         threshold=threshold,
-        episodes=episodes,
-        seeds=1,
-        success=float(success.mean()),
-        ci95=success_interval(success),
-        plans=len(checked.seconds),
-        values_compared=checked.compared,
-        values_different=checked.different,
-        plan_seconds=float(np.median(checked.seconds)),
-        saturated=checked.saturated,
-        messages_per_pass={layer.name: round(float(m), 3) for layer, m in zip(artifact.layers, messages, strict=True)},
+        layers=[layer.name for layer in artifact.layers],
+        evaluations=planner.evaluations,
         drift_from_floating=checked.drift("floating"),
         drift_from_dense=checked.drift("dense"),
     )

@@ -16,9 +16,8 @@ from spikeplan.core.counts.operations import OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.core.ir import artifact as artifact_file
-from spikeplan.core.noise import candidate_noise
 from spikeplan.evaluation.bundle import Bundle
-from spikeplan.evaluation.intervals import success_interval
+from spikeplan.evaluation.lava.row import loop_row
 from spikeplan.evaluation.methods import METHODS, Site
 from spikeplan.evaluation.rows import LavaLoopRow
 from spikeplan.evaluation.shard import EPISODE_SEED
@@ -100,17 +99,13 @@ class GuidedLavaPlanner:
         """Raises UserError for more than one episode, and LavaError for a worker that died or is late."""
         if len(latent_BD) != 1:
             raise UserError(f"Lava: {len(latent_BD)} episodes at once; one loop plans one episode")
-        wanted, encode = goal_of(goal), self.golden.network.encode
-        places = wanted.goal_BD[:, None][:, :0] if wanted.keep_out_BKD is None else wanted.keep_out_BKD
-        z, goals, zones = encode(latent_BD), encode(wanted.goal_BD), encode(places)
-        seed = int(noise_B[0])
-        here, there, out = (v[0].numpy().astype(np.int64) for v in (z, goals, zones))
-        action, found = self.session.plan(here, there, out, seed)
-        r = self.golden.params(places.shape[1])
-        eps = torch.from_numpy(candidate_noise(np.array([seed]), r.samples, 1, r.action_dim)[:, :, 0]).long()
+        wanted = goal_of(goal)
+        z, goals, places = (self.golden.network.encode(each) for each in (latent_BD, wanted.goal_BD, wanted.places_BKD))
+        here, there, out = (each[0].numpy().astype(np.int64) for each in (z, goals, places))
+        action, found = self.session.plan(here, there, out, int(noise_B[0]))
         counted = OperationCounts(method=METHOD, reference=self.golden.reference, precision="int8", spiking=True)
         self.golden.op_counts = counted
-        trace = self.golden.plan_integers(z, goals, zones, eps)
+        trace = self.golden.plan_integers(z, goals, places, self.golden.noise_of(noise_B[:1]))
         self.golden.op_counts = None
         seen, wrong = differences(found, Reference.of(trace, counted, self.layers))
         self.compared, self.different = self.compared + seen, self.different + wrong
@@ -194,22 +189,14 @@ def guided_episodes(
         layout=layout,
     ) as in_lava:
         outcome = run_episodes(world, latent_of, in_lava, drawn, seed=seed, block=1, progress=progress)
-    success = outcome.success_N.astype(float)[None]
-    messages = np.mean(in_lava.messages, 0) / planner.evaluations
-    return LavaLoopRow(
+    return loop_row(
+        in_lava,
+        outcome,
         task=bundle.task,
         reference=reference,
         threshold=threshold,
-        episodes=episodes,
-        seeds=1,
-        success=float(success.mean()),
-        ci95=success_interval(success),
-        plans=len(in_lava.seconds),
-        values_compared=in_lava.compared,
-        values_different=in_lava.different,
-        plan_seconds=float(np.median(in_lava.seconds)),
-        saturated=in_lava.saturated,
-        messages_per_pass={name: round(float(m), 3) for name, m in zip(in_lava.layers, messages, strict=True)},
+        layers=in_lava.layers,
+        evaluations=planner.evaluations,
         drift_from_floating=[],  # copies take other actions as soon as a latent differs: there is no one path to drift from
         drift_from_dense=[],
     )

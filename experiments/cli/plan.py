@@ -50,7 +50,7 @@ def plan_command(
     reference: str | None,
     threshold: float | None,
     with_planner: str | None,
-    cost: str | None = None,
+    cost: str | None,
     budget: dict[str, Any],
     checkpoint: str | None,
     artifact: str | None,

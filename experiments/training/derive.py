@@ -81,8 +81,8 @@ def make_guided_delta(
     """The sigma-delta predictor for planning a task with a policy: fine-tuned on what that planner asks, and on its costs.
 
     `task`: one that is planned with the same model. Records are of episodes that are never reported. Tried and dropped: one
-    network for all such tasks (keep-out lost four points), and one for the model's own task, which the plain network plans
-    better (TwoRoom .98 against .96, at fewer operations).
+    network for all such tasks, which plans keep-out worse, and one for the model's own task, which the plain network plans
+    better.
     """
     sets = record_refined(model, policy, task, episodes=config.guided_episodes, seed=RECORD_SEED)
     calibration = calibration_of(sets)

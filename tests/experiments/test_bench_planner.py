@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from spikeplan.core.counts.operations import LayerCounts, OperationCounts
-from spikeplan.core.guided_planning import DirectConfig
-from spikeplan.evaluation.aggregate import Run
-from spikeplan.evaluation.shard import Job
+from spikeplan.core.errors import UserError
+from spikeplan.core.guided_planning import DirectConfig, GuidedConfig
+from spikeplan.evaluation.aggregate import Run, group
+from spikeplan.evaluation.shard import Job, run_job
+from spikeplan.experiments.bench import planner
 from spikeplan.experiments.bench.planner import keep_out_rows, two_room_rows
 
 EPISODES = 100
@@ -65,3 +68,25 @@ def test_guided_planning_is_held_to_success_and_macs(success: float, macs: int, 
     assert rows["guided_success"]["holds"] == rows["guided_mmacs"]["holds"] == holds
     assert rows["guided_mmacs"]["ours"] == macs / 1e6, "without the encoder"
     assert rows["guided_equivalents_ratio"]["ratio"] == pytest.approx(0.25)
+
+
+@pytest.mark.slow
+def test_the_lava_and_the_chip_rows_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a size of seconds. A chip is slower for more steps, and too many copies do not fit one."""
+    small, long = GuidedConfig(samples=2, horizon=2), GuidedConfig(samples=2, horizon=6)
+    monkeypatch.setattr(planner, "ON_CHIP", {"two-room": small})
+    rows = {row["name"]: row for row in planner.lava_rows(Console(quiet=True), 1)}
+    assert rows["guided_values_different"]["ours"] == 0 and rows["guided_values_different"]["holds"]
+    assert rows["guided_values_different"]["other"] == 25 * (2 + 1 + 2 * 2 * (2 + 32) + 8 + 1), "values compared"
+    assert 0 < rows["guided_plan_seconds"]["ours"] < 60
+
+    def ran(config: GuidedConfig) -> Run:
+        job = Job(task="two-room", method="guided-integer", role="on-chip", planner=config, episodes=1, count=1)
+        return group([run_job(job)], [job])[0]
+
+    short, slow = ran(small), ran(long)
+    alone, both = planner.chip_row([short]), planner.chip_row([short, slow])
+    assert 0 < alone["ours"] < both["ours"] == planner.chip_row([slow])["ours"], "the slower one counts"
+    assert alone["holds"] == (alone["ours"] <= 1)
+    with pytest.raises(UserError, match="two-room: guided 64 H2 does not fit one loihi2"):
+        planner.chip_row([ran(GuidedConfig(samples=64, horizon=2))])

@@ -94,7 +94,7 @@ def test_every_value_is_the_equations(
     noise = ours.noise(5, torch.Generator().manual_seed(1))
     dtype = ours.network.network.dtype
     trace = ours.plan_integers(z.to(dtype), goal.to(dtype), places.to(dtype), noise)
-    assert noise[:, 0].abs().sum() == 0 < noise[:, 1:].abs().min() + 1
+    assert noise[:, 0].abs().sum() == 0 < noise[:, 1:].abs().sum()
     for b in range(5):
         costs, actions = plain(
             plain_pass,

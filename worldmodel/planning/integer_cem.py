@@ -47,6 +47,18 @@ LIMIT_BITS = 12
 TOP = limit(STATE_BITS)
 
 
+def plan_limit(action_limit: float, action_scale: float) -> tuple[int, int]:
+    """The action limit in plan LSB, of LIMIT_BITS bits at most, and `action_shift`: a plan LSB is 2^action_shift action LSB."""
+    whole = round(action_limit / action_scale)
+    shift = max(0, whole.bit_length() - LIMIT_BITS)
+    return whole >> shift, shift
+
+
+def draw_seeds(episodes: int, generator: torch.Generator) -> Tensor:
+    """One 24-bit seed a plan: all that a host injects beside latents."""
+    return torch.randint(1 << noise.WORD_BITS, (episodes,), generator=generator)
+
+
 def plan_params(
     config: CEMConfig, *, latent_dim: int, action_dim: int, action_limit: float, action_scale: float
 ) -> PlanParams:
@@ -56,9 +68,7 @@ def plan_params(
         raise UserError(f"integer CEM: elites {config.elites} must be a power of two; use --elites {min(near, 64)}")
     if config.energy != "l1" or config.reduce != "sum":
         raise UserError(f"integer CEM: energy {config.energy}, {config.reduce}; only l1 summed over steps runs on chip")
-    whole = round(action_limit / action_scale)
-    shift = max(0, whole.bit_length() - LIMIT_BITS)
-    top = whole >> shift
+    top, shift = plan_limit(action_limit, action_scale)
     return PlanParams(
         samples=config.samples,
         iterations=config.iterations,
@@ -184,9 +194,7 @@ class IntegerCEM:
             action_scale=predictor.action_scale,
         )
 
-    def seeds(self, episodes: int, generator: torch.Generator) -> Tensor:
-        """One 24-bit seed a plan: all that a host injects."""
-        return torch.randint(1 << noise.WORD_BITS, (episodes,), generator=generator)
+    seeds = staticmethod(draw_seeds)
 
     def noise(self, episodes: int, generator: torch.Generator) -> Tensor:
         """(B, S, V, A) integers."""

@@ -15,7 +15,6 @@ Shapes: B episodes, S copies, H steps, A action, D latent, K places. The Lava gr
 from __future__ import annotations
 
 import math
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,7 +31,15 @@ from spikeplan.core.prices import PRICES, IntegerGoal, Priced
 from spikeplan.worldmodel.planning.base import PlannerKind
 from spikeplan.worldmodel.planning.costs import Cost, Goal, LatentDistance, Units, finite_goal, priced_by
 from spikeplan.worldmodel.planning.guided import PLANNER as GUIDED
-from spikeplan.worldmodel.planning.integer_cem import LIMIT_BITS, NOISE_SHIFT, SPREAD_OF_SIGMA, TOP, saturated, shifted
+from spikeplan.worldmodel.planning.integer_cem import (
+    NOISE_SHIFT,
+    SPREAD_OF_SIGMA,
+    TOP,
+    draw_seeds,
+    plan_limit,
+    saturated,
+    shifted,
+)
 from spikeplan.worldmodel.planning.rollout import counting, unroll
 from spikeplan.worldmodel.policies.pair import REFERENCES, Pair
 
@@ -56,9 +63,7 @@ def guided_params(
 
     Raises UserError for what leaves 24 bits.
     """
-    whole = round(action_limit / action_scale)
-    action_shift = max(0, whole.bit_length() - LIMIT_BITS)
-    top = whole >> action_shift
+    top, action_shift = plan_limit(action_limit, action_scale)
     reach = max(priced.weight * PRICES[priced.name].make(**priced.settings).most for priced in prices)
     needed = max(0, (reach // (TOP + 1)).bit_length())
     return GuidedParams(
@@ -130,7 +135,7 @@ class IntegerGuided:
         self.evaluator: Cost = evaluator or LatentDistance(config.energy, config.reduce)
         self._params: dict[int, GuidedParams] = {}
 
-    @cached_property
+    @property
     def units(self) -> Units:
         return Units(self.network.latent_scale, self.network.action_scale)
 
@@ -148,13 +153,15 @@ class IntegerGuided:
             )
         return self._params[places]
 
-    def seeds(self, episodes: int, generator: torch.Generator) -> Tensor:
-        """One 24-bit seed a plan: all that a host injects beside latents."""
-        return torch.randint(1 << noise.WORD_BITS, (episodes,), generator=generator)
+    seeds = staticmethod(draw_seeds)
 
     def noise(self, episodes: int, generator: torch.Generator) -> Tensor:
         """(B, S, A) integers; copy 0 has none."""
-        seeds = self.seeds(episodes, generator).numpy().astype(np.int64)
+        return self.noise_of(self.seeds(episodes, generator))
+
+    def noise_of(self, seeds_B: Tensor) -> Tensor:
+        """What the chip draws from these seeds: as `noise`."""
+        seeds = seeds_B.numpy().astype(np.int64)
         return torch.from_numpy(noise.candidate_noise(seeds, self.config.samples, 1, self.action_dim)[:, :, 0]).long()
 
     def shift(self, mean_BVA: Tensor) -> Tensor:
@@ -173,9 +180,8 @@ class IntegerGuided:
     ) -> tuple[Tensor, Tensor, IntegerGuidedTrace]:
         """Real latents in, real action (B, A) and the winner's plan (B, H, A) out; everything between is integer."""
         wanted = finite_goal(latent_BD, goal)
-        places = wanted.goal_BD[:, None][:, :0] if wanted.keep_out_BKD is None else wanted.keep_out_BKD
-        encode = self.network.encode
-        trace = self.plan_integers(encode(latent_BD), encode(wanted.goal_BD), encode(places), noise_BSA)
+        z, goals, places = (self.network.encode(each) for each in (latent_BD, wanted.goal_BD, wanted.places_BKD))
+        trace = self.plan_integers(z, goals, places, noise_BSA)
         plan = trace.actions_BSHA[torch.arange(len(latent_BD)), trace.winner_B].float() * self.units.action
         return plan[:, 0], plan, trace
 

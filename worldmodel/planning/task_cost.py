@@ -24,9 +24,8 @@ def task_cost(
     own = None if name is None else COSTS[name].make(world, latent_of, config)
     if not isinstance(world, KeepOut):
         return own
-    energy, reduce = getattr(config, "energy", "l1"), getattr(config, "reduce", "sum")
     avoid = Avoid(margin=latent_margin(world, latent_of), weight=WEIGHT)
-    return Sum((LatentDistance(energy, reduce) if own is None else own, avoid))
+    return Sum((LatentDistance.of(config) if own is None else own, avoid))
 
 
 def latent_margin(world: World, latent_of: ImageLatent | TrueLatent, *, distance: float = MARGIN) -> float:

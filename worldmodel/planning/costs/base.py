@@ -29,10 +29,14 @@ class Goal(NamedTuple):
         """Images of places to keep out of."""
         return 0 if self.keep_out_BKD is None else self.keep_out_BKD.shape[1]
 
+    @property
+    def places_BKD(self) -> Tensor:
+        """The same, also where there are none: K is then 0."""
+        return self.goal_BD[:, None][:, :0] if self.keep_out_BKD is None else self.keep_out_BKD
+
     def finite(self) -> bool:
         """Whether every latent is."""
-        latents = (self.goal_BD, *(() if self.keep_out_BKD is None else (self.keep_out_BKD,)))
-        return all(bool(torch.isfinite(each).all()) for each in latents)
+        return all(bool(torch.isfinite(each).all()) for each in (self.goal_BD, self.places_BKD))
 
 
 def goal_of(goal: Tensor | Goal) -> Goal:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
 from spikeplan.core.errors import UserError
 from spikeplan.core.prices import Priced
-from spikeplan.worldmodel.planning.costs.base import Cost, CostKind, Goal, Units, goal_of
+from spikeplan.worldmodel.planning.costs.base import CostKind, Goal, Units, goal_of
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,11 @@ class LatentDistance:
 
     energy: str = "l1"
     reduce: str = "sum"
+
+    @classmethod
+    def of(cls, config: object) -> LatentDistance:
+        """A planner's own, as its settings say."""
+        return cls(getattr(config, "energy", "l1"), getattr(config, "reduce", "sum"))
 
     def cost(self, latents_BSHD: Tensor, actions_BSHA: Tensor | None, goal: Tensor | Goal) -> Tensor:
         gap = latents_BSHD - goal_of(goal).goal_BD[:, None, None]
@@ -32,12 +37,10 @@ class LatentDistance:
         return (Priced(name="distance"),)
 
 
-def _last(world: object, latent_of: object, config: object) -> Cost:
-    return LatentDistance(getattr(config, "energy", "l1"), "last")
-
-
-def _own(world: object, latent_of: object, config: object) -> Cost:
-    return LatentDistance(getattr(config, "energy", "l1"), getattr(config, "reduce", "sum"))
-
-
-COST = (CostKind(name="distance", make=_own), CostKind(name="last_distance", make=_last))
+COST = (
+    CostKind(name="distance", make=lambda world, latent_of, config: LatentDistance.of(config)),
+    CostKind(
+        name="last_distance",
+        make=lambda world, latent_of, config: replace(LatentDistance.of(config), reduce="last"),
+    ),
+)

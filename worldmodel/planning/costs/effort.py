@@ -26,8 +26,7 @@ class Effort:
 
 
 def _with_effort(world: Any, latent_of: object, config: object) -> Cost:
-    distance = LatentDistance(getattr(config, "energy", "l1"), getattr(config, "reduce", "sum"))
-    return Sum((distance, Effort(limit=world.action_limit, weight=0.1)))
+    return Sum((LatentDistance.of(config), Effort(limit=world.action_limit, weight=0.1)))
 
 
 COST = CostKind(name="effort", make=_with_effort)
