@@ -59,6 +59,11 @@ class Results:
     def methods(self, task: str) -> dict[str, MethodSummary]:
         return self.task(task).methods
 
+    def pair(self, task: str) -> tuple[MethodSummary, MethodSummary]:
+        """The dense and the spiking method that the task's comparison is between; empty where one was not run."""
+        one, methods = self.task(task), self.methods(task)
+        return methods.get(one.dense, MethodSummary()), methods.get(one.spiking, MethodSummary())
+
     def front(self, task: str) -> list[FrontRow]:
         return self.of(FrontRow, task)
 

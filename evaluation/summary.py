@@ -83,8 +83,10 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskSummary:
-    """`energy`: device -> method."""
+    """`energy`: device -> method. `dense`, `spiking`: names of the two methods that the task's comparison is between."""
 
+    dense: str = "dense"
+    spiking: str = "sigma_delta"
     methods: dict[str, MethodSummary] = field(default_factory=dict)
     admission: AdmissionSummary | None = None
     energy: dict[str, dict[str, EnergySummary]] = field(default_factory=dict)

@@ -111,7 +111,8 @@ METHOD = (
         )
     ),
     *(
-        _method(f"guided-{name}", partial(_narrow, name), "guided", files=_files("policy", name), marker="X")
+        _method(f"{planner}-{name}", partial(_narrow, name), planner, files=_files("policy", name), marker="X")
+        for planner in ("guided", "refined")
         for name in ("narrow-64", "narrow-96")
     ),
 )

@@ -46,6 +46,8 @@ SHIPPED: dict[str, tuple[str, ...]] = {
         "guided-lava",
         "guided-narrow-64",
         "guided-narrow-96",
+        "refined-narrow-64",
+        "refined-narrow-96",
         "random",
         "sigma_delta",
         "sigma_delta-64",

@@ -6,15 +6,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from spikeplan.core.counts.operations import REFERENCES
+from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.evaluation.bundle import load_bundle
+from spikeplan.evaluation.lava.guided import guided_episodes
 from spikeplan.evaluation.lava.replay import run_lava_method
 from spikeplan.evaluation.methods.smaller import NARROW
 from spikeplan.evaluation.ranking import agreement
 from spikeplan.evaluation.recorded_plans import record_plans
-from spikeplan.evaluation.rows import AgreementRow, LavaReplayRow, LayersRow, Row, ThresholdsRow
+from spikeplan.evaluation.rows import AgreementRow, LavaLoopRow, LavaReplayRow, LayersRow, Row, ThresholdsRow
 from spikeplan.evaluation.shard import EPISODE_SEED, Job, make_op_counts, make_predictor
 from spikeplan.experiments.main_study.controls import gates_row
 from spikeplan.experiments.main_study.grid import TASKS, Size
+from spikeplan.worldmodel.tasks import task_of
 
 
 def agreement_rows(task: str, *, episodes: int = 6, every: int = 5) -> list[AgreementRow]:
@@ -77,12 +80,30 @@ def layers_row(task: str) -> LayersRow:
     return LayersRow.from_json({"task": task, "layers": layers})
 
 
+def guided_lava_rows(task: str, out: Path, *, episodes: int) -> list[LavaLoopRow]:
+    """The policy's copies in Lava for whole episodes: the half of refined planning that runs there."""
+    planner = GuidedConfig(samples=8, horizon=8, spread=0.8, decay=0.9)
+    return [
+        guided_episodes(
+            bundle=load_bundle(task), planner=planner, episodes=episodes, folder=out / "lava" / task, progress=None
+        )
+    ]
+
+
 CHECKS: dict[str, Callable[[str, Path, Size], Sequence[Row]]] = {
     "agreement": lambda task, out, size: agreement_rows(task, episodes=min(6, size.episodes)),
     "lava": lambda task, out, size: lava_rows(task, out),
     "conversion": lambda task, out, size: [thresholds_row(task), layers_row(task)],
     "gates": lambda task, out, size: [gates_row(task, episodes=size.control_episodes, steps=size.control_steps)],
+    "guided-lava": lambda task, out, size: guided_lava_rows(task, out, episodes=size.lava_episodes),
 }
+
+
+def checks_of(task: str, size: Size) -> list[str]:
+    """Names in CHECKS. A task that is planned with another's world model needs no second look at it."""
+    if task_of(task).trained_on is not None:
+        return ["guided-lava"]
+    return ["agreement", "lava", "conversion", *(["gates"] if task in TASKS else [])]
 
 
 def run_check(kind: str, task: str, out: str, size: Size) -> Sequence[Row]:

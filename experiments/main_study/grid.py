@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from spikeplan.core.counts.operations import REFERENCES
-from spikeplan.core.guided_planning import DirectConfig, GuidedConfig, PlannerConfig
+from spikeplan.core.guided_planning import DirectConfig, GuidedConfig, PlannerConfig, RefinedConfig
 from spikeplan.core.planning import CEMConfig
 from spikeplan.evaluation.admission import greedy, reduced_budgets
 from spikeplan.evaluation.bundle import load_bundle
 from spikeplan.evaluation.methods import METHODS, smaller
 from spikeplan.evaluation.methods.sigma_delta import NARROW as NARROW_SIGMA_DELTA
 from spikeplan.evaluation.shard import Job, shards
+from spikeplan.experiments.main_study.contenders import contenders, full_planner
 
-TASKS = ("two-room", "planar-reach")
+TASKS = ("keep-out", "two-room", "planar-reach")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,12 +26,14 @@ class Size:
     front_episodes: int
     front: bool
     reference_episodes: int = 100  # of the front's, for the references
-    extra_tasks: tuple[str, ...] = ()
+    extra_tasks: tuple[str, ...] = ()  # beside them: headline methods and admission only
     shard: int = 50
     control_episodes: int = 16  # of each control of the world model
     control_steps: int = 60  # of training the one that collapses
-    samples: int | None = None  # of the full budget; the checkpoint says how many
+    samples: int | None = None  # of the full budget; the task says how many
+    tasks: tuple[str, ...] = TASKS  # the admitted one first
     lif_episodes: int | None = None  # the first of them, on which LIF plans: it takes six times the dense time
+    lava_episodes: int = 2  # of the policy's copies in Lava
     left_out: str = ""  # what this size does without, for a reader
 
 
@@ -42,8 +45,9 @@ DEMO = Size(
     shard=25,
     lif_episodes=20,
     control_episodes=8,
-    left_out="LIF plans 20 of the episodes; no random doors, threshold sweeps, pruned networks or other planner seeds: "
-    "`spikeplan results` has them",
+    tasks=("keep-out", "two-room"),
+    left_out="LIF plans 20 of the episodes; no PlanarReach, random doors, threshold sweeps, pruned networks or other "
+    "planner seeds: `spikeplan results` has them",
 )
 RESULTS = Size(episodes=300, seeds=3, front_episodes=300, front=True, extra_tasks=("two-room-random",))
 
@@ -73,99 +77,118 @@ def reference_of(task: str, method: str) -> str:
     return "zero" if artifact is None else artifact(load_bundle(task)).reference
 
 
-def jobs_of(task: str, size: Size) -> list[Job]:
-    """Every episode-running job of one task."""
-    full = load_bundle(task).model.planner
-    if size.samples is not None:
-        full = full.at(samples=size.samples)
-    reference, factor = load_bundle(task).artifact.reference, 1.0
-    jobs: list[Job] = []
+@dataclass
+class Plan:
+    """Jobs of one task, as they are added."""
+
+    task: str
+    size: Size
+    jobs: list[Job] = field(default_factory=list)
 
     def add(
+        self,
         method: str,
         role: str,
         planner: PlannerConfig,
         *,
-        episodes: int,
+        episodes: int | None = None,
         seeds: int = 1,
-        reference: str = "zero",
+        reference: str | None = None,
         threshold: float | None = None,
         first_of_them: int | None = None,
     ) -> None:
+        """`reference`: that of the method's file, unless another is given. `threshold`: factor on a spiking method's."""
+        total = episodes or self.size.front_episodes
+        spiking = METHODS[method].artifact is not None
         for seed in range(seeds):
-            for first, count in shards(first_of_them or episodes, size.shard):
-                jobs.append(
+            for first, count in shards(first_of_them or total, self.size.shard):
+                self.jobs.append(
                     Job(
-                        task=task,
+                        task=self.task,
                         method=method,
                         role=role,
                         planner=planner,
-                        episodes=episodes,
+                        episodes=total,
                         first=first,
                         count=count,
                         seed=seed,
-                        reference=reference,
-                        threshold=threshold,
+                        reference=reference or reference_of(self.task, method),
+                        threshold=1.0 if spiking and threshold is None else threshold,
                         keep_poses=role == "headline" and seed == first == 0,
                     )
                 )
 
-    beside = task in size.extra_tasks  # reported beside the headline tasks: no LIF method, no front
-    for method in ("random", "oracle", "dense", "int8"):
-        add(method, "headline", full, episodes=size.episodes, seeds=size.seeds)
-    if not beside:
-        add("lif", "headline", full, episodes=size.episodes, seeds=size.seeds, first_of_them=size.lif_episodes)
-    add(
-        "sigma_delta", "headline", full, episodes=size.episodes, seeds=size.seeds, reference=reference, threshold=factor
-    )
-    n = size.front_episodes
-    for planner in [*reduced_budgets(full), greedy(full)]:
-        add("dense", "admission", planner, episodes=n)
-    if load_bundle(task).beside("policy").is_file():
-        add("policy", "admission", DirectConfig(), episodes=n)
-        for method, settings in [] if beside else guided_front(full):
-            add(method, "front", settings, episodes=n, threshold=factor if METHODS[method].spiking else None)
-    if beside:
-        return jobs
-    if size.front:
-        for planner in dense_front(full):
-            add("int8", "front", planner, episodes=n)
-        for method in (*smaller.NARROW, *smaller.PRUNED):
-            for planner in [full, *spiking_front(full)]:
-                add(method, "front", planner, episodes=n)
-        for method in NARROW_SIGMA_DELTA:
-            on, narrow_factor = reference_of(task, method), 1.0
-            for planner in [full, *spiking_front(full)]:
-                add(method, "front", planner, episodes=n, reference=on, threshold=narrow_factor)
-            add(method, "sweep", full, episodes=n, reference=on, threshold=narrow_factor * 2.0)
-        add("zero_skipping", "front", full, episodes=n)
-        for planner in spiking_front(full):
-            add("sigma_delta", "front", planner, episodes=n, reference=reference, threshold=factor)
-        for other in (2.0, 4.0):
-            add("sigma_delta", "sweep", full, episodes=n, reference=reference, threshold=factor * other)
-        add("lif", "front", full.at(samples=32, iterations=2), episodes=n)
-        for on in REFERENCES:  # what every reference costs and keeps, from the headline's thresholds down to a quarter
-            for finer in (
-                (0.25,) if on == "previous_candidate" else (1.0, 0.5, 0.25)
-            ):  # order is ten times slower to simulate
-                add(
-                    "sigma_delta",
-                    "sweep",
-                    full,
-                    episodes=n,
-                    reference=on,
-                    threshold=factor * finer,
-                    first_of_them=size.reference_episodes,
-                )
+
+def jobs_of(task: str, size: Size) -> list[Job]:
+    """Every episode-running job of one task."""
+    plan, full, named = Plan(task, size), full_planner(task), contenders(task)
+    if size.samples is not None:
+        full = full.at(samples=size.samples)
+    for method in named.headline:
+        if method == named.lif and task in size.extra_tasks:
+            continue
+        few = size.lif_episodes if method == named.lif else None
+        plan.add(method, "headline", full, episodes=size.episodes, seeds=size.seeds, first_of_them=few)
+    model = load_bundle(task)
+    searched = model.model.planner if isinstance(full, RefinedConfig) else full
+    for planner in [*reduced_budgets(searched), greedy(searched)]:
+        plan.add("dense", "admission", planner)
+    if model.beside("policy").is_file():
+        plan.add("policy", "admission", DirectConfig())
+    if isinstance(full, RefinedConfig):
+        _refined_fronts(plan, full, searched)
+    elif task in size.extra_tasks:
+        return plan.jobs
     else:
+        for method, settings in guided_front(full):
+            plan.add(method, "front", settings)
+        _cem_fronts(plan, full)
+    return plan.jobs
+
+
+def _cem_fronts(plan: Plan, full: CEMConfig) -> None:
+    """Cheaper networks and budgets of both sides; sweeps over thresholds and references where the size has them."""
+    if not plan.size.front:
         for planner in (full.at(samples=32, iterations=2), full.at(samples=16, iterations=2)):
-            add("int8", "front", planner, episodes=n)
-        for method in smaller.NARROW:
-            add(method, "front", full, episodes=n)
-        for method in NARROW_SIGMA_DELTA:
-            on, narrow_factor = reference_of(task, method), 1.0
-            add(method, "front", full, episodes=n, reference=on, threshold=narrow_factor)
-        add(
-            "sigma_delta", "front", full.at(samples=16, iterations=2), episodes=n, reference=reference, threshold=factor
-        )
-    return jobs
+            plan.add("int8", "front", planner)
+        for method in (*smaller.NARROW, *NARROW_SIGMA_DELTA):
+            plan.add(method, "front", full)
+        plan.add("sigma_delta", "front", full.at(samples=16, iterations=2))
+        return
+    for planner in dense_front(full):
+        plan.add("int8", "front", planner)
+    for method in (*smaller.NARROW, *smaller.PRUNED, *NARROW_SIGMA_DELTA):
+        for planner in [full, *spiking_front(full)]:
+            plan.add(method, "front", planner)
+    for method in NARROW_SIGMA_DELTA:
+        plan.add(method, "sweep", full, threshold=2.0)
+    plan.add("zero_skipping", "front", full)
+    for planner in spiking_front(full):
+        plan.add("sigma_delta", "front", planner)
+    for other in (2.0, 4.0):
+        plan.add("sigma_delta", "sweep", full, threshold=other)
+    plan.add("lif", "front", full.at(samples=32, iterations=2))
+    few = plan.size.reference_episodes
+    for on in REFERENCES:  # what every reference costs and keeps, from the headline's thresholds down to a quarter
+        # previous_candidate's order is ten times slower to simulate
+        for finer in (0.25,) if on == "previous_candidate" else (1.0, 0.5, 0.25):
+            plan.add("sigma_delta", "sweep", full, reference=on, threshold=finer, first_of_them=few)
+
+
+def _refined_fronts(plan: Plan, full: RefinedConfig, searched: CEMConfig) -> None:
+    """Policy, guided and refined planning at several budgets, dense and spiking, and CEM without a policy."""
+    half = full.at(samples=full.samples // 2, iterations=3, horizon=searched.horizon, copies=8)
+    refined = ("refined-int8", "refined-narrow-96", "refined-sigma_delta")
+    wide = GuidedConfig(samples=8, horizon=searched.horizon, spread=0.8, decay=0.9)
+    points: list[tuple[str, PlannerConfig]] = [("policy-int8", DirectConfig())]
+    points += [(method, wide) for method in ("guided-int8", "guided-sigma_delta")]
+    points += [(method, half) for method in refined]
+    points += [("refined-narrow-96", full)]
+    if plan.size.front:
+        points += [("int8", searched), ("sigma_delta", searched)]
+        quarter = half.at(samples=max(2, half.samples // 2), iterations=2)
+        points += [(method, wide.at(samples=32)) for method in ("guided-int8", "guided-sigma_delta")]
+        points += [(method, quarter) for method in refined]
+        points += [("refined-narrow-64", planner) for planner in (full, half)]
+    for method, planner in points:
+        plan.add(method, "front", planner)

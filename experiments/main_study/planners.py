@@ -24,10 +24,10 @@ from spikeplan.evaluation.bundle import load_bundle
 from spikeplan.evaluation.intervals import paired
 from spikeplan.evaluation.rows import Interval, Row, lines_of
 from spikeplan.evaluation.shard import EPISODE_SEED, Job, one_thread, shards
-from spikeplan.experiments.main_study.grid import TASKS
 from spikeplan.experiments.runner.output import open_output, versions, write_json, write_text
 from spikeplan.experiments.runner.pool import remove_parts, run_jobs
 
+TASKS = ("two-room", "planar-reach")
 METHODS = ("sigma_delta", "sigma_delta-mad", "integer")
 LEAST = -0.03  # lower bound of integer - floating that is asked for
 SHARD = 50

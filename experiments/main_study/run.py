@@ -30,20 +30,21 @@ from spikeplan.evaluation.rows import (
 from spikeplan.evaluation.run_energy import energy_rows, front_rows, op_counts_rows, placed_rows, placements_of_run
 from spikeplan.evaluation.shard import EPISODE_SEED, one_thread
 from spikeplan.evaluation.summary import Summary
-from spikeplan.experiments.main_study.checks import CHECKS, run_check
+from spikeplan.experiments.main_study.checks import checks_of, run_check
+from spikeplan.experiments.main_study.contenders import contenders
 from spikeplan.experiments.main_study.event_picture import write_events
-from spikeplan.experiments.main_study.grid import TASKS, Size, jobs_of
+from spikeplan.experiments.main_study.grid import Size, jobs_of
 from spikeplan.experiments.main_study.summary import summarise
 from spikeplan.experiments.report import print_table, write_report
 from spikeplan.experiments.runner.output import open_output, versions, write_json, write_text
 from spikeplan.experiments.runner.pool import remove_parts, run_each, run_jobs
-from spikeplan.worldmodel.tasks import make_world
+from spikeplan.worldmodel.tasks import make_world, task_of
 
 
 def run_main(name: str, size: Size, out: Path, console: Console, *, overwrite: bool = False) -> Summary:
     """Plan, count, price and check every method of every task; writes the results directory and its report."""
     began = time.monotonic()
-    tasks = (*TASKS, *size.extra_tasks)
+    tasks = (*size.tasks, *size.extra_tasks)
     out = open_output(out, command=name, asked={"size": asdict(size), "tasks": tasks}, overwrite=overwrite)
     one_thread()
     config = {
@@ -62,7 +63,7 @@ def run_main(name: str, size: Size, out: Path, console: Console, *, overwrite: b
     runs = group(results, jobs)
     for task in tasks:
         rows += method_rows([run for run in runs if run.job.task == task], cpu)
-    arguments = [(kind, task, str(out), size) for task in tasks for kind in CHECKS if kind != "gates" or task in TASKS]
+    arguments = [(kind, task, str(out), size) for task in tasks for kind in checks_of(task, size)]
     for checked in run_each(run_check, arguments, console=console, label="agreement, Lava, gates"):
         rows += checked
     write_events(out / "events.npz")
@@ -79,10 +80,11 @@ def run_main(name: str, size: Size, out: Path, console: Console, *, overwrite: b
 
 def method_rows(runs: list[Run], cpu: energy.CpuPeak) -> list[Row]:
     """All rows that come of the episodes of one task."""
+    named = contenders(runs[0].job.task)
     headline = [run for run in runs if run.job.role == "headline"]
-    dense = next(run for run in headline if run.job.method == "dense")
+    dense, spiking = (next(run for run in headline if run.job.method == name) for name in (named.dense, named.spiking))
     rows: list[Row] = []
-    front = [run for run in headline if run.job.method in ("int8", "dense", "sigma_delta", "lif")]
+    front = [run for run in headline if run.op_counts is not None and run.family != "oracle"]
     front += [run for run in runs if run.job.role in ("front", "sweep", "admission")]
     for run in headline:
         rows.append(method_row(run, dense))
@@ -96,7 +98,8 @@ def method_rows(runs: list[Run], cpu: energy.CpuPeak) -> list[Row]:
             rows += front_rows(read, dense, cpu, placements)
             rows += op_counts_rows(read, dense, placements)
     rows.append(admission_row(runs, dense))
-    rows += break_even_rows(next(run for run in headline if run.job.method == "sigma_delta"), cpu)
+    if task_of(spiking.job.task).trained_on is None:  # else the predictor is the other task's
+        rows += break_even_rows(spiking, cpu)
     return rows
 
 

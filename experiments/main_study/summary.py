@@ -29,11 +29,11 @@ from spikeplan.evaluation.summary import (
     Value,
 )
 from spikeplan.evaluation.verdict import verdict
+from spikeplan.experiments.main_study.contenders import contenders
 from spikeplan.experiments.main_study.grid import Size
 from spikeplan.worldmodel.tasks import task_of
 
 LEVELS = ("full", "budget5", "greedy", "policy")
-REPORTED = ("random", "oracle", "dense", "int8", "sigma_delta", "lif", "lava")
 
 
 def summarise(rows: Sequence[Row], size: Size, *, seconds: float, core_seconds: float) -> Summary:
@@ -67,9 +67,12 @@ def task_summary(rows: Sequence[Row], task: str) -> TaskSummary:
                 evidence=row.evidence,
                 latency_s=row.latency_s,
             )
-    methods = {method: method_summary(rows, task, method) for method in REPORTED}
+    named = contenders(task)
+    methods = {method: method_summary(rows, task, method) for method in (*named.headline, named.in_lava)}
     placed = rows_of_kind(rows, PlacedEnergyRow, task)
     return TaskSummary(
+        dense=named.dense,
+        spiking=named.spiking,
         admission=admission,
         methods=methods,
         energy=devices,
@@ -134,29 +137,31 @@ def targets(
 ) -> list[Target]:
     """The figures asked for, with what this run found."""
     asked: list[Target] = []
+    named = contenders(task)
 
     def add(name: str, goal: str, value: Value, holds: bool | None) -> None:
         asked.append(Target(name=name, goal=goal, value=value, holds=holds))
 
     least = task_of(task).target_success
     if least is not None:
-        success = methods["dense"].success
+        success = methods[named.dense].success
         add("dense success", f">= {least}", success, success is not None and success >= least)
-    if task == "two-room":
+    if not task_of(task).tutorial and admission.policy is not None:
         add(
             "planning admission (greedy, 5 % budget and policy >= 20 points below)",
             "holds",
             {n: level for n in LEVELS if (level := getattr(admission, n)) is not None},
             admission.holds,
         )
-        share = methods["sigma_delta"].synop_share
+    if task == "two-room":
+        share = methods[named.spiking].synop_share
         add(
             "synops of the whole loop / dense MACs of the predictor",
             "<= 0.30",
             share,
             share is not None and share <= 0.30,
         )
-    for method in ("int8", "sigma_delta"):
+    for method in (named.int8, named.spiking):
         interval = methods[method].paired_vs_dense
         low = None if interval is None else interval[0]
         add(

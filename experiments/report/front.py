@@ -53,10 +53,10 @@ def families(rows: Sequence[FrontRow]) -> dict[str, list[FrontRow]]:
 
 def full_success(results: Results, task: str) -> float | None:
     """Success of the dense planner with its full budget, on the front's episodes."""
-    admission, dense = results.task(task).admission, results.methods(task).get("dense")
+    admission, (dense, _) = results.task(task).admission, results.pair(task)
     if admission is not None:
         return admission.full
-    if dense is not None and dense.success is not None:
+    if dense.success is not None:
         return dense.success
     return max((row.success for row in families(results.front(task))["dense"]), default=None)
 

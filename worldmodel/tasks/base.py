@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from spikeplan.core.guided_planning import PlannerConfig
 from spikeplan.worldmodel.tasks.world import World
 
 
@@ -20,6 +21,8 @@ class Task:
         target_success: what the dense planner is expected to reach; None: nothing is asked.
         checkpoint: name of the shipped world model without its suffix; levels of one world share one. None: none ships.
         trained_on: the task that the world model was trained on, where it is another one.
+        planner: settings of the planner that solves it best; None: those that its world model was validated with.
+        tutorial: a policy that never plans does as well, so the task carries no claim about planning.
 
     >>> TASK = Task(name="corridor", world=CorridorWorld, recipe={"latent_dim": 16, "steps": 900})
     """
@@ -30,3 +33,5 @@ class Task:
     target_success: float | None = None
     checkpoint: str | None = None
     trained_on: str | None = None
+    planner: PlannerConfig | None = None
+    tutorial: bool = False

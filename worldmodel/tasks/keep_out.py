@@ -11,11 +11,12 @@ Layout: door, then x and y of every disc.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from spikeplan.core.planning import CEMConfig
+from spikeplan.core.guided_planning import RefinedConfig
 from spikeplan.worldmodel.tasks.base import Task
 from spikeplan.worldmodel.tasks.two_room import HALF_THICKNESS, WALL_X, TwoRoomWorld
 from spikeplan.worldmodel.tasks.world import Array, Episodes, sample_unsolved
@@ -92,13 +93,12 @@ def _possible(episodes: Episodes) -> NDArray[np.bool_]:
     return possible
 
 
-PLANNER = CEMConfig(samples=64, iterations=4, elites=8, horizon=12, chunk=3)
+# CEM alone reaches .63 at any budget that was tried; a policy's copies end the way that CEM finds round a disc.
+PLANNER = RefinedConfig(
+    samples=64, iterations=4, elites=4, horizon=14, chunk=2, sigma=0.5, copies=16, spread=0.5, decay=0.9
+)
+SHARED: dict[str, Any] = {"checkpoint": "two-room", "trained_on": "two-room", "planner": PLANNER}
 TASK = (
-    Task(name="keep-out", world=KeepOutWorld, checkpoint="two-room", trained_on="two-room"),
-    Task(
-        name="keep-out-two",
-        world=lambda: KeepOutWorld(discs=2, name="keep-out-two"),
-        checkpoint="two-room",
-        trained_on="two-room",
-    ),
+    Task(name="keep-out", world=KeepOutWorld, target_success=0.90, **SHARED),
+    Task(name="keep-out-two", world=lambda: KeepOutWorld(discs=2, name="keep-out-two"), **SHARED),
 )

@@ -108,6 +108,7 @@ TASK = (
         },
         target_success=0.90,
         checkpoint="planar-reach",
+        tutorial=True,
     ),
     Task(
         name="planar-reach-near",

@@ -120,6 +120,7 @@ TASK = (
         recipe={"planner": PLANNER},
         target_success=0.85,
         checkpoint="two-room",
+        tutorial=True,
     ),
     Task(
         name="two-room-random",

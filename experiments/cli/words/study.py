@@ -14,7 +14,7 @@ def demo(
     out: Annotated[str, text("folder of the results and the report", "DIR")] = "results/demo",
     overwrite: Overwrite = False,
 ) -> None:
-    """Compare every method on two tasks in small: 50 paired episodes, one planner seed.
+    """Compare every method in small, on a task that needs its planner and on a tutorial: 50 paired episodes, one planner seed.
 
     LIF plans the first 20 of them. Takes minutes on all cores. Writes metrics.jsonl, summary.json and report.html. An
     interrupted run resumes.

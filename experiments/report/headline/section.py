@@ -12,8 +12,6 @@ from spikeplan.experiments.report.headline.findings import Finding, energies, op
 from spikeplan.experiments.report.markup import Markup, tag
 from spikeplan.experiments.report.page import Gallery, Section, by_task
 
-SPIKING = "sigma_delta"
-
 
 def headline(results: Results, gallery: Gallery) -> Section:
     def content(task: str) -> list[object]:
@@ -28,14 +26,13 @@ def sentences(results: Results, task: str) -> Markup:
     said = [one for one in (_success(results, task), _operations(results, task), *_energy(results, task)) if one]
     admission = results.first(AdmissionRow, task)
     if said and admission is not None and not admission.holds:
-        said.append(Markup("Planning: the task fails the admission test, so it carries no claim about planning."))
+        said.append(Markup("Tutorial: the task fails the admission test, so it carries no claim about planning."))
     return tag("ul", *(tag("li", one) for one in said)) if said else Markup()
 
 
 def _success(results: Results, task: str) -> Markup | None:
-    methods = results.methods(task)
-    dense, spiking = methods.get("dense"), methods.get(SPIKING)
-    if dense is None or spiking is None or dense.success is None or spiking.success is None:
+    dense, spiking = results.pair(task)
+    if dense.success is None or spiking.success is None:
         return None
     return Markup(
         f"Success: dense {share(dense.success)} {between(dense.ci95)}, sigma-delta {share(spiking.success)} "

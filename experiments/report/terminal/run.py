@@ -9,10 +9,9 @@ from rich.table import Table
 from spikeplan.core.format import DASH, between, joule, number, plain, points, share
 from spikeplan.evaluation.ratio import CostBand
 from spikeplan.evaluation.results import Results
-from spikeplan.evaluation.summary import MethodSummary, Target, TaskSummary
+from spikeplan.evaluation.summary import Target, TaskSummary
 from spikeplan.evaluation.verdict import CHIP
 from spikeplan.experiments.report.headline.findings import Finding, cheapest_opponent, energies
-from spikeplan.experiments.report.headline.section import SPIKING
 
 ROWS = ("success, dense", "spiking \u2212 dense, points", "energy, spiking", "energy, dense", "energy, spiking / dense")
 MISSED_SHOWN = 3
@@ -44,9 +43,7 @@ def print_table(results: Results, console: Console) -> None:
 
 def compares(results: Results) -> bool:
     """Whether a task has a front, or both sides of the comparison."""
-    pairs = [
-        [results.methods(task).get(name, MethodSummary()) for name in ("dense", SPIKING)] for task in results.tasks
-    ]
+    pairs = [results.pair(task) for task in results.tasks]
     return any(map(results.front, results.tasks)) or any(None not in (a.success, b.success) for a, b in pairs)
 
 
@@ -66,8 +63,7 @@ def print_methods(results: Results, console: Console) -> None:
 
 def numbers(results: Results, task: str) -> tuple[str, str, str, str, str]:
     """Of one task, in the order of ROWS; the energies are those of the report's headline."""
-    methods = results.methods(task)
-    dense, spiking = (methods.get(name, MethodSummary()) for name in ("dense", SPIKING))
+    dense, spiking = results.pair(task)
     return (
         f"{share(dense.success)} {between(dense.ci95)}",
         points(spiking.paired_vs_dense),
