@@ -132,15 +132,16 @@ def synop_share(run: Run) -> float | None:
 
 def method_row(run: Run, dense: Run | None) -> MethodRow:
     """The row of a run; paired with the dense run on the same episodes where there is one."""
-    other = None if dense is None or dense is run else dense.success_KN[:, : run.success_KN.shape[1]]
+    seeds, episodes = run.success_KN.shape
+    other = None if dense is None or dense is run else dense.success_KN[:seeds, :episodes]
     return MethodRow(
         task=run.job.task,
         method=run.job.method,
         planner_name=run.job.planner_name,
         reference=run.job.reference,
         threshold=run.job.threshold,
-        episodes=run.success_KN.shape[1],
-        seeds=run.success_KN.shape[0],
+        episodes=episodes,
+        seeds=seeds,
         success=float(run.success_KN.mean()),
         ci95=success_interval(run.success_KN),
         paired_vs_dense=None if other is None else paired(run.success_KN, other),

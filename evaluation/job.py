@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from spikeplan.core.digest import code_digest
 from spikeplan.core.guided_planning import PlannerConfig
@@ -23,7 +24,7 @@ class Job:
     """One method on some episodes of one task: all that decides the result.
 
     Args:
-        role: what the result is for: headline, front or admission.
+        role: what the result is for: headline, front or admission. It decides nothing.
         episodes: of the whole set, of which this shard plans `count` from `first` on.
         threshold: factor on the network's thresholds; None: as they are.
         with_planner: name of a planner in PLANNERS; None: the method's own.
@@ -51,8 +52,15 @@ class Job:
 
     def key(self, digest: str) -> str:
         """Name of the stored result: settings, `digest` of the trained files, and the code that makes it."""
-        text = json.dumps([asdict(self), digest, code_digest(*MADE_BY)], sort_keys=True)
+        text = json.dumps([self.settings, digest, code_digest(*MADE_BY)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that decides the result, as JSON types: two studies that plan the same may share it, whatever it is for."""
+        settings = json.loads(json.dumps(asdict(self)))
+        del settings["role"]
+        return dict(settings)
 
     @property
     def planner_name(self) -> str | None:

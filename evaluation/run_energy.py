@@ -78,7 +78,7 @@ def _point_energies(
     }
     if placements:
         joules[DEVICE] = cheapest_placement(run, placements, schedule)
-    elif run.job.role == "sweep":
+    elif run.job.role == "sweep" or not is_placed(run.job.planner):
         joules.pop(DEVICE, None)  # not placed: beside placed points its Joules would mislead
     return joules
 

@@ -6,9 +6,7 @@ seed, planner seed), so shards of different methods pair up exactly.
 
 from __future__ import annotations
 
-import json
 import time
-from dataclasses import asdict
 from functools import lru_cache
 from inspect import signature
 
@@ -181,7 +179,7 @@ def run_job(job: Job, on_progress: OnProgress = no_progress) -> ShardResult:
     if not np.isfinite(outcome.distance_N).all():
         raise UserError(f"task {job.task!r}: a distance to the goal is not finite; its world must return finite poses")
     return ShardResult(
-        job=asdict(job),
+        job=job.settings,
         success=outcome.success_N.astype(int).tolist(),
         distance=[round(float(d), 5) for d in outcome.distance_N],
         poses=outcome.poses_NTP[:1].tolist() if job.keep_poses else None,
@@ -195,7 +193,7 @@ def damage(result: ShardResult, job: Job) -> str | None:
     """What keeps a stored result from being the whole result of this job; None: nothing."""
     method = METHODS[job.method]
     return result.damage(
-        job=json.loads(json.dumps(asdict(job))),
+        job=job.settings,
         episodes=job.count,
         poses=job.keep_poses,
         counted=job.method if method.reads_files else None,

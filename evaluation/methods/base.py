@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikeplan.core.errors import UserError
+from spikeplan.core.files import file_digest
 from spikeplan.core.ir.artifact import Artifact
 
 if TYPE_CHECKING:
@@ -39,9 +40,16 @@ class Site:
     @cached_property
     def calibration(self) -> Calibration:
         """What the dense predictor saw in recorded plans; four episodes are planned for it."""
-        from spikeplan.evaluation.recorded_plans import RECORD_SEED, record_plans
+        return _calibration(self.bundle.model_path, file_digest(self.bundle.model_path))
 
-        return record_plans(self.bundle.model, episodes=4, seed=RECORD_SEED, every=5).calibration()
+
+@lru_cache(maxsize=8)
+def _calibration(path: Path, digest: str) -> Calibration:
+    """Of a world model's file: the same for every task, method and threshold that uses it."""
+    from spikeplan.evaluation.recorded_plans import RECORD_SEED, record_plans
+    from spikeplan.worldmodel.checkpoint import load_model
+
+    return record_plans(load_model(path), episodes=4, seed=RECORD_SEED, every=5).calibration()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -82,7 +82,11 @@ class AdmissionRow(Row):
 
 @dataclass(frozen=True, kw_only=True)
 class EpisodeRow(Row):
-    """The first episode: poses (step, P), start (P), goal (P), layout (L)."""
+    """The first episode: poses (step, P), start (P), goal (P), layout (L).
+
+    `imagined`: poses of a policy's copies in the model, (step, copy, imagined step, P), and `winners`: which copy was the
+    cheapest; None where no policy imagines.
+    """
 
     kind: ClassVar[str] = "episode"
     method: str
@@ -91,3 +95,5 @@ class EpisodeRow(Row):
     goal: list[float]
     layout: list[float]
     success: bool
+    imagined: list[list[list[list[float]]]] | None = None
+    winners: list[int] | None = None

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from inspect import signature
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -103,13 +105,13 @@ def _bench_energy(console: Console) -> list[dict[str, Any]]:
     return bench_energy(console)
 
 
-def _bench_planner(console: Console) -> list[dict[str, Any]]:
+def _bench_planner(console: Console, parts: Path | None = None) -> list[dict[str, Any]]:
     from spikeplan.experiments.bench.planner import bench_planner
 
-    return bench_planner(console)
+    return bench_planner(console, parts)
 
 
-BENCHES: dict[str, Callable[[Console], list[dict[str, Any]]]] = {
+BENCHES: dict[str, Callable[..., list[dict[str, Any]]]] = {
     "plan": bench_plan,
     "lava": _bench_lava,
     "events": _bench_events,
@@ -118,11 +120,14 @@ BENCHES: dict[str, Callable[[Console], list[dict[str, Any]]]] = {
 }
 
 
-def bench_command(name: str, json_file: str | None, *, console: Console) -> None:
+def bench_command(name: str, json_file: str | None, *, parts: str | None = None, console: Console) -> None:
+    """`parts`: folder of finished shards, for a bench that can go on from them."""
     if name not in BENCHES:
         raise UserError(f"bench {name!r} is unknown; use one of {', '.join(BENCHES)}")
     check_outputs({"--json": json_file})
-    rows = BENCHES[name](console)
+    if parts is not None and "parts" not in signature(BENCHES[name]).parameters:
+        raise UserError(f"bench {name} keeps nothing of an interrupted run; leave out --parts")
+    rows = BENCHES[name](console, **({} if parts is None else {"parts": Path(parts)}))
     if json_file:
         write_report(json_file, rows)
     table = Table(

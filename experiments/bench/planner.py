@@ -44,14 +44,16 @@ SPREADS = (1, 2, 4, 8)  # times the fewest cores a layer
 POINTS = -0.03  # what a spiking method may lose
 
 
-def bench_planner(console: Console, *, episodes: int = EPISODES, seeds: int = SEEDS) -> list[dict[str, Any]]:
-    """Plan both tasks with every method; rows name, ours, other, ratio, unit, goal, holds."""
+def bench_planner(
+    console: Console, parts: Path | None = None, *, episodes: int = EPISODES, seeds: int = SEEDS
+) -> list[dict[str, Any]]:
+    """Plan both tasks with every method; rows name, ours, other, ratio, unit, goal, holds. `parts` keeps finished shards."""
     one_thread()
     jobs = [*_jobs("two-room", _two_room(), episodes, seeds), *_jobs("keep-out", _keep_out(), episodes, seeds)]
     for task, config in ON_CHIP.items():
         jobs += _jobs(task, {"on-chip": ("guided-integer", config)}, min(LAVA_EPISODES, episodes), 1)
-    with tempfile.TemporaryDirectory() as parts:
-        runs = group(run_jobs(jobs, Path(parts), console=console), jobs)
+    with tempfile.TemporaryDirectory() as folder:
+        runs = group(run_jobs(jobs, parts or Path(folder), console=console), jobs)
     rows = [*two_room_rows(_named(runs, "two-room")), *keep_out_rows(_named(runs, "keep-out"))]
     placed_runs = [_named(runs, task)["on-chip"] for task in ON_CHIP]
     return [*rows, *lava_rows(console, min(LAVA_EPISODES, episodes)), chip_row(placed_runs)]

@@ -8,6 +8,7 @@ from pathlib import Path
 from spikeplan.core.counts.operations import REFERENCES
 from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.evaluation.bundle import load_bundle
+from spikeplan.evaluation.imagined import imagined_episode
 from spikeplan.evaluation.lava.guided import guided_episodes
 from spikeplan.evaluation.lava.replay import run_lava_method
 from spikeplan.evaluation.methods.smaller import NARROW
@@ -15,6 +16,7 @@ from spikeplan.evaluation.ranking import agreement
 from spikeplan.evaluation.recorded_plans import record_plans
 from spikeplan.evaluation.rows import AgreementRow, LavaLoopRow, LavaReplayRow, LayersRow, Row, ThresholdsRow
 from spikeplan.evaluation.shard import EPISODE_SEED, Job, make_op_counts, make_predictor
+from spikeplan.experiments.main_study.contenders import contenders, full_planner
 from spikeplan.experiments.main_study.controls import gates_row
 from spikeplan.experiments.main_study.grid import TASKS, Size
 from spikeplan.worldmodel.tasks import task_of
@@ -90,11 +92,18 @@ def guided_lava_rows(task: str, out: Path, *, episodes: int) -> list[LavaLoopRow
     ]
 
 
+def film_job(task: str) -> Job:
+    """The spiking method of the headline, on the first reported episode."""
+    method = contenders(task).spiking
+    return Job(task=task, method=method, role="film", planner=full_planner(task), episodes=1, count=1, threshold=1.0)
+
+
 CHECKS: dict[str, Callable[[str, Path, Size], Sequence[Row]]] = {
     "agreement": lambda task, out, size: agreement_rows(task, episodes=min(6, size.episodes)),
     "lava": lambda task, out, size: lava_rows(task, out),
     "conversion": lambda task, out, size: [thresholds_row(task), layers_row(task)],
     "gates": lambda task, out, size: [gates_row(task, episodes=size.control_episodes, steps=size.control_steps)],
+    "film": lambda task, out, size: [imagined_episode(film_job(task))],
     "guided-lava": lambda task, out, size: guided_lava_rows(task, out, episodes=size.lava_episodes),
 }
 
@@ -102,7 +111,7 @@ CHECKS: dict[str, Callable[[str, Path, Size], Sequence[Row]]] = {
 def checks_of(task: str, size: Size) -> list[str]:
     """Names in CHECKS. A task that is planned with another's world model needs no second look at it."""
     if task_of(task).trained_on is not None:
-        return ["guided-lava"]
+        return ["guided-lava", "film"]
     return ["agreement", "lava", "conversion", *(["gates"] if task in TASKS else [])]
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from spikeplan.core.counts.operations import REFERENCES
+from spikeplan.core.errors import UserError
 from spikeplan.core.guided_planning import DirectConfig, GuidedConfig, PlannerConfig, RefinedConfig
 from spikeplan.core.planning import CEMConfig
 from spikeplan.evaluation.admission import greedy, reduced_budgets
@@ -33,6 +34,7 @@ class Size:
     samples: int | None = None  # of the full budget; the task says how many
     tasks: tuple[str, ...] = TASKS  # the admitted one first
     lif_episodes: int | None = None  # the first of them, on which LIF plans: it takes six times the dense time
+    lif_seeds: int | None = None  # with which LIF plans; None: all of them
     lava_episodes: int = 2  # of the policy's copies in Lava
     left_out: str = ""  # what this size does without, for a reader
 
@@ -49,7 +51,24 @@ DEMO = Size(
     left_out="LIF plans 20 of the episodes; no PlanarReach, random doors, threshold sweeps, pruned networks or other "
     "planner seeds: `spikeplan results` has them",
 )
-RESULTS = Size(episodes=300, seeds=3, front_episodes=300, front=True, extra_tasks=("two-room-random",))
+RESULTS = Size(
+    episodes=300,
+    seeds=3,
+    front_episodes=300,
+    front=True,
+    lif_seeds=1,
+    extra_tasks=("two-room-random",),
+    left_out="LIF plans with one planner seed",
+)
+
+
+def only(size: Size, task: str) -> Size:
+    """The study of one of its tasks. Raises UserError for another."""
+    if task in size.tasks:
+        return replace(size, tasks=(task,), extra_tasks=())
+    if task in size.extra_tasks:
+        return replace(size, tasks=(), extra_tasks=(task,))
+    raise UserError(f"task {task!r} is not in the study; use one of {', '.join((*size.tasks, *size.extra_tasks))}")
 
 
 def dense_front(full: CEMConfig) -> list[CEMConfig]:
@@ -127,8 +146,8 @@ def jobs_of(task: str, size: Size) -> list[Job]:
     for method in named.headline:
         if method == named.lif and task in size.extra_tasks:
             continue
-        few = size.lif_episodes if method == named.lif else None
-        plan.add(method, "headline", full, episodes=size.episodes, seeds=size.seeds, first_of_them=few)
+        few, seeds = (size.lif_episodes, size.lif_seeds or size.seeds) if method == named.lif else (None, size.seeds)
+        plan.add(method, "headline", full, episodes=size.episodes, seeds=seeds, first_of_them=few)
     model = load_bundle(task)
     searched = model.model.planner if isinstance(full, RefinedConfig) else full
     for planner in [*reduced_budgets(searched), greedy(searched)]:

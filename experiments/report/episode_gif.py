@@ -1,6 +1,7 @@
 """Pictures of episodes and of events, as data URIs: pixels are drawn here, so that no file is needed beside the page.
 
-White ground, wall dark grey, goal green, robot blue. The goal is the goal pose, rendered by the same function.
+White ground, wall dark grey, goal green, robot blue; places to keep out of red, as the planner is shown them; futures that a
+policy's copies imagined orange, that of the cheapest copy darker. All are poses, rendered by the world's own function.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ from PIL import Image
 from spikeplan.core.errors import UserError
 from spikeplan.evaluation.rows import EpisodeRow
 from spikeplan.worldmodel.tasks import make_world
+from spikeplan.worldmodel.tasks.world import KeepOut, World
 
 Pixels = NDArray[np.uint8]
-WALL, GOAL, ROBOT = (np.array(c, np.float64) for c in ((70, 70, 70), (0, 158, 115), (0, 114, 178)))
+WALL, GOAL, ROBOT, PLACE, IMAGINED = (
+    np.array(c, np.float64) for c in ((70, 70, 70), (0, 158, 115), (0, 114, 178), (213, 94, 0), (230, 159, 0))
+)
 SCALE = 4
 FRAMES = 8
 FRAME_MS = 140
@@ -41,16 +45,51 @@ def frames(episode: EpisodeRow) -> Pixels:
         if poses.ndim != 2 or poses.shape[1:] != goal.shape or not len(poses) or not np.isfinite(poses).all():
             raise ValueError(f"poses of shape {poses.shape} and a goal of shape {goal.shape}")
         image = world.render(np.concatenate([poses, goal[None]]), np.tile(layout, (len(poses) + 1, 1)))
+        places = world.keep_out_poses(layout[None])[0] if isinstance(world, KeepOut) else np.zeros((0, len(goal)))
+        places_HW = _cover(world, places[None], layout)
+        futures_THW, best_THW = _imagined(world, episode, layout, len(poses))
     except (UserError, TypeError, IndexError) as error:
         raise ValueError(str(error)) from error
     robot, target = image[:-1, 0].astype(np.float64), image[-1:, 0].astype(np.float64)
     picture = np.full((*robot.shape, 3), 255.0)
     if image.shape[1] > 1:
         picture = _blend(picture, image[:-1, 1].astype(np.float64), WALL)
+    picture = _blend(picture, 0.6 * places_HW, PLACE)
+    picture = _blend(picture, 0.35 * futures_THW, IMAGINED)
+    picture = _blend(picture, 0.7 * best_THW, IMAGINED)
     picture = _blend(picture, 0.55 * target, GOAL)
     picture = _blend(picture, robot, ROBOT)
     whole = np.rint(picture).astype(np.uint8)
     return whole.repeat(SCALE, 1).repeat(SCALE, 2)
+
+
+def _imagined(
+    world: World, episode: EpisodeRow, layout: NDArray[np.float64], frames: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Cover of all copies' futures and of the cheapest copy's, (T, H, W) each; nothing is imagined in the last frame."""
+    height, width = world.image_shape[1:]
+    every, best = np.zeros((frames, height, width)), np.zeros((frames, height, width))
+    if episode.imagined is not None:
+        poses = np.array(episode.imagined, np.float64)
+        if poses.ndim != 4 or len(poses) != frames - 1 or len(episode.winners or []) != len(poses):
+            raise ValueError(f"imagined poses of shape {poses.shape} for {frames} frames")
+        every[:-1] = _cover(world, poses.reshape(len(poses), -1, poses.shape[-1]), layout)
+        shown = [step for step, winner in enumerate(episode.winners or []) if winner < poses.shape[1]]
+        if shown:
+            best[shown] = _cover(
+                world, np.stack([poses[step, (episode.winners or [])[step]] for step in shown]), layout
+            )
+    return every, best
+
+
+def _cover(world: World, poses_TKP: NDArray[np.float64], layout: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far any of K poses covers each pixel, (T, H, W)."""
+    t, k, width = poses_TKP.shape
+    if not k:
+        return np.zeros((t, *world.image_shape[1:]))
+    robot = world.render(poses_TKP.reshape(-1, width), np.tile(layout, (t * k, 1)))[:, 0]
+    cover: NDArray[np.float64] = robot.reshape(t, k, *robot.shape[1:]).max(1).astype(np.float64)
+    return cover
 
 
 def _blend(

@@ -80,7 +80,8 @@ def films(results: Results, gallery: Gallery) -> Section:
     def content(task: str) -> list[object]:
         shown: dict[str, EpisodeRow] = {}
         for row in results.of(EpisodeRow, task):
-            shown.setdefault(row.method, row)
+            if row.method not in shown or row.imagined is not None:  # the same episode, with what was imagined in it
+                shown[row.method] = row
         return [part for method, row in shown.items() for part in _film(method, row)]
 
     return by_task("film", results, content)
@@ -98,7 +99,8 @@ def _film(method: str, row: EpisodeRow) -> list[Markup]:
         f'<img class="pixels" alt="filmstrip, {name}" src="{made.strip}"></div>'
     )
     steps = ", ".join(map(str, made.steps))
-    return [tag("figure", images, tag("figcaption", f"{method}: {ended}. Control steps {steps}."))]
+    copies = " Orange: futures that the policy's copies imagined, the cheapest one darker." if row.imagined else ""
+    return [tag("figure", images, tag("figcaption", f"{method}: {ended}. Control steps {steps}.{copies}"))]
 
 
 def events(results: Results, gallery: Gallery) -> Section:

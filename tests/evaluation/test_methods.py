@@ -16,10 +16,10 @@ from spikeplan.evaluation.methods.smaller import PRUNED
 from spikeplan.evaluation.ranking import agreement
 from spikeplan.evaluation.recorded_plans import record_plans
 from spikeplan.evaluation.run_energy import front_rows
-from spikeplan.evaluation.shard import make_op_counts, make_predictor, run_job
-from spikeplan.experiments.main_study.grid import DEMO, RESULTS, jobs_of, reduced_budgets
+from spikeplan.evaluation.shard import job_key, make_op_counts, make_predictor, run_job
+from spikeplan.experiments.main_study.grid import DEMO, RESULTS, jobs_of, only, reduced_budgets
 from spikeplan.worldmodel.int8 import Int8Predictor
-from spikeplan.worldmodel.tasks import make_world
+from spikeplan.worldmodel.tasks import make_world, task_of
 
 TASK = "planar-reach"
 
@@ -160,3 +160,27 @@ def test_every_method_that_runs_the_encoder_pays_its_weights(job: Any) -> None:
         rows = op_counts.rows("interleaved" if op_counts.spiking else "batched")
         bytes_of[method] = sum(row.weight_bytes for row in rows if row.phase == "encoder")
     assert bytes_of["int8"] > 0 and len(set(bytes_of.values())) == 1
+
+
+def test_a_study_of_one_task_plans_what_the_whole_study_plans_for_it() -> None:
+    for task in (*RESULTS.tasks, *RESULTS.extra_tasks):
+        alone = only(RESULTS, task)
+        assert (*alone.tasks, *alone.extra_tasks) == (task,)
+        assert jobs_of(task, alone) == jobs_of(task, RESULTS)
+    with pytest.raises(UserError, match="task 'moon' is not in the study; use one of keep-out, two-room, planar-reach"):
+        only(RESULTS, "moon")
+
+
+def test_a_task_that_needs_its_planner_is_planned_with_it() -> None:
+    jobs = jobs_of("keep-out", DEMO)
+    headline = {j.method for j in jobs if j.role == "headline"}
+    assert headline == {"random", "oracle", "refined", "refined-int8", "refined-sigma_delta"}
+    assert {j.planner for j in jobs if j.role == "headline"} == {task_of("keep-out").planner}
+    assert {j.method for j in jobs if j.role == "admission"} == {"dense", "policy"}
+    lesser = [j.planner.evaluations for j in jobs if j.role == "admission"]
+    assert max(lesser) <= 0.1 * next(j for j in jobs if j.method == "refined").planner.evaluations
+
+
+def test_a_shard_may_be_shared_by_studies_whatever_it_is_for() -> None:
+    job = jobs_of(TASK, DEMO)[-1]
+    assert job_key(replace(job, role="other")) == job_key(job) != job_key(replace(job, seed=7))

@@ -12,14 +12,18 @@ from spikeplan.experiments.runner.output import check_outputs, result_console
 
 
 def bench(
-    name: Annotated[tyro.conf.Positional[str], text("what is compared: {benches}", "NAME")], json: Json = None
+    name: Annotated[tyro.conf.Positional[str], text("what is compared: {benches}", "NAME")],
+    json: Json = None,
+    parts: Annotated[
+        str | None, text("keeps finished shards of bench planner and goes on from them", "DIR", "none kept")
+    ] = None,
 ) -> None:
     """Time ours beside others' in one run, as rows {name, ours, other, ratio, unit, goal, holds}."""
     names.check("benches", name)
     check_outputs({"--json": json})
     from spikeplan.experiments.bench.plan import bench_command
 
-    bench_command(name, json, console=result_console(json))
+    bench_command(name, json, parts=parts, console=result_console(json))
 
 
 COMMANDS = {"bench": Command(bench)}

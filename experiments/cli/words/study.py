@@ -14,7 +14,7 @@ def demo(
     out: Annotated[str, text("folder of the results and the report", "DIR")] = "results/demo",
     overwrite: Overwrite = False,
 ) -> None:
-    """Compare every method in small, on a task that needs its planner and on a tutorial: 50 paired episodes, one planner seed.
+    """Compare every method in small, on two tasks, one of which needs its planner: 50 paired episodes.
 
     LIF plans the first 20 of them. Takes minutes on all cores. Writes metrics.jsonl, summary.json and report.html. An
     interrupted run resumes.
@@ -27,16 +27,17 @@ def demo(
 
 def results(
     out: Annotated[str, text("folder of the results and the report", "DIR")] = "results/full",
+    task: Annotated[str | None, text("one of the study's tasks alone", "TASK", "all of them")] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Run the full comparison: 300 paired episodes a task and method, 3 planner seeds, the front, random doors.
 
     Takes hours on all cores. An interrupted run resumes.
     """
-    from spikeplan.experiments.main_study.grid import RESULTS
+    from spikeplan.experiments.main_study.grid import RESULTS, only
     from spikeplan.experiments.main_study.run import run_main
 
-    run_main("results", RESULTS, Path(out), Console(), overwrite=overwrite)
+    run_main("results", RESULTS if task is None else only(RESULTS, task), Path(out), Console(), overwrite=overwrite)
 
 
 def planners(

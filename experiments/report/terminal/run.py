@@ -11,9 +11,15 @@ from spikeplan.evaluation.ratio import CostBand
 from spikeplan.evaluation.results import Results
 from spikeplan.evaluation.summary import Target, TaskSummary
 from spikeplan.evaluation.verdict import CHIP
-from spikeplan.experiments.report.headline.findings import Finding, cheapest_opponent, energies
+from spikeplan.experiments.report.headline.findings import Finding, cheapest_opponent, energies, operations
 
-ROWS = ("success, dense", "spiking \u2212 dense, points", "energy, spiking", "energy, dense", "energy, spiking / dense")
+ROWS = (
+    "success, dense",
+    "spiking \u2212 dense, points",
+    "operations, spiking / dense",
+    "energy, spiking",
+    "energy, spiking / dense",
+)
 MISSED_SHOWN = 3
 WHOLE = 300  # episodes; fewer cannot hold a bound of 3 points
 
@@ -24,9 +30,9 @@ def print_table(results: Results, console: Console) -> None:
     tasks, episodes = summary.tasks, plain(summary.episodes)
     seeds = "1 planner seed" if summary.seeds == 1 else f"{plain(summary.seeds)} planner seeds"
     console.print(
-        f"The same planner with its dense network and with the sigma-delta network made from it: {episodes} paired "
-        f"episodes a task, {seeds}. Energy: a whole system's Joules an action, cheapest point of each side at "
-        "equal success. In brackets: 95 % of episodes, low to high of Joules."
+        f"The same planner, dense and in sigma-delta spikes: {episodes} paired episodes a task, {seeds}. Operations and a "
+        "whole system's energy are those of an action, of the cheapest point of each side at equal success. In brackets: "
+        "95 % of episodes, low to high of Joules."
     )
     table = Table("", header_style="bold")
     for task in tasks:
@@ -61,26 +67,30 @@ def print_methods(results: Results, console: Console) -> None:
     console.print("[dim]MACs and synop-equivalents are per action; counts are simulated, no chip was measured.[/]")
 
 
-def numbers(results: Results, task: str) -> tuple[str, str, str, str, str]:
+def numbers(results: Results, task: str) -> tuple[str, ...]:
     """Of one task, in the order of ROWS; the energies are those of the report's headline."""
     dense, spiking = results.pair(task)
     return (
         f"{share(dense.success)} {between(dense.ci95)}",
         points(spiking.paired_vs_dense),
+        _ratio(operations(results, task)),
         *_energies(cheapest_opponent(energies(results, task))),
     )
 
 
-def _energies(finding: Finding | None) -> tuple[str, str, str]:
+def _energies(finding: Finding | None) -> tuple[str, str]:
     if finding is None:
-        return DASH, DASH, DASH
+        return DASH, DASH
     replicas = "" if finding.replicas is None else f" x {finding.replicas}"
+    return _joules(finding.spiking, f"{CHIP}{replicas}"), _ratio(finding)
+
+
+def _ratio(finding: Finding | None) -> str:
+    if finding is None:
+        return DASH
     sure = finding.interval
-    return (
-        _joules(finding.spiking, f"{CHIP}{replicas}"),
-        _joules(finding.dense, finding.device),
-        number(finding.points.ratio) + ("" if sure is None else f" [{number(sure.low)}, {number(sure.high)}]"),
-    )
+    interval = "" if sure is None else f" [{number(sure.low)}, {number(sure.high)}]"
+    return f"{number(finding.points.ratio)}{interval} {finding.device}".rstrip()
 
 
 def _joules(band: CostBand | None, where: str) -> str:
