@@ -9,11 +9,12 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.guided_planning import DirectConfig
 from spikeplan.core.planning import CEMConfig
 from spikeplan.evaluation.shard import Job, run_job
-from spikeplan.worldmodel.planning.closed_loop import TrueLatent, goals_of, random_policy
+from spikeplan.worldmodel.planning.closed_loop import TrueLatent, goals_of, random_policy, run_episodes
 from spikeplan.worldmodel.planning.task_cost import latent_margin, task_cost
 from spikeplan.worldmodel.tasks import make_world
 from spikeplan.worldmodel.tasks.keep_out import RADIUS, KeepOutWorld
-from spikeplan.worldmodel.tasks.world import KeepOut
+from spikeplan.worldmodel.tasks.places import check_places
+from spikeplan.worldmodel.tasks.world import Episodes, KeepOut
 
 
 @pytest.mark.parametrize(("task", "discs"), [("keep-out", 1), ("keep-out-two", 2)])
@@ -87,3 +88,39 @@ def test_chance_enters_discs_too() -> None:
 def test_a_planner_without_costs_says_so() -> None:
     with pytest.raises(UserError, match="planner 'integer_cem' takes no cost, and task 'keep-out' needs one"):
         run_job(job("integer", episodes=1, count=1))
+
+
+@pytest.mark.parametrize(
+    ("disc", "said"),
+    [
+        ((0.2, 0.5), "task keep-out: episode 11: a place to keep out of covers its start; move the place"),
+        ((0.8, 0.55), "task keep-out: episode 11: a place to keep out of covers its goal"),
+        ((1.5, 0.5), "task keep-out: episode 11: a place to keep out of lies outside the image"),
+        ((float("nan"), 0.5), "task keep-out: episode 11: a place to keep out of is not finite"),
+    ],
+)
+def test_a_place_that_nobody_could_keep_out_of_is_refused_by_episode(disc: tuple[float, float], said: str) -> None:
+    world = make_world("keep-out")
+    start, goal = np.array([[0.2, 0.5]] * 2), np.array([[0.8, 0.5]] * 2)
+    layout = np.array([[0.51, 0.35, 0.8], [0.51, *disc]])
+    check_places(world, Episodes(start[:1], goal[:1], layout[:1]))
+    with pytest.raises(UserError, match=said):
+        check_places(world, Episodes(start, goal, layout), first=10)
+    with pytest.raises(UserError, match=said.replace("11", "1")):  # the loop asks before it plans
+        run_episodes(world, TrueLatent(), _Never(), Episodes(start, goal, layout), seed=0, block=2)  # type: ignore[arg-type]
+
+
+def test_a_world_that_shows_no_place_is_refused() -> None:
+    class Blind(KeepOutWorld):
+        def keep_out_poses(self, layout_NL: np.ndarray) -> np.ndarray:
+            return np.zeros((len(layout_NL), 0, 2))
+
+    world = Blind()
+    with pytest.raises(UserError, match=r"keep_out_poses has shape \(3, 0, 2\), .* at least one pose is expected"):
+        check_places(world, world.sample(3, np.random.default_rng(0)))
+
+
+class _Never:
+    """A planner that must not be asked."""
+
+    op_counts = None

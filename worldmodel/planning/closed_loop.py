@@ -20,6 +20,7 @@ from spikeplan.worldmodel.encoder import Encoder
 from spikeplan.worldmodel.planning.base import Planner
 from spikeplan.worldmodel.planning.checks import Checked
 from spikeplan.worldmodel.planning.costs import Goal
+from spikeplan.worldmodel.tasks.places import check_places
 from spikeplan.worldmodel.tasks.world import Array, Episodes, KeepOut, World
 
 Progress = Callable[[int], None]
@@ -109,8 +110,8 @@ def run_episodes(
         record: `record(step, episodes, latent, goal, trace)` sees every plan, with candidates and latents.
         name: of the planner, for messages; None: its class.
 
-    Raises UserError for no episode, where a latent or cost is not finite, and where the planner returns another shape than
-    noise of a row an episode, action (B, A) and mean (B, V, A).
+    Raises UserError for no episode, for one whose places to keep out of cannot be kept out of, where a latent or cost is not
+    finite, and where the planner returns another shape than noise of a row an episode, action (B, A) and mean (B, V, A).
 
     >>> episodes = world.sample(100, np.random.default_rng(0))
     >>> run_episodes(world, ImageLatent(world, model.encoder), planner, episodes, seed=0).success_N.mean()
@@ -121,6 +122,7 @@ def run_episodes(
         raise UserError(f"{n} episodes: at least one is needed")
     offset, total = noise_rows or (0, n)
     rows = slice(offset, offset + n)
+    check_places(world, episodes, first=offset)
     checked = Checked(planner, action_dim=world.action_dim, name=name)
     noise_TNSVA = [checked.noise(total, step_generator(seed, t))[rows].clone() for t in range(world.max_steps)]
     clean = np.ones(n, bool)
