@@ -8,9 +8,9 @@ A price is whole and never negative. To add one, drop a file here that exports P
 
 from __future__ import annotations
 
-from spikeplan.core.prices.base import IntegerGoal, Price, Priced, PriceKind
+from spikeplan.core.prices.base import IntegerGoal, Price, Priced, PriceKind, whole
 from spikeplan.core.registry import Registry
 
 PRICES: Registry[PriceKind] = Registry("PRICE", "spikeplan.core.prices", PriceKind, "price")
 
-__all__ = ["PRICES", "IntegerGoal", "Price", "PriceKind", "Priced"]
+__all__ = ["PRICES", "IntegerGoal", "Price", "PriceKind", "Priced", "whole"]

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from spikeplan.core.errors import UserError
+
 Ints = NDArray[np.int64]
 
 
@@ -51,3 +53,11 @@ class Priced:
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Priced:
         return cls(name=values["name"], weight=values["weight"], settings=dict(values["settings"]))
+
+
+def whole(name: str, answer: object, rows: int) -> Ints:
+    """What a price's `step` answered, as int64. Raises UserError where that is not one whole number >= 0 a row."""
+    prices = np.asarray(answer)
+    if prices.shape != (rows,) or prices.dtype.kind not in "iu" or (prices < 0).any():
+        raise UserError(f"price {name}: step returned {prices.dtype}{prices.shape}; expected {rows} whole numbers >= 0")
+    return prices.astype(np.int64)

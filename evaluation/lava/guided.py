@@ -166,9 +166,10 @@ def guided_episodes(
     seed: int = 0,
     folder: Path,
     layout: str = "fused",
+    cost: str | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> LavaLoopRow:
-    """Plan and act for the first reported episodes of the bundle's task, in Lava.
+    """Plan and act for the first reported episodes of the bundle's task, in Lava. `cost`: a name in COSTS.
 
     >>> guided_episodes(bundle=load_bundle("two-room"), planner=GuidedConfig(), episodes=2, folder=Path("runs/lava")).success
     """
@@ -184,7 +185,7 @@ def guided_episodes(
         action_limit=world.action_limit,
         places=places_of(bundle.task),
         workdir=folder,
-        cost=task_cost(world, latent_of, planner),
+        cost=task_cost(world, latent_of, planner, cost),
         reference=reference,
         layout=layout,
     ) as in_lava:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,8 @@ class Method:
         files: the trained files that it reads; a cached result is void when one of them changes.
         artifact: the sigma-delta network, whose file says at which reference it runs. None: no such network.
         planner: name of its planner in PLANNERS.
-        closed_loop: plans whole episodes by itself (Lava); gets what `lava_episodes` takes and returns one row.
+        closed_loop: plans whole episodes by itself (Lava); gets what `lava_episodes` takes and returns one row. One that takes
+            `cost`, a name in COSTS, is given it where the user asks for one.
         readings: the same run charged to other hardware, as runs of their own; takes and returns evaluation.aggregate.Run.
         relative_cost: time of a prediction, in those of the dense one; for progress and scheduling only.
         colour, marker: how figures draw it.
@@ -92,6 +94,13 @@ class Method:
     @property
     def spiking(self) -> bool:
         return self.family == "spiking"
+
+    @property
+    def takes_cost(self) -> bool:
+        """Whether it may be told to plan with another cost than its own."""
+        if self.family == "floor":
+            return False
+        return self.closed_loop is None or "cost" in signature(self.closed_loop).parameters
 
     @property
     def reads_files(self) -> bool:

@@ -74,10 +74,10 @@ def _sigma_delta(site: Site) -> Predictor:
     return DeltaPredictor(site.bundle.guided_artifact.scaled(site.threshold))
 
 
-def _in_lava(**settings: Any) -> LavaLoopRow:
+def _in_lava(*, cost: str | None = None, **settings: Any) -> LavaLoopRow:
     from spikeplan.evaluation.lava.guided import guided_episodes
 
-    return guided_episodes(**settings)
+    return guided_episodes(cost=cost, **settings)
 
 
 SPIKING: dict[str, Any] = {

@@ -164,6 +164,7 @@ def _lava_rows(jobs: Sequence[Job], bundle: Bundle, folder: Path, console: Conso
                 episodes=job.episodes,
                 seed=job.seed,
                 folder=folder / "lava",
+                **({} if job.cost is None else {"cost": job.cost}),
                 progress=lambda n: bar.update(ticks, advance=n, description="planning in Lava"),
             )
         ]
@@ -201,7 +202,7 @@ def _check(
             f"method {method!r} plans by itself with {METHODS[method].planner}; --planner {with_planner} goes with "
             "another method"
         )
-    if cost is not None and (METHODS[method].family == "floor" or METHODS[method].closed_loop is not None):
+    if cost is not None and not METHODS[method].takes_cost:
         raise UserError(f"method {method!r} takes no cost but its own; leave out --cost {cost}")
     if not 1 <= episodes <= LARGEST:
         raise UserError(f"--episodes {episodes} must be at least 1 and at most {LARGEST}")

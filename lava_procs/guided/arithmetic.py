@@ -20,11 +20,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import STATE_BITS, saturate, trunc_shift
 from spikeplan.core.guided_params import GuidedParams
 from spikeplan.core.noise import candidate_noise
-from spikeplan.core.prices import PRICES, IntegerGoal, Priced
+from spikeplan.core.prices import PRICES, IntegerGoal, Priced, whole
 
 NOISE_SHIFT = 8
 Ints = NDArray[np.int64]
@@ -74,14 +73,8 @@ def _users(priced: Priced) -> PriceOf:
     price = PRICES[priced.name].make(**priced.settings)
 
     def ask(z_SD: Ints, action_SA: Ints, goal_OD: Ints) -> Ints:
-        found = np.asarray(
-            price.step(z_SD.copy(), action_SA.copy(), IntegerGoal(goal_OD[0].copy(), goal_OD[1:].copy()))
-        )
-        if found.shape != (len(z_SD),) or found.dtype.kind not in "iu" or (found < 0).any():
-            raise UserError(
-                f"price {priced.name}: step returned {found.dtype}{found.shape}; expected {len(z_SD)} whole numbers >= 0"
-            )
-        return found.astype(np.int64)
+        answer = price.step(z_SD.copy(), action_SA.copy(), IntegerGoal(goal_OD[0].copy(), goal_OD[1:].copy()))
+        return whole(priced.name, answer, len(z_SD))
 
     return ask
 

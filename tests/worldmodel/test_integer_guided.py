@@ -14,6 +14,7 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import STATE_BITS, limit
 from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.core.ir.artifact import Artifact
+from spikeplan.core.prices import PRICES, Priced, PriceKind
 from spikeplan.snn.delta_policy import DeltaPolicy
 from spikeplan.snn.delta_predictor import DeltaPredictor
 from spikeplan.worldmodel.planning.costs import Avoid, Effort, Goal, LatentDistance, Sum
@@ -174,3 +175,29 @@ def test_networks_that_do_not_belong_together_are_refused(
         planner(artifact, policy, reference="mean_candidate")
     with pytest.raises(UserError, match="has 8 inputs and 6 outputs; convert both"):
         convert_policy(GoalPolicy(5, 2, action_limit=LIMIT), artifact, torch.randn(9, 5), torch.randn(9, 5))
+
+
+def test_a_users_negative_price_is_refused_as_lava_refuses_it(
+    artifact: Artifact, policy: DeltaPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Rebate:
+        most = 100
+
+        def step(self, z_SD: Any, action_SA: Any, goal: Any) -> Any:
+            return np.full(len(z_SD), -1)
+
+    class Discount:
+        def cost(self, latents_BSHD: Any, actions_BSHA: Any, goal: Any) -> Any:
+            return latents_BSHD.sum((-1, -2))
+
+        def accumulates(self, **sizes: int) -> int:
+            return 0
+
+        def priced(self, units: Any) -> tuple[Priced, ...]:
+            return (Priced(name="rebate"),)
+
+    monkeypatch.setitem(PRICES._load(), "rebate", PriceKind(name="rebate", make=Rebate))
+    ours = planner(artifact, policy, evaluator=Discount())
+    z, goal = torch.zeros(2, 5, 6, dtype=ours.network.network.dtype)
+    with pytest.raises(UserError, match=r"price rebate: step returned int64\(15,\); expected 15 whole numbers >= 0"):
+        ours.plan_integers(z, goal, goal[:, None][:, :0], ours.noise(5, torch.Generator()))

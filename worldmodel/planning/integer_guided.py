@@ -27,7 +27,7 @@ from spikeplan.core.counts.operations import LayerCounts, OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.guided_params import GuidedParams
 from spikeplan.core.guided_planning import GuidedConfig
-from spikeplan.core.prices import PRICES, IntegerGoal, Priced
+from spikeplan.core.prices import PRICES, IntegerGoal, Priced, whole
 from spikeplan.worldmodel.planning.base import PlannerKind
 from spikeplan.worldmodel.planning.costs import Cost, Goal, LatentDistance, Units, finite_goal, priced_by
 from spikeplan.worldmodel.planning.guided import PLANNER as GUIDED
@@ -211,8 +211,8 @@ class IntegerGuided:
             nonlocal cost, over
             rows, action = (x.flatten(0, 1).long().numpy() for x in (z_BSD, actions[t]))
             total = np.zeros_like(cost)
-            for weight, price in prices:
-                one, far = saturated(torch.from_numpy(price.step(rows, action, goal)))
+            for (weight, price), named in zip(prices, r.prices, strict=True):
+                one, far = saturated(torch.from_numpy(whole(named.name, price.step(rows, action, goal), len(rows))))
                 term, more = saturated(weight * (one >> r.cost_shift))
                 total, over = total + term.numpy(), over + far + more
             reached, beyond = saturated(torch.from_numpy(cost + total))

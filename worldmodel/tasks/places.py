@@ -32,7 +32,7 @@ def check_places(world: World, episodes: Episodes, *, first: int = 0) -> None:
             "one pose is expected; show the planner some, or use a world without places"
         )
     faults: dict[str, NDArray[np.bool_]] = {
-        "a place to keep out of is not finite": ~np.isfinite(poses_NKP).all((1, 2)),
+        "a place to keep out of is not finite": np.asarray(~np.isfinite(poses_NKP).all((1, 2))),
         "a place to keep out of covers its start": world.violated(start, start, layout),
         "a place to keep out of covers its goal": world.violated(goal, goal, layout),
         "a place to keep out of lies outside the image": _unseen(world, poses_NKP, layout),
