@@ -219,10 +219,9 @@ def _rest_of_the_loop(op_counts: OperationCounts, model: WorldModel, plans: Plan
             planner,
             spiking=op_counts.spiking,
             batch=number,
-            latent_dim=model.predictor.latent_dim,
             action_dim=model.predictor.action_dim,
             iteration=iteration,
-            steps=planner.horizon if planner.reduce == "sum" else 1,
+            accumulates=2 * model.predictor.latent_dim * (planner.horizon if planner.reduce == "sum" else 1),
         )
     op_counts.add("encoder", LayerCounts(layer="encoder", macs=model.encoder.macs() * number))
     op_counts.set_memory("encoder", weight_bytes=sum(p.numel() for p in model.encoder.parameters()), state_bytes=0)

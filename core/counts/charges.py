@@ -1,8 +1,8 @@
 """What evaluation and selection of one CEM iteration are charged, the same for every planner.
 
-On chip (spiking methods): one distance neuron per latent dimension, candidate and step, one synop each; a threshold search of
-`COST_BITS` comparisons per candidate; k additions per variable for mean and spread. Dense methods pay the same operations as
-accumulates, a distance as a subtraction and an addition.
+On chip (spiking methods): one neuron and one synop for every two accumulates of the cost (a distance is one neuron per latent
+dimension, candidate and step); a threshold search of `COST_BITS` comparisons per candidate; k additions per variable for mean
+and spread. Dense methods pay the same operations as accumulates, a distance as a subtraction and an addition.
 """
 
 from __future__ import annotations
@@ -21,17 +21,15 @@ def book_iteration(
     *,
     spiking: bool,
     batch: int,
-    latent_dim: int,
     action_dim: int,
     iteration: int,
-    steps: int,
+    accumulates: int,
     source_on_chip: bool = False,
-    places: int = 0,
 ) -> None:
-    """`batch` episodes; `steps` of the rollout enter the distance. `source_on_chip`: candidates are made there, from one seed
-    a plan; otherwise a host sends them. `places`: latents to keep out of, to each of which every step of the horizon has a
-    distance, too."""
-    distance = batch * budget.samples * (steps + places * budget.horizon) * latent_dim
+    """`batch` episodes; `accumulates`: additions and subtractions of the cost of one candidate. `source_on_chip`: candidates are
+    made there, from one seed a plan; otherwise a host sends them."""
+    evaluated = batch * budget.samples * accumulates
+    distance = -(-evaluated // 2)
     select = batch * budget.samples * COST_BITS
     refit = 2 * batch * budget.elites * budget.variables * action_dim
     if spiking:
@@ -53,7 +51,7 @@ def book_iteration(
         ]
     else:
         rows = [
-            ("evaluation", LayerCounts(layer="distance", acs=2 * distance)),
+            ("evaluation", LayerCounts(layer="distance", acs=evaluated)),
             ("selection", LayerCounts(layer="select", acs=select)),
             ("selection", LayerCounts(layer="refit", acs=refit)),
         ]

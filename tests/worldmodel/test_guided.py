@@ -92,6 +92,40 @@ def test_every_operation_of_copies_and_policy_is_counted() -> None:
     assert sum(n for name, n in macs.items() if not name.startswith("policy.")) == 5 * 3 * 4 * weights["predictor"]
 
 
+class Sevenfold(LatentDistance):
+    """A cost of one's own that says what it takes."""
+
+    booked: Any = 7
+
+    def accumulates(self, **sizes: int) -> Any:
+        assert sizes == {"horizon": 4, "latent_dim": 32, "action_dim": 2, "keep_out": 0}
+        return self.booked
+
+
+@pytest.mark.parametrize(
+    ("method", "planner"), [("guided", "guided"), ("dense", "cem"), ("guided-integer", "integer_guided")]
+)
+def test_what_a_cost_says_that_it_takes_is_booked(method: str, planner: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    predictor = METHODS[method].predictor(Site(load_bundle("two-room")))
+    counts = OperationCounts(method=method, reference="zero", precision="fp32", spiking=predictor.spiking)
+    config = (
+        CEMConfig(samples=3, elites=1, iterations=1, horizon=4)
+        if planner == "cem"
+        else GuidedConfig(samples=3, horizon=4)
+    )
+    made = PLANNERS[planner].make(predictor, config, op_counts=counts, evaluator=Sevenfold(), **SPACE)
+    latent = torch.randn(5, 32, generator=torch.Generator().manual_seed(0))
+    made.plan(latent, latent.flip(0), made.noise(5, torch.Generator().manual_seed(0)))
+    evaluated = [c for _, c in counts.counts("evaluation")]
+    if predictor.spiking:  # a neuron for every two
+        assert sum(c.synops for c in evaluated) == sum(c.updates for c in evaluated) == (5 * 3 * 7 + 1) // 2
+    else:
+        assert sum(c.acs for c in evaluated) == 5 * 3 * 7
+    monkeypatch.setattr(Sevenfold, "booked", 0.5)
+    with pytest.raises(UserError, match="cost Sevenfold: accumulates returned 0.5; expected a whole number >= 0"):
+        made.plan(latent, latent.flip(0), made.noise(5, torch.Generator().manual_seed(0)))
+
+
 def test_costs_by_hand_and_added_up() -> None:
     latents = torch.tensor([[[[0.0, 0.0], [3.0, 0.0]]]])  # one candidate, two steps
     actions = torch.tensor([[[[0.1, 0.0], [0.0, 0.2]]]])

@@ -26,7 +26,7 @@ from spikeplan.core.counts.operations import OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.planning import CEMConfig
 from spikeplan.worldmodel.planning.base import PlannerKind
-from spikeplan.worldmodel.planning.costs import Cost, Goal, LatentDistance, finite_goal
+from spikeplan.worldmodel.planning.costs import Cost, Goal, LatentDistance, accumulates_of, finite_goal
 from spikeplan.worldmodel.planning.rollout import counting, rollout
 from spikeplan.worldmodel.predictor import Predictor
 
@@ -170,11 +170,9 @@ class CEMPlanner:
                     c,
                     spiking=self.predictor.spiking,
                     batch=batch,
-                    latent_dim=latent_BD.shape[1],
                     action_dim=self.action_dim,
                     iteration=iteration,
-                    steps=c.horizon if c.reduce == "sum" else 1,
-                    places=goal.places,
+                    accumulates=accumulates_of(self.evaluator, c.horizon, latent_BD, self.action_dim, goal),
                 )
         trace = PlanTrace(
             torch.stack(costs),

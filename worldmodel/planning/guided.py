@@ -24,7 +24,7 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.core.planning import CEMConfig
 from spikeplan.worldmodel.planning.base import PlannerKind
-from spikeplan.worldmodel.planning.costs import Cost, Goal, LatentDistance, finite_goal
+from spikeplan.worldmodel.planning.costs import Cost, Goal, LatentDistance, accumulates_of, finite_goal
 from spikeplan.worldmodel.planning.rollout import counting, unroll
 from spikeplan.worldmodel.policies.pair import REFERENCES, Pair
 
@@ -133,11 +133,9 @@ class GuidedPlanner:
                 c,
                 spiking=self.predictor.spiking,
                 batch=len(latent_BD),
-                latent_dim=latent_BD.shape[1],
                 action_dim=self.action_dim,
                 iteration=0,
-                steps=c.horizon if c.reduce == "sum" else 1,
-                places=goal.places,
+                accumulates=accumulates_of(self.evaluator, c.horizon, latent_BD, self.action_dim, goal),
             )
         return plan[:, 0], plan, GuidedTrace(cost, winner, taken, latents)
 

@@ -251,10 +251,9 @@ class IntegerCEM:
                     r,
                     spiking=True,
                     batch=len(z_BD),
-                    latent_dim=z_BD.shape[1],
                     action_dim=self.action_dim,
                     iteration=iteration,
-                    steps=r.horizon,
+                    accumulates=2 * z_BD.shape[1] * r.horizon,
                     source_on_chip=True,
                 )
         cost_I, elite_I, mean_I, spread_I, variables_I = (torch.stack(column) for column in zip(*rows, strict=True))

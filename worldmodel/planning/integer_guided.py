@@ -29,7 +29,15 @@ from spikeplan.core.guided_params import GuidedParams
 from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.core.prices import PRICES, IntegerGoal, Priced, whole
 from spikeplan.worldmodel.planning.base import PlannerKind
-from spikeplan.worldmodel.planning.costs import Cost, Goal, LatentDistance, Units, finite_goal, priced_by
+from spikeplan.worldmodel.planning.costs import (
+    Cost,
+    Goal,
+    LatentDistance,
+    Units,
+    accumulates_of,
+    finite_goal,
+    priced_by,
+)
 from spikeplan.worldmodel.planning.guided import PLANNER as GUIDED
 from spikeplan.worldmodel.planning.integer_cem import (
     NOISE_SHIFT,
@@ -230,12 +238,10 @@ class IntegerGuided:
                 self.config,
                 spiking=True,
                 batch=b,
-                latent_dim=z_BD.shape[1],
                 action_dim=self.action_dim,
                 iteration=0,
-                steps=r.horizon,
+                accumulates=accumulates_of(self.evaluator, r.horizon, z_BD, self.action_dim, Goal(goal_BD, places_BKD)),
                 source_on_chip=True,
-                places=r.places,
             )
         return IntegerGuidedTrace(cost_BS, cost_BS.argmin(1), torch.stack(actions, 2), latents.long(), over)
 

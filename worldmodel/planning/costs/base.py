@@ -52,11 +52,19 @@ def finite_goal(latent_BD: Tensor, goal: Tensor | Goal) -> Goal:
     return wanted
 
 
-class Cost(Protocol):
-    """`cost`: (B, S), smaller is better. `accumulates`: additions and subtractions a candidate, as dense hardware does them.
+def accumulates_of(cost: Cost, horizon: int, latent_BD: Tensor, action_dim: int, goal: Goal) -> int:
+    """What a cost says that one candidate takes. Raises UserError where that is no whole number >= 0."""
+    count = cost.accumulates(
+        horizon=horizon, latent_dim=latent_BD.shape[1], action_dim=action_dim, keep_out=goal.places
+    )
+    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+        raise UserError(f"cost {type(cost).__name__}: accumulates returned {count!r}; expected a whole number >= 0")
+    return count
 
-    Planners do not book `accumulates` yet: they book the latent distance, to the goal and to every place to keep out of.
-    """
+
+class Cost(Protocol):
+    """`cost`: (B, S), smaller is better. `accumulates`: additions and subtractions a candidate, as dense hardware does them; they
+    are booked as the evaluation of every plan."""
 
     def cost(self, latents_BSHD: Tensor, actions_BSHA: Tensor, goal: Goal) -> Tensor: ...
     def accumulates(self, *, horizon: int, latent_dim: int, action_dim: int, keep_out: int) -> int: ...
