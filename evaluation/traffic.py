@@ -28,7 +28,8 @@ from spikeplan.evaluation.job import EPISODE_SEED, Job
 from spikeplan.evaluation.recorded_plans import Plans, record_plans, rerun
 from spikeplan.placement.groups import contexts_of
 from spikeplan.snn.delta_predictor import DeltaPredictor
-from spikeplan.snn.lif import LIFNetwork, LIFPredictor
+from spikeplan.snn.lif import LIFNetwork
+from spikeplan.snn.lif_predictor import LIFPredictor
 from spikeplan.worldmodel.checkpoint import WorldModel
 from spikeplan.worldmodel.policies.pair import Pair
 from spikeplan.worldmodel.predictor import DensePredictor, Predictor, ResidualPredictor
