@@ -18,9 +18,9 @@ import numpy as np
 from torch import Tensor, nn
 
 from spikeplan.conversion.calibration import Calibration, measure_ranges, message_steps, whole_weights
+from spikeplan.core.counts.operations import POLICY_PREFIX
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import MESSAGE_BITS, STATE_BITS, WEIGHT_BITS, limit
-from spikeplan.core.groups import POLICY_PREFIX
 from spikeplan.core.ir.artifact import Artifact, Edge, Layer
 
 WEIGHT_TOP, MESSAGE_TOP = limit(WEIGHT_BITS), limit(MESSAGE_BITS)

@@ -16,7 +16,6 @@ from spikeplan.core.ir.artifact import Artifact
 
 INPUT_BITS = MESSAGE_BITS
 BITS_SET = 0.5  # of a coded input: assumed
-POLICY_PREFIX = "policy."  # tells a policy's layers from the predictor's in counts and placements
 
 
 class Stage(NamedTuple):

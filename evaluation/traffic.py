@@ -239,6 +239,7 @@ def _bit_by_bit(op_counts: OperationCounts, coded: float) -> OperationCounts:
         spiking=True,
         sequential_steps=op_counts.sequential_steps,
         interleaved_steps=op_counts.interleaved_steps,
+        policy_steps=op_counts.policy_steps,
     )
     dumped = json.loads(json.dumps(op_counts.dump()))
     for _, layer, _, _, counts in dumped["counts"]:

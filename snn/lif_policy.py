@@ -15,10 +15,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from spikeplan.core.counts.operations import LayerCounts
+from spikeplan.core.counts.operations import POLICY_PREFIX, LayerCounts
 from spikeplan.core.descent import descend
 from spikeplan.core.errors import UserError
-from spikeplan.core.groups import POLICY_PREFIX
 from spikeplan.snn.lif import LIFNetwork
 from spikeplan.snn.lif_on_chip import LIFOnChip
 

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from spikeplan.core.chips import ChipLimits
-from spikeplan.core.counts.operations import LayerCounts
+from spikeplan.core.counts.operations import POLICY_PREFIX, LayerCounts
 from spikeplan.core.fixed_point import WEIGHT_BITS, limit
-from spikeplan.core.groups import POLICY_PREFIX, NeuronGroups
+from spikeplan.core.groups import NeuronGroups
 from spikeplan.worldmodel.policies.base import GoalPolicy
 from spikeplan.worldmodel.predictor import OffChip
 
