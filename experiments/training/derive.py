@@ -50,8 +50,8 @@ class DeriveConfig:
     policy_recipe: str = "cloned"  # relabelled was tried: a cold plan is a worse teacher (TwoRoom .89 against .94)
     policy_plans: GuidedConfig = field(default_factory=GuidedConfig)
     policy_episodes: int = 200  # planned so, for what the LIF policy is fitted to
-    # 1, 2, 3, 4 and 8 time steps solve .906, .924, .924, .918 and .924 of 1000 validation episodes of TwoRoom, the dense policy
-    # .920; each step costs as much again.
+    # Of 1000 validation episodes of TwoRoom the policy alone solves .920 dense, and .906, .924, .924, .918, .924 with 1, 2, 3,
+    # 4 and 8 time steps; of PlanarReach 1.000, and .972, .988, .994 with 2, 4 and 8. Each step costs as much again.
     policy_spikes: LIFConfig = field(default_factory=lambda: LIFConfig(time_steps=2))
     policy_training: LIFPolicyTraining = field(default_factory=LIFPolicyTraining)
     validation_episodes: int = 100
