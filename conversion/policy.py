@@ -18,12 +18,12 @@ import numpy as np
 from torch import Tensor, nn
 
 from spikeplan.conversion.calibration import Calibration, measure_ranges, message_steps, whole_weights
+from spikeplan.core.counts.operations import POLICY_PREFIX
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import MESSAGE_BITS, STATE_BITS, WEIGHT_BITS, limit
 from spikeplan.core.ir.artifact import Artifact, Edge, Layer
 
 WEIGHT_TOP, MESSAGE_TOP = limit(WEIGHT_BITS), limit(MESSAGE_BITS)
-PREFIX = "policy."  # tells its layers from the predictor's in counts and placements
 
 
 class ActingChain(Protocol):
@@ -80,7 +80,7 @@ def convert_policy(
     least_lsb = [round(thresholds * std / lsb) for std, lsb in zip(spread, lsbs, strict=False)]
     layers = [
         Layer(
-            name=f"{PREFIX}code",
+            name=f"{POLICY_PREFIX}code",
             kind="delta",
             n_in=2 * policy.latent_dim,
             n_out=2 * policy.latent_dim,
@@ -94,14 +94,14 @@ def convert_policy(
         bias = (biases[i] / lsbs[i + 1]).round().numpy().astype(np.int32)
         if out:
             shift, exp = max(0, finer), max(0, -finer)
-            name, bits = f"{PREFIX}out", STATE_BITS
+            name, bits = f"{POLICY_PREFIX}out", STATE_BITS
             layers.append(
                 Layer(name=name, kind="sigma", **shared, bias=bias, weight_exp=exp, shift=shift, message_bits=bits)
             )
         else:
             shift = shifts[i + 1]
             theta = max(1 << shift, least_lsb[i + 1])
-            name = f"{PREFIX}h{i + 1}"
+            name = f"{POLICY_PREFIX}h{i + 1}"
             layers.append(
                 Layer(name=name, kind="sigma_delta", **shared, bias=bias, act="relu", shift=shift, threshold_lsb=theta)
             )

@@ -7,6 +7,7 @@ input, each bit an axon with weights 2^b as large. A predictor answers for its o
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from spikeplan.core.chips import ChipLimits
 from spikeplan.core.fit import Group, groups_of
@@ -17,17 +18,27 @@ INPUT_BITS = MESSAGE_BITS
 BITS_SET = 0.5  # of a coded input: assumed
 
 
+class Stage(NamedTuple):
+    """`steps` chip steps from `begin` on in which a group sends what belongs to one prediction."""
+
+    name: str
+    begin: int
+    steps: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class NeuronGroups:
     """Groups of one copy. `path`: the groups that a prediction crosses until the next may begin, in order; `tail`: those
-    after it. `time_steps`: chip steps that a layer works on one prediction (sigma-delta 1, LIF T). `policy`: how many of the
-    groups, from the first on, are a policy's, which gets the latent first and whose output becomes the action; 0: none."""
+    after it. `time_steps`: chip steps that a layer works on one prediction (sigma-delta 1, LIF T); the first one sends once.
+    `policy`: how many of the groups, from the first on, are a policy's, which gets the latent first and whose output becomes
+    the action; 0: none. `policy_steps`: `time_steps` of those."""
 
     groups: tuple[Group, ...]
     path: tuple[str, ...]
     tail: tuple[str, ...] = ()
     time_steps: int = 1
     policy: int = 0
+    policy_steps: int = 1
 
     @property
     def whole_loop(self) -> bool:
@@ -47,7 +58,26 @@ class NeuronGroups:
     @property
     def depth(self) -> int:
         """Chip steps from input to output of one prediction."""
-        return len(self.path) + self.time_steps - 1
+        return len(self.path) + self.policy_steps - 1 + self.time_steps - 1
+
+    @property
+    def every(self) -> int:
+        """Chip steps from one prediction of a full pipe to the next."""
+        return max(self.policy_steps, self.time_steps)
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """When each group of path and tail works on a prediction. A layer of T time steps passes its spikes on step by step;
+        what takes an output (the source, the predictor after a policy, the latent) begins when all T are done."""
+        first = self.policy + int(self.whole_loop and self.policy > 0)  # the source stands between
+        end = len(self.path) - self.whole_loop
+        stages, late = [], 0
+        for i, name in enumerate((*self.path, *self.tail)):
+            steps = self.policy_steps if 0 < i < self.policy else self.time_steps if first < i < end else 1
+            stages.append(Stage(name, i + late, steps))
+            if i in (self.policy - 1, end - 1):
+                late += steps - 1
+        return tuple(stages)
 
 
 def network_of(artifact: Artifact, *, contexts: int = 0) -> NeuronGroups:
@@ -63,18 +93,19 @@ def acting(policy: NeuronGroups, predictor: NeuronGroups) -> NeuronGroups:
     return NeuronGroups(
         groups=groups,
         path=(*policy.path, *predictor.path),
-        time_steps=max(policy.time_steps, predictor.time_steps),
+        time_steps=predictor.time_steps,
         policy=len(policy.groups),
+        policy_steps=policy.time_steps,
     )
 
 
-def lif_network(sizes: tuple[int, ...], time_steps: int, chip: ChipLimits) -> NeuronGroups:
-    """`sizes`: inputs, hidden layers, outputs. u and v in every neuron."""
+def lif_network(sizes: tuple[int, ...], time_steps: int, chip: ChipLimits, *, prefix: str = "") -> NeuronGroups:
+    """`sizes`: inputs, hidden layers, outputs. u and v in every neuron. `prefix`: of the groups' names."""
     bits = 1 if chip.graded_messages else INPUT_BITS
-    names = ["code", *(f"h{i}" for i in range(1, len(sizes) - 1)), "out"]
+    names = [f"{prefix}{name}" for name in ("code", *(f"h{i}" for i in range(1, len(sizes) - 1)), "out")]
     groups = [
         Group(
-            name="code",
+            name=names[0],
             neurons=bits * sizes[0],
             axons_in=bits * sizes[0],
             synapses=0,

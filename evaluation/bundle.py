@@ -18,11 +18,14 @@ from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.core.ir.artifact import Artifact
 from spikeplan.core.tensor_file import FileKind
 from spikeplan.snn.lif import LIFConfig, LIFNetwork
+from spikeplan.snn.lif_policy import LIFPolicy
 from spikeplan.worldmodel.checkpoint import WorldModel, load_model, shipped
 from spikeplan.worldmodel.policies.base import GoalPolicy
 from spikeplan.worldmodel.policies.policy_file import load_policy
 from spikeplan.worldmodel.predictor import ResidualPredictor
-from spikeplan.worldmodel.tasks import task_of
+from spikeplan.worldmodel.tasks import make_world, task_of
+
+LIF, POLICY_LIF = "lif", "policy-lif"  # kinds of files that hold a LIF network
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,23 @@ class Bundle:
     def lif(self) -> LIFNetwork:
         return load_lif(self.beside("lif"))
 
+    @cached_property
+    def lif_policy(self) -> LIFPolicy:
+        """The policy in LIF spikes. Raises UserError, in one line, for a file of another task or of other widths."""
+        path, model = self.beside("policy-lif"), self.model
+        net = load_lif(path, kind=POLICY_LIF)
+        made = header(path)
+        if made.get("task") != model.task:
+            raise UserError(f"{path}: a policy for task {made.get('task')}, not {model.task}; use its own world model")
+        found = (net.w1.in_features, net.w3.out_features)
+        wanted = (2 * model.predictor.latent_dim, model.predictor.action_dim)
+        if found != wanted:
+            raise UserError(
+                f"{path}: {found[0]} inputs and {found[1]} outputs, the world model needs {wanted[0]} and {wanted[1]}; "
+                "train it again"
+            )
+        return LIFPolicy(net, action_limit=make_world(model.task).action_limit)
+
     def policy(self, name: str = "policy") -> GoalPolicy:
         """The amortised policy that was made with this world model."""
         model = self.model.predictor
@@ -141,14 +161,16 @@ def header(path: Path) -> dict[str, Any]:
     return FILE.header(path)
 
 
-def save_lif(net: LIFNetwork, path: Path, **provenance: object) -> None:
+def save_lif(net: LIFNetwork, path: Path, *, kind: str = LIF, **provenance: object) -> None:
     tensors = {k: v for k, v in net.state_dict().items() if k.startswith("w")}
     sizes = [net.w1.in_features, net.w1.out_features, net.w2.out_features, net.w3.out_features]
-    _save(tensors, {"kind": "lif", "sizes": sizes, "config": asdict(net.config), **provenance}, path)
+    _save(tensors, {"kind": kind, "sizes": sizes, "config": asdict(net.config), **provenance}, path)
 
 
-def load_lif(path: Path) -> LIFNetwork:
-    tensors, meta = _load(path, "lif")
+def load_lif(path: Path, *, kind: str = LIF) -> LIFNetwork:
+    """`kind`: LIF for a predictor, POLICY_LIF for a policy. Raises UserError for another kind, a damaged file, and weights that
+    are not finite."""
+    tensors, meta = _load(path, kind)
     try:
         n_in, first, second, n_out = meta["sizes"]
         net = LIFNetwork(n_in, (first, second), n_out, LIFConfig(**meta["config"]))
@@ -156,6 +178,8 @@ def load_lif(path: Path) -> LIFNetwork:
             getattr(net, name).load_state_dict({k: tensors[f"{name}.{k}"] for k in ("weight", "bias")})
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"{path}: damaged LIF file ({error!r}); train it again") from error
+    if not all(torch.isfinite(value).all() for value in tensors.values()):
+        raise UserError(f"{path}: weights are not finite; train it again")
     return net.eval()
 
 

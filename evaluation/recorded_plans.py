@@ -13,16 +13,18 @@ from torch import Tensor
 from spikeplan.conversion import Calibration
 from spikeplan.core.counts.operations import OperationCounts
 from spikeplan.core.errors import UserError
+from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.core.progress import OnProgress, no_progress
 from spikeplan.snn.finetune_delta import Rollouts
 from spikeplan.worldmodel.checkpoint import WorldModel
 from spikeplan.worldmodel.planning.cem import CEMPlanner, PlanTrace
 from spikeplan.worldmodel.planning.closed_loop import ImageLatent, goals_of, run_episodes
 from spikeplan.worldmodel.planning.costs import Cost, Goal
+from spikeplan.worldmodel.planning.guided import GuidedPlanner, GuidedTrace
 from spikeplan.worldmodel.planning.refined import RefinedPlanner, RefinedTrace, refined_settings
 from spikeplan.worldmodel.planning.rollout import counting, rollout
 from spikeplan.worldmodel.planning.task_cost import task_cost
-from spikeplan.worldmodel.policies.base import GoalPolicy
+from spikeplan.worldmodel.policies.base import GoalPolicy, Pairs
 from spikeplan.worldmodel.policies.networks import DensePolicy
 from spikeplan.worldmodel.policies.pair import Pair
 from spikeplan.worldmodel.predictor import DensePredictor, Predictor
@@ -137,6 +139,30 @@ def record_refined(
         searched.append(_rollouts(kept, futures, places, planner.search.evaluator))
     copies = [(k[3].guided.actions_BSHA, k[3].guided.latents_BSHD) for k in kept]
     return [*searched, _rollouts(kept, copies, places, planner.search.evaluator)]
+
+
+def record_guided(
+    model: WorldModel, policy: GoalPolicy, *, episodes: int, seed: int, config: GuidedConfig, every: int = 3
+) -> Pairs:
+    """What guided planning asks of the policy, observed and imagined, with the dense policy's answers.
+
+    Copies stray from one another as `config` says, so states beside the policy's own way are among them.
+    """
+    world = make_world(model.task)
+    pair = Pair(DensePredictor(model.predictor), DensePolicy(policy))
+    planner = GuidedPlanner(pair, config, action_dim=world.action_dim, action_limit=world.action_limit)
+    drawn = world.sample(episodes, np.random.default_rng(seed))
+    kept: list[tuple[Tensor, Tensor]] = []
+
+    def keep(step: int, part: slice, latent: Tensor, goal: Tensor, trace: GuidedTrace) -> None:
+        if step % every == 0:
+            asked = torch.cat([latent[:, None], trace.latents_BSHD[:, :, :-1].flatten(1, 2)], 1)
+            kept.append((asked.flatten(0, 1), goal.repeat_interleave(asked.shape[1], 0)))
+
+    run_episodes(world, ImageLatent(world, model.encoder), planner, drawn, seed=seed, record=keep)
+    latent_ND, goal_ND = (torch.cat(column) for column in zip(*kept, strict=True))
+    with torch.no_grad():
+        return Pairs(latent_ND, goal_ND, policy(latent_ND, goal_ND))
 
 
 def _rollouts(

@@ -27,6 +27,7 @@ from spikeplan.worldmodel.planning.checks import called, check_planner
 from spikeplan.worldmodel.planning.closed_loop import ImageLatent, TrueLatent, random_policy, run_episodes
 from spikeplan.worldmodel.planning.costs import Cost
 from spikeplan.worldmodel.planning.task_cost import task_cost
+from spikeplan.worldmodel.policies.pair import Pair
 from spikeplan.worldmodel.predictor import Predictor
 from spikeplan.worldmodel.tasks import make_world
 from spikeplan.worldmodel.tasks.world import World
@@ -68,6 +69,7 @@ def make_op_counts(job: Job, predictor: Predictor, encoder: Encoder | None = Non
         spiking=predictor.spiking,
         sequential_steps=sequential,
         interleaved_steps=interleaved,
+        policy_steps=predictor.policy_steps if isinstance(predictor, Pair) else None,
     )
     if encoder is not None:
         parameters = sum(p.numel() for p in encoder.parameters())

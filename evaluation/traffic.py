@@ -28,7 +28,8 @@ from spikeplan.evaluation.job import EPISODE_SEED, Job
 from spikeplan.evaluation.recorded_plans import Plans, record_plans, rerun
 from spikeplan.placement.groups import contexts_of
 from spikeplan.snn.delta_predictor import DeltaPredictor
-from spikeplan.snn.lif import LIFNetwork, LIFPredictor
+from spikeplan.snn.lif import LIFNetwork
+from spikeplan.snn.lif_predictor import LIFPredictor
 from spikeplan.worldmodel.checkpoint import WorldModel
 from spikeplan.worldmodel.policies.pair import Pair
 from spikeplan.worldmodel.predictor import DensePredictor, Predictor, ResidualPredictor
@@ -237,6 +238,7 @@ def _bit_by_bit(op_counts: OperationCounts, coded: float) -> OperationCounts:
         spiking=True,
         sequential_steps=op_counts.sequential_steps,
         interleaved_steps=op_counts.interleaved_steps,
+        policy_steps=op_counts.policy_steps,
     )
     dumped = json.loads(json.dumps(op_counts.dump()))
     for _, layer, _, _, counts in dumped["counts"]:

@@ -4,7 +4,8 @@
 
 Chip steps are not throttled: a step is over when its slowest core is. Two readings of one prediction:
 
-    pipelined     a new input every step (LIF: every T steps), out after `depth` steps, each as slow as the busiest layer
+    pipelined     a new input every step (LIF: every T steps; a policy and a predictor: the longer of both), out after `depth`
+                  steps, each as slow as the busiest layer
     fall-through  the next input after the last has left: `depth` steps, in each of which the layer that the message front
                   has reached computes synops and all layers update
 
@@ -99,7 +100,7 @@ class Clock:
         self.on_link = np.array(
             [[by.get(name, 0.0) for name in self.names] for by in loads.values()] or [[0.0] * self._n]
         )
-        self.width = {name: network.time_steps if 0 < i < self._layers else 1 for i, name in enumerate(network.path)}
+        self.width = {stage.name: stage.steps for stage in network.stages}
         self.per_step = np.array([messages.get(n, 0.0) / self.width.get(n, 1) for n in self.names])
         self.feeds = np.array(
             [[float(name in g.receivers) for name in self.names] for g in placement.groups]
@@ -143,7 +144,7 @@ class Clock:
 
     def prediction(self) -> PredictionTime:
         """Time of one prediction, in a full pipe and alone."""
-        each, depth = self.network.time_steps, self.network.depth
+        each, depth = self.network.every, self.network.depth
         full = self._timeline(np.arange(2 * depth + 4) * each)
         begin = -(-(depth + len(self.network.tail)) // each) * each  # by then every stage is busy
         every = float(full[begin : begin + each].sum())
@@ -170,14 +171,12 @@ class Clock:
 
     def _patterns(self, entries: NDArray[np.int64], *, tail: bool = True) -> tuple[Reals, NDArray[np.intp]]:
         """The kinds of steps (groups, P), by who has sent before them, and which kind each step is."""
-        late = self.network.time_steps - 1
-        stages = (*self.network.path, *(self.network.tail if tail else ()))
-        steps = int(entries.max()) + len(stages) + late
+        stages = self.network.stages[: None if tail else len(self.network.path)]
+        steps = int(entries.max()) + max(stage.begin + stage.steps for stage in stages)
         active = np.zeros((self._n, steps + 1), bool)  # in the step before: what is active at t arrives at t + 1
-        for i, name in enumerate(stages):
-            begin = i + (late if i >= self._layers else 0)
-            for k in range(self.width.get(name, 1)):
-                active[self.names.index(name), entries + begin + k + 1] = True
+        for stage in stages:
+            for k in range(stage.steps):
+                active[self.names.index(stage.name), entries + stage.begin + k + 1] = True
         if self.network.whole_loop:
             active[self.names.index("latent"), entries] = True
             if not self.network.policy:  # the action is known: the source sends it while the latent sends z
@@ -188,7 +187,7 @@ class Clock:
     def _entries(self, budget: Budget, schedule: str, own_passes: int) -> NDArray[np.int64]:
         """Chip steps of one iteration at which predictions enter."""
         turns = turns_of(budget, self.placement.replicas) + own_passes
-        depth, each = self.network.depth, self.network.time_steps
+        depth, each = self.network.depth, self.network.every
         step, candidate = np.divmod(np.arange(budget.horizon * turns), turns)
         if schedule == "sequential":
             return np.asarray((step * turns + candidate) * depth)

@@ -1,9 +1,9 @@
-"""LIF predictor in snnTorch: T binary time steps per prediction.
+"""LIF network in snnTorch: T binary time steps per prediction; x is [z, a] for a predictor, [z, z_goal] for a policy.
 
-    u1[t] = beta u1[t-1] + W1 [z, a] + b1          constant input current (graded, injected once per prediction)
+    u1[t] = beta u1[t-1] + W1 x + b1               constant input current (graded, injected once per prediction)
     s1[t] = 1[u1[t] > 1], then u1 <- 0
     u2[t] = beta u2[t-1] + W2 s1[t] + b2;  s2 likewise
-    z'    = z + W3 (1/T) sum_t s2[t] + b3
+    out   = W3 (1/T) sum_t s2[t] + b3              a change of z, or an action
 
 Reset to zero without delay of the following input: the form that snnTorch, Norse (`lif_box_feed_forward_step`) and Lava
 share. Initialised from a dense ReLU chain by threshold balancing (weights scaled by the layers' activation ranges).
@@ -14,21 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import snntorch
 import torch
 from snntorch import surrogate
 from torch import Tensor, nn
 
-from spikeplan.core.chips import ChipLimits
-from spikeplan.core.counts.operations import LayerCounts
 from spikeplan.core.descent import descend
 from spikeplan.core.errors import UserError
-from spikeplan.core.fixed_point import WEIGHT_BITS, limit
-from spikeplan.core.groups import NeuronGroups, lif_network
-
-WEIGHT_TOP = limit(WEIGHT_BITS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +36,7 @@ class LIFConfig:
 
 
 class LIFRun(NamedTuple):
-    """Change of z (R, D) and spikes per hidden layer, summed over T (R, N)."""
+    """Output, a predictor's change of z (R, D), and spikes per hidden layer, summed over T (R, N)."""
 
     change_RD: Tensor
     spikes: tuple[Tensor, Tensor]
@@ -109,99 +103,6 @@ def _fire(currents: list[Tensor], beta: float) -> list[Tensor]:
         u.addcmul_(u, s, value=-1.0)
         spikes.append(s)
     return spikes
-
-
-class LIFPredictor:
-    """The LIF network as a planner's predictor; no reference but `zero`: every prediction starts from rest.
-
-    Shapes: B episodes, S candidates, D latent, A action; real units in and out.
-
-    >>> predictor = LIFPredictor(network)
-    >>> latent_BSD, _, counts = predictor.step(latent_BSD, action_BSA, predictor.begin(latent_BD, candidates_BSHA))
-    """
-
-    references = ("zero",)
-    spiking = True
-    precision = "int8"
-
-    def __init__(self, network: LIFNetwork) -> None:
-        """Weights are rounded to 8 bits per tensor, as a chip would hold them; membrane arithmetic stays floating."""
-        first, second, out = network.w1, network.w2, network.w3
-        sizes = (first.out_features, second.out_features)
-        self.network = LIFNetwork(first.in_features, sizes, out.out_features, network.config).eval()
-        with torch.no_grad():
-            ours = (self.network.w1, self.network.w2, self.network.w3)
-            for mine, theirs in zip(ours, (first, second, out), strict=True):
-                unit = theirs.weight.abs().max().clamp_min(1e-12) / WEIGHT_TOP
-                mine.weight.copy_((theirs.weight / unit).round() * unit)
-                mine.bias.copy_(theirs.bias)
-
-    @property
-    def _linears(self) -> dict[str, nn.Linear]:
-        return {"h1": self.network.w1, "h2": self.network.w2, "out": self.network.w3}
-
-    @property
-    def pipeline_steps(self) -> tuple[int, int]:
-        """A prediction takes T steps; the layers start one after the other."""
-        t = self.network.config.time_steps
-        return t + len(self._linears), t
-
-    def memory(self) -> dict[str, tuple[int, int]]:
-        """Layer -> (bytes of weights, bytes of states): 8-bit weights, one 24-bit state a neuron."""
-        return {name: (m.weight.numel(), 3 * m.out_features) for name, m in self._linears.items()}
-
-    def weights_left(self) -> dict[str, int]:
-        """Weights that are not zero, by layer."""
-        return {name: int(m.weight.count_nonzero()) for name, m in self._linears.items()}
-
-    def neuron_groups(self, chip: ChipLimits, *, contexts: int = 0) -> NeuronGroups:
-        """u and v in every neuron; a LIF network keeps no contexts."""
-        sizes = (self.network.w1.in_features, *(m.out_features for m in self._linears.values()))
-        return lif_network(sizes, self.network.config.time_steps, chip)
-
-    def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, reference: str = "zero", previous: Any = None) -> None:
-        """Nothing to prepare. Raises UserError for a reference that is not "zero"."""
-        if reference not in self.references:
-            raise UserError(f"reference {reference!r} is not offered by the LIF predictor; use zero")
-
-    @torch.no_grad()
-    def step(self, latent_BSD: Tensor, action_BSA: Tensor, state: None) -> tuple[Tensor, None, list[LayerCounts]]:
-        """One prediction of B x S latents in real units: the next latents, no state, and the operations of each layer."""
-        net = self.network
-        x = torch.cat([latent_BSD, action_BSA], -1)
-        run = infer(net, x)
-        rows, t = x.shape[0] * x.shape[1], net.config.time_steps
-        sent = [int(spikes.sum()) for spikes in run.spikes]
-        layers = (net.w1, net.w2, net.w3)
-        common = [
-            LayerCounts(  # the input is injected once per prediction as graded currents
-                layer="code",
-                synops=rows * net.w1.weight.numel(),
-                updates=rows * t * net.w1.in_features,
-                updates_active=rows * net.w1.in_features,
-                messages=rows * net.w1.in_features,
-                message_bits=8 * rows * net.w1.in_features,
-                calls=rows,
-            ),
-        ]
-        for i, (layer, out) in enumerate(zip(layers, (net.w2, net.w3, None), strict=True)):
-            spikes = sent[i] if i < 2 else 0
-            common.append(
-                LayerCounts(
-                    layer=f"h{i + 1}" if i < 2 else "out",
-                    synops=spikes * (out.out_features if out is not None else 0),
-                    updates=rows * t * layer.out_features,
-                    updates_active=spikes if i < 2 else rows * layer.out_features,
-                    messages=spikes,
-                    message_bits=spikes,
-                    dense_macs=rows * layer.weight.numel(),
-                    calls=rows,
-                )
-            )
-        # Rest before every prediction, and each candidate's own z: charged like the other methods' stored states.
-        for name, neurons in (("rest", net.w1.out_features + net.w2.out_features), ("z", net.w3.out_features)):
-            common.append(LayerCounts(layer=name, state_restores=rows * neurons))
-        return latent_BSD + run.change_RD, None, common
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ Schedules of a recurrent rollout on one network instance of L neuron layers:
                  (sigma-delta: 1; LIF: T), the count at which `LayerCounts.updates` is kept. On the previous_step reference each
                  candidate's state is then a stored context, restored at every prediction; the other references keep no state
                  (none), hand it on in pipeline order (order) or restore it anyway (mean, iteration).
+    A policy and a predictor take their steps one after the other; the layers of each update in its own steps.
     batched      dense hardware: no chip steps
 """
 
@@ -35,6 +36,7 @@ from spikeplan.core.errors import UserError
 COUNTS_VERSION = 3
 PHASES = ("encoder", "events", "predictor", "evaluation", "selection", "host")
 REFERENCES = ("zero", "previous_step", "previous_candidate", "mean_candidate", "previous_iteration")
+POLICY_PREFIX = "policy."  # tells a policy's layers from the predictor's in counts and placements
 SCHEDULES = ("sequential", "interleaved", "batched")
 BYTES = {"int8": 1, "fp16": 2, "bf16": 2, "int32": 4, "fp32": 4}  # of a word, by a row's precision
 UPDATE_WEIGHT = 10
@@ -153,7 +155,10 @@ class OperationCounts:
         spiking: bool,
         sequential_steps: int = 1,
         interleaved_steps: int = 1,
+        policy_steps: tuple[int, int] | None = None,
     ) -> None:
+        """`policy_steps`: how many of both are those of a policy beside the predictor, if there is one."""
+        self.policy_steps = None if policy_steps is None else (policy_steps[0], policy_steps[1])
         self.method, self.reference, self.precision, self.spiking = method, reference, precision, spiking
         self.sequential_steps, self.interleaved_steps = sequential_steps, interleaved_steps
         self.actions = 0
@@ -195,6 +200,7 @@ class OperationCounts:
             "spiking": self.spiking,
             "sequential_steps": self.sequential_steps,
             "interleaved_steps": self.interleaved_steps,
+            **({} if self.policy_steps is None else {"policy_steps": list(self.policy_steps)}),
             "actions": self.actions,
             "memory": {layer: list(sizes) for layer, sizes in self._memory.items()},
             "counts": [
@@ -210,7 +216,7 @@ class OperationCounts:
         if dumped.get("version") != COUNTS_VERSION:
             raise UserError(f"counts of version {dumped.get('version')!r}; this code reads version {COUNTS_VERSION}")
         names = ("method", "reference", "precision", "spiking", "sequential_steps", "interleaved_steps")
-        op_counts = cls(**{name: dumped[name] for name in names})
+        op_counts = cls(**{name: dumped[name] for name in names}, policy_steps=dumped.get("policy_steps"))
         op_counts.merge(dumped)
         for layer, (weight_bytes, state_bytes) in dumped["memory"].items():
             op_counts.set_memory(layer, weight_bytes=weight_bytes, state_bytes=state_bytes)
@@ -223,6 +229,12 @@ class OperationCounts:
         for phase, words in dumped["host_words"].items():
             self._host_words[phase] += words
 
+    def _steps_of(self, layer: str) -> tuple[int, int]:
+        """Chip steps, sequential and interleaved, in which a layer updates for one prediction."""
+        if self.policy_steps is None or layer.startswith(POLICY_PREFIX):
+            return self.policy_steps or (self.sequential_steps, self.interleaved_steps)
+        return self.sequential_steps - self.policy_steps[0], self.interleaved_steps - self.policy_steps[1]
+
     def rows(self, schedule: str) -> list[CountRow]:
         if schedule not in SCHEDULES:
             raise ValueError(f"schedule {schedule!r} is unknown; use one of {', '.join(SCHEDULES)}")
@@ -230,6 +242,7 @@ class OperationCounts:
             kind = "spiking" if self.spiking else "dense"
             raise ValueError(f"method {self.method!r}: schedule {schedule!r} does not fit a {kind} method")
         rows = []
+        same: dict[str, Any] = {"method": self.method, "reference": self.reference, "schedule": schedule}
         # Chip steps are booked once per prediction, on the first predictor layer.
         leading = next((key[1] for key in self._counts if key[0] == "predictor"), None)
         for (phase, layer, iteration, step), c in self._counts.items():
@@ -237,7 +250,8 @@ class OperationCounts:
             updates, chip_steps = c.updates, 0
             if in_chain:
                 steps = self.sequential_steps if schedule == "sequential" else self.interleaved_steps
-                updates = c.updates * steps // self.interleaved_steps
+                alone, each = self._steps_of(layer)
+                updates = c.updates * alone // each if schedule == "sequential" else c.updates
                 chip_steps = c.calls * steps if layer == leading else 0
             switches = 0
             if in_chain and schedule == "interleaved" and self.reference == "previous_step":
@@ -251,11 +265,9 @@ class OperationCounts:
                 state_reads, state_writes = c.state_reads, c.state_writes
             rows.append(
                 CountRow(
-                    method=self.method,
+                    **same,
                     phase=phase,
                     layer=layer,
-                    reference=self.reference,
-                    schedule=schedule,
                     iteration=iteration,
                     rollout_step=step,
                     macs=c.macs,
@@ -278,17 +290,7 @@ class OperationCounts:
                 )
             )
         for phase, words in self._host_words.items():
-            rows.append(
-                CountRow(
-                    method=self.method,
-                    phase="host",
-                    layer=phase,
-                    reference=self.reference,
-                    schedule=schedule,
-                    host_words=words,
-                    precision="int32",
-                )
-            )
+            rows.append(CountRow(**same, phase="host", layer=phase, host_words=words, precision="int32"))
         return rows
 
 

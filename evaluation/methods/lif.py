@@ -1,7 +1,7 @@
 """Leaky integrate-and-fire spikes (snnTorch), rate coded over a few time steps."""
 
 from spikeplan.evaluation.methods.base import Method
-from spikeplan.snn.lif import LIFPredictor
+from spikeplan.snn.lif_predictor import LIFPredictor
 
 METHOD = Method(
     name="lif",

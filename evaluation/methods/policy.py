@@ -1,7 +1,7 @@
 """An amortised policy: alone, the opponent of every planner, and guided, where its copies act inside the model.
 
 A name says the predictor and then the policy, where they differ: guided-sigma_delta has both in spikes, guided-sigma_delta-int8
-a spiking predictor and a dense policy of 8 bits.
+a spiking predictor and a dense policy of 8 bits. lif: both fire binary spikes over a few time steps.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from spikeplan.conversion.policy import convert_policy
 from spikeplan.evaluation.methods.base import Method, Site
 from spikeplan.snn.delta_policy import DeltaPolicy
 from spikeplan.snn.delta_predictor import DeltaPredictor
+from spikeplan.snn.lif_predictor import LIFPredictor
 from spikeplan.worldmodel.int8 import Int8Predictor
 from spikeplan.worldmodel.policies.networks import DensePolicy, Int8Policy, Policy
 from spikeplan.worldmodel.policies.pair import Pair, PolicyAlone
@@ -74,6 +75,14 @@ def _sigma_delta(site: Site) -> Predictor:
     return DeltaPredictor(site.bundle.guided_artifact.scaled(site.threshold))
 
 
+def _lif_predictor(site: Site) -> Predictor:
+    return LIFPredictor(site.bundle.lif)
+
+
+def _lif(site: Site) -> Policy:
+    return site.bundle.lif_policy
+
+
 def _in_lava(*, cost: str | None = None, **settings: Any) -> LavaLoopRow:
     from spikeplan.evaluation.lava.guided import guided_episodes
 
@@ -88,11 +97,29 @@ SPIKING: dict[str, Any] = {
     "relative_cost": 1.6,
 }
 ALONE: dict[str, Any] = {"relative_cost": 0.01, "marker": "*"}
+BINARY: dict[str, Any] = {
+    "family": "spiking",
+    "files": _files("lif", "policy-lif"),
+    "colour": "#CC79A7",
+    "marker": "s",
+    "relative_cost": 5.8,
+}
+MIXED: dict[str, Any] = SPIKING | {
+    "files": lambda bundle: [bundle.model_path, bundle.guided_path, bundle.beside("policy-lif")],
+    "colour": "#E69F00",
+    "marker": "s",
+}
 ORANGE: dict[str, Any] = {"colour": "#E69F00"}
 METHOD = (
     _method("policy", lambda site: PolicyAlone(_dense(site)), "direct", **ALONE),
     _method("policy-int8", lambda site: PolicyAlone(_int8(site)), "direct", **ALONE),
     _method("policy-sigma_delta", lambda site: PolicyAlone(spiking_policy(site)), "direct", **(SPIKING | ALONE)),
+    _method(
+        "policy-lif",
+        lambda site: PolicyAlone(_lif(site)),
+        "direct",
+        **(BINARY | ALONE | {"files": _files("policy-lif")}),
+    ),
     *(
         method
         for planner in ("guided", "refined")
@@ -103,6 +130,17 @@ METHOD = (
             _method(f"{planner}-sigma_delta-int8", partial(_pair, _sigma_delta, _int8), planner, **(SPIKING | ORANGE)),
         )
     ),
+    *(
+        _method(f"{planner}-lif", partial(_pair, _lif_predictor, _lif), planner, **BINARY)
+        for planner in ("guided", "refined")
+    ),
+    _method(
+        "guided-lif-int8",
+        partial(_pair, _lif_predictor, _int8),
+        "guided",
+        **(BINARY | {"files": _files("lif", "policy")}),
+    ),
+    _method("guided-sigma_delta-lif", partial(_pair, _sigma_delta, _lif), "guided", **MIXED),
     *(
         _method(name, partial(_pair, _sigma_delta, spiking_policy), "integer_guided", **(SPIKING | more))
         for name, more in (

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypedDict, TypeVar
+from typing import Any, ClassVar, NotRequired, Self, TypedDict, TypeVar
 
 import msgspec
 import numpy as np
@@ -79,6 +79,7 @@ class _Counts(TypedDict):
     spiking: bool
     sequential_steps: int
     interleaved_steps: int
+    policy_steps: NotRequired[tuple[int, int]]
     actions: int
     memory: dict[str, tuple[int, int]]
     counts: list[tuple[str, str, int | None, int | None, dict[str, int]]]

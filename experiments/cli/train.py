@@ -72,6 +72,7 @@ def _one(config: TrainConfig, derive: DeriveConfig, folder: Path, console: Conso
     console.print(
         f"{config.task} seed {config.seed}: validation success {found['validation_success']:.2f}; sigma-delta on reference "
         f"{chosen['reference']}, thresholds x {chosen['factor']}: {chosen['success']:.2f} at density {chosen['density']:.2f}; "
-        f"LIF {found['lif_validation_success']:.2f}; {time.monotonic() - began:.0f} s"
+        f"LIF {found['lif_validation_success']:.2f}; policy {found['policy_validation_success']:.2f}, in LIF spikes "
+        f"{found['policy_lif_validation_success']:.2f}; {time.monotonic() - began:.0f} s"
     )
     return found

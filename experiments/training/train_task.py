@@ -7,10 +7,11 @@ TASK.narrow-W.safetensors  dense predictor of width W, distilled: the opponent t
 TASK.delta-W.safetensors   the sigma-delta form of that one
 TASK.pruned-P.safetensors  dense predictor of which P % of the weights are zero, distilled again
 TASK.policy.safetensors    amortised policy: cloned from the dense planner
+TASK.policy-lif.safetensors  the LIF form of that one, fine-tuned with surrogate gradients to its actions
 TASK.delta-guided-OTHER.safetensors   for each task that is planned with this world model: sigma-delta artifact fine-tuned on
                            what planning it with that policy asks, on its costs
 
-The derived networks need only the world model, so each is made in a process of its own; the last needs the policy, too. A
+The derived networks need only the world model, so each is made in a process of its own; the last two need the policy, too. A
 stage whose file is there, was derived from the same source and with the same settings is not run again.
 """
 
@@ -29,7 +30,7 @@ from spikeplan.conversion.upgrade import as_trained, at_operating_point
 from spikeplan.core.files import file_digest
 from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.core.ir.artifact import Artifact
-from spikeplan.evaluation.bundle import header, load_narrow, save_lif, save_narrow
+from spikeplan.evaluation.bundle import POLICY_LIF, header, load_narrow, save_lif, save_narrow
 from spikeplan.evaluation.recorded_plans import RECORD_SEED, Plans, record_plans
 from spikeplan.evaluation.threshold_search import choose_thresholds, validation_success
 from spikeplan.experiments.runner.interrupts import signals_wait
@@ -41,10 +42,14 @@ from spikeplan.experiments.training.derive import (
     make_guided_delta,
     make_lif,
     make_narrow,
+    make_policy_lif,
     make_pruned,
 )
-from spikeplan.snn.lif import LIFPredictor
+from spikeplan.snn.lif_policy import LIFPolicy
+from spikeplan.snn.lif_predictor import LIFPredictor
 from spikeplan.worldmodel.checkpoint import WorldModel, load_model, save_model
+from spikeplan.worldmodel.policies import GoalPolicy
+from spikeplan.worldmodel.policies.networks import DensePolicy
 from spikeplan.worldmodel.policies.policy_file import FILE as POLICY_FILE
 from spikeplan.worldmodel.policies.policy_file import PolicyMeta, load_policy, save_policy
 from spikeplan.worldmodel.policies.training import policy_success, train_policy
@@ -57,7 +62,8 @@ GUIDED = "delta-guided-"
 
 @dataclass(frozen=True)
 class Stage:
-    """`name`: delta, delta-guided-TASK, lif, policy, pruned-P, or narrow-W (with delta-W). `dense`: its validation success."""
+    """`name`: delta, delta-guided-TASK, lif, policy, policy-lif, pruned-P, or narrow-W (with delta-W). `dense`: the world
+    model's validation success."""
 
     name: str
     checkpoint: Path
@@ -67,6 +73,13 @@ class Stage:
     @property
     def model(self) -> WorldModel:
         return load_model(self.checkpoint)
+
+    @property
+    def policy(self) -> GoalPolicy:
+        """The one that stands in the same folder."""
+        model = self.model
+        sizes = {"latent_dim": model.predictor.latent_dim, "action_dim": model.predictor.action_dim}
+        return load_policy(self.file("policy"), task=model.task, **sizes)
 
     def file(self, name: str) -> Path:
         return self.checkpoint.with_suffix(f".{name}.safetensors")
@@ -95,6 +108,9 @@ def run_stage(stage: Stage, report: Report) -> None:
     """Makes the files of one stage; the form that travels to a worker process."""
     if stage.name == "policy":
         policy_stage(stage, report)
+        return
+    if stage.name == POLICY_LIF:
+        policy_lif_stage(stage, report)
         return
     if stage.name.startswith(GUIDED):
         guided_stage(stage, report)
@@ -161,11 +177,25 @@ def policy_stage(stage: Stage, report: Report) -> None:
     if made == (recipe, json.loads(json.dumps(asdict(config))), source):
         return
     policy = train_policy(stage.model, recipe, config, report=report)
-    success = float(policy_success(stage.model, policy, stage.config.validation_episodes).mean())
+    success = float(policy_success(stage.model, DensePolicy(policy), stage.config.validation_episodes).mean())
     meta = PolicyMeta(
         task=stage.model.task, recipe=recipe, config=config, source_sha256=source, validation_success=success
     )
     save_policy(policy, file, meta)
+
+
+def policy_lif_stage(stage: Stage, report: Report) -> None:
+    """Of the policy that stands in the same folder."""
+    file, config = stage.file(POLICY_LIF), stage.config
+    known = header(file)
+    if known.get("training") == config.policy_lif and stage.stands(known, "policy"):
+        return
+    model, policy = stage.model, stage.policy
+    net = make_policy_lif(model, policy, config, report)
+    spiking = LIFPolicy(net, action_limit=policy.action_limit)
+    success = float(policy_success(model, spiking, config.validation_episodes).mean())
+    made = {**stage.made_with("policy"), "training": config.policy_lif, "validation_success": success}
+    save_lif(net, file, kind=POLICY_LIF, **made)
 
 
 def guided_stage(stage: Stage, report: Report) -> None:
@@ -176,11 +206,7 @@ def guided_stage(stage: Stage, report: Report) -> None:
     known = artifact.provenance if artifact is not None else {}
     if known.get("training") == f"{stage.config.guided}" and stage.stands(known, source):
         return
-    predictor = stage.model.predictor
-    policy = load_policy(
-        stage.file(source), task=stage.model.task, latent_dim=predictor.latent_dim, action_dim=predictor.action_dim
-    )
-    artifact, layers = make_guided_delta(stage.model, policy, task, stage.config, report)
+    artifact, layers = make_guided_delta(stage.model, stage.policy, task, stage.config, report)
     made = {**stage.made_with(source), **artifact.provenance, "layers": layers}
     artifact_file.save(replace(artifact, provenance=made), file)
 
@@ -215,9 +241,10 @@ def train_task(
     stages = [Stage(name, checkpoint, derive, dense) for name in names]
     run_reporting(run_stage, [(stage,) for stage in stages], report, workers=workers)
     users = [name for name, task in TASKS.items() if task.trained_on == config.task]
-    guided = [Stage(f"{GUIDED}{name}", checkpoint, derive, dense) for name in users]
-    if guided:
-        run_reporting(run_stage, [(stage,) for stage in guided], report, workers=workers)
+    of_policy = [
+        Stage(name, checkpoint, derive, dense) for name in (POLICY_LIF, *(f"{GUIDED}{name}" for name in users))
+    ]
+    run_reporting(run_stage, [(stage,) for stage in of_policy], report, workers=workers)
     first = stages[0]
     made = POLICY_FILE.header(first.file("policy"))
     return {
@@ -226,6 +253,7 @@ def train_task(
         **model.metrics,
         "delta": artifact_file.load(first.file("delta")).provenance["thresholds"],
         "policy_validation_success": made["validation_success"],
+        "policy_lif_validation_success": header(first.file(POLICY_LIF))["validation_success"],
         "lif_validation_success": header(first.file("lif"))["validation_success"],
         "narrow_validation_success": {
             width: header(first.file(f"narrow-{width}"))["validation_success"] for width in derive.narrow_widths

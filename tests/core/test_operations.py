@@ -47,6 +47,28 @@ def columns(op_counts: OperationCounts, schedule: str) -> dict[str, CountRow]:
     return {row.layer: row for row in op_counts.rows(schedule)}
 
 
+def test_layers_of_policy_and_predictor_update_in_their_own_steps():
+    """A policy of T = 4 in 7 steps alone, a predictor of T = 1 in 4: kept at 4 and 1 updates, stored and read back."""
+    kept = OperationCounts(
+        method="pair",
+        reference="zero",
+        precision="int8",
+        spiking=True,
+        sequential_steps=11,
+        interleaved_steps=5,
+        policy_steps=(7, 4),
+    )
+    for name, each in (("policy.h1", 4), ("h1", 1)):
+        kept.add("predictor", LayerCounts(layer=name, updates=CALLS * 6 * each, calls=CALLS), iteration=0, step=0)
+    kept.actions = 1
+    for counts in (kept, OperationCounts.load(json.loads(json.dumps(kept.dump())))):
+        sequential, interleaved = columns(counts, "sequential"), columns(counts, "interleaved")
+        assert [sequential[name].updates for name in ("policy.h1", "h1")] == [CALLS * 6 * 7, CALLS * 6 * 4]
+        assert [interleaved[name].updates for name in ("policy.h1", "h1")] == [CALLS * 6 * 4, CALLS * 6]
+        assert sum(row.chip_steps for row in sequential.values()) == CALLS * 11
+    assert "policy_steps" not in chain("zero").dump(), "only where there is a policy beside a predictor"
+
+
 def test_every_layer_updates_in_every_step_of_a_sequential_prediction():
     op_counts = chain("zero")
     sequential, interleaved = columns(op_counts, "sequential"), columns(op_counts, "interleaved")

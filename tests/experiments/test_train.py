@@ -12,17 +12,21 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from spikeplan.core.errors import UserError
+from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.core.planning import CEMConfig
-from spikeplan.evaluation.bundle import load_bundle, load_narrow
+from spikeplan.evaluation.bundle import POLICY_LIF, header, load_bundle, load_narrow
 from spikeplan.evaluation.threshold_search import Choice
 from spikeplan.experiments.cli import train as command
 from spikeplan.experiments.training.derive import DeriveConfig
-from spikeplan.experiments.training.train_task import Stage, guided_stage, train_task, train_world_model
+from spikeplan.experiments.training.train_task import Stage, guided_stage, run_stage, train_task, train_world_model
 from spikeplan.snn.finetune_delta import DeltaTraining
 from spikeplan.snn.lif import LIFTraining
+from spikeplan.snn.lif_policy import LIFPolicyTraining
 from spikeplan.worldmodel.checkpoint import shipped
 from spikeplan.worldmodel.distil import Distillation
 from spikeplan.worldmodel.policies import PolicyConfig
+from spikeplan.worldmodel.policies.policy_file import PolicyMeta, save_policy
 from spikeplan.worldmodel.prune import zero_share
 from spikeplan.worldmodel.train import TrainConfig
 
@@ -49,10 +53,13 @@ DERIVE = DeriveConfig(
     pruned_percent=(50,),
     pruning=Distillation(steps=2, short_steps=2),
     choice=Choice(factors=(1.0,), references=("zero",), episodes=4, block=2),
-    policy=PolicyConfig(hidden=(8,), episodes=2, rounds=1, steps=2, rows=4),
+    policy=PolicyConfig(hidden=(8, 8), episodes=2, rounds=1, steps=2, rows=4),
+    policy_plans=GuidedConfig(samples=2, horizon=2),
+    policy_episodes=2,
+    policy_training=LIFPolicyTraining(steps=2, rows=4),
     validation_episodes=2,
 )
-FILES = ["", ".delta", ".delta-8", ".lif", ".narrow-8", ".policy", ".pruned-50"]
+FILES = ["", ".delta", ".delta-8", ".lif", ".narrow-8", ".policy", ".policy-lif", ".pruned-50"]
 
 
 def times(out: Path) -> dict[str, int]:
@@ -117,6 +124,44 @@ def test_a_task_that_uses_another_s_model_gets_a_network_of_its_own(tmp_path: Pa
     made = bundle.guided_path.stat().st_mtime_ns
     guided_stage(stage, lambda name, row: None)
     assert bundle.guided_path.stat().st_mtime_ns == made, "made once"
+
+
+def test_the_lif_policy_is_made_once_from_the_policy_beside_it(tmp_path: Path) -> None:
+    """Again where its settings or the policy have changed, the same from the same seed, and no other file is touched."""
+    for kind in ("", ".policy"):
+        name = f"planar-reach{kind}.safetensors"
+        shutil.copy(shipped("planar-reach").with_name(name), tmp_path / name)
+    checkpoint = tmp_path / "planar-reach.safetensors"
+    before = times(tmp_path)
+    rows: list[tuple[str, int]] = []
+
+    def made(derive: DeriveConfig = DERIVE) -> bytes:
+        rows.clear()
+        stage = Stage(POLICY_LIF, checkpoint, derive, ())
+        run_stage(stage, lambda name, row: rows.append((name, row["step"])))
+        return stage.file(POLICY_LIF).read_bytes()
+
+    first = made()
+    assert rows == [(POLICY_LIF, 1), (POLICY_LIF, 2)]
+    bundle = load_bundle("planar-reach", checkpoint=str(checkpoint))
+    policy = bundle.policy()
+    assert bundle.lif_policy.network.w1.in_features == 2 * policy.latent_dim
+    assert bundle.lif_policy.action_limit == policy.action_limit
+    assert bundle.lif_policy.network.config == DERIVE.policy_spikes
+    assert 0 <= header(bundle.beside(POLICY_LIF))["validation_success"] <= 1
+    assert made() == first and rows == [], "made once"
+    other = replace(DERIVE, policy_training=replace(DERIVE.policy_training, steps=3))
+    assert made(other) != first and len(rows) == 3
+    assert made() == first and len(rows) == 2, "all randomness is from the seed"
+    meta = PolicyMeta(task="planar-reach", recipe="mine", config=PolicyConfig(), source_sha256="", validation_success=0)
+    save_policy(policy, bundle.beside("policy"), meta)
+    assert made() != first and len(rows) == 2, "of another policy file"
+    assert {name for name, when in times(tmp_path).items() if before.get(name) == when} == {"planar-reach.safetensors"}
+
+
+def test_a_policy_of_other_depth_is_refused_before_anything_is_trained() -> None:
+    with pytest.raises(UserError, match=r"hidden \(8,\): its LIF form has exactly 2 hidden layers"):
+        replace(DERIVE, policy=PolicyConfig(hidden=(8,)))
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import torch
 
 from spikeplan.conversion.policy import convert_policy
 from spikeplan.core.chips import LOIHI2
-from spikeplan.core.groups import acting, network_of
+from spikeplan.core.groups import acting, lif_network, network_of
 from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.core.ir.artifact import Artifact
 from spikeplan.placement.groups import loop_messages, loop_synops, selection_steps, with_loop
@@ -53,6 +53,36 @@ def test_a_plan_takes_a_pass_of_both_a_step(net: Artifact, policy: Artifact) -> 
     busy = 5 * 20e-9
     asked = time.action_s - time.steps * 60e-9 - busy
     assert 0 < asked < selection_steps(PLAN, 4) * 100e-9, "what the selection asks is all that is left"
+
+
+@pytest.mark.parametrize("policy_steps,time_steps", [(2, 4), (4, 1), (3, 3)])
+def test_time_steps_of_policy_and_predictor_by_hand(policy_steps: int, time_steps: int) -> None:
+    """What takes an output begins when all its time steps are done: the source after the policy, the latent after the
+    predictor. 4 + 1 + 4 groups, and each half's further time steps."""
+    both = acting(
+        lif_network((12, 16, 16, 2), policy_steps, LOIHI2, prefix="policy."),
+        lif_network((8, 24, 20, 6), time_steps, LOIHI2),
+    )
+    loop = with_loop(both, PLAN, latent_dim=6, action_dim=2, replicas=4)
+    p, t = policy_steps, time_steps
+    assert [(stage.begin, stage.steps) for stage in loop.stages] == [
+        *((0, 1), (1, p), (2, p), (3, p)),
+        (4 + p - 1, 1),
+        *((5 + p - 1, 1), *((n + p - 1, t) for n in (6, 7, 8))),
+        *((n + p - 1 + t - 1, 1) for n in (9, 10, 11, 12)),
+    ]
+    assert [stage.name for stage in loop.stages] == [*loop.path, *loop.tail] and loop.depth == 10 + p - 1 + t - 1
+    assert [(stage.begin, stage.steps) for stage in both.stages[4:6]] == [(4 + p - 1, 1), (5 + p - 1, t)], (
+        "no loop, no source"
+    )
+    clock = Clock(place(loop.groups, LOIHI2, replicas=4), loop, {"code": 8.0, "policy.h1": 3.0 * p}, SPEED)
+    assert clock.action(PLAN, "sequential").steps == 5 * loop.depth + 3 + selection_steps(PLAN, 4)
+    # One candidate of four a replica: the pipe is as deep as one prediction.
+    assert clock.action(PLAN, "interleaved").steps == 5 * max(max(p, t), loop.depth) + 3 + selection_steps(PLAN, 4)
+    # code's 8 messages reach 24 neurons in one step; h1 of the policy sends 3 messages in each of p steps to 16 neurons.
+    busy = 5 * (8 * 24 + p * 3 * 16) * 1e-9
+    asked = clock.action(PLAN, "sequential").action_s - clock.action(PLAN, "sequential").steps * 60e-9 - busy
+    assert 0 < asked < selection_steps(PLAN, 4) * 100e-9
 
 
 def test_places_are_charged_in_messages_and_synops() -> None:

@@ -8,7 +8,8 @@ import snntorch
 import torch
 
 from spikeplan.core.errors import UserError
-from spikeplan.snn.lif import LIFConfig, LIFNetwork, LIFPredictor, LIFTraining, finetune_lif, infer
+from spikeplan.snn.lif import LIFConfig, LIFNetwork, LIFTraining, finetune_lif, infer
+from spikeplan.snn.lif_predictor import LIFPredictor
 
 STEPS, N = 1000, 64
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from spikeplan.core.chips import ChipLimits
-from spikeplan.core.counts.operations import LayerCounts
+from spikeplan.core.counts.operations import POLICY_PREFIX, LayerCounts
 from spikeplan.core.fixed_point import WEIGHT_BITS, limit
 from spikeplan.core.groups import NeuronGroups
 from spikeplan.worldmodel.policies.base import GoalPolicy
@@ -46,7 +46,7 @@ class _Chain(OffChip):
     def __init__(self, policy: GoalPolicy) -> None:
         self.policy = policy.eval()
         self.shapes = [linear.weight.shape for linear in policy.linears()]
-        self.names = [f"policy.h{i}" for i in range(1, len(self.shapes) + 1)]
+        self.names = [f"{POLICY_PREFIX}h{i}" for i in range(1, len(self.shapes) + 1)]
 
     def memory(self) -> dict[str, tuple[int, int]]:
         return {n: (self.bytes_each * o * i, 3 * o) for n, (o, i) in zip(self.names, self.shapes, strict=True)}

@@ -39,8 +39,13 @@ class Pair:
     @property
     def pipeline_steps(self) -> tuple[int, int]:
         """Policy and predictor one after the other; a dense policy runs beside the chip and takes none of its steps."""
-        own, other = self.predictor.pipeline_steps, self.policy.pipeline_steps
-        return (own[0] + other[0], own[1] + other[1]) if self.policy.spiking else own
+        own, other = self.predictor.pipeline_steps, self.policy_steps
+        return own if other is None else (own[0] + other[0], own[1] + other[1])
+
+    @property
+    def policy_steps(self) -> tuple[int, int] | None:
+        """How many of those are the policy's; None where it is dense."""
+        return self.policy.pipeline_steps if self.policy.spiking else None
 
     def memory(self) -> dict[str, tuple[int, int]]:
         return {**self.policy.memory(), **self.predictor.memory()}

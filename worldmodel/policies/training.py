@@ -15,7 +15,7 @@ from spikeplan.worldmodel.planning.closed_loop import ImageLatent, run_episodes
 from spikeplan.worldmodel.planning.direct import DirectPlanner
 from spikeplan.worldmodel.policies import POLICIES
 from spikeplan.worldmodel.policies.base import GoalPolicy, Pairs, PolicyConfig, Report
-from spikeplan.worldmodel.policies.networks import DensePolicy
+from spikeplan.worldmodel.policies.networks import Policy
 from spikeplan.worldmodel.policies.pair import PolicyAlone
 from spikeplan.worldmodel.tasks import make_world
 from spikeplan.worldmodel.train import VALIDATION_SEED
@@ -49,11 +49,11 @@ def train_policy(model: WorldModel, recipe: str, config: PolicyConfig, *, report
     return policy
 
 
-def policy_success(model: WorldModel, policy: GoalPolicy, episodes: int) -> NDArray[np.float64]:
+def policy_success(model: WorldModel, policy: Policy, episodes: int) -> NDArray[np.float64]:
     """Success of the policy alone on validation episodes, which are never reported."""
     world = make_world(model.task)
     planner = DirectPlanner(
-        PolicyAlone(DensePolicy(policy)), DirectConfig(), action_dim=world.action_dim, action_limit=world.action_limit
+        PolicyAlone(policy), DirectConfig(), action_dim=world.action_dim, action_limit=world.action_limit
     )
     drawn = world.sample(episodes, np.random.default_rng(VALIDATION_SEED + 3))
     outcome = run_episodes(world, ImageLatent(world, model.encoder), planner, drawn, seed=0)

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from spikeplan.experiments.bench.peers.rows import Row, need, row
 from spikeplan.snn.delta_predictor import DeltaPredictor
-from spikeplan.snn.lif import LIFNetwork, LIFPredictor
+from spikeplan.snn.lif import LIFNetwork
+from spikeplan.snn.lif_predictor import LIFPredictor
 
 
 class SpikeBySpike(nn.Module):

@@ -22,7 +22,8 @@ from spikeplan.core.errors import UserError
 from spikeplan.energy import estimate
 from spikeplan.experiments.bench.peers.rows import NotInstalledError, Row, row
 from spikeplan.experiments.bench.peers.sanafe_worker import NOT_INSTALLED
-from spikeplan.snn.lif import LIFConfig, LIFNetwork, LIFPredictor
+from spikeplan.snn.lif import LIFConfig, LIFNetwork
+from spikeplan.snn.lif_predictor import LIFPredictor
 
 LIMIT = 0.01
 MESH_HEIGHT = 4  # of SANA-FE's arch/loihi.yaml: 8 x 4 tiles
