@@ -7,11 +7,11 @@ TASK.narrow-W.safetensors  dense predictor of width W, distilled: the opponent t
 TASK.delta-W.safetensors   the sigma-delta form of that one
 TASK.pruned-P.safetensors  dense predictor of which P % of the weights are zero, distilled again
 TASK.policy.safetensors    amortised policy: cloned from the dense planner
-TASK.delta-guided-OTHER.safetensors   for each task that is planned with this world model: sigma-delta artifact fine-tuned on
-                           what planning it with that policy asks, on its costs
+TASK.delta-guided-OTHER, TASK.narrow-W-OTHER, TASK.delta-W-guided-OTHER   for each task that is planned with this world model:
+                           the same networks for planning it with that policy (`guided.py`)
 
-The derived networks need only the world model, so each is made in a process of its own; the last needs the policy, too. A
-stage whose file is there, was derived from the same source and with the same settings is not run again.
+The derived networks need only the world model, so each is made in a process of its own; the last need the policy, too. A stage
+whose file is there, was derived from the same source and with the same settings is not run again.
 """
 
 from __future__ import annotations
@@ -34,30 +34,21 @@ from spikeplan.evaluation.recorded_plans import RECORD_SEED, Plans, record_plans
 from spikeplan.evaluation.threshold_search import choose_thresholds, validation_success
 from spikeplan.experiments.runner.interrupts import signals_wait
 from spikeplan.experiments.runner.pool import run_reporting
-from spikeplan.experiments.training.derive import (
-    DeriveConfig,
-    Report,
-    make_delta,
-    make_guided_delta,
-    make_lif,
-    make_narrow,
-    make_pruned,
-)
+from spikeplan.experiments.training.derive import DeriveConfig, Report, make_delta, make_lif, make_narrow, make_pruned
+from spikeplan.experiments.training.guided import guided_stage
 from spikeplan.snn.lif import LIFPredictor
 from spikeplan.worldmodel.checkpoint import WorldModel, load_model, save_model
 from spikeplan.worldmodel.policies.policy_file import FILE as POLICY_FILE
-from spikeplan.worldmodel.policies.policy_file import PolicyMeta, load_policy, save_policy
+from spikeplan.worldmodel.policies.policy_file import PolicyMeta, save_policy
 from spikeplan.worldmodel.policies.training import policy_success, train_policy
 from spikeplan.worldmodel.predictor import DensePredictor, Predictor, ResidualPredictor
 from spikeplan.worldmodel.tasks import TASKS, make_world
 from spikeplan.worldmodel.train import TrainConfig, train
 
-GUIDED = "delta-guided-"
-
 
 @dataclass(frozen=True)
 class Stage:
-    """`name`: delta, delta-guided-TASK, lif, policy, pruned-P, or narrow-W (with delta-W). `dense`: its validation success."""
+    """`name`: delta, guided, lif, policy, pruned-P, or narrow-W (with delta-W). `dense`: its validation success."""
 
     name: str
     checkpoint: Path
@@ -96,9 +87,6 @@ def run_stage(stage: Stage, report: Report) -> None:
     if stage.name == "policy":
         policy_stage(stage, report)
         return
-    if stage.name.startswith(GUIDED):
-        guided_stage(stage, report)
-        return
     plans = plans_of(stage.checkpoint, stage.config.record_episodes)
     if stage.name == "delta":
         delta_stage(stage, stage.model.predictor, "delta", plans, report)
@@ -120,7 +108,10 @@ def delta_stage(
     artifact: Artifact | None = artifact_file.load(file) if file.exists() else None
     known = artifact.provenance if artifact is not None else {}
     if artifact is None or known.get("training") != f"{config.delta}" or not stage.stands(known, of):
-        artifact, layers = make_delta(stage.model, source, plans, config, report, name=name)
+        data = [plans.rollouts()]
+        artifact, layers = make_delta(
+            stage.model, source, data, config.delta, config, report, name=name, task=stage.model.task
+        )
         artifact = replace(artifact, provenance={**artifact.provenance, **stage.made_with(of), "layers": layers})
         artifact_file.save(artifact, file)
     if artifact.provenance.get("thresholds", {}).get("settings") == f"{config.choice}":
@@ -168,23 +159,6 @@ def policy_stage(stage: Stage, report: Report) -> None:
     save_policy(policy, file, meta)
 
 
-def guided_stage(stage: Stage, report: Report) -> None:
-    """Of the policy that stands in the same folder."""
-    file, source = stage.file(stage.name), "policy"
-    task = stage.name.removeprefix(GUIDED)
-    artifact: Artifact | None = artifact_file.load(file) if file.exists() else None
-    known = artifact.provenance if artifact is not None else {}
-    if known.get("training") == f"{stage.config.guided}" and stage.stands(known, source):
-        return
-    predictor = stage.model.predictor
-    policy = load_policy(
-        stage.file(source), task=stage.model.task, latent_dim=predictor.latent_dim, action_dim=predictor.action_dim
-    )
-    artifact, layers = make_guided_delta(stage.model, policy, task, stage.config, report)
-    made = {**stage.made_with(source), **artifact.provenance, "layers": layers}
-    artifact_file.save(replace(artifact, provenance=made), file)
-
-
 def narrow_stage(stage: Stage, plans: Plans, report: Report) -> None:
     """narrow-W or pruned-P."""
     kind, _, size = stage.name.partition("-")
@@ -215,9 +189,10 @@ def train_task(
     stages = [Stage(name, checkpoint, derive, dense) for name in names]
     run_reporting(run_stage, [(stage,) for stage in stages], report, workers=workers)
     users = [name for name, task in TASKS.items() if task.trained_on == config.task]
-    guided = [Stage(f"{GUIDED}{name}", checkpoint, derive, dense) for name in users]
-    if guided:
-        run_reporting(run_stage, [(stage,) for stage in guided], report, workers=workers)
+    widths = [None, *sorted(derive.guided_widths, reverse=True)]
+    if users:
+        guided = [(replace(stages[0], name="guided"), user, width) for user in users for width in widths]
+        run_reporting(guided_stage, guided, report, workers=workers)
     first = stages[0]
     made = POLICY_FILE.header(first.file("policy"))
     return {
