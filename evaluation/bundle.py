@@ -87,6 +87,21 @@ class Bundle:
         """The sigma-delta form of the narrow network of this width."""
         return artifact_file.load(self.beside(f"delta-{width}"))
 
+    def guided_narrow_path(self, width: int) -> Path:
+        """The narrow network for planning with the policy: the task's own file where there is one, else the world model's."""
+        return self._first(f"narrow-{width}-{self.task}", f"narrow-{width}")
+
+    def guided_delta_path(self, width: int) -> Path:
+        """The same of that network's sigma-delta form."""
+        return self._first(f"delta-{width}-guided-{self.task}", f"delta-{width}")
+
+    def guided_narrow_artifact(self, width: int) -> Artifact:
+        return self._fitting(self.guided_delta_path(width))
+
+    def _first(self, own: str, shared: str) -> Path:
+        path = self.beside(own)
+        return path if path.is_file() else self.beside(shared)
+
     @cached_property
     def lif(self) -> LIFNetwork:
         return load_lif(self.beside("lif"))
@@ -118,6 +133,9 @@ class Bundle:
     def narrow(self, name: str) -> ResidualPredictor:
         """`name`: narrow-W or pruned-P."""
         return load_narrow(self.beside(name))
+
+    def guided_narrow(self, width: int) -> ResidualPredictor:
+        return load_narrow(self.guided_narrow_path(width))
 
     def digest(self, files: Sequence[Path]) -> str:
         """Of trained files: a cached result is void when one of them changes. UserError where one is missing."""

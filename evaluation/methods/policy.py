@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikeplan.conversion.policy import convert_policy
+from spikeplan.core.ir.artifact import Artifact
 from spikeplan.evaluation.methods.base import Method, Site
+from spikeplan.evaluation.methods.smaller import WIDTHS
 from spikeplan.snn.delta_policy import DeltaPolicy
 from spikeplan.snn.delta_predictor import DeltaPredictor
 from spikeplan.snn.lif_predictor import LIFPredictor
@@ -37,21 +39,39 @@ def _int8(site: Site) -> Policy:
     return Int8Policy(site.bundle.policy(), data.latent_ND, data.latent_ND.flip(0))
 
 
-def spiking_policy(site: Site) -> DeltaPolicy:
-    """The policy in the integers of the task's sigma-delta predictor; made from the same data as every calibration."""
+def _artifact(width: int | None, bundle: Bundle) -> Artifact:
+    """The sigma-delta predictor of the task; None: the whole one."""
+    return bundle.guided_artifact if width is None else bundle.guided_narrow_artifact(width)
+
+
+def spiking_policy(site: Site, width: int | None = None) -> DeltaPolicy:
+    """The policy in the integers of the task's sigma-delta predictor of this width; made from the same data as every
+    calibration."""
     data, policy = site.calibration, site.bundle.policy()
-    artifact = convert_policy(policy, site.bundle.guided_artifact, data.latent_ND, data.latent_ND.flip(0))
+    artifact = convert_policy(policy, _artifact(width, site.bundle), data.latent_ND, data.latent_ND.flip(0))
     return DeltaPolicy(artifact.scaled(site.threshold), action_limit=policy.action_limit)
 
 
-def _int8_predictor(site: Site, name: str | None = None) -> Predictor:
+def _int8_predictor(site: Site, width: int | None = None) -> Predictor:
     data = site.calibration
-    module = site.bundle.model.predictor if name is None else site.bundle.narrow(name)
+    module = site.bundle.model.predictor if width is None else site.bundle.guided_narrow(width)
     return Int8Predictor(module, data.latent_ND, data.action_NA)
 
 
-def _narrow(name: str, site: Site) -> Predictor:
-    return Pair(_int8_predictor(site, name), _int8(site))
+def _narrow(width: int, site: Site) -> Predictor:
+    return Pair(_int8_predictor(site, width), _int8(site))
+
+
+def _narrow_spikes(width: int, site: Site) -> Predictor:
+    return Pair(_sigma_delta(site, width), spiking_policy(site, width))
+
+
+def _narrow_files(width: int, bundle: Bundle) -> list[Path]:
+    return [bundle.model_path, bundle.guided_narrow_path(width), bundle.beside("policy")]
+
+
+def _narrow_spikes_files(width: int, bundle: Bundle) -> list[Path]:
+    return [bundle.model_path, bundle.guided_delta_path(width), bundle.beside("policy")]
 
 
 def _files(*names: str) -> Callable[[Bundle], list[Path]]:
@@ -71,8 +91,8 @@ def _dense_predictor(site: Site) -> Predictor:
     return DensePredictor(site.bundle.model.predictor)
 
 
-def _sigma_delta(site: Site) -> Predictor:
-    return DeltaPredictor(site.bundle.guided_artifact.scaled(site.threshold))
+def _sigma_delta(site: Site, width: int | None = None) -> Predictor:
+    return DeltaPredictor(_artifact(width, site.bundle).scaled(site.threshold))
 
 
 def _lif_predictor(site: Site) -> Predictor:
@@ -96,6 +116,7 @@ SPIKING: dict[str, Any] = {
     "colour": "#D55E00",
     "relative_cost": 1.6,
 }
+SPIKING_WIDTHS = (96, 128)  # of narrow predictors
 ALONE: dict[str, Any] = {"relative_cost": 0.01, "marker": "*"}
 BINARY: dict[str, Any] = {
     "family": "spiking",
@@ -110,6 +131,20 @@ MIXED: dict[str, Any] = SPIKING | {
     "marker": "s",
 }
 ORANGE: dict[str, Any] = {"colour": "#E69F00"}
+
+
+def _narrow_spiking(width: int) -> Method:
+    own: dict[str, Any] = {
+        "files": partial(_narrow_spikes_files, width),
+        "artifact": partial(_artifact, width),
+        "relative_cost": 0.6,
+        "marker": WIDTHS[width],
+    }
+    return _method(
+        f"refined-sigma_delta-{width}", partial(_narrow_spikes, width), "refined", **(SPIKING | ORANGE | own)
+    )
+
+
 METHOD = (
     _method("policy", lambda site: PolicyAlone(_dense(site)), "direct", **ALONE),
     _method("policy-int8", lambda site: PolicyAlone(_int8(site)), "direct", **ALONE),
@@ -149,8 +184,15 @@ METHOD = (
         )
     ),
     *(
-        _method(f"{planner}-{name}", partial(_narrow, name), planner, files=_files("policy", name), marker="X")
+        _method(
+            f"{planner}-narrow-{width}",
+            partial(_narrow, width),
+            planner,
+            files=partial(_narrow_files, width),
+            marker="X",
+        )
         for planner in ("guided", "refined")
-        for name in ("narrow-64", "narrow-96")
+        for width in WIDTHS
     ),
+    *map(_narrow_spiking, SPIKING_WIDTHS),
 )

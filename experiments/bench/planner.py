@@ -42,6 +42,11 @@ GUIDED = GuidedConfig(samples=2, horizon=8)
 ON_CHIP = {"two-room": GUIDED, "keep-out": GuidedConfig(samples=8, horizon=8, spread=0.8, decay=0.9)}
 SPREADS = (1, 2, 4, 8)  # times the fewest cores a layer
 POINTS = -0.03  # what a spiking method may lose
+SMALL, DENSE, SPIKING = "budget5-", "dense-", "spiking-"  # how a point's name begins
+REFINED = {
+    DENSE: ("refined", "refined-narrow-128", "refined-narrow-96"),
+    SPIKING: ("refined-sigma_delta", "refined-sigma_delta-128", "refined-sigma_delta-96"),
+}
 
 
 def bench_planner(
@@ -66,16 +71,18 @@ def _two_room() -> dict[str, tuple[str, PlannerConfig]]:
 def _keep_out() -> dict[str, tuple[str, PlannerConfig]]:
     full = load_bundle("keep-out").model.planner
     refined = PLANNERS["refined"].settings(full)
-    small = {f"budget5-{i}": ("dense", budget) for i, budget in enumerate(reduced_budgets(full))}
     large = refined.at(
         samples=full.samples, iterations=full.iterations, horizon=full.horizon + 2, copies=16, spread=0.5, decay=0.9
     )
-    planned = {"cem": ("dense", full), "refined": ("refined", refined), "refined-large": ("refined", large)}
-    spiking: dict[str, tuple[str, PlannerConfig]] = {
-        "spiking": ("refined-sigma_delta", refined),
-        "spiking-large": ("refined-sigma_delta", large),
+    points: dict[str, tuple[str, PlannerConfig]] = {
+        "policy": ("policy", DirectConfig()),
+        f"{DENSE}cem": ("dense", full),
     }
-    return {"policy": ("policy", DirectConfig()), **small, **planned, **spiking}
+    points |= {f"{SMALL}{i}": ("dense", budget) for i, budget in enumerate(reduced_budgets(full))}
+    for role, methods in REFINED.items():
+        points |= {f"{role}{method}": (method, refined) for method in methods}
+        points |= {f"{role}{method}-large": (method, large) for method in methods}
+    return points
 
 
 def _jobs(task: str, points: dict[str, tuple[str, PlannerConfig]], episodes: int, seeds: int) -> Iterable[Job]:
@@ -148,12 +155,12 @@ def two_room_rows(runs: dict[str, Run]) -> list[dict[str, Any]]:
 
 def keep_out_rows(runs: dict[str, Run]) -> list[dict[str, Any]]:
     """Does the task need its planner, how well is it solved, and what do spikes change?"""
-    dense = {name: runs[name] for name in ("cem", "refined", "refined-large")}
+    dense, spikes, few = (
+        {name: run for name, run in runs.items() if name.startswith(start)} for start in (DENSE, SPIKING, SMALL)
+    )
     best = max(dense, key=lambda name: _success(dense[name]))
     top = _success(dense[best])
-    policy = _success(runs["policy"])
-    small = max(_success(run) for name, run in runs.items() if name.startswith("budget5"))
-    spikes = {name: runs[name] for name in ("spiking", "spiking-large")}
+    policy, small = _success(runs["policy"]), max(map(_success, few.values()))
     lows = {name: paired(run.success_KN, dense[best].success_KN)[0] for name, run in spikes.items()}
     low = max(lows.values())
     equal = [run for run in dense.values() if _success(run) >= top + POINTS]
@@ -164,7 +171,7 @@ def keep_out_rows(runs: dict[str, Run]) -> list[dict[str, Any]]:
     return [
         row("keepout_policy_gap", top - policy, policy, ">= 0.20", round(top - policy, 9) >= 0.2),
         row("keepout_budget5_gap", top - small, small, ">= 0.20", round(top - small, 9) >= 0.2),
-        row("keepout_dense", top, _success(runs["cem"]), ">= 0.90", top >= 0.9),
+        row("keepout_dense", top, _success(runs[f"{DENSE}cem"]), ">= 0.90", top >= 0.9),
         row("keepout_spiking_points", low, 0.0, f"lower bound >= {POINTS}", low >= POINTS, "success - dense"),
         row(
             "keepout_equivalents_ratio",

@@ -28,7 +28,7 @@ def train_command(task: str, *, seed: int, seeds: int, out: str, steps: int | No
     check_seed(seed)
     root = Path(out)
     # The spread is of the networks that the comparison rests on; the narrow and pruned opponents are made for one seed.
-    derive = DeriveConfig() if seeds == 1 else DeriveConfig(narrow_widths=(), pruned_percent=())
+    derive = DeriveConfig() if seeds == 1 else DeriveConfig(narrow_widths=(), pruned_percent=(), guided_widths=())
     trained, folders = [], []
     for offset in range(seeds):
         config = recipe(task, seed + offset)

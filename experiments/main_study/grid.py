@@ -197,17 +197,19 @@ def _cem_fronts(plan: Plan, full: CEMConfig) -> None:
 def _refined_fronts(plan: Plan, full: RefinedConfig, searched: CEMConfig) -> None:
     """Policy, guided and refined planning at several budgets, dense and spiking, and CEM without a policy."""
     half = full.at(samples=full.samples // 2, iterations=3, horizon=searched.horizon, copies=8)
-    refined = ("refined-int8", "refined-narrow-96", "refined-sigma_delta")
+    narrow = ("refined-narrow-96", "refined-sigma_delta-96")
+    refined = ("refined-int8", "refined-sigma_delta", *narrow)
     wide = GuidedConfig(samples=8, horizon=searched.horizon, spread=0.8, decay=0.9)
     points: list[tuple[str, PlannerConfig]] = [("policy-int8", DirectConfig())]
     points += [(method, wide) for method in ("guided-int8", "guided-sigma_delta")]
     points += [(method, half) for method in refined]
-    points += [("refined-narrow-96", full)]
+    points += [(method, full) for method in narrow]
     if plan.size.front:
         points += [("int8", searched), ("sigma_delta", searched)]
         quarter = half.at(samples=max(2, half.samples // 2), iterations=2)
         points += [(method, wide.at(samples=32)) for method in ("guided-int8", "guided-sigma_delta")]
         points += [(method, quarter) for method in refined]
-        points += [("refined-narrow-64", planner) for planner in (full, half)]
+        others = ("refined-narrow-64", "refined-narrow-128", "refined-sigma_delta-128")
+        points += [(method, planner) for method in others for planner in (full, half)]
     for method, planner in points:
         plan.add(method, "front", planner)

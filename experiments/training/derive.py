@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,13 +16,13 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.core.ir.artifact import Artifact
 from spikeplan.evaluation.methods.smaller import PERCENT, WIDTHS
-from spikeplan.evaluation.recorded_plans import RECORD_SEED, Plans, calibration_of, record_guided, record_refined
+from spikeplan.evaluation.recorded_plans import RECORD_SEED, Plans, calibration_of, record_guided
 from spikeplan.evaluation.threshold_search import Choice
-from spikeplan.snn.finetune_delta import DeltaChain, DeltaTraining, finetune_delta
+from spikeplan.snn.finetune_delta import DeltaChain, DeltaTraining, Rollouts, finetune_delta
 from spikeplan.snn.lif import LIFConfig, LIFNetwork, LIFTraining, finetune_lif
 from spikeplan.snn.lif_policy import LIFPolicyTraining, finetune_lif_policy
 from spikeplan.worldmodel.checkpoint import WorldModel
-from spikeplan.worldmodel.distil import Distillation, distil
+from spikeplan.worldmodel.distil import Distillation, Records, distil
 from spikeplan.worldmodel.policies import GoalPolicy, PolicyConfig
 from spikeplan.worldmodel.predictor import ResidualPredictor
 from spikeplan.worldmodel.prune import prune, zeros_kept
@@ -39,6 +39,8 @@ class DeriveConfig:
     delta: DeltaTraining = field(default_factory=lambda: DeltaTraining(steps=2500, rate_weight=1.5))
     guided_episodes: int = 48  # of each other task that the world model is used for
     guided: DeltaTraining = field(default_factory=lambda: DeltaTraining(steps=2000, rate_weight=0.4))
+    guided_widths: tuple[int, ...] = (96, 128)
+    guided_distillation: Distillation = field(default_factory=lambda: Distillation(steps=4000))
     lif: LIFConfig = field(default_factory=LIFConfig)
     lif_training: LIFTraining = field(default_factory=LIFTraining)
     narrow_widths: tuple[int, ...] = tuple(WIDTHS)
@@ -67,52 +69,30 @@ class DeriveConfig:
 
 
 def make_delta(
-    model: WorldModel, source: ResidualPredictor, plans: Plans, config: DeriveConfig, report: Report, *, name: str
+    model: WorldModel,
+    source: ResidualPredictor,
+    data: Sequence[Rollouts],
+    training: DeltaTraining,
+    config: DeriveConfig,
+    report: Report,
+    *,
+    name: str,
+    task: str,
 ) -> tuple[Artifact, dict[str, Any]]:
-    """Fine-tune `source` on the dense teacher's plans, convert with the learned thresholds, measure the layers."""
-    calibration = plans.calibration()
+    """Fine-tune `source` on the dense teacher's plans, convert with the learned thresholds, measure the layers.
+
+    `data`: records of planning `task`; `name`: what is reported.
+    """
+    calibration = calibration_of(data)
     draft, _ = convert(source, calibration, SigmaDelta(thresholds=config.start_threshold))
     student = copy.deepcopy(source)
     chain = DeltaChain(chain_of(student), draft)
     finetune_delta(
         chain,
-        [plans.rollouts()],
-        config.delta,
+        data,
+        training,
         generator=torch.Generator().manual_seed(model.seed),
-        report=lambda row: report(name, {**row, "total_steps": config.delta.steps}),
-    )
-    artifact, layers = convert(
-        student,
-        calibration,
-        SigmaDelta(thresholds=chain.thresholds(), absolute=True),
-        task=model.task,
-        seed=model.seed,
-        trained_on_reference=config.delta.reference,
-        training=f"{config.delta}",
-    )
-    return artifact, layers.as_dict()
-
-
-def make_guided_delta(
-    model: WorldModel, policy: GoalPolicy, task: str, config: DeriveConfig, report: Report
-) -> tuple[Artifact, dict[str, Any]]:
-    """The sigma-delta predictor for planning a task with a policy: fine-tuned on what that planner asks, and on its costs.
-
-    `task`: one that is planned with the same model. Records are of episodes that are never reported. Tried and dropped: one
-    network for all such tasks, which plans keep-out worse, and one for the model's own task, which the plain network plans
-    better.
-    """
-    sets = record_refined(model, policy, task, episodes=config.guided_episodes, seed=RECORD_SEED)
-    calibration = calibration_of(sets)
-    draft, _ = convert(model.predictor, calibration, SigmaDelta(thresholds=config.start_threshold))
-    student = copy.deepcopy(model.predictor)
-    chain = DeltaChain(chain_of(student), draft)
-    finetune_delta(
-        chain,
-        sets,
-        config.guided,
-        generator=torch.Generator().manual_seed(model.seed),
-        report=lambda row: report(f"guided {task}", {**row, "total_steps": config.guided.steps}),
+        report=lambda row: report(name, {**row, "total_steps": training.steps}),
     )
     artifact, layers = convert(
         student,
@@ -120,8 +100,8 @@ def make_guided_delta(
         SigmaDelta(thresholds=chain.thresholds(), absolute=True),
         task=task,
         seed=model.seed,
-        trained_on_reference=config.guided.reference,
-        training=f"{config.guided}",
+        trained_on_reference=training.reference,
+        training=f"{training}",
     )
     return artifact, layers.as_dict()
 
@@ -170,15 +150,22 @@ def teacher_paths(plans: Plans, samples: int = 16) -> tuple[Tensor, Tensor]:
 
 def make_narrow(model: WorldModel, plans: Plans, width: int, config: DeriveConfig, report: Report) -> ResidualPredictor:
     """The teacher distilled into two hidden layers of `width`."""
+    return narrowed(model, [plans.rollouts()], width, config.distillation, report, name=f"narrow-{width}")
+
+
+def narrowed(
+    model: WorldModel, data: Sequence[Records], width: int, distillation: Distillation, report: Report, *, name: str
+) -> ResidualPredictor:
+    """The same from any sets of records."""
     torch.manual_seed(model.seed)
-    total = config.distillation.short_steps + config.distillation.steps
+    total = distillation.short_steps + distillation.steps
     net = ResidualPredictor(model.predictor.latent_dim, model.predictor.action_dim, (width, width))
     distil(
         net,
-        *plans.rollouts()[:4],
-        config.distillation,
+        data,
+        distillation,
         generator=torch.Generator().manual_seed(model.seed),
-        report=lambda row: report(f"narrow-{width}", {**row, "total_steps": total}),
+        report=lambda row: report(name, {**row, "total_steps": total}),
     )
     return net
 
@@ -192,7 +179,7 @@ def make_pruned(
     with zeros_kept(net):
         distil(
             net,
-            *plans.rollouts()[:4],
+            [plans.rollouts()],
             config.pruning,
             generator=torch.Generator().manual_seed(model.seed),
             report=lambda row: report(f"pruned-{percent}", {**row, "total_steps": total}),

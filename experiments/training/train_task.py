@@ -8,11 +8,11 @@ TASK.delta-W.safetensors   the sigma-delta form of that one
 TASK.pruned-P.safetensors  dense predictor of which P % of the weights are zero, distilled again
 TASK.policy.safetensors    amortised policy: cloned from the dense planner
 TASK.policy-lif.safetensors  the LIF form of that one, fine-tuned with surrogate gradients to its actions
-TASK.delta-guided-OTHER.safetensors   for each task that is planned with this world model: sigma-delta artifact fine-tuned on
-                           what planning it with that policy asks, on its costs
+TASK.delta-guided-OTHER, TASK.narrow-W-OTHER, TASK.delta-W-guided-OTHER   for each task that is planned with this world model:
+                           the same networks for planning it with that policy (`guided.py`)
 
-The derived networks need only the world model, so each is made in a process of its own; the last two need the policy, too. A
-stage whose file is there, was derived from the same source and with the same settings is not run again.
+The derived networks need only the world model, so each is made in a process of its own; the last need the policy, too. A stage
+whose file is there, was derived from the same source and with the same settings is not run again.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ from spikeplan.experiments.training.derive import (
     DeriveConfig,
     Report,
     make_delta,
-    make_guided_delta,
     make_lif,
     make_narrow,
     make_policy_lif,
     make_pruned,
 )
+from spikeplan.experiments.training.guided import guided_stage
 from spikeplan.snn.lif_policy import LIFPolicy
 from spikeplan.snn.lif_predictor import LIFPredictor
 from spikeplan.worldmodel.checkpoint import WorldModel, load_model, save_model
@@ -57,13 +57,10 @@ from spikeplan.worldmodel.predictor import DensePredictor, Predictor, ResidualPr
 from spikeplan.worldmodel.tasks import TASKS, make_world
 from spikeplan.worldmodel.train import TrainConfig, train
 
-GUIDED = "delta-guided-"
-
 
 @dataclass(frozen=True)
 class Stage:
-    """`name`: delta, delta-guided-TASK, lif, policy, policy-lif, pruned-P, or narrow-W (with delta-W). `dense`: the world
-    model's validation success."""
+    """`name`: delta, guided, lif, policy, policy-lif, pruned-P, or narrow-W (with delta-W). `dense`: its validation success."""
 
     name: str
     checkpoint: Path
@@ -112,9 +109,6 @@ def run_stage(stage: Stage, report: Report) -> None:
     if stage.name == POLICY_LIF:
         policy_lif_stage(stage, report)
         return
-    if stage.name.startswith(GUIDED):
-        guided_stage(stage, report)
-        return
     plans = plans_of(stage.checkpoint, stage.config.record_episodes)
     if stage.name == "delta":
         delta_stage(stage, stage.model.predictor, "delta", plans, report)
@@ -136,7 +130,10 @@ def delta_stage(
     artifact: Artifact | None = artifact_file.load(file) if file.exists() else None
     known = artifact.provenance if artifact is not None else {}
     if artifact is None or known.get("training") != f"{config.delta}" or not stage.stands(known, of):
-        artifact, layers = make_delta(stage.model, source, plans, config, report, name=name)
+        data = [plans.rollouts()]
+        artifact, layers = make_delta(
+            stage.model, source, data, config.delta, config, report, name=name, task=stage.model.task
+        )
         artifact = replace(artifact, provenance={**artifact.provenance, **stage.made_with(of), "layers": layers})
         artifact_file.save(artifact, file)
     if artifact.provenance.get("thresholds", {}).get("settings") == f"{config.choice}":
@@ -198,19 +195,6 @@ def policy_lif_stage(stage: Stage, report: Report) -> None:
     save_lif(net, file, kind=POLICY_LIF, **made)
 
 
-def guided_stage(stage: Stage, report: Report) -> None:
-    """Of the policy that stands in the same folder."""
-    file, source = stage.file(stage.name), "policy"
-    task = stage.name.removeprefix(GUIDED)
-    artifact: Artifact | None = artifact_file.load(file) if file.exists() else None
-    known = artifact.provenance if artifact is not None else {}
-    if known.get("training") == f"{stage.config.guided}" and stage.stands(known, source):
-        return
-    artifact, layers = make_guided_delta(stage.model, stage.policy, task, stage.config, report)
-    made = {**stage.made_with(source), **artifact.provenance, "layers": layers}
-    artifact_file.save(replace(artifact, provenance=made), file)
-
-
 def narrow_stage(stage: Stage, plans: Plans, report: Report) -> None:
     """narrow-W or pruned-P."""
     kind, _, size = stage.name.partition("-")
@@ -241,10 +225,11 @@ def train_task(
     stages = [Stage(name, checkpoint, derive, dense) for name in names]
     run_reporting(run_stage, [(stage,) for stage in stages], report, workers=workers)
     users = [name for name, task in TASKS.items() if task.trained_on == config.task]
-    of_policy = [
-        Stage(name, checkpoint, derive, dense) for name in (POLICY_LIF, *(f"{GUIDED}{name}" for name in users))
-    ]
-    run_reporting(run_stage, [(stage,) for stage in of_policy], report, workers=workers)
+    run_reporting(run_stage, [(Stage(POLICY_LIF, checkpoint, derive, dense),)], report, workers=workers)
+    widths = [None, *sorted(derive.guided_widths, reverse=True)]
+    if users:
+        guided = [(replace(stages[0], name="guided"), user, width) for user in users for width in widths]
+        run_reporting(guided_stage, guided, report, workers=workers)
     first = stages[0]
     made = POLICY_FILE.header(first.file("policy"))
     return {

@@ -10,6 +10,7 @@ from spikeplan.core.counts.operations import LayerCounts, OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.guided_planning import DirectConfig, GuidedConfig
 from spikeplan.evaluation.aggregate import Run, group
+from spikeplan.evaluation.methods import METHODS
 from spikeplan.evaluation.shard import Job, run_job
 from spikeplan.experiments.bench import planner
 from spikeplan.experiments.bench.planner import keep_out_rows, two_room_rows
@@ -31,10 +32,12 @@ def run(success: float, operations: int, *, spiking: bool = False) -> Run:
     return Run(job, won, counts, 0.0, None, family="spiking" if spiking else "dense")
 
 
-def keep_out(spiking: float, large: float = 0.1) -> dict:
+def keep_out(spiking: float, large: float = 0.1, *, narrow: float = 0.5) -> dict:
+    """`narrow`: success of the dense narrow network, which takes 60 operations."""
     runs = {"policy": run(0.1, 10), "budget5-0": run(0.4, 50), "budget5-1": run(0.3, 50)}
-    runs |= {"cem": run(0.8, 1000), "refined": run(0.93, 400), "refined-large": run(0.95, 2000)}
-    spikes = {"spiking": run(spiking, 100, spiking=True), "spiking-large": run(large, 300, spiking=True)}
+    runs |= {"dense-cem": run(0.8, 1000), "dense-refined": run(0.93, 400), "dense-refined-large": run(0.95, 2000)}
+    runs |= {"dense-refined-narrow-96": run(narrow, 60), "on-chip": run(1.0, 1, spiking=True)}
+    spikes = {"spiking-96": run(spiking, 100, spiking=True), "spiking-96-large": run(large, 300, spiking=True)}
     return {row["name"]: row for row in keep_out_rows(runs | spikes)}
 
 
@@ -46,6 +49,26 @@ def test_a_keep_out_row_is_held_against_the_best_and_the_cheapest() -> None:
     ratio = rows["keepout_equivalents_ratio"]
     assert ratio["other"] == 400, "the cheapest dense planner within three points of the best, not the best"
     assert ratio["ratio"] == pytest.approx(0.25) and ratio["holds"]
+
+
+def test_a_narrow_dense_network_is_an_opponent_where_it_plans_as_well() -> None:
+    ratio = keep_out(0.95, narrow=0.92)["keepout_equivalents_ratio"]
+    assert (ratio["ours"], ratio["other"]) == (100, 60) and not ratio["holds"]
+    assert keep_out(0.95, narrow=0.91)["keepout_equivalents_ratio"]["other"] == 400, "four points below the best"
+
+
+def test_every_refined_network_is_planned_at_both_budgets() -> None:
+    """Dense and spiking alike, of the same widths; each point's name tells its side, and its method is of that side."""
+    points = planner._keep_out()
+    sides = {
+        side: [(name, method) for name, (method, _) in points.items() if name.startswith(side)]
+        for side in (planner.DENSE, planner.SPIKING)
+    }
+    assert all(not METHODS[method].spiking for _, method in sides[planner.DENSE])
+    assert all(METHODS[method].spiking for _, method in sides[planner.SPIKING])
+    for method in ("refined-narrow-96", "refined-narrow-128", "refined-sigma_delta-96", "refined-sigma_delta-128"):
+        labels = [settings.label for used, settings in points.values() if used == method]
+        assert labels == ["refined 8 + 32x3 H12", "refined 16 + 64x4 H14"]
 
 
 def test_a_ratio_counts_only_at_equal_success() -> None:

@@ -13,13 +13,16 @@ import pytest
 from rich.console import Console
 
 from spikeplan.core.errors import UserError
+from spikeplan.core.files import file_digest
 from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.core.planning import CEMConfig
 from spikeplan.evaluation.bundle import POLICY_LIF, header, load_bundle, load_narrow
 from spikeplan.evaluation.threshold_search import Choice
 from spikeplan.experiments.cli import train as command
+from spikeplan.experiments.training import guided
 from spikeplan.experiments.training.derive import DeriveConfig
-from spikeplan.experiments.training.train_task import Stage, guided_stage, run_stage, train_task, train_world_model
+from spikeplan.experiments.training.guided import guided_stage
+from spikeplan.experiments.training.train_task import Stage, run_stage, train_task, train_world_model
 from spikeplan.snn.finetune_delta import DeltaTraining
 from spikeplan.snn.lif import LIFTraining
 from spikeplan.snn.lif_policy import LIFPolicyTraining
@@ -47,6 +50,8 @@ DERIVE = DeriveConfig(
     delta=DeltaTraining(steps=2, records=2, candidates=4),
     guided_episodes=2,
     guided=DeltaTraining(steps=2, records=2, candidates=4),
+    guided_widths=(8,),
+    guided_distillation=Distillation(steps=2, short_steps=1),
     lif_training=LIFTraining(steps=2),
     narrow_widths=(8,),
     distillation=Distillation(steps=2, short_steps=2),
@@ -102,28 +107,75 @@ def test_every_stage_leaves_a_file_that_loads_and_is_made_once(tmp_path: Path) -
     assert all(when != before[name] for name, when in times(tmp_path).items()), "nothing of another seed is kept"
 
 
-@pytest.mark.slow
-def test_a_task_that_uses_another_s_model_gets_a_network_of_its_own(tmp_path: Path) -> None:
-    """Trained on its own plans and costs; its planner then reads that file, and another task's does not."""
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The shipped networks that a task with another's world model starts from; returns the world model's path."""
     for kind in ("", ".delta", ".policy"):
         name = f"two-room{kind}.safetensors"
         shutil.copy(shipped("two-room").with_name(name), tmp_path / name)
-    checkpoint = tmp_path / "two-room.safetensors"
-    before = load_bundle("keep-out", checkpoint=str(checkpoint))
+    return tmp_path / "two-room.safetensors"
+
+
+@pytest.mark.slow
+def test_a_task_that_uses_another_s_model_gets_a_network_of_its_own(folder: Path) -> None:
+    """Trained on its own plans and costs; its planner then reads that file, and another task's does not."""
+    before = load_bundle("keep-out", checkpoint=str(folder))
     assert before.guided_path == before.artifact_path, "without one, the plain network"
-    stage, rows = Stage("delta-guided-keep-out", checkpoint, DERIVE, ()), []
-    guided_stage(stage, lambda name, row: rows.append((name, row["step"])))
-    assert rows == [("guided keep-out", 1), ("guided keep-out", 2)]
-    bundle = load_bundle("keep-out", checkpoint=str(checkpoint))
+    stage, rows = Stage("guided", folder, DERIVE, ()), []
+    guided_stage(stage, "keep-out", None, lambda name, row: rows.append((name, row["step"])))
+    assert rows == [("delta-guided-keep-out", 1), ("delta-guided-keep-out", 2)]
+    bundle = load_bundle("keep-out", checkpoint=str(folder))
     assert bundle.guided_path.name == "two-room.delta-guided-keep-out.safetensors"
     assert bundle.guided_artifact.provenance["task"] == "keep-out" and bundle.guided_artifact.synapses > 0
-    other = load_bundle("two-room", checkpoint=str(checkpoint))
+    other = load_bundle("two-room", checkpoint=str(folder))
     assert other.guided_path == other.artifact_path
-    named = load_bundle("keep-out", checkpoint=str(checkpoint), artifact=str(tmp_path / "mine.safetensors"))
+    named = load_bundle("keep-out", checkpoint=str(folder), artifact=str(folder.with_name("mine.safetensors")))
     assert named.guided_path.name == "mine.safetensors"
-    made = bundle.guided_path.stat().st_mtime_ns
-    guided_stage(stage, lambda name, row: None)
-    assert bundle.guided_path.stat().st_mtime_ns == made, "made once"
+    made = times(folder.parent)
+    guided_stage(stage, "keep-out", None, lambda name, row: None)
+    assert times(folder.parent) == made, "made once"
+
+
+@pytest.mark.slow
+def test_such_a_task_gets_narrow_networks_of_its_own_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dense and sigma-delta, on the same records, planned once; each is made again when its source or its recipe changes."""
+    recorded: list[str] = []
+    record = guided.record_refined
+    monkeypatch.setattr(
+        guided, "record_refined", lambda *args, **more: (recorded.append(args[2]), record(*args, **more))[1]
+    )
+    guided.records_of.cache_clear()
+    stage, rows = Stage("guided", folder, DERIVE, ()), []
+    for width in (None, 8):
+        guided_stage(stage, "keep-out", width, lambda name, row: rows.append((name, row["step"], row["total_steps"])))
+    narrow, delta = "narrow-8-keep-out", "delta-8-guided-keep-out"
+    assert rows[2:] == [(narrow, 1, 3), (narrow, 2, 3), (narrow, 3, 3), (delta, 1, 2), (delta, 2, 2)]
+    assert recorded == ["keep-out"]
+    bundle = load_bundle("keep-out", checkpoint=str(folder))
+    assert bundle.guided_narrow(8).hidden == (8, 8)
+    artifact = bundle.guided_narrow_artifact(8)
+    assert [layer.n_out for layer in artifact.layers] == [34, 8, 8, 32]
+    assert header(stage.file(narrow))["source_sha256"] == file_digest(stage.file("policy"))
+    assert artifact.provenance["source_sha256"] == file_digest(stage.file(narrow))
+    made = times(folder.parent)
+
+    def changed(config: DeriveConfig) -> set[str]:
+        guided_stage(replace(stage, config=config), "keep-out", 8, lambda name, row: None)
+        now = times(folder.parent)
+        again = {name for name, when in now.items() if when != made[name]}
+        made.update(now)
+        return again
+
+    assert changed(DERIVE) == set(), "made once"
+    other = replace(DERIVE, guided=replace(DERIVE.guided, rate_weight=0.1))
+    assert changed(other) == {stage.file(delta).name}, "the dense network stands"
+    finer = replace(other, guided_distillation=replace(DERIVE.guided_distillation, steps=1))
+    assert changed(finer) == {stage.file(narrow).name, stage.file(delta).name}, "and what was derived from it"
+    first = stage.file(narrow).read_bytes(), stage.file(delta).read_bytes()
+    stage.file(narrow).unlink()
+    stage.file(delta).unlink()
+    guided_stage(replace(stage, config=finer), "keep-out", 8, lambda name, row: None)
+    assert (stage.file(narrow).read_bytes(), stage.file(delta).read_bytes()) == first, "the same bytes again"
 
 
 def test_the_lif_policy_is_made_once_from_the_policy_beside_it(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from spikeplan.core.errors import UserError
+from spikeplan.snn.finetune_delta import Rollouts
 from spikeplan.worldmodel.distil import Distillation, distil
 from spikeplan.worldmodel.predictor import ResidualPredictor
 from spikeplan.worldmodel.prune import prune, zero_share, zeros_kept
@@ -55,10 +56,7 @@ def test_distillation_moves_what_is_left_and_nothing_else() -> None:
     with zeros_kept(net):
         distil(
             net,
-            latent,
-            goal,
-            actions,
-            torch.stack(path, 2),
+            [Rollouts(latent, goal, actions, torch.stack(path, 2))],
             config,
             generator=draw,
             report=lambda row: errors.append(row["prediction"]),
