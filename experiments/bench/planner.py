@@ -34,7 +34,7 @@ from spikeplan.evaluation.shard import Job, one_thread, shards
 from spikeplan.experiments.runner.pool import run_jobs
 from spikeplan.experiments.runner.progress import progress_bar
 from spikeplan.worldmodel.planning import PLANNERS
-from spikeplan.worldmodel.tasks import make_world
+from spikeplan.worldmodel.tasks import make_world, task_of
 
 EPISODES, SEEDS, SHARD = 300, 3, 50
 LAVA_EPISODES = 20
@@ -70,10 +70,8 @@ def _two_room() -> dict[str, tuple[str, PlannerConfig]]:
 
 def _keep_out() -> dict[str, tuple[str, PlannerConfig]]:
     full = load_bundle("keep-out").model.planner
-    refined = PLANNERS["refined"].settings(full)
-    large = refined.at(
-        samples=full.samples, iterations=full.iterations, horizon=full.horizon + 2, copies=16, spread=0.5, decay=0.9
-    )
+    refined, large = PLANNERS["refined"].settings(full), task_of("keep-out").planner
+    assert large is not None
     points: dict[str, tuple[str, PlannerConfig]] = {
         "policy": ("policy", DirectConfig()),
         f"{DENSE}cem": ("dense", full),

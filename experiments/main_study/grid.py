@@ -14,6 +14,7 @@ from spikeplan.evaluation.methods import METHODS, smaller
 from spikeplan.evaluation.methods.sigma_delta import NARROW as NARROW_SIGMA_DELTA
 from spikeplan.evaluation.shard import Job, shards
 from spikeplan.experiments.main_study.contenders import contenders, full_planner
+from spikeplan.worldmodel.planning.refined import refined_settings
 
 TASKS = ("keep-out", "two-room", "planar-reach")
 
@@ -48,8 +49,8 @@ DEMO = Size(
     lif_episodes=20,
     control_episodes=8,
     tasks=("keep-out", "two-room"),
-    left_out="LIF plans 20 of the episodes; no PlanarReach, random doors, threshold sweeps, pruned networks or other "
-    "planner seeds: `spikeplan results` has them",
+    left_out="LIF plans 20 of the episodes; keep-out is planned at a third of its budget; no PlanarReach, random doors, "
+    "threshold sweeps, pruned networks or other planner seeds: `spikeplan results` has them",
 )
 RESULTS = Size(
     episodes=300,
@@ -86,8 +87,12 @@ def spiking_front(full: CEMConfig) -> list[CEMConfig]:
 def guided_front(full: CEMConfig) -> list[tuple[str, PlannerConfig]]:
     """A policy alone, and guided by the model at two budgets: the cheapest that plan at all, dense and spiking."""
     budgets = [GuidedConfig(samples=s, horizon=min(h, full.horizon)) for s, h in ((2, 8), (4, full.horizon))]
-    methods = ("guided-int8", "guided-narrow-64", "guided-sigma_delta")
-    return [("policy-int8", DirectConfig()), *((method, budget) for method in methods for budget in budgets)]
+    methods = ("guided-int8", "guided-narrow-64", "guided-sigma_delta", "guided-lif")
+    alone = ("policy-int8", "policy-sigma_delta", "policy-lif")
+    return [
+        *((method, DirectConfig()) for method in alone),
+        *((method, budget) for method in methods for budget in budgets),
+    ]
 
 
 def reference_of(task: str, method: str) -> str:
@@ -141,15 +146,17 @@ class Plan:
 def jobs_of(task: str, size: Size) -> list[Job]:
     """Every episode-running job of one task."""
     plan, full, named = Plan(task, size), full_planner(task), contenders(task)
+    model = load_bundle(task)
+    searched = model.model.planner if isinstance(full, RefinedConfig) else full
+    if isinstance(full, RefinedConfig) and not size.front:
+        full = refined_settings(searched)  # a third of the cost, and nearly as good
     if size.samples is not None:
-        full = full.at(samples=size.samples)
+        full, searched = full.at(samples=size.samples), searched.at(samples=size.samples)
     for method in named.headline:
         if method == named.lif and task in size.extra_tasks:
             continue
         few, seeds = (size.lif_episodes, size.lif_seeds or size.seeds) if method == named.lif else (None, size.seeds)
         plan.add(method, "headline", full, episodes=size.episodes, seeds=seeds, first_of_them=few)
-    model = load_bundle(task)
-    searched = model.model.planner if isinstance(full, RefinedConfig) else full
     for planner in [*reduced_budgets(searched), greedy(searched)]:
         plan.add("dense", "admission", planner)
     if model.beside("policy").is_file():
@@ -196,19 +203,18 @@ def _cem_fronts(plan: Plan, full: CEMConfig) -> None:
 
 def _refined_fronts(plan: Plan, full: RefinedConfig, searched: CEMConfig) -> None:
     """Policy, guided and refined planning at several budgets, dense and spiking, and CEM without a policy."""
-    half = full.at(samples=full.samples // 2, iterations=3, horizon=searched.horizon, copies=8)
     narrow = ("refined-narrow-96", "refined-sigma_delta-96")
-    refined = ("refined-int8", "refined-sigma_delta", *narrow)
     wide = GuidedConfig(samples=8, horizon=searched.horizon, spread=0.8, decay=0.9)
     points: list[tuple[str, PlannerConfig]] = [("policy-int8", DirectConfig())]
     points += [(method, wide) for method in ("guided-int8", "guided-sigma_delta")]
-    points += [(method, half) for method in refined]
     points += [(method, full) for method in narrow]
     if plan.size.front:
-        points += [("int8", searched), ("sigma_delta", searched)]
+        half = refined_settings(searched)
         quarter = half.at(samples=max(2, half.samples // 2), iterations=2)
+        points += [("int8", searched), ("sigma_delta", searched)]
         points += [(method, wide.at(samples=32)) for method in ("guided-int8", "guided-sigma_delta")]
-        points += [(method, quarter) for method in refined]
+        refined = ("refined-int8", "refined-sigma_delta", *narrow)
+        points += [(method, planner) for method in refined for planner in (half, quarter)]
         others = ("refined-narrow-64", "refined-narrow-128", "refined-sigma_delta-128")
         points += [(method, planner) for method in others for planner in (full, half)]
     for method, planner in points:

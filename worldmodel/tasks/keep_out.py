@@ -95,7 +95,7 @@ def _possible(episodes: Episodes) -> NDArray[np.bool_]:
 
 # CEM alone reaches .63 at any budget that was tried; a policy's copies end the way that CEM finds round a disc.
 PLANNER = RefinedConfig(
-    samples=64, iterations=4, elites=4, horizon=14, chunk=2, sigma=0.5, copies=16, spread=0.5, decay=0.9
+    samples=64, iterations=4, elites=8, horizon=14, chunk=2, sigma=0.5, copies=16, spread=0.5, decay=0.9
 )
 SHARED: dict[str, Any] = {"checkpoint": "two-room", "trained_on": "two-room", "planner": PLANNER}
 TASK = (
