@@ -39,6 +39,7 @@ PLAN = ["plan", "--task", "two-room", "--method", "dense", "--episodes", "4"]
         (["plan", "--task", "two-room", "--method", "guided", "--decay", "1.5"], "decay 1.5 must lie between 0 and 1"),
         (["plan", "--task", "two-room", "--method", "guided", "--samples", "0"], "samples 0 must be at least 1"),
         (["plan", "--task", "two-room", "--method", "lava", "--cost", "effort"], "takes no cost but its own"),
+        (["results", "--task", "moon"], "task 'moon' is not in the study; use one of keep-out, two-room"),
         (["plan", "--task", "two-room", "--method", "guided", "--cost", "effrt"], "effort"),
         (
             ["plan", "--task", "two-room", "--method", "dense", "--planner", "integer-cem"],
@@ -69,6 +70,11 @@ def test_impossible_requests(
     out = tmp_path / "out"
     assert expected in refused([*args, "--out", str(out)], capsys)
     assert not out.exists()
+
+
+def test_a_bench_that_cannot_go_on_keeps_no_parts(refused: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(["bench", "lava", "--parts", "here"], capsys)
+    assert "bench lava keeps nothing of an interrupted run; leave out --parts" in said
 
 
 def test_unwritable_output(refused: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
