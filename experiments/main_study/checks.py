@@ -19,7 +19,7 @@ from spikeplan.evaluation.shard import EPISODE_SEED, Job, make_op_counts, make_p
 from spikeplan.experiments.main_study.contenders import contenders, full_planner
 from spikeplan.experiments.main_study.controls import gates_row
 from spikeplan.experiments.main_study.grid import TASKS, Size
-from spikeplan.worldmodel.tasks import task_of
+from spikeplan.worldmodel.tasks import make_world, task_of
 
 
 def agreement_rows(task: str, *, episodes: int = 6, every: int = 5) -> list[AgreementRow]:
@@ -48,14 +48,20 @@ def agreement_rows(task: str, *, episodes: int = 6, every: int = 5) -> list[Agre
 
 
 def lava_rows(
-    task: str, out: Path, *, checkpoint: str | None = None, artifact_path: str | None = None, seed: int = EPISODE_SEED
+    task: str,
+    out: Path,
+    *,
+    checkpoint: str | None = None,
+    artifact_path: str | None = None,
+    seed: int = EPISODE_SEED,
+    recorded: int = 3,
 ) -> list[LavaReplayRow]:
-    """Recorded plans of the headline network, replayed in Lava: as it runs, and once more on the previous_step reference with a
-    quarter of its thresholds, where every layer is busy and activations fall as well as rise, so that the comparison
-    sees messages of both signs from all of them."""
+    """`recorded` plans of one episode, replayed by the headline network in Lava: as it runs, and once more on the previous_step
+    reference with a quarter of its thresholds, where every layer is busy and activations fall as well as rise, so that the
+    comparison sees messages of both signs from all of them."""
     bundle = load_bundle(task, checkpoint=checkpoint, artifact=artifact_path)
     reference, factor = bundle.artifact.reference, 1.0
-    plans = record_plans(bundle.model, episodes=1, seed=seed, every=bundle.model.planner.horizon)
+    plans = record_plans(bundle.model, episodes=1, seed=seed, every=-(-make_world(task).max_steps // recorded))
     rows = []
     for on, threshold in ((reference, factor), ("previous_step", factor / 4)):
         rows.append(
@@ -100,7 +106,7 @@ def film_job(task: str) -> Job:
 
 CHECKS: dict[str, Callable[[str, Path, Size], Sequence[Row]]] = {
     "agreement": lambda task, out, size: agreement_rows(task, episodes=min(6, size.episodes)),
-    "lava": lambda task, out, size: lava_rows(task, out),
+    "lava": lambda task, out, size: lava_rows(task, out, recorded=size.lava_plans),
     "conversion": lambda task, out, size: [thresholds_row(task), layers_row(task)],
     "gates": lambda task, out, size: [gates_row(task, episodes=size.control_episodes, steps=size.control_steps)],
     "film": lambda task, out, size: [imagined_episode(film_job(task))],

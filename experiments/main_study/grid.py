@@ -36,6 +36,7 @@ class Size:
     tasks: tuple[str, ...] = TASKS  # the admitted one first
     lif_episodes: int | None = None  # the first of them, on which LIF plans: it takes six times the dense time
     lif_seeds: int | None = None  # with which LIF plans; None: all of them
+    lava_plans: int = 3  # replayed in Lava
     lava_episodes: int = 2  # of the policy's copies in Lava
     left_out: str = ""  # what this size does without, for a reader
 
@@ -48,6 +49,7 @@ DEMO = Size(
     shard=25,
     lif_episodes=20,
     control_episodes=8,
+    lava_plans=1,
     tasks=("keep-out", "two-room"),
     left_out="LIF plans 20 of the episodes; keep-out is planned at a third of its budget; no PlanarReach, random doors, "
     "threshold sweeps, pruned networks or other planner seeds: `spikeplan results` has them",

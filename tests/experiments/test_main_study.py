@@ -24,6 +24,7 @@ SMALL = Size(
     control_steps=6,
     samples=16,
     lava_episodes=1,
+    lava_plans=1,
 )
 METHOD_FIELDS = {
     "episodes",
