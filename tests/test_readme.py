@@ -9,6 +9,7 @@ import runpy
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ import pytest
 
 from spikeplan.conversion.recipes import RECIPES
 from spikeplan.core import registry
-from spikeplan.evaluation.summary import Summary
+from spikeplan.core.errors import UserError
+from spikeplan.evaluation.summary import Summary, TaskSummary
 from spikeplan.experiments.cli.main import main
 from spikeplan.experiments.cli.parse import COMMANDS, GROUPS
 from spikeplan.experiments.report import readme_cli
@@ -25,6 +27,7 @@ from spikeplan.experiments.report.readme import (
     between,
     headline,
     marks,
+    merged,
     planners_table,
     rewrite,
     tables,
@@ -234,3 +237,12 @@ def test_the_tables_are_replaced_and_nothing_else(tmp_path: Path) -> None:
         expected = between(expected, name, new)
     assert (tmp_path / "results.md").read_text() == expected
     assert expected.count("\nold\n") == 1, "no spread was given"
+
+
+def test_runs_of_single_tasks_make_one_table() -> None:
+    one, other = (Summary(episodes=3, seeds=1, tasks={task: TaskSummary()}) for task in ("two-room", "planar-reach"))
+    assert list(merged([one, other]).tasks) == ["two-room", "planar-reach"] and merged([one, other]).episodes == 3
+    with pytest.raises(UserError, match="results of two-room are given twice"):
+        merged([one, one])
+    with pytest.raises(UserError, match="results differ in episodes or planner seeds"):
+        merged([one, replace(other, episodes=4)])

@@ -1,18 +1,21 @@
 """Writes the tables of docs/results.md from results directories, bench rows and spreads over training seeds, and the README's
 headline table from that page: no figure in a table there is typed by hand.
 
-python -m spikeplan.experiments.report.readme results/full [results/planners] [results/lava-TASK ...] [bench-lava.json]
-[bench-events.json]
-                             [runs/two-room-spread.json ...] [energy.json]
+python -m spikeplan.experiments.report.readme results/full [results/planners] [results/lava-TASK ...] [bench-NAME.json ...]
+                                              [runs/TASK-spread.json ...] [energy.json]
+
+In place of results/full: one directory a task, as `spikeplan results --task TASK` makes it.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from spikeplan.core.errors import UserError
 from spikeplan.evaluation.results import read_summary
 from spikeplan.evaluation.summary import MethodSummary, Summary
 from spikeplan.experiments.report.readme_energy import energy_section
@@ -91,6 +94,20 @@ def tables(summary: Summary) -> str:
         lines += ["", "| target | asked for | found | holds |", "|---|---|---|---|"]
         lines += [f"| {t.name} | {t.goal} | {number(t.value, 3)} | {number(t.holds)} |" for t in figures.targets]
     return "\n".join(lines)
+
+
+def merged(studies: list[Summary]) -> Summary:
+    """Runs of single tasks as one study. Raises UserError where a task is in two of them, or their sizes differ."""
+    first, tasks = studies[0], [task for study in studies for task in study.tasks]
+    if len(set(tasks)) < len(tasks):
+        raise UserError(
+            f"results of {', '.join(sorted({t for t in tasks if tasks.count(t) > 1}))} are given twice; give each once"
+        )
+    if len({(study.episodes, study.seeds) for study in studies}) > 1:
+        raise UserError(
+            "results of different numbers of episodes or planner seeds; run all of them with `spikeplan results`"
+        )
+    return replace(first, tasks={task: figures for study in studies for task, figures in study.tasks.items()})
 
 
 def spread_table(spreads: list[dict[str, Any]]) -> str:
@@ -195,9 +212,9 @@ def marks(section: str) -> tuple[str, str]:
 
 def rewrite(page: Path, paths: list[Path], readme: Path | None = None) -> None:
     """`readme` gets the headline table. A directory holds results, planners or episodes in Lava; a file a spread, bench rows or
-    an energy report. Spreads, and episodes in Lava, make one table each."""
+    an energy report. Spreads, episodes in Lava, and results of single tasks make one table each."""
     text = page.read_text()
-    spreads, episodes = [], []
+    spreads, episodes, studies = [], [], []
     for path in paths:
         if path.is_dir():
             command = json.loads((path / "config.json").read_text())["command"]
@@ -206,13 +223,14 @@ def rewrite(page: Path, paths: list[Path], readme: Path | None = None) -> None:
             elif command == "planners":
                 text = between(text, "planners", planners_table(json.loads((path / "summary.json").read_text())))
             else:
-                text = between(text, "results", tables(read_summary(path)))
+                studies.append(read_summary(path))
         elif isinstance(found := json.loads(path.read_text()), list):
             text = between(text, BENCHES[found[0]["name"]], bench_table(found))
         elif found.get("report") == "energy":
             text = between(text, "energy", energy_section(found))
         else:
             spreads.append(found)
+    text = between(text, "results", tables(merged(studies))) if studies else text
     text = between(text, "lava episodes", lava_table(episodes)) if episodes else text
     text = between(text, "spread", spread_table(spreads)) if spreads else text
     page.write_text(text)
