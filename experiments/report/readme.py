@@ -104,9 +104,7 @@ def merged(studies: list[Summary]) -> Summary:
             f"results of {', '.join(sorted({t for t in tasks if tasks.count(t) > 1}))} are given twice; give each once"
         )
     if len({(study.episodes, study.seeds) for study in studies}) > 1:
-        raise UserError(
-            "results of different numbers of episodes or planner seeds; run all of them with `spikeplan results`"
-        )
+        raise UserError("results differ in episodes or planner seeds; run all of them with `spikeplan results`")
     return replace(first, tasks={task: figures for study in studies for task, figures in study.tasks.items()})
 
 
