@@ -22,7 +22,9 @@ class GuidedConfig:
     Args:
         samples, horizon: copies, and steps that each is imagined.
         spread: of a copy's perturbation, in units of the action limit; copy 0 has none.
-        decay: of the perturbation with each step; 1: held.
+        decay: of the perturbation with each step.
+        correlation: of the perturbation from one step to the next: 1 held, 0 white, between them coloured (first order).
+        mirrored: copies stray in pairs, each to the other's opposite side.
         energy, reduce: of the cost, as in CEMConfig.
 
     >>> GuidedConfig(samples=4, horizon=12).label
@@ -33,6 +35,8 @@ class GuidedConfig:
     horizon: int = 12
     spread: float = 0.3
     decay: float = 0.8
+    correlation: float = 1.0
+    mirrored: bool = False
     energy: str = "l1"
     reduce: str = "sum"
 
@@ -45,7 +49,7 @@ class GuidedConfig:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LARGEST:
                 raise UserError(f"guided: {name} {value} must be at least 1 and at most {LARGEST}; change --{name}")
-        for name, most in (("spread", 1e3), ("decay", 1.0)):
+        for name, most in (("spread", 1e3), ("decay", 1.0), ("correlation", 1.0)):
             value = getattr(self, name)
             if not isinstance(value, int | float) or not 0 <= value <= most:
                 raise UserError(f"guided: {name} {value!r} must lie between 0 and {most:g}; change --{name}")
@@ -99,7 +103,8 @@ class RefinedConfig(CEMConfig):
     """CEM that starts from the better of its last plan and the best of `copies` of a policy; the best candidate seen acts.
 
     Args:
-        copies, spread, decay: as in GuidedConfig.
+        copies: of the policy.
+        spread, decay, correlation, mirrored: as in GuidedConfig.
 
     >>> RefinedConfig(samples=32, iterations=3, copies=8).label
     'refined 8 + 32x3 H12'
@@ -108,10 +113,12 @@ class RefinedConfig(CEMConfig):
     copies: int = 8
     spread: float = 0.3
     decay: float = 0.8
+    correlation: float = 1.0
+    mirrored: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        GuidedConfig(samples=self.copies, horizon=self.horizon, spread=self.spread, decay=self.decay)
+        _ = self.guided  # refuses what a guided pass refuses
 
     @property
     def guided(self) -> GuidedConfig:
@@ -121,6 +128,8 @@ class RefinedConfig(CEMConfig):
             horizon=self.horizon,
             spread=self.spread,
             decay=self.decay,
+            correlation=self.correlation,
+            mirrored=self.mirrored,
             energy=self.energy,
             reduce=self.reduce,
         )

@@ -92,6 +92,60 @@ def test_every_operation_of_copies_and_policy_is_counted() -> None:
     assert sum(n for name, n in macs.items() if not name.startswith("policy.")) == 5 * 3 * 4 * weights["predictor"]
 
 
+@pytest.mark.parametrize("correlation", [0.0, 0.7])
+def test_a_perturbation_is_white_or_coloured(correlation: float) -> None:
+    config = GuidedConfig(samples=4, horizon=6, correlation=correlation)
+    eps = GuidedPlanner(pair(), config, **SPACE).noise(4000, torch.Generator().manual_seed(0))
+    assert eps.shape == (4000, 4, 6, 2) and (eps[:, 0] == 0).all()
+    stray = eps[:, 1:]
+    assert stray.std((0, 1, 3)).allclose(torch.ones(6), atol=0.03), "as wide at every step"
+    for gap in (1, 2):
+        after = (stray[:, :, :-gap] * stray[:, :, gap:]).mean().item()
+        assert after == pytest.approx(correlation**gap, abs=0.02)
+
+
+def test_a_step_of_the_perturbation_moves_the_action_of_that_step() -> None:
+    config = GuidedConfig(samples=2, horizon=3, correlation=0.0, spread=0.5, decay=1.0)
+    planner = GuidedPlanner(pair(), config, **SPACE)
+    latent = torch.tensor([[0.2, 0.2, 0.5]])
+    eps = torch.zeros(1, 2, 3, 2)
+    eps[0, 1, 1, 0] = 1.0
+    actions = planner.plan(latent, latent, eps)[2].actions_BSHA[0]
+    assert actions[0].abs().max() == 0, "at its goal the policy rests"
+    assert actions[1, 0].abs().max() == 0 and actions[1, 1, 0].item() == pytest.approx(0.5 * WORLD.action_limit)
+
+
+def test_mirrored_copies_stray_to_opposite_sides() -> None:
+    planner = GuidedPlanner(pair(), GuidedConfig(samples=6, horizon=3, mirrored=True), **SPACE)
+    eps = planner.noise(5, torch.Generator().manual_seed(0))
+    assert torch.equal(eps[:, 2], -eps[:, 1]) and torch.equal(eps[:, 4], -eps[:, 3])
+    assert (eps[:, 0] == 0).all() and (eps[:, 5] != 0).all() and not torch.equal(eps[:, 1], eps[:, 3])
+
+
+def test_the_refined_planner_hands_its_copies_their_perturbation() -> None:
+    config = RefinedConfig(
+        samples=6, elites=2, iterations=1, horizon=4, chunk=2, copies=3, correlation=0.5, mirrored=True
+    )
+    planner = RefinedPlanner(pair(), config, **SPACE)
+    latent, goal = torch.tensor([[0.2, 0.2, 0.5]] * 4), torch.tensor([[0.4, 0.3, 0.5]] * 4)
+    noise = planner.noise(4, torch.Generator().manual_seed(0))
+    guided = planner.plan(latent, goal, noise)[2].guided
+    alone = planner.guided.plan(latent, goal, noise[:, : 3 * 4 * 2].unflatten(1, (3, 4, 2)))[2]
+    assert torch.equal(guided.actions_BSHA, alone.actions_BSHA)
+
+
+def test_an_anytime_plan_gets_no_worse_and_ends_as_the_whole_one() -> None:
+    planner = GuidedPlanner(pair(), GuidedConfig(samples=5, horizon=12, spread=1.5, decay=0.95), **SPACE)
+    episodes = WORLD.sample(40, np.random.default_rng(0))
+    latent, goal = (TrueLatent()(pose, episodes.layout_NL) for pose in (episodes.start_NP, episodes.goal_NP))
+    noise = planner.noise(40, torch.Generator().manual_seed(0))
+    action, _, trace = planner.plan(latent, goal, noise)
+    answers = list(planner.anytime(latent, goal, noise))
+    costs = torch.stack([cost for _, cost in answers])
+    assert len(answers) == 5 and (costs[1:] <= costs[:-1]).all() and (costs[-1] < costs[0]).any()
+    assert torch.equal(answers[-1][0], action) and torch.equal(costs[-1], trace.cost_BS.amin(1))
+
+
 class Sevenfold(LatentDistance):
     """A cost of one's own that says what it takes."""
 

@@ -201,3 +201,11 @@ def test_a_users_negative_price_is_refused_as_lava_refuses_it(
     z, goal = torch.zeros(2, 5, 6, dtype=ours.network.network.dtype)
     with pytest.raises(UserError, match=r"price rebate: step returned int64\(15,\); expected 15 whole numbers >= 0"):
         ours.plan_integers(z, goal, goal[:, None][:, :0], ours.noise(5, torch.Generator()))
+
+
+@pytest.mark.parametrize("changes", [{"correlation": 0.5}, {"mirrored": True}])
+def test_integers_hold_a_perturbation(changes: dict[str, Any], artifact: Artifact, policy: DeltaPolicy) -> None:
+    config = GuidedConfig(samples=3, horizon=4, **changes)
+    ours = IntegerGuided(Pair(DeltaPredictor(artifact), policy), config, action_dim=2, action_limit=LIMIT)
+    with pytest.raises(UserError, match="a perturbation is held and drawn for each copy; leave out --correlation"):
+        ours.params(0)

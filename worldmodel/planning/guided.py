@@ -1,11 +1,12 @@
 """Policy-guided planning: the policy proposes, the model imagines, the best copy acts.
 
-    a[s, t] = clip(policy(z[s, t], goal) + decay^t * spread * limit * eps[s]);   eps[0] = 0
+    a[s, t] = clip(policy(z[s, t], goal) + decay^t * spread * limit * eps[s, t]);   eps[0] = 0
+    eps[s, t+1] = c eps[s, t] + sqrt(1 - c^2) w[s, t+1];   c = correlation: 1 is held, 0 is white
     z[s, t+1] = predictor(z[s, t], a[s, t])                      t = 0..H-1, S copies of policy and predictor
     J[s] = sum_t cost(z[s, t+1], goal);   the first action of the copy with the least J is executed
 
 One pass: no sorting, no refit, no mean. The copies start together and see only their own imagined future, so a chip holds them
-side by side. `eps` is drawn once a control step and is an argument, as in CEM.
+side by side. `eps` is drawn once a control step and is an argument, as in CEM; held, it has no axis H.
 References: `zero` and `previous_step`. The others compare candidates whose actions are known before the rollout; here they
 are not.
 Shapes: B episodes, S copies, H steps, D latent, A action.
@@ -13,6 +14,9 @@ Shapes: B episodes, S copies, H steps, D latent, A action.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -80,9 +84,21 @@ class GuidedPlanner:
         self.action_dim, self.action_limit = action_dim, action_limit
         self.evaluator: Cost = evaluator or LatentDistance(config.energy, config.reduce)
 
+    @property
+    def noise_shape(self) -> tuple[int, ...]:
+        """(S, A) where a perturbation is held, else (S, H, A)."""
+        c = self.config
+        return (c.samples, self.action_dim) if c.correlation == 1 else (c.samples, c.horizon, self.action_dim)
+
     def noise(self, episodes: int, generator: torch.Generator) -> Tensor:
-        """(B, S, A); copy 0 has none."""
-        eps = torch.randn(episodes, self.config.samples, self.action_dim, generator=generator)
+        """(B, S, A), or (B, S, H, A) where it is not held; copy 0 has none."""
+        c = self.config
+        eps = torch.randn(episodes, *self.noise_shape, generator=generator)
+        if c.correlation != 1:
+            for t in range(1, c.horizon):
+                eps[:, :, t] = c.correlation * eps[:, :, t - 1] + math.sqrt(1 - c.correlation**2) * eps[:, :, t]
+        if c.mirrored:
+            eps[:, 2::2] = -eps[:, 1:-1:2]
         eps[:, 0] = 0.0
         return eps
 
@@ -95,18 +111,20 @@ class GuidedPlanner:
         self,
         latent_BD: Tensor,
         goal: Tensor | Goal,
-        noise_BSA: Tensor,
+        noise: Tensor,
         warm: Tensor | None = None,
         *,
         record: bool = False,
     ) -> tuple[Tensor, Tensor, GuidedTrace]:
-        """One action for each of B episodes: action (B, A), the winner's plan (B, H, A), and the trace.
+        """One action for each of B episodes: action (B, A), the winner's plan (B, H, A), and the trace. `noise`: a batch of
+        `noise_shape`.
 
         Raises UserError where a latent or a cost is not finite.
         """
         goal = finite_goal(latent_BD, goal)
         c, limit = self.config, self.action_limit
         start_BSD = latent_BD[:, None].expand(-1, c.samples, -1)
+        noise_BSHA = noise if noise.dim() == 4 else noise[:, :, None].expand(-1, -1, c.horizon, -1)
         actions: list[Tensor] = []
 
         def propose(t: int, latent_BSD: Tensor) -> Tensor:
@@ -114,10 +132,10 @@ class GuidedPlanner:
             if self.op_counts is not None:
                 for layer in counts:
                     self.op_counts.add("predictor", layer, iteration=0, step=t)
-            actions.append((action + c.decay**t * c.spread * limit * noise_BSA).clamp(-limit, limit))
+            actions.append((action + c.decay**t * c.spread * limit * noise_BSHA[:, :, t]).clamp(-limit, limit))
             return actions[-1]
 
-        state = self.predictor.begin(latent_BD, noise_BSA[:, :, None], self.reference)
+        state = self.predictor.begin(latent_BD, noise_BSHA, self.reference)
         latents, _ = unroll(
             self.predictor.step, start_BSD, propose, state, counting(self.op_counts, 0), steps=c.horizon
         )
@@ -138,6 +156,32 @@ class GuidedPlanner:
                 accumulates=accumulates_of(self.evaluator, c.horizon, latent_BD, self.action_dim, goal),
             )
         return plan[:, 0], plan, GuidedTrace(cost, winner, taken, latents)
+
+    def anytime(self, latent_BD: Tensor, goal: Tensor | Goal, noise: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Copy after copy: the action (B, A) of the best one so far, and its cost (B). The last is what `plan` returns.
+
+        >>> for action_BA, cost_B in planner.anytime(latent_BD, goal_BD, noise):
+        ...     if time.monotonic() > deadline:
+        ...         break
+        """
+        alone = GuidedPlanner(
+            self.predictor,
+            replace(self.config, samples=1),
+            action_dim=self.action_dim,
+            action_limit=self.action_limit,
+            reference=self.reference,
+            op_counts=self.op_counts,
+            evaluator=self.evaluator,
+        )
+        best: tuple[Tensor, Tensor] | None = None
+        for copy in range(self.config.samples):
+            action_BA, _, trace = alone.plan(latent_BD, goal, noise[:, copy : copy + 1])
+            cost_B = trace.cost_BS[:, 0]
+            if best is not None:
+                worse = cost_B >= best[1]  # the earlier one among equals, as in `plan`
+                action_BA, cost_B = torch.where(worse[:, None], best[0], action_BA), torch.where(worse, best[1], cost_B)
+            best = action_BA, cost_B
+            yield best
 
 
 def _settings(validated: CEMConfig) -> GuidedConfig:

@@ -10,6 +10,7 @@ Here a copy of the policy ends the way and CEM finds the way round. Shapes as in
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -95,10 +96,10 @@ class RefinedPlanner:
     ) -> tuple[Tensor, Tensor, RefinedTrace]:
         """The action (B, A), CEM's mean (B, V, A) for `shift`, and both traces."""
         c, goal = self.config, goal_of(goal)
-        own, action_dim = c.copies * self.search.action_dim, self.search.action_dim
-        noise_BSA = noise_BN[:, :own].unflatten(1, (c.copies, action_dim))
-        noise_BSVA = noise_BN[:, own:].unflatten(1, (c.samples, c.variables, action_dim))
-        first, plan_BHA, guided = self.guided.plan(latent_BD, goal, noise_BSA)
+        shape = self.guided.noise_shape
+        own = math.prod(shape)
+        noise_BSVA = noise_BN[:, own:].unflatten(1, (c.samples, c.variables, self.search.action_dim))
+        first, plan_BHA, guided = self.guided.plan(latent_BD, goal, noise_BN[:, :own].unflatten(1, shape))
         start = self._start(latent_BD, goal, self.search.chunks(plan_BHA), warm)
         _, mean, search = self.search.plan(latent_BD, goal, noise_BSVA, start, record=record)
         by_policy = guided.cost_BS.amin(1) <= search.best_cost_B

@@ -42,6 +42,10 @@ def plan(
         float | None, text("of a copy, in action limits; planners guided and refined", "SHARE", RECIPE)
     ] = None,
     decay: Annotated[float | None, text("of the spread with each step, 0 to 1; as --spread", "FACTOR", RECIPE)] = None,
+    correlation: Annotated[
+        float | None, text("of a copy's perturbation from step to step: 1 held, 0 white; as --spread", "SHARE", RECIPE)
+    ] = None,
+    mirrored: Annotated[bool, text("copies stray in pairs, to opposite sides; as --spread")] = False,
     checkpoint: Annotated[str | None, text("world model, .safetensors", "FILE", "the shipped one")] = None,
     artifact: Annotated[str | None, text("sigma-delta network, .safetensors", "FILE", "beside the checkpoint")] = None,
     overwrite: Overwrite = False,
@@ -67,7 +71,8 @@ def plan(
         "horizon": horizon,
         "chunk": chunk,
     }
-    budget |= {"copies": copies, "spread": spread, "decay": decay}
+    budget |= {"copies": copies, "spread": spread, "decay": decay, "correlation": correlation}
+    budget |= {"mirrored": True} if mirrored else {}
     plan_command(
         task=task,
         method=method,
