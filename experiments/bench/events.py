@@ -30,6 +30,7 @@ from spikeplan.eventdata.representations import histogram, voxel_grid
 from spikeplan.eventdata.simulation.simulator import DvsParams, start, step
 from spikeplan.eventdata.tonic_bridge import to_tonic, tonic
 from spikeplan.eventdata.writers import write_recording
+from spikeplan.experiments.bench.rows import BenchRow, quotient
 from spikeplan.experiments.runner.progress import progress_bar
 
 WIDTH, HEIGHT, COUNT, SPAN_US = 640, 480, 5_000_000, 1_000_000
@@ -40,7 +41,6 @@ ROUNDS, SLOW_COUNT = 3, 100_000
 NOISY = DvsParams(theta_sigma=0.03, refractory_us=500, leak_hz=0.1, leak_jitter=0.1, shot_noise_hz=1.0, cutoff_hz=300.0)
 FRAMES, FRAME_US = 120, 1000
 
-Row = dict[str, Any]
 Call = Callable[[], Any]
 
 
@@ -67,21 +67,21 @@ def best_of(calls: list[Callable[[], Any]], rounds: int) -> list[float]:
     return best
 
 
-def row(name: str, ours: float | None, other: float | None, unit: str, goal: float) -> Row:
-    ratio = None if ours is None or other is None else ours / other
+def row(name: str, ours: float | None, other: float | None, unit: str, goal: float) -> BenchRow:
+    ratio = quotient(ours, other)
     held = ratio if other is not None else ours
-    return {
-        "name": name,
-        "ours": ours,
-        "other": other,
-        "ratio": ratio,
-        "unit": unit,
-        "goal": f">= {goal:g}",
-        "holds": None if held is None else held >= goal,
-    }
+    return BenchRow(
+        name=name,
+        ours=ours,
+        other=other,
+        ratio=ratio,
+        unit=unit,
+        goal=f">= {goal:g}",
+        holds=None if held is None else held >= goal,
+    )
 
 
-def against_tonic(events: Events, tick: Callable[[], None], slow_count: int, rounds: int) -> list[Row]:
+def against_tonic(events: Events, tick: Callable[[], None], slow_count: int, rounds: int) -> list[BenchRow]:
     transforms = tonic().transforms
     size = (WIDTH, HEIGHT, 2)
     array, total = to_tonic(events), len(events)
@@ -115,7 +115,7 @@ def against_tonic(events: Events, tick: Callable[[], None], slow_count: int, rou
     return rows
 
 
-def reader_row(events: Events, rounds: int) -> Row:
+def reader_row(events: Events, rounds: int) -> BenchRow:
     """Our Recording of an .es file, checked and on one clock, against the decoder's packets alone."""
     name = "read_vs_decoder"
     try:
@@ -137,7 +137,7 @@ def reader_row(events: Events, rounds: int) -> Row:
     )
 
 
-def clip_row(path: Path, rounds: int) -> Row:
+def clip_row(path: Path, rounds: int) -> BenchRow:
     """The same on a short recording of a real camera, where what is paid once a file shows."""
     name = "read_vs_decoder_clip"
     if not path.is_file():
@@ -164,7 +164,7 @@ def moving_texture(frames: int = FRAMES, height: int = 260, width: int = 346) ->
     return radiance
 
 
-def simulator_row(frames_TBHW: NDArray[np.float32], rounds: int) -> Row:
+def simulator_row(frames_TBHW: NDArray[np.float32], rounds: int) -> BenchRow:
     steps = len(frames_TBHW) - 1
     emitted = 0
 
@@ -183,7 +183,7 @@ def simulator_row(frames_TBHW: NDArray[np.float32], rounds: int) -> Row:
     return row("simulator_frames_per_s", steps / seconds, None, unit, 150)
 
 
-def bench_events(console: Console) -> list[Row]:
+def bench_events(console: Console) -> list[BenchRow]:
     one_thread()
     clip = Path(os.environ.get("SPIKEPLAN_AEDAT4", "clip.aedat4"))
     try:

@@ -21,6 +21,7 @@ from spikeplan.evaluation.bundle import load_bundle
 from spikeplan.evaluation.lava.planner import LavaPlanner, differences
 from spikeplan.evaluation.shard import EPISODE_SEED, one_thread
 from spikeplan.experiments.bench.peers.netx import netx_rows
+from spikeplan.experiments.bench.rows import BenchRow, quotient
 from spikeplan.experiments.runner.progress import progress_bar
 from spikeplan.lava_procs import LavaError, Passes, replay
 from spikeplan.lava_procs.child import group_members
@@ -32,12 +33,9 @@ TASK = "two-room"
 EPISODES, PLANS, KILLS = 20, 8, 20
 TIMEOUT_S = 120.0
 
-Row = dict[str, Any]
 
-
-def row(name: str, ours: float, other: float | None, unit: str, goal: str | None, holds: bool | None) -> Row:
-    ratio = ours / other if other else None
-    return {"name": name, "ours": ours, "other": other, "ratio": ratio, "unit": unit, "goal": goal, "holds": holds}
+def row(name: str, ours: float, other: float | None, unit: str, goal: str | None, holds: bool | None) -> BenchRow:
+    return BenchRow(name=name, ours=ours, other=other, ratio=quotient(ours, other), unit=unit, goal=goal, holds=holds)
 
 
 def make_planner(folder: Path, task: str = TASK, *, reference: str | None = None, layout: str = "fused") -> LavaPlanner:
@@ -75,7 +73,7 @@ def compare_plans(planner: LavaPlanner, task: str) -> tuple[int, int, list[float
     return compared, different, seconds
 
 
-def whole_plans(planner: LavaPlanner, folder: Path) -> list[Row]:
+def whole_plans(planner: LavaPlanner, folder: Path) -> list[BenchRow]:
     """Plans of the full size: equality on both tasks, both references that the loop runs and both layouts; the time of a plan."""
     compared, different, fused_s = compare_plans(planner, TASK)
     slow_s: list[float] = []
@@ -110,7 +108,7 @@ def whole_plans(planner: LavaPlanner, folder: Path) -> list[Row]:
     ]
 
 
-def closed_loop(planner: LavaPlanner) -> Row:
+def closed_loop(planner: LavaPlanner) -> BenchRow:
     """Episodes through Lava and through the reference, one at a time so that both see the same encoder batch."""
     bundle, world = load_bundle(TASK), make_world(TASK)
     episodes = world.sample(EPISODES, np.random.default_rng(EPISODE_SEED))
@@ -124,7 +122,7 @@ def closed_loop(planner: LavaPlanner) -> Row:
     )
 
 
-def fused_against_chain(planner: LavaPlanner, folder: Path) -> Row:
+def fused_against_chain(planner: LavaPlanner, folder: Path) -> BenchRow:
     """One iteration's rollouts of a recorded plan: the loop's quarter of a plan against the chain, one pass a step. Each
     side keeps its own records (path and costs here, messages and states there); the chain's Dense is Lava's own, weights as
     Lava lays them out, of which a step of 250 neurons spends a hundredth."""
@@ -157,7 +155,7 @@ def fused_against_chain(planner: LavaPlanner, folder: Path) -> Row:
     return row("fused_vs_chain", chain_s, fused_s, f"s for {len(x)} passes", ">= 50", chain_s >= 50 * fused_s)
 
 
-def kill_drill(folder: Path, tick: Any) -> Row:
+def kill_drill(folder: Path, tick: Any) -> BenchRow:
     """kill -9 of a random process of the group at a random moment, from another thread, while plans go on without a pause."""
     rng, failures = random.Random(0), 0
     for number in range(KILLS):
@@ -181,9 +179,9 @@ def kill_drill(folder: Path, tick: Any) -> Row:
     return row("kill_drill_failures", failures, None, f"of {KILLS} kills", "0", failures == 0)
 
 
-def bench_lava(console: Console) -> list[Row]:
+def bench_lava(console: Console) -> list[BenchRow]:
     one_thread()
-    rows: list[Row] = []
+    rows: list[BenchRow] = []
     with progress_bar(console) as bar, tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         task = bar.add_task("bench lava", total=4 + KILLS)

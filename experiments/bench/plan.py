@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable
 from inspect import signature
 from pathlib import Path
-from typing import Any
 
 import torch
 from rich.console import Console
@@ -23,6 +22,7 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.planning import CEMConfig
 from spikeplan.evaluation.bundle import load_bundle
 from spikeplan.evaluation.shard import Job, make_predictor, one_thread
+from spikeplan.experiments.bench.rows import BenchRow
 from spikeplan.experiments.runner.output import check_outputs, write_report
 from spikeplan.experiments.runner.progress import progress_bar
 from spikeplan.worldmodel.planning.rollout import rollout
@@ -30,6 +30,7 @@ from spikeplan.worldmodel.predictor import Predictor
 
 EPISODES, HORIZON, ROUNDS = 16, 4, 5
 CANDIDATES = (64, 256)
+HELD = {True: "yes", False: "no", None: "-"}
 
 
 def rollout_seconds(
@@ -40,7 +41,7 @@ def rollout_seconds(
     return time.perf_counter() - began
 
 
-def bench_plan(console: Console, task: str = "two-room") -> list[dict[str, Any]]:
+def bench_plan(console: Console, task: str = "two-room") -> list[BenchRow]:
     one_thread()
     reference, factor = load_bundle(task).artifact.reference, 1.0
     methods = {"dense": "zero", "int8": "zero", "sigma_delta": reference, "lif": "zero"}
@@ -74,44 +75,42 @@ def bench_plan(console: Console, task: str = "two-room") -> list[dict[str, Any]]
             for method in ("int8", "sigma_delta", "lif"):
                 ours, other = steps / best[method], steps / best["dense"]
                 rows.append(
-                    {
-                        "name": f"{method}_vs_dense_{samples}",
-                        "ours": ours,
-                        "other": other,
-                        "ratio": ours / other,
-                        "unit": "candidate steps/s",
-                        "goal": None,
-                        "holds": None,
-                    }
+                    BenchRow(
+                        name=f"{method}_vs_dense_{samples}",
+                        ours=ours,
+                        other=other,
+                        ratio=ours / other,
+                        unit="candidate steps/s",
+                    )
                 )
     return rows
 
 
-def _bench_lava(console: Console) -> list[dict[str, Any]]:
+def _bench_lava(console: Console) -> list[BenchRow]:
     from spikeplan.experiments.bench.lava import bench_lava
 
     return bench_lava(console)
 
 
-def _bench_events(console: Console) -> list[dict[str, Any]]:
+def _bench_events(console: Console) -> list[BenchRow]:
     from spikeplan.experiments.bench.events import bench_events
 
     return bench_events(console)
 
 
-def _bench_energy(console: Console) -> list[dict[str, Any]]:
+def _bench_energy(console: Console) -> list[BenchRow]:
     from spikeplan.experiments.bench.peers.agreement import bench_energy
 
     return bench_energy(console)
 
 
-def _bench_planner(console: Console, parts: Path | None = None) -> list[dict[str, Any]]:
+def _bench_planner(console: Console, parts: Path | None = None) -> list[BenchRow]:
     from spikeplan.experiments.bench.planner import bench_planner
 
     return bench_planner(console, parts)
 
 
-BENCHES: dict[str, Callable[..., list[dict[str, Any]]]] = {
+BENCHES: dict[str, Callable[..., list[BenchRow]]] = {
     "plan": bench_plan,
     "lava": _bench_lava,
     "events": _bench_events,
@@ -129,12 +128,11 @@ def bench_command(name: str, json_file: str | None, *, parts: str | None = None,
         raise UserError(f"bench {name} keeps nothing of an interrupted run; leave out --parts")
     rows = BENCHES[name](console, **({} if parts is None else {"parts": Path(parts)}))
     if json_file:
-        write_report(json_file, rows)
+        write_report(json_file, [row.to_json() for row in rows])
     table = Table(
         Column("name", overflow="fold"), "ours", "other", "ratio", "unit", "goal", "holds", title=f"bench {name}"
     )
     for row in rows:
-        cells = ("-" if row[key] is None else f"{row[key]:.4g}" for key in ("ours", "other", "ratio"))
-        held = {True: "yes", False: "no", None: "-"}[row["holds"]]
-        table.add_row(row["name"], *cells, row["unit"], row["goal"] or "-", held)
+        cells = ("-" if figure is None else f"{figure:.4g}" for figure in (row.ours, row.other, row.ratio))
+        table.add_row(row.name, *cells, row.unit, row.goal or "-", HELD[row.holds])
     console.print(table)

@@ -14,7 +14,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -31,6 +30,7 @@ from spikeplan.evaluation.methods import METHODS
 from spikeplan.evaluation.placed_energy import placed
 from spikeplan.evaluation.run_energy import traffic_of_planned
 from spikeplan.evaluation.shard import Job, one_thread, shards
+from spikeplan.experiments.bench.rows import BenchRow
 from spikeplan.experiments.runner.pool import run_jobs
 from spikeplan.experiments.runner.progress import progress_bar
 from spikeplan.worldmodel.planning import PLANNERS
@@ -51,7 +51,7 @@ REFINED = {
 
 def bench_planner(
     console: Console, parts: Path | None = None, *, episodes: int = EPISODES, seeds: int = SEEDS
-) -> list[dict[str, Any]]:
+) -> list[BenchRow]:
     """Plan both tasks with every method; rows name, ours, other, ratio, unit, goal, holds. `parts` keeps finished shards."""
     one_thread()
     jobs = [*_jobs("two-room", _two_room(), episodes, seeds), *_jobs("keep-out", _keep_out(), episodes, seeds)]
@@ -124,12 +124,12 @@ def row(
     holds: bool,
     unit: str = "success",
     ratio: float | None = None,
-) -> dict[str, Any]:
-    """A row of a bench. `other`: what it is held against."""
-    return {"name": name, "ours": ours, "other": other, "ratio": ratio, "unit": unit, "goal": goal, "holds": holds}
+) -> BenchRow:
+    """`other`: what it is held against; a ratio of two successes would say nothing, so it is given where it does."""
+    return BenchRow(name=name, ours=ours, other=other, ratio=ratio, unit=unit, goal=goal, holds=holds)
 
 
-def two_room_rows(runs: dict[str, Run]) -> list[dict[str, Any]]:
+def two_room_rows(runs: dict[str, Run]) -> list[BenchRow]:
     """Guided planning on TwoRoom, dense and spiking."""
     dense, spiking = runs["dense"], runs["spiking"]
     macs = _operations(dense, "macs") / 1e6
@@ -151,7 +151,7 @@ def two_room_rows(runs: dict[str, Run]) -> list[dict[str, Any]]:
     ]
 
 
-def keep_out_rows(runs: dict[str, Run]) -> list[dict[str, Any]]:
+def keep_out_rows(runs: dict[str, Run]) -> list[BenchRow]:
     """Does the task need its planner, how well is it solved, and what do spikes change?"""
     dense, spikes, few = (
         {name: run for name, run in runs.items() if name.startswith(start)} for start in (DENSE, SPIKING, SMALL)
@@ -183,7 +183,7 @@ def keep_out_rows(runs: dict[str, Run]) -> list[dict[str, Any]]:
     ]
 
 
-def lava_rows(console: Console, episodes: int) -> list[dict[str, Any]]:
+def lava_rows(console: Console, episodes: int) -> list[BenchRow]:
     """Closed-loop episodes of both tasks in Lava: values that differ from the integer reference, seconds of the median plan."""
     compared = different = 0
     seconds: dict[str, float] = {}
@@ -207,7 +207,7 @@ def lava_rows(console: Console, episodes: int) -> list[dict[str, Any]]:
     ]
 
 
-def chip_row(runs: Sequence[Run]) -> dict[str, Any]:
+def chip_row(runs: Sequence[Run]) -> BenchRow:
     """The slower task's milliseconds an action on one Loihi 2, at the placement that is fastest; every copy in a replica."""
     worst = max(_chip_seconds(run) for run in runs) * 1e3
     return row("guided_chip_ms", worst, None, "<= 1", worst <= 1.0, "ms an action")

@@ -194,5 +194,5 @@ def test_networks_that_have_no_netx_file(tmp_path: Path) -> None:
 def test_rows_without_lava_dl_say_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(bench_netx, "netx_installed", lambda: False)
     rows = netx_rows(tmp_path)
-    assert [row["name"] for row in rows] == ["netx_values_different", "vs_netx_step"]
-    assert all("not installed" in row["unit"] and row["holds"] is None and row["ours"] is None for row in rows)
+    assert [row.name for row in rows] == ["netx_values_different", "vs_netx_step"]
+    assert all("not installed" in row.unit and row.holds is None and row.ours is None for row in rows)

@@ -38,23 +38,23 @@ def keep_out(spiking: float, large: float = 0.1, *, narrow: float = 0.5) -> dict
     runs |= {"dense-cem": run(0.8, 1000), "dense-refined": run(0.93, 400), "dense-refined-large": run(0.95, 2000)}
     runs |= {"dense-refined-narrow-96": run(narrow, 60), "on-chip": run(1.0, 1, spiking=True)}
     spikes = {"spiking-96": run(spiking, 100, spiking=True), "spiking-96-large": run(large, 300, spiking=True)}
-    return {row["name"]: row for row in keep_out_rows(runs | spikes)}
+    return {row.name: row for row in keep_out_rows(runs | spikes)}
 
 
 def test_a_keep_out_row_is_held_against_the_best_and_the_cheapest() -> None:
     rows = keep_out(0.95)
-    assert rows["keepout_policy_gap"]["ours"] == pytest.approx(0.85) and rows["keepout_policy_gap"]["holds"]
-    assert rows["keepout_budget5_gap"]["ours"] == pytest.approx(0.55), "the best spending of 5 %"
-    assert (rows["keepout_dense"]["ours"], rows["keepout_dense"]["other"]) == (0.95, 0.8)
+    assert rows["keepout_policy_gap"].ours == pytest.approx(0.85) and rows["keepout_policy_gap"].holds
+    assert rows["keepout_budget5_gap"].ours == pytest.approx(0.55), "the best spending of 5 %"
+    assert (rows["keepout_dense"].ours, rows["keepout_dense"].other) == (0.95, 0.8)
     ratio = rows["keepout_equivalents_ratio"]
-    assert ratio["other"] == 400, "the cheapest dense planner within three points of the best, not the best"
-    assert ratio["ratio"] == pytest.approx(0.25) and ratio["holds"]
+    assert ratio.other == 400, "the cheapest dense planner within three points of the best, not the best"
+    assert ratio.ratio == pytest.approx(0.25) and ratio.holds
 
 
 def test_a_narrow_dense_network_is_an_opponent_where_it_plans_as_well() -> None:
     ratio = keep_out(0.95, narrow=0.92)["keepout_equivalents_ratio"]
-    assert (ratio["ours"], ratio["other"]) == (100, 60) and not ratio["holds"]
-    assert keep_out(0.95, narrow=0.91)["keepout_equivalents_ratio"]["other"] == 400, "four points below the best"
+    assert (ratio.ours, ratio.other) == (100, 60) and not ratio.holds
+    assert keep_out(0.95, narrow=0.91)["keepout_equivalents_ratio"].other == 400, "four points below the best"
 
 
 def test_every_refined_network_is_planned_at_both_budgets() -> None:
@@ -73,24 +73,24 @@ def test_every_refined_network_is_planned_at_both_budgets() -> None:
 
 def test_a_ratio_counts_only_at_equal_success() -> None:
     rows = keep_out(0.6)
-    assert not rows["keepout_spiking_points"]["holds"] and rows["keepout_equivalents_ratio"]["ratio"] < 0.5
-    assert not rows["keepout_equivalents_ratio"]["holds"]
+    assert not rows["keepout_spiking_points"].holds and rows["keepout_equivalents_ratio"].ratio < 0.5
+    assert not rows["keepout_equivalents_ratio"].holds
 
 
 def test_the_cheapest_spiking_point_of_equal_success_is_taken() -> None:
     both, one = keep_out(0.95, 0.95), keep_out(0.6, 0.95)
-    assert both["keepout_equivalents_ratio"]["ours"] == 100 and both["keepout_equivalents_ratio"]["holds"]
-    assert one["keepout_equivalents_ratio"]["ours"] == 300 and one["keepout_spiking_points"]["holds"]
-    assert not one["keepout_equivalents_ratio"]["holds"], "three quarters of the dense operations"
+    assert both["keepout_equivalents_ratio"].ours == 100 and both["keepout_equivalents_ratio"].holds
+    assert one["keepout_equivalents_ratio"].ours == 300 and one["keepout_spiking_points"].holds
+    assert not one["keepout_equivalents_ratio"].holds, "three quarters of the dense operations"
 
 
 @pytest.mark.parametrize(("success", "macs", "holds"), [(0.98, 1_500_000, True), (0.96, 2_500_000, False)])
 def test_guided_planning_is_held_to_success_and_macs(success: float, macs: int, holds: bool) -> None:
     both = {"dense": run(success, macs), "spiking": run(success, macs // 4, spiking=True)}
-    rows = {row["name"]: row for row in two_room_rows(both)}
-    assert rows["guided_success"]["holds"] == rows["guided_mmacs"]["holds"] == holds
-    assert rows["guided_mmacs"]["ours"] == macs / 1e6, "without the encoder"
-    assert rows["guided_equivalents_ratio"]["ratio"] == pytest.approx(0.25)
+    rows = {row.name: row for row in two_room_rows(both)}
+    assert rows["guided_success"].holds == rows["guided_mmacs"].holds == holds
+    assert rows["guided_mmacs"].ours == macs / 1e6, "without the encoder"
+    assert rows["guided_equivalents_ratio"].ratio == pytest.approx(0.25)
 
 
 @pytest.mark.slow
@@ -98,10 +98,10 @@ def test_the_lava_and_the_chip_rows_run(monkeypatch: pytest.MonkeyPatch) -> None
     """At a size of seconds. A chip is slower for more steps, and too many copies do not fit one."""
     small, long = GuidedConfig(samples=2, horizon=2), GuidedConfig(samples=2, horizon=6)
     monkeypatch.setattr(planner, "ON_CHIP", {"two-room": small})
-    rows = {row["name"]: row for row in planner.lava_rows(Console(quiet=True), 1)}
-    assert rows["guided_values_different"]["ours"] == 0 and rows["guided_values_different"]["holds"]
-    assert rows["guided_values_different"]["other"] == 25 * (2 + 1 + 2 * 2 * (2 + 32) + 8 + 1), "values compared"
-    assert 0 < rows["guided_plan_seconds"]["ours"] < 60
+    rows = {row.name: row for row in planner.lava_rows(Console(quiet=True), 1)}
+    assert rows["guided_values_different"].ours == 0 and rows["guided_values_different"].holds
+    assert rows["guided_values_different"].other == 25 * (2 + 1 + 2 * 2 * (2 + 32) + 8 + 1), "values compared"
+    assert 0 < rows["guided_plan_seconds"].ours < 60
 
     def ran(config: GuidedConfig) -> Run:
         job = Job(task="two-room", method="guided-integer", role="on-chip", planner=config, episodes=1, count=1)
@@ -109,7 +109,7 @@ def test_the_lava_and_the_chip_rows_run(monkeypatch: pytest.MonkeyPatch) -> None
 
     short, slow = ran(small), ran(long)
     alone, both = planner.chip_row([short]), planner.chip_row([short, slow])
-    assert 0 < alone["ours"] < both["ours"] == planner.chip_row([slow])["ours"], "the slower one counts"
-    assert alone["holds"] == (alone["ours"] <= 1)
+    assert 0 < alone.ours < both.ours == planner.chip_row([slow]).ours, "the slower one counts"
+    assert alone.holds == (alone.ours <= 1)
     with pytest.raises(UserError, match="two-room: guided 64 H2 does not fit one loihi2"):
         planner.chip_row([ran(GuidedConfig(samples=64, horizon=2))])

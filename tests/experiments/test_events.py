@@ -198,7 +198,7 @@ def test_the_bench_measures_both_sides(monkeypatch: pytest.MonkeyPatch, tmp_path
     rows.append(bench_events.reader_row(bench_events.made_events(3000), 1))
     rows.append(bench_events.clip_row(tmp_path / "none.aedat4", 1))
     rows.append(bench_events.simulator_row(bench_events.moving_texture(4, 26, 34), 1))
-    assert [row["name"] for row in rows] == [
+    assert [row.name for row in rows] == [
         "histogram_vs_tonic",
         "voxel_vs_tonic",
         "denoise_vs_tonic",
@@ -208,9 +208,9 @@ def test_the_bench_measures_both_sides(monkeypatch: pytest.MonkeyPatch, tmp_path
         "simulator_frames_per_s",
     ]
     for row in rows[:5]:
-        assert row["ours"] > 0 < row["other"] and row["holds"] == (row["ratio"] >= float(row["goal"][3:]))
-    assert (rows[5]["ours"], rows[5]["holds"]) == (None, None) and "not available" in rows[5]["unit"]
-    assert rows[6]["holds"] == (rows[6]["ours"] >= 150)
+        assert row.ours > 0 < row.other and row.holds == (row.ratio >= float(row.goal[3:]))
+    assert (rows[5].ours, rows[5].holds) == (None, None) and "not available" in rows[5].unit
+    assert rows[6].holds == (rows[6].ours >= 150)
 
 
 def png_that_claims(width: int, height: int) -> bytes:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,9 +15,10 @@ from spikeplan.core.errors import UserError
 from spikeplan.experiments.bench.peers import agreement as energy_agreement
 from spikeplan.experiments.bench.peers import neurobench as energy_neurobench
 from spikeplan.experiments.bench.peers import sanafe as energy_sanafe
-from spikeplan.experiments.bench.peers.agreement import agreement, bench_energy, sinabs_conv
+from spikeplan.experiments.bench.peers.agreement import agreement, sinabs_conv
 from spikeplan.experiments.bench.peers.rows import NotInstalledError, need
 from spikeplan.experiments.bench.peers.sanafe import run_sanafe, sanafe_case, sanafe_loihi1, sanafe_rows
+from spikeplan.experiments.bench.plan import bench_command
 
 
 def needs(tool: str) -> pytest.MarkDecorator:
@@ -98,7 +101,7 @@ def test_the_op_counts_that_sanafe_is_compared_with():
     assert all(float(w * 64).is_integer() for line in job["weight2"] for w in line)
 
 
-def test_missing_tools_say_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+def test_missing_tools_say_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path):
     for name in ("neurobench", "sinabs"):
         monkeypatch.setitem(sys.modules, name, None)  # import raises
         for loaded in [key for key in sys.modules if key.startswith(f"{name}.")]:
@@ -111,6 +114,9 @@ def test_missing_tools_say_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     assert all(
         row["ours"] is None and row["holds"] is None and "`make peers` installs it" in row["note"] for row in rows
     )
-    table = bench_energy(Console(width=300))
-    assert [row["ratio"] for row in table] == [None, None, None, 1.0, None]
-    assert "neurobench" in capsys.readouterr().out
+    bench_command("energy", str(tmp_path / "rows.json"), console=Console(width=300))
+    written = json.loads((tmp_path / "rows.json").read_text())
+    assert [row["ratio"] for row in written] == [None, None, None, 1.0, None]
+    assert {"name", "ours", "other", "ratio", "unit", "goal", "holds"} == set(written[0])
+    printed = capsys.readouterr().out
+    assert "neurobench" in printed and "yes" in printed

@@ -32,6 +32,7 @@ from spikeplan.evaluation.shard import Job, make_predictor
 from spikeplan.experiments.bench.peers.neurobench import neurobench_delta, neurobench_lif
 from spikeplan.experiments.bench.peers.rows import NotInstalledError, Row, need, row
 from spikeplan.experiments.bench.peers.sanafe import sanafe_loihi1
+from spikeplan.experiments.bench.rows import BenchRow, quotient
 from spikeplan.worldmodel.mac_counter import count_macs
 from spikeplan.worldmodel.vjepa2_ac import VJEPA2ACConfig, VJEPA2ACPredictor
 
@@ -151,22 +152,22 @@ def agreement(seed: int = 0) -> list[Row]:
     return rows
 
 
-def bench_energy(console: Console) -> list[dict[str, Any]]:
+def bench_energy(console: Console) -> list[BenchRow]:
     """The same as rows of `spikeplan bench`; `ours` is what is left after the explained difference."""
-    found = []
+    rows = []
     for r in agreement():
         known = r["ours"] is not None
         ours = r["ours"] - r["explained"] if known else None
-        found.append(
-            {
-                "name": r["name"],
-                "ours": ours,
-                "other": r["other"],
-                "ratio": ours / r["other"] if known and r["other"] else None,
-                "unit": r["unit"] if known else r["note"],
-                "goal": "within 1 %" if r["unit"] == "J" else "equal",
-                "holds": r["holds"],
-            }
+        rows.append(
+            BenchRow(
+                name=r["name"],
+                ours=ours,
+                other=r["other"],
+                ratio=quotient(ours, r["other"]),
+                unit=r["unit"] if known else r["note"],
+                goal="within 1 %" if r["unit"] == "J" else "equal",
+                holds=r["holds"],
+            )
         )
         console.print(f"{r['name']}: {r['note']}", markup=False)
-    return found
+    return rows

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from spikeplan.conversion.netx import read_netx
 from spikeplan.conversion.netx_write import write_netx
 from spikeplan.core.ir.network import Conv, Dense, Layer, Network, SDNeuron, Shape
+from spikeplan.experiments.bench.rows import BenchRow
 from spikeplan.lava_procs import child
 from spikeplan.lava_procs.network_run import run_network
 
@@ -26,8 +27,6 @@ STEPS, ROUNDS = 200, 3
 TIMEOUT_S = 300.0
 PILOTNET = "pilotnet_sdnn/network.net"
 NOT_INSTALLED = "lava-dl 0.6.0 not installed; run `make peers`"
-
-Row = dict[str, Any]
 
 
 def random_network(input_shape: Shape, plan: tuple[int | tuple[int, int], ...], *, seed: int) -> Network:
@@ -113,21 +112,10 @@ def against_netx(file: Path, folder: Path, *, steps: int = STEPS, rounds: int = 
     return {"different": different, "compared": compared, "busy": busy, "ours": min(ours_s), "netx": min(theirs_s)}
 
 
-def netx_rows(folder: Path) -> list[Row]:
+def netx_rows(folder: Path) -> list[BenchRow]:
     goals = {"netx_values_different": "0", "vs_netx_step": "< 1"}
     if not netx_installed():
-        return [
-            {
-                "name": name,
-                "ours": None,
-                "other": None,
-                "ratio": None,
-                "unit": NOT_INSTALLED,
-                "goal": goal,
-                "holds": None,
-            }
-            for name, goal in goals.items()
-        ]
+        return [BenchRow(name=name, ours=None, unit=NOT_INSTALLED, goal=goal) for name, goal in goals.items()]
     folder.mkdir(parents=True, exist_ok=True)
     files = {name: write_netx(make(), folder / f"{name}.net") for name, make in NETWORKS.items()}
     if (trained := pilotnet()) is not None:
@@ -137,30 +125,28 @@ def netx_rows(folder: Path) -> list[Row]:
     compared = sum(f["compared"] for f in found.values())
     silent = [name for name, f in found.items() if f["busy"] < 0.02]
     unit = f"of {compared:,} output values ({', '.join(found)})" + (f"; silent: {', '.join(silent)}" if silent else "")
-    rows: list[Row] = [
-        {
-            "name": "netx_values_different",
-            "ours": different,
-            "other": None,
-            "ratio": None,
-            "unit": unit,
-            "goal": goals["netx_values_different"],
-            "holds": different == 0 and not silent,
-        }
+    rows = [
+        BenchRow(
+            name="netx_values_different",
+            ours=different,
+            unit=unit,
+            goal=goals["netx_values_different"],
+            holds=different == 0 and not silent,
+        )
     ]
     worst = max(found, key=lambda name: found[name]["ours"] / found[name]["netx"])
     for name in (worst, *(name for name in found if name != worst)):
         ours, other = found[name]["ours"] * 1e3, found[name]["netx"] * 1e3
         label = "vs_netx_step" if name == worst else f"vs_netx_step_{name}"
         rows.append(
-            {
-                "name": label,
-                "ours": ours,
-                "other": other,
-                "ratio": ours / other,
-                "unit": f"ms a step, {name}",
-                "goal": goals["vs_netx_step"],
-                "holds": ours < other,
-            }
+            BenchRow(
+                name=label,
+                ours=ours,
+                other=other,
+                ratio=ours / other,
+                unit=f"ms a step, {name}",
+                goal=goals["vs_netx_step"],
+                holds=ours < other,
+            )
         )
     return rows

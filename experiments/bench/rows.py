@@ -1,0 +1,30 @@
+"""The row of a benchmark, the same for all of them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchRow:
+    """`ours` beside `other`, in `unit`. None: not measured, or nothing to hold it against; `unit` then says why.
+
+    `goal`: what is asked, in words. `holds`: whether that is so; None where nothing is asked or measured.
+    """
+
+    name: str
+    ours: float | None
+    other: float | None = None
+    ratio: float | None = None
+    unit: str
+    goal: str | None = None
+    holds: bool | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def quotient(ours: float | None, other: float | None) -> float | None:
+    """None where a side is missing or is zero."""
+    return ours / other if ours is not None and other else None
