@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 import torch
@@ -59,6 +59,7 @@ class Basis:
         return self.one_frame.macs.total * self.evaluations
 
 
+@lru_cache(maxsize=8)
 def count_vjepa2_ac(frames: int) -> MacCount:
     """The counter on the real architecture, on the meta device: one candidate, one step, `frames` of context."""
     config = VJEPA2ACConfig()

@@ -19,6 +19,7 @@ from spikeplan.core.planning import CEMConfig
 from spikeplan.evaluation.bundle import POLICY_LIF, header, load_bundle, load_narrow
 from spikeplan.evaluation.threshold_search import Choice
 from spikeplan.experiments.cli import train as command
+from spikeplan.experiments.runner.pool import run_reporting
 from spikeplan.experiments.training import guided
 from spikeplan.experiments.training.derive import DeriveConfig
 from spikeplan.experiments.training.guided import guided_stage
@@ -218,9 +219,12 @@ def test_a_policy_of_other_depth_is_refused_before_anything_is_trained() -> None
 
 @pytest.mark.slow
 def test_a_stage_that_fails_in_its_process_is_not_swallowed(tmp_path: Path) -> None:
-    impossible = replace(DERIVE, lif_training=LIFTraining(steps=2, rollout=50))
+    checkpoint = tmp_path / "planar-reach.safetensors"
+    shutil.copy(shipped("planar-reach"), checkpoint)
+    impossible = replace(DERIVE, record_episodes=1, lif_training=LIFTraining(steps=2, rollout=50))
+    stages = [(Stage(name, checkpoint, impossible, ()),) for name in ("lif", "narrow-8")]
     with pytest.raises(RuntimeError, match="random_"):
-        train_task(TINY, impossible, tmp_path, report=lambda stage, row: None, workers=2)
+        run_reporting(run_stage, stages, lambda stage, row: None, workers=2)
 
 
 @pytest.mark.slow
