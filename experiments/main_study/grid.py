@@ -16,6 +16,7 @@ from spikeplan.evaluation.shard import Job, shards
 from spikeplan.experiments.main_study.contenders import contenders, full_planner
 from spikeplan.worldmodel.planning.refined import refined_settings
 
+ALONE = ("policy-int8", "policy-sigma_delta", "policy-lif")  # beside the dense one, which is a level of admission
 TASKS = ("keep-out", "two-room", "planar-reach")
 
 
@@ -90,9 +91,8 @@ def guided_front(full: CEMConfig) -> list[tuple[str, PlannerConfig]]:
     """A policy alone, and guided by the model at two budgets: the cheapest that plan at all, dense and spiking."""
     budgets = [GuidedConfig(samples=s, horizon=min(h, full.horizon)) for s, h in ((2, 8), (4, full.horizon))]
     methods = ("guided-int8", "guided-narrow-64", "guided-sigma_delta", "guided-lif")
-    alone = ("policy-int8", "policy-sigma_delta", "policy-lif")
     return [
-        *((method, DirectConfig()) for method in alone),
+        *((method, DirectConfig()) for method in ALONE),
         *((method, budget) for method in methods for budget in budgets),
     ]
 
@@ -207,7 +207,7 @@ def _refined_fronts(plan: Plan, full: RefinedConfig, searched: CEMConfig) -> Non
     """Policy, guided and refined planning at several budgets, dense and spiking, and CEM without a policy."""
     narrow = ("refined-narrow-96", "refined-sigma_delta-96")
     wide = GuidedConfig(samples=8, horizon=searched.horizon, spread=0.8, decay=0.9)
-    points: list[tuple[str, PlannerConfig]] = [("policy-int8", DirectConfig())]
+    points: list[tuple[str, PlannerConfig]] = [(method, DirectConfig()) for method in ALONE]
     points += [(method, wide) for method in ("guided-int8", "guided-sigma_delta")]
     points += [(method, full) for method in narrow]
     if plan.size.front:
