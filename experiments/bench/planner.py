@@ -1,7 +1,8 @@
 """`spikeplan bench planner`: what planning costs where a policy guides it, and where a task needs it at all.
 
     guided_*    TwoRoom: copies of a policy in the model, dense and with the sigma-delta predictor
-    keepout_*   discs that are known only at plan time: the policy alone, 5 % of the dense budget, and refined planning
+    keepout_*   discs that are known only at plan time: the policy alone, 5 % of the dense budget, and refined planning with whole
+                and narrow networks; the ratio is to the cheapest of the dense ones
     guided_values_different, guided_plan_seconds   both tasks in Lava, every value against the integer reference
     guided_chip_ms   both tasks placed on one Loihi 2, by the time model
 
