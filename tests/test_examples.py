@@ -14,6 +14,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+import torch
 
 from spikeplan.worldmodel.checkpoint import shipped
 
@@ -32,7 +33,7 @@ def example(name: str) -> ModuleType:
 
 def test_every_example_has_a_test() -> None:
     tested = re.findall(r'= example\("(\w+)"\)', Path(__file__).read_text())
-    assert {path.stem for path in FILES} == set(tested) and len(FILES) == 5
+    assert {path.stem for path in FILES} == set(tested) and len(FILES) == 6
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -98,6 +99,18 @@ def test_plan_two_room() -> None:
     (dense, macs), (spiking, equivalents) = found["dense"], found["spiking"]
     assert dense >= 0.5 and spiking >= 0.5, "random actions reach the goal in 1 of 1000 episodes"
     assert 0 < equivalents < 0.6 * macs
+
+
+def test_plan_around_a_zone(capsys: pytest.CaptureFixture[str]) -> None:
+    it = example("plan_around_a_zone")
+    results = it.main(it.Settings(episodes=6, samples=16, copies=4))
+    success = {method: reached for method, (reached, _) in results.items()}
+    assert success["policy"] < 0.3 < 0.6 < min(success["refined"], success["refined-sigma_delta"])
+    operations = {method: spent for method, (_, spent) in results.items()}
+    assert operations["policy"] < operations["guided-sigma_delta"] < operations["guided"] < operations["refined"]
+    assert "discs were never seen in training" in capsys.readouterr().out
+    costs = it.Detour(2.0).cost(torch.tensor([[[[0.0], [1.0], [-1.0]]]]), torch.zeros(1), None)
+    assert costs.tolist() == [[6.0]], "1 and 2 are walked"
 
 
 def test_recording_to_windows(tmp_path: Path) -> None:
