@@ -18,6 +18,7 @@ import pytest
 from spikeplan.conversion.recipes import RECIPES
 from spikeplan.core import registry
 from spikeplan.core.errors import UserError
+from spikeplan.evaluation.rows import FrontRow
 from spikeplan.evaluation.summary import Summary, TaskSummary
 from spikeplan.experiments.cli.main import main
 from spikeplan.experiments.cli.parse import COMMANDS, GROUPS
@@ -25,6 +26,7 @@ from spikeplan.experiments.report import readme_cli
 from spikeplan.experiments.report.readme import (
     bench_table,
     between,
+    front_table,
     headline,
     marks,
     merged,
@@ -246,3 +248,23 @@ def test_runs_of_single_tasks_make_one_table() -> None:
         merged([one, one])
     with pytest.raises(UserError, match="results differ in episodes or planner seeds"):
         merged([one, replace(other, episodes=4)])
+
+
+def test_a_front_is_a_table_of_what_nothing_cheaper_equals() -> None:
+    def row(family: str, success: float, cost: float, **more: Any) -> FrontRow:
+        fields: dict[str, Any] = {
+            "method": f"{family}-{cost:g}",
+            "budget": "64x4",
+            "schedule": "batched",
+            "role": "front",
+        }
+        fields |= {"task": "t", "reference": "zero", "threshold": None, "episodes": 10, "episodes_won": "1" * 10}
+        fields |= {"ci95": (0.1, 0.9), "paired_vs_dense": (-0.02, 0.01), "joules": {}}
+        return FrontRow(family=family, success=success, synop_equivalents=cost * 1e6, **(fields | more))
+
+    rows = [row("dense", 0.9, 30), row("dense", 0.8, 40), row("dense", 0.7, 5), row("spiking", 0.6, 2)]
+    rows += [row("spiking", 1.0, 1, role="sweep"), row("spiking", 1.0, 1, schedule="sequential")]
+    table = front_table(rows)
+    assert [line.split(" | ")[1] for line in table[4:]] == ["dense-5", "dense-30", "spiking-2"]
+    assert table[-1] == "| spiking | spiking-2 | 64x4 | 0.600 | 0.100 .. 0.900 | -0.020 .. +0.010 | 2.00 |"
+    assert front_table([]) == []

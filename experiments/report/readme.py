@@ -11,13 +11,17 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from spikeplan.core.errors import UserError
-from spikeplan.evaluation.results import read_summary
+from spikeplan.evaluation.iso_success import decides
+from spikeplan.evaluation.results import load, read_summary
+from spikeplan.evaluation.rows import FrontRow
 from spikeplan.evaluation.summary import MethodSummary, Summary
+from spikeplan.experiments.report.front import equivalents, families, pareto
 from spikeplan.experiments.report.readme_energy import energy_section
 
 BENCHES = {  # by the first row
@@ -31,6 +35,7 @@ HEADLINE = {  # task -> its name and its rows; the admitted one first
     "two-room": ("TwoRoom, tutorial", FOUR),
     "planar-reach": ("PlanarReach, tutorial", FOUR),
 }
+SIDES = ("dense", "spiking")
 PAGE, README = Path("docs/results.md"), Path("README.md")
 
 
@@ -76,7 +81,8 @@ def method_table(methods: dict[str, MethodSummary]) -> list[str]:
     return lines
 
 
-def tables(summary: Summary) -> str:
+def tables(summary: Summary, fronts: Mapping[str, list[str]] | None = None) -> str:
+    """Of each task: methods, what is asked, and the lines of its front where there is one."""
     lines = [
         f"{summary.episodes} paired episodes a task and method, {summary.seeds} planner seed(s). Operations per action, "
         "interleaved schedule for spiking methods, encoder and selection included.",
@@ -93,7 +99,37 @@ def tables(summary: Summary) -> str:
             ]
         lines += ["", "| target | asked for | found | holds |", "|---|---|---|---|"]
         lines += [f"| {t.name} | {t.goal} | {number(t.value, 3)} | {number(t.holds)} |" for t in figures.targets]
+        front = (fronts or {}).get(task, [])
+        lines += ["", *front] if front else []
     return "\n".join(lines)
+
+
+def front_table(rows: Sequence[FrontRow]) -> list[str]:
+    """Lines of a table: points that no cheaper point of their side equals, from cheap to dear; none where there is no front."""
+    deciding = families([row for row in rows if decides(row)])
+    points = [(side, row) for side in SIDES for row in pareto(deciding[side], equivalents)]
+    if not points:
+        return []
+    lines = [
+        "Points that no cheaper point of their side equals, on the first planner seed; `minus` is paired with the full dense "
+        "planner.",
+        "",
+        "| side | method | budget | success | 95 % | minus, 95 % | M synop-equiv. |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for side, row in points:
+        interval, minus = ("{:.3f} .. {:.3f}".format(*row.ci95), "{:+.3f} .. {:+.3f}".format(*row.paired_vs_dense))
+        cells = [
+            side,
+            row.method,
+            row.budget,
+            f"{row.success:.3f}",
+            interval,
+            minus,
+            f"{row.synop_equivalents / 1e6:.2f}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
 
 
 def merged(studies: list[Summary]) -> Summary:
@@ -213,6 +249,7 @@ def rewrite(page: Path, paths: list[Path], readme: Path | None = None) -> None:
     an energy report. Spreads, episodes in Lava, and results of single tasks make one table each."""
     text = page.read_text()
     spreads, episodes, studies = [], [], []
+    fronts: dict[str, list[str]] = {}
     for path in paths:
         if path.is_dir():
             command = json.loads((path / "config.json").read_text())["command"]
@@ -221,14 +258,16 @@ def rewrite(page: Path, paths: list[Path], readme: Path | None = None) -> None:
             elif command == "planners":
                 text = between(text, "planners", planners_table(json.loads((path / "summary.json").read_text())))
             else:
-                studies.append(read_summary(path))
+                results = load(path)
+                studies.append(results.summary)
+                fronts |= {task: front_table(results.front(task)) for task in results.tasks}
         elif isinstance(found := json.loads(path.read_text()), list):
             text = between(text, BENCHES[found[0]["name"]], bench_table(found))
         elif found.get("report") == "energy":
             text = between(text, "energy", energy_section(found))
         else:
             spreads.append(found)
-    text = between(text, "results", tables(merged(studies))) if studies else text
+    text = between(text, "results", tables(merged(studies), fronts)) if studies else text
     text = between(text, "lava episodes", lava_table(episodes)) if episodes else text
     text = between(text, "spread", spread_table(spreads)) if spreads else text
     page.write_text(text)
