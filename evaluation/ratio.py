@@ -43,26 +43,28 @@ def ratio_interval(
     dense: BandOf,
     spiking: BandOf,
     rng: np.random.Generator,
+    full: str = "dense",
     draws: int = DRAWS,
 ) -> RatioInterval | None:
     """None where a side has no priced point.
 
     Args:
         front: rows of one task.
+        full: the method whose first row is the full dense planner.
         against: families of the opponent.
         dense, spiking: the cost of a row as (low, nominal, high).
 
     >>> ratio_interval(rows, against=("dense",), dense=counted, spiking=counted, rng=np.random.default_rng(0))
     """
     rows = [row for row in front if decides(row)]
-    full = max((row for row in rows if row.method == "dense"), key=lambda row: row.episodes, default=None)
+    whole = max((row for row in rows if row.method == full), key=lambda row: row.episodes, default=None)
     sides = {
         "dense": _points([row for row in rows if row.family in against], dense),
         "spiking": _points([row for row in rows if row.family == "spiking"], spiking),
     }
-    if full is None or not all(sides.values()):
+    if whole is None or not all(sides.values()):
         return None
-    truth = _won(full)
+    truth = _won(whole)
     ratios, single = [], 0
     for _ in range(draws):
         picked = rng.integers(0, len(truth), len(truth))

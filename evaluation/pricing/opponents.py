@@ -15,7 +15,7 @@ from spikeplan.evaluation.iso_success import MARGIN
 from spikeplan.evaluation.methods.smaller import NARROW, PRUNED
 from spikeplan.evaluation.pricing.pairs import MAIN_CHIP
 from spikeplan.evaluation.pricing.price import Pricing, gains, on_chip, placement_fields
-from spikeplan.evaluation.pricing.runs import BATCHED, PricedRun, full_dense, headline
+from spikeplan.evaluation.pricing.runs import BATCHED, PricedRun, full_dense, full_int8
 
 SCHEDULE = "interleaved"
 PRUNED_SKIP = tuple(f"{method}/skip" for method in PRUNED)
@@ -32,7 +32,7 @@ def opponents(methods: Sequence[PricedRun], pricing: Pricing) -> dict[str, Any] 
     bits = matched_bits(spiking)
     beside = [
         ("dense fp32, full budget", full, ""),
-        ("dense int8, full budget", headline(methods, "int8"), ""),
+        ("dense int8, full budget", full_int8(methods), ""),
         (f"matched bits ({bits}): its own function, every MAC computed", _named(same, f"{name}/dense"), _charged(bits)),
         (
             "zeros of its own function skipped",

@@ -29,7 +29,15 @@ from spikeplan.evaluation.pricing.layers import (
 from spikeplan.evaluation.pricing.opponents import SCHEDULE, best_device, cheapest_spiking, opponents
 from spikeplan.evaluation.pricing.pairs import MAIN_CHIP, drawn, number_of_pairs, pairs, replicas_in_words
 from spikeplan.evaluation.pricing.price import Pricing
-from spikeplan.evaluation.pricing.runs import BATCHED, PricedFolder, PricedRun, full_dense, headline, read_run
+from spikeplan.evaluation.pricing.runs import (
+    BATCHED,
+    PricedFolder,
+    PricedRun,
+    full_dense,
+    full_int8,
+    headline,
+    read_run,
+)
 from spikeplan.evaluation.rows import to_json
 
 DRAWS = 2000
@@ -122,7 +130,7 @@ def _method_row(method: PricedRun) -> dict[str, Any]:
 
 def _dense_side(methods: Sequence[PricedRun], pricing: Pricing) -> list[PricedRun]:
     """The full planner in int8 (else whatever dense method the run has) and, of equal success, the cheapest point."""
-    full, int8 = full_dense(methods), headline(methods, "int8")
+    full, int8 = full_dense(methods), full_int8(methods)
     found = [int8] if int8 is not None else [method for method in methods if not method.spiking and method.headline][:1]
     if full is None:
         return found
@@ -135,10 +143,10 @@ def _dense_side(methods: Sequence[PricedRun], pricing: Pricing) -> list[PricedRu
 
 def drawable(methods: Sequence[PricedRun]) -> tuple[PricedRun, PricedRun] | None:
     """The same function spiking and dense, so that density alone moves: a method and its own reading with every MAC."""
-    spiking, dense = (
-        headline(methods, "sigma_delta"),
-        headline(methods, "sigma_delta/dense") or headline(methods, "int8"),
-    )
+    own = {method.method: method for method in headline(methods, "dense_replay")}
+    both = [(method, own.get(f"{method.method}/dense")) for method in headline(methods, "spiking")]
+    spiking, dense = next((pair for pair in both if pair[1] is not None), both[0] if both else (None, None))
+    dense = dense or full_int8(methods)
     if (
         spiking is None
         or dense is None

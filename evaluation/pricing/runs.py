@@ -175,8 +175,18 @@ def _checked(row: OpCountsRow, folder: Path) -> PricedRun:
 
 def full_dense(methods: Sequence[PricedRun]) -> PricedRun | None:
     """The dense planner at its full budget: what equal success is measured against."""
-    return headline(methods, "dense")
+    return next(iter(headline(methods, "dense", "fp32")), None)
 
 
-def headline(methods: Sequence[PricedRun], name: str) -> PricedRun | None:
-    return next((method for method in methods if method.method == name and method.headline), None)
+def full_int8(methods: Sequence[PricedRun]) -> PricedRun | None:
+    """The same with its network in 8 bits."""
+    return next(iter(headline(methods, "dense", "int8")), None)
+
+
+def headline(methods: Sequence[PricedRun], family: str, precision: str | None = None) -> list[PricedRun]:
+    """Those of the headline, of one family and precision; None: of any."""
+    return [
+        method
+        for method in methods
+        if method.headline and method.family == family and precision in (None, method.op_counts.precision)
+    ]

@@ -76,3 +76,12 @@ def test_fewer_episodes_and_sweeps() -> None:
 
 def test_a_point_without_a_price_is_left_out() -> None:
     assert interval([DENSE, row("lif", "spiking", ALL, 0.0)]) is None
+
+
+def test_the_level_is_that_of_the_planner_that_is_named() -> None:
+    """A task's full planner need not be the method `dense`, which then stands in the front as a lesser one."""
+    lesser = row("dense", "dense", "0" * 30 + "1" * 10, 5.0)
+    rows = [lesser, row("refined", "dense", ALL, 100.0), row("bad", "spiking", lesser.episodes_won, 1.0)]
+    rows.append(row("good", "spiking", ALL, 50.0))
+    assert interval(rows, full="refined").low == interval(rows, full="refined").high == 0.5
+    assert interval(rows).low == 0.2, "a quarter of the episodes is no level for this task"

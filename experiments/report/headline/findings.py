@@ -85,7 +85,8 @@ def _finding(
     sure = None
     if points.ratio is not None:
         rng = np.random.default_rng(SEED)
-        sure = ratio_interval(results.front(task), against=against, dense=dense, spiking=spiking, rng=rng)
+        full = results.task(task).dense
+        sure = ratio_interval(results.front(task), against=against, dense=dense, spiking=spiking, rng=rng, full=full)
     return Finding(
         device=device,
         points=points,
