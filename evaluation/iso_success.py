@@ -58,6 +58,9 @@ class Comparison(Generic[P]):
     spiking: P | None
     dense_cost: float | None
     spiking_cost: float | None
+    unpriced: tuple[
+        str, ...
+    ] = ()  # sides, dense or spiking, of which no point that reaches the level has a cost, but some do
 
     @property
     def ratio(self) -> float | None:
@@ -69,9 +72,10 @@ class Comparison(Generic[P]):
     @property
     def ahead(self) -> str:
         if self.dense is None and self.spiking is None:
-            return "neither reaches it"
+            return "not compared" if self.unpriced else "neither reaches it"
         if self.dense is None or self.spiking is None:
-            return "dense" if self.spiking is None else "spiking"
+            won, lost = ("dense", "spiking") if self.spiking is None else ("spiking", "dense")
+            return "not compared" if lost in self.unpriced else won
         ratio = self.ratio or 1.0
         return "dense" if ratio > 1 else "spiking" if ratio < 1 else "tie"
 
@@ -91,10 +95,18 @@ def compare(
     must lie within the margin, not only its success."""
     level = full_success - MARGIN
     equal = [point for point in points if _reaches(point, level, strict)]
-    dense, price = _cheapest([point for point in equal if point.family in against], dense_cost)
-    spiking, spiking_price = _cheapest([point for point in equal if point.family == "spiking"], spiking_cost)
+    opponents, ours = [p for p in equal if p.family in against], [p for p in equal if p.family == "spiking"]
+    (dense, price), (spiking, spiking_price) = _cheapest(opponents, dense_cost), _cheapest(ours, spiking_cost)
+    sides = {"dense": (dense, opponents), "spiking": (spiking, ours)}
     return Comparison(
-        what=what, unit=unit, level=level, dense=dense, spiking=spiking, dense_cost=price, spiking_cost=spiking_price
+        what=what,
+        unit=unit,
+        level=level,
+        dense=dense,
+        spiking=spiking,
+        dense_cost=price,
+        spiking_cost=spiking_price,
+        unpriced=tuple(side for side, (best, reached) in sides.items() if best is None and reached),
     )
 
 

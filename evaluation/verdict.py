@@ -113,6 +113,8 @@ def _joules_sentence(front: Sequence[FrontRow], full_success: float) -> str:
 
 def _sentence(c: Comparison[FrontRow], strict: Comparison[FrontRow], front: Sequence[FrontRow]) -> str:
     if c.dense is None or c.spiking is None:
+        if c.ahead == "not compared":
+            return f"{c.what}: not compared; the {' and '.join(c.unpriced)} points that reach it have no cost."
         if c.dense is c.spiking:
             return f"{c.what}: neither side has a point."
         return f"{c.what}: {'dense' if c.spiking is None else 'spiking'} is ahead (the other side has no point)."

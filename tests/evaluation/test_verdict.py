@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from spikeplan.evaluation.iso_success import compare, family_of
+from spikeplan.evaluation.iso_success import Comparison, compare, family_of
 from spikeplan.evaluation.rows import FrontRow, PlacedEnergyRow, PointEnergy
 from spikeplan.evaluation.verdict import verdict
 
@@ -112,6 +112,20 @@ def test_a_point_without_a_price_is_not_the_cheapest() -> None:
         spiking_cost=cost,
     )
     assert found.dense_cost == 5.0 and found.spiking is None and found.ahead == "dense"
+
+
+def test_a_side_whose_points_have_no_price_is_not_beaten() -> None:
+    def compared(*rows: FrontRow) -> Comparison[FrontRow]:
+        def cost(row: FrontRow) -> float | None:
+            return row.joules["h100"].nominal if row.joules else None
+
+        return compare(rows, 0.95, what="", unit="", against=("dense",), dense_cost=cost, spiking_cost=cost)
+
+    dense = point("int8", 0.95, 5.0, {"h100": 5.0})
+    unplaced, low = point("sigma_delta", 0.95, 1.0, {}), point("sigma_delta", 0.5, 1.0, {"h100": 1.0})
+    assert (compared(dense, unplaced).ahead, compared(dense, unplaced).unpriced) == ("not compared", ("spiking",))
+    assert compared(dense, low).ahead == "dense" and not compared(dense, low).unpriced
+    assert compared(unplaced).ahead == "not compared" and compared(low).ahead == "neither reaches it"
 
 
 def test_placed_copies_stand_beside_the_one_copy_figures() -> None:

@@ -55,7 +55,10 @@ def _energy(results: Results, task: str) -> list[Markup]:
 def _sentence(question: str, finding: Finding) -> Markup:
     pair, replicas, turns = finding.points, finding.replicas, finding.turns_s
     if pair.ratio is None:
-        return Markup(f"{question}: {pair.ahead}.")
+        why = (
+            f"; the {' and '.join(pair.unpriced)} points that reach the success are not placed" if pair.unpriced else ""
+        )
+        return Markup(f"{question}: {pair.ahead}{why}.")
     show = joule if finding.device else number
     placed = "" if replicas is None else f", {replicas} replica{'' if replicas == 1 else 's'} of the loop"
     costs = f"{show(pair.spiking_cost)}{placed}; dense {show(pair.dense_cost)}"

@@ -86,7 +86,7 @@ def _energies(finding: Finding | None) -> tuple[str, str]:
 
 
 def _ratio(finding: Finding | None) -> str:
-    if finding is None:
+    if finding is None or finding.points.ratio is None:
         return DASH
     sure = finding.interval
     interval = "" if sure is None else f" [{number(sure.low)}, {number(sure.high)}]"
