@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from spikeplan.core.errors import UserError
 from spikeplan.core.files import file_digest
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from spikeplan.evaluation.rows import LavaLoopRow
     from spikeplan.worldmodel.predictor import Predictor
 
+T = TypeVar("T")
 # floor          no model at all
 # oracle         the simulator itself as predictor; nothing is counted
 # dense          networks trained to run densely: every MAC is computed
@@ -42,6 +43,17 @@ class Site:
     def calibration(self) -> Calibration:
         """What the dense predictor saw in recorded plans; four episodes are planned for it."""
         return _calibration(self.bundle.model_path, file_digest(self.bundle.model_path))
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """What `make` makes, made at the first call of this name: calibrating takes longer than planning a short shard."""
+        if name not in self._made:
+            self._made[name] = make()
+        made: T = self._made[name]
+        return made
+
+    @cached_property
+    def _made(self) -> dict[str, Any]:
+        return {}
 
 
 @lru_cache(maxsize=8)

@@ -5,9 +5,13 @@ from spikeplan.worldmodel.int8 import Int8Predictor
 from spikeplan.worldmodel.predictor import DensePredictor, Predictor
 
 
-def _int8(site: Site, *, zero_skip: bool = False) -> Predictor:
+def int8_predictor(site: Site, *, zero_skip: bool = False) -> Predictor:
+    """The world model's predictor in 8 bits."""
     data = site.calibration
-    return Int8Predictor(site.bundle.model.predictor, data.latent_ND, data.action_NA, zero_skip=zero_skip)
+    return site.once(
+        f"int8, zero_skip {zero_skip}",
+        lambda: Int8Predictor(site.bundle.model.predictor, data.latent_ND, data.action_NA, zero_skip=zero_skip),
+    )
 
 
 METHOD = (
@@ -18,11 +22,11 @@ METHOD = (
         colour="#000000",
         marker="D",
     ),
-    Method(name="int8", family="dense", make=_int8, relative_cost=1.05, colour="#0072B2"),
+    Method(name="int8", family="dense", make=int8_predictor, relative_cost=1.05, colour="#0072B2"),
     Method(
         name="zero_skipping",
         family="zero_skipping",
-        make=lambda site: _int8(site, zero_skip=True),
+        make=lambda site: int8_predictor(site, zero_skip=True),
         relative_cost=1.1,
         colour="#56B4E9",
         marker="s",

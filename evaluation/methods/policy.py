@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from spikeplan.conversion.policy import convert_policy
 from spikeplan.core.ir.artifact import Artifact
 from spikeplan.evaluation.methods.base import Method, Site
+from spikeplan.evaluation.methods.dense import int8_predictor
 from spikeplan.evaluation.methods.smaller import WIDTHS
 from spikeplan.snn.delta_policy import DeltaPolicy
 from spikeplan.snn.delta_predictor import DeltaPredictor
@@ -36,7 +37,7 @@ def _dense(site: Site) -> Policy:
 
 def _int8(site: Site) -> Policy:
     data = site.calibration
-    return Int8Policy(site.bundle.policy(), data.latent_ND, data.latent_ND.flip(0))
+    return site.once("policy int8", lambda: Int8Policy(site.bundle.policy(), data.latent_ND, data.latent_ND.flip(0)))
 
 
 def _artifact(width: int | None, bundle: Bundle) -> Artifact:
@@ -47,15 +48,20 @@ def _artifact(width: int | None, bundle: Bundle) -> Artifact:
 def spiking_policy(site: Site, width: int | None = None) -> DeltaPolicy:
     """The policy in the integers of the task's sigma-delta predictor of this width; made from the same data as every
     calibration."""
-    data, policy = site.calibration, site.bundle.policy()
-    artifact = convert_policy(policy, _artifact(width, site.bundle), data.latent_ND, data.latent_ND.flip(0))
-    return DeltaPolicy(artifact.scaled(site.threshold), action_limit=policy.action_limit)
+
+    def make() -> DeltaPolicy:
+        data, policy = site.calibration, site.bundle.policy()
+        artifact = convert_policy(policy, _artifact(width, site.bundle), data.latent_ND, data.latent_ND.flip(0))
+        return DeltaPolicy(artifact.scaled(site.threshold), action_limit=policy.action_limit)
+
+    return site.once(f"policy sigma_delta {width}", make)
 
 
 def _int8_predictor(site: Site, width: int | None = None) -> Predictor:
-    data = site.calibration
-    module = site.bundle.model.predictor if width is None else site.bundle.guided_narrow(width)
-    return Int8Predictor(module, data.latent_ND, data.action_NA)
+    if width is None:
+        return int8_predictor(site)
+    data, module = site.calibration, site.bundle.guided_narrow(width)
+    return site.once(f"guided narrow {width}", lambda: Int8Predictor(module, data.latent_ND, data.action_NA))
 
 
 def _narrow(width: int, site: Site) -> Predictor:

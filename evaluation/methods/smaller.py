@@ -19,7 +19,7 @@ PRUNED = tuple(f"pruned-{percent}" for percent in PERCENT)
 
 def _make(name: str, site: Site) -> Predictor:
     data = site.calibration
-    return Int8Predictor(site.bundle.narrow(name), data.latent_ND, data.action_NA)
+    return site.once(name, lambda: Int8Predictor(site.bundle.narrow(name), data.latent_ND, data.action_NA))
 
 
 def _without_zeros(run: Run) -> list[Any]:

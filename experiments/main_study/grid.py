@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from spikeplan.core.counts.operations import REFERENCES
 from spikeplan.core.errors import UserError
@@ -97,6 +98,7 @@ def guided_front(full: CEMConfig) -> list[tuple[str, PlannerConfig]]:
     ]
 
 
+@lru_cache(maxsize=256)
 def reference_of(task: str, method: str) -> str:
     """The reference that the method's file runs at."""
     artifact = METHODS[method].artifact
