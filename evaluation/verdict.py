@@ -26,7 +26,7 @@ def verdict(front: Sequence[FrontRow], full_success: float, placed: Sequence[Pla
     sentences = [_joules_sentence(front, full_success)]
     for families, name in OPPONENTS:
         sentences.append(_counts_sentence(front, full_success, families, f"Synop-equivalents, against {name}"))
-    return f"Within {MARGIN * 100:.0f} points of full dense CEM ({full_success:.2f}). " + " ".join(
+    return f"Within {MARGIN * 100:.0f} points of the full dense planner ({full_success:.2f}). " + " ".join(
         sentences + _placed_sentence(placed)
     )
 
