@@ -32,7 +32,7 @@ SECTION = {
     "admission": Words(
         "Does the task need planning?",
         "A task counts only if greedy planning (H = 1) and dense CEM at 5 % of the budget both fall at least 20 points "
-        "below the full dense CEM.",
+        "below the full dense planner.",
     ),
     "density": Words(
         "Density per reference",
