@@ -21,7 +21,7 @@ OPPONENTS = (  # families, how they are called
 
 def verdict(front: Sequence[FrontRow], full_success: float, placed: Sequence[PlacedEnergyRow] = ()) -> str:
     """`front`: rows of one task; `placed`: its placements, named beside the verdict."""
-    if not any(row.method in NARROW for row in front):
+    if not any(row.method.endswith(NARROW) for row in front):
         return "Not compared at equal cost: no front was run."
     sentences = [_joules_sentence(front, full_success)]
     for families, name in OPPONENTS:

@@ -226,7 +226,10 @@ def headline(page: str) -> str:
         if f"\n### {task}\n" not in page:  # a run of other tasks
             continue
         section = page.split(f"\n### {task}\n")[1].split("\n### ")[0]
-        rows = {cells[0]: cells for line in section.splitlines() if (cells := line.strip("| ").split(" | "))}
+        rows: dict[str, list[str]] = {}
+        for line in section.splitlines():  # of the first table, that of the methods
+            cells = line.strip("| ").split(" | ")
+            rows.setdefault(cells[0], cells)
         for method in methods:
             _, success, interval, _, _, _, _, equivalents, *_ = rows[method]
             lines.append(f"| {title} | {method} | {success} | {interval} | {equivalents} |")
