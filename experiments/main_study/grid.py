@@ -53,8 +53,8 @@ DEMO = Size(
     control_episodes=8,
     lava_plans=1,
     tasks=("keep-out", "two-room"),
-    left_out="LIF plans 20 of the episodes; keep-out is planned at a third of its budget; no PlanarReach, random doors, "
-    "threshold sweeps, pruned networks or other planner seeds: `spikeplan results` has them",
+    left_out="LIF plans 20 episodes, keep-out has a third of its budget; `spikeplan results` also has PlanarReach, random "
+    "doors, sweeps, pruned networks and more seeds",
 )
 RESULTS = Size(
     episodes=300,
