@@ -49,7 +49,10 @@ def decides(row: FrontRow) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison(Generic[P]):
-    """Cheapest point of an opponent's family and cheapest spiking point that reach `level`, in one unit of cost."""
+    """Cheapest point of an opponent's family and cheapest spiking point that reach `level`, in one unit of cost.
+
+    `unpriced`: sides, dense or spiking, that have points at the level, none of which has a cost.
+    """
 
     what: str
     unit: str
@@ -58,9 +61,7 @@ class Comparison(Generic[P]):
     spiking: P | None
     dense_cost: float | None
     spiking_cost: float | None
-    unpriced: tuple[
-        str, ...
-    ] = ()  # sides, dense or spiking, of which no point that reaches the level has a cost, but some do
+    unpriced: tuple[str, ...] = ()
 
     @property
     def ratio(self) -> float | None:

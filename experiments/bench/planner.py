@@ -36,11 +36,12 @@ from spikeplan.experiments.runner.pool import run_jobs
 from spikeplan.experiments.runner.progress import progress_bar
 from spikeplan.worldmodel.planning import PLANNERS
 from spikeplan.worldmodel.tasks import make_world, task_of
+from spikeplan.worldmodel.tasks.keep_out import COPIES
 
 EPISODES, SEEDS, SHARD = 300, 3, 50
 LAVA_EPISODES = 20
 GUIDED = GuidedConfig(samples=2, horizon=8)
-ON_CHIP = {"two-room": GUIDED, "keep-out": GuidedConfig(samples=8, horizon=8, spread=0.8, decay=0.9)}
+ON_CHIP = {"two-room": GUIDED, "keep-out": COPIES}
 SPREADS = (1, 2, 4, 8)  # times the fewest cores a layer
 POINTS = -0.03  # what a spiking method may lose
 SMALL, DENSE, SPIKING = "budget5-", "dense-", "spiking-"  # how a point's name begins

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from spikeplan.core.counts.operations import REFERENCES
-from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.evaluation.bundle import load_bundle
 from spikeplan.evaluation.imagined import imagined_episode
 from spikeplan.evaluation.lava.guided import guided_episodes
@@ -20,6 +19,7 @@ from spikeplan.experiments.main_study.contenders import contenders, full_planner
 from spikeplan.experiments.main_study.controls import gates_row
 from spikeplan.experiments.main_study.grid import TASKS, Size
 from spikeplan.worldmodel.tasks import make_world, task_of
+from spikeplan.worldmodel.tasks.keep_out import COPIES
 
 
 def agreement_rows(task: str, *, episodes: int = 6, every: int = 5) -> list[AgreementRow]:
@@ -90,10 +90,9 @@ def layers_row(task: str) -> LayersRow:
 
 def guided_lava_rows(task: str, out: Path, *, episodes: int) -> list[LavaLoopRow]:
     """The policy's copies in Lava for whole episodes: the half of refined planning that runs there."""
-    planner = GuidedConfig(samples=8, horizon=8, spread=0.8, decay=0.9)
     return [
         guided_episodes(
-            bundle=load_bundle(task), planner=planner, episodes=episodes, folder=out / "lava" / task, progress=None
+            bundle=load_bundle(task), planner=COPIES, episodes=episodes, folder=out / "lava" / task, progress=None
         )
     ]
 

@@ -16,6 +16,7 @@ from spikeplan.evaluation.methods.sigma_delta import NARROW as NARROW_SIGMA_DELT
 from spikeplan.evaluation.shard import Job, shards
 from spikeplan.experiments.main_study.contenders import contenders, full_planner
 from spikeplan.worldmodel.planning.refined import refined_settings
+from spikeplan.worldmodel.tasks.keep_out import COPIES
 
 ALONE = ("policy-int8", "policy-sigma_delta", "policy-lif")  # beside the dense one, which is a level of admission
 TASKS = ("keep-out", "two-room", "planar-reach")
@@ -208,7 +209,7 @@ def _cem_fronts(plan: Plan, full: CEMConfig) -> None:
 def _refined_fronts(plan: Plan, full: RefinedConfig, searched: CEMConfig) -> None:
     """Policy, guided and refined planning at several budgets, dense and spiking, and CEM without a policy."""
     narrow = ("refined-narrow-96", "refined-sigma_delta-96")
-    wide = GuidedConfig(samples=8, horizon=searched.horizon, spread=0.8, decay=0.9)
+    wide = COPIES.at(horizon=searched.horizon)
     points: list[tuple[str, PlannerConfig]] = [(method, DirectConfig()) for method in ALONE]
     points += [(method, wide) for method in ("guided-int8", "guided-sigma_delta")]
     points += [(method, full) for method in narrow]

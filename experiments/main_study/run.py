@@ -84,7 +84,7 @@ def method_rows(runs: list[Run], cpu: energy.CpuPeak) -> list[Row]:
     headline = [run for run in runs if run.job.role == "headline"]
     dense, spiking = (next(run for run in headline if run.job.method == name) for name in (named.dense, named.spiking))
     rows: list[Row] = []
-    front = [run for run in headline if run.op_counts is not None and run.family != "oracle"]
+    front = [run for run in headline if run.op_counts is not None]
     front += [run for run in runs if run.job.role in ("front", "sweep", "admission")]
     for run in headline:
         rows.append(method_row(run, dense))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikeplan.core.guided_planning import RefinedConfig
+from spikeplan.core.guided_planning import GuidedConfig, RefinedConfig
 from spikeplan.worldmodel.tasks.base import Task
 from spikeplan.worldmodel.tasks.two_room import HALF_THICKNESS, WALL_X, TwoRoomWorld
 from spikeplan.worldmodel.tasks.world import Array, Episodes, sample_unsolved
@@ -97,6 +97,8 @@ def _possible(episodes: Episodes) -> NDArray[np.bool_]:
 PLANNER = RefinedConfig(
     samples=64, iterations=4, elites=8, horizon=14, chunk=2, sigma=0.5, copies=16, spread=0.5, decay=0.9
 )
+# Copies of the policy without CEM, as the Lava graph runs them.
+COPIES = GuidedConfig(samples=8, horizon=8, spread=0.8, decay=0.9)
 SHARED: dict[str, Any] = {"checkpoint": "two-room", "trained_on": "two-room", "planner": PLANNER}
 TASK = (
     Task(name="keep-out", world=KeepOutWorld, target_success=0.90, **SHARED),
