@@ -45,6 +45,12 @@ class NeuronGroups:
         return bool(self.tail)
 
     @property
+    def searching(self) -> NeuronGroups:
+        """The same groups in a pass where no policy acts: a prediction crosses the predictor's layers alone."""
+        aside = self.policy + int(self.whole_loop and self.policy > 0)
+        return replace(self, path=self.path[aside:], policy=0, policy_steps=1)
+
+    @property
     def takes_latent(self) -> tuple[str, ...]:
         """The groups that a latent is sent to."""
         first = self.groups[0].name

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
 from spikeplan.core.errors import UserError
-from spikeplan.core.planning import LARGEST, MOST_PREDICTIONS, CEMConfig
+from spikeplan.core.planning import LARGEST, MOST_PREDICTIONS, CEMConfig, Pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +66,10 @@ class GuidedConfig:
         return self.samples * self.horizon
 
     @property
+    def passes(self) -> tuple[Pass, ...]:
+        return (Pass(samples=self.samples, horizon=self.horizon, variables=self.variables, policy=True),)
+
+    @property
     def label(self) -> str:
         return f"guided {self.samples} H{self.horizon}"
 
@@ -88,6 +92,7 @@ class DirectConfig:
     variables: ClassVar[int] = 1
     evaluations: ClassVar[int] = 1
     label: ClassVar[str] = "direct"
+    passes: ClassVar[tuple[Pass, ...]] = ()  # nothing is imagined
 
     def at(self, **changes: Any) -> DirectConfig:
         """Raises UserError for whatever is changed: there is no budget."""
@@ -137,7 +142,16 @@ class RefinedConfig(CEMConfig):
     @property
     def evaluations(self) -> int:
         """Predictor calls per action: copies, both plans to start from, and every iteration's samples."""
-        return self.horizon * (self.copies + 2 + self.samples * self.iterations)
+        return sum(one.evaluations for one in self.passes)
+
+    @property
+    def passes(self) -> tuple[Pass, ...]:
+        return (*self.guided.passes, self.start, self.search)
+
+    @property
+    def start(self) -> Pass:
+        """The last plan, moved on, against the policy's."""
+        return Pass(samples=2, horizon=self.horizon, variables=self.variables)
 
     @property
     def label(self) -> str:

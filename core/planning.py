@@ -1,6 +1,7 @@
 """Settings of planners, once for every package.
 
 CEMConfig     the budget and the shape of one plan, of any planner that samples candidates
+Pass          what it does between two selections, so often: a plan is one pass, or several after one another
 PlanParams    constants of the integer planner: what the reference (worldmodel/planning/integer_cem.py, which has the
               equations) and the Lava loop (lava_procs/planning.py) are both given. They travel as JSON; both sides write
               their arithmetic from them on their own.
@@ -22,7 +23,7 @@ MOST_PREDICTIONS = 10_000_000  # an action
 
 
 class Budget(Protocol):
-    """What counting and placement read of a planner's settings."""
+    """What counting reads of a planner's settings."""
 
     @property
     def samples(self) -> int: ...
@@ -34,6 +35,39 @@ class Budget(Protocol):
     def horizon(self) -> int: ...
     @property
     def variables(self) -> int: ...
+
+
+class PlanBudget(Budget, Protocol):
+    """And what placement reads."""
+
+    @property
+    def passes(self) -> tuple[Pass, ...]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pass:
+    """`iterations` times: `samples` futures of `horizon` steps, then a selection among them.
+
+    Args:
+        elites: that the selection keeps.
+        variables: actions of a candidate that the source makes.
+        policy: whether a policy acts in it; else the actions are known before the rollout.
+    """
+
+    samples: int
+    iterations: int = 1
+    elites: int = 1
+    horizon: int
+    variables: int
+    policy: bool = False
+
+    @property
+    def evaluations(self) -> int:
+        return self.samples * self.iterations * self.horizon
+
+    @property
+    def passes(self) -> tuple[Pass, ...]:
+        return (self,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +111,20 @@ class CEMConfig:
     def evaluations(self) -> int:
         """Predictor calls per action."""
         return self.samples * self.iterations * self.horizon
+
+    @property
+    def passes(self) -> tuple[Pass, ...]:
+        return (self.search,)
+
+    @property
+    def search(self) -> Pass:
+        return Pass(
+            samples=self.samples,
+            iterations=self.iterations,
+            elites=self.elites,
+            horizon=self.horizon,
+            variables=self.variables,
+        )
 
     @property
     def label(self) -> str:

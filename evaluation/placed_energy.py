@@ -19,7 +19,7 @@ from spikeplan.core.chips import ChipLimits
 from spikeplan.core.counts.operations import CountRow, total
 from spikeplan.core.groups import NeuronGroups
 from spikeplan.evaluation.traffic import Traffic
-from spikeplan.placement.groups import loop_messages, loop_synops, turns_of, with_loop
+from spikeplan.placement.groups import loop_messages, loop_synops, turns_in, with_loop
 from spikeplan.placement.hops import hops_per_message, predictions_of, with_hops
 from spikeplan.placement.place import Placement, hops, place
 from spikeplan.placement.timing import SCHEDULES, ActionTime, Clock, Speed
@@ -76,7 +76,12 @@ class Placed:
     @property
     def hops_per_action(self) -> float:
         """Of the rollouts; the questions and answers of the selection are left out."""
-        return hops(self.found, self.messages) * self.traffic.planner.evaluations / self.found.replicas
+        aside = {group.name for group in self.network.groups[: self.network.policy]}
+        searching = {name: sent for name, sent in self.messages.items() if name not in aside}
+        return sum(
+            hops(self.found, self.messages if one.policy else searching) * one.evaluations / self.found.replicas
+            for one in self.traffic.planner.passes
+        )
 
     def rows(self, schedule: str) -> list[CountRow]:
         """The operation counts rows with this placement's hops, and the parts' own synops."""
@@ -99,11 +104,11 @@ class Placed:
         """Of an action, beside the operation counts: into latent, sum and cost, and mu + w e for each number that the
         source makes
         (`spikeplan.core.counts.charges`; its updates are among those of the placed neurons)."""
-        t, budget = self.traffic, self.traffic.planner
-        numbers = budget.iterations * budget.samples * budget.variables * t.action_dim
-        return (
-            loop_synops(t.latent_dim, turns_of(budget, self.found.replicas), t.places) * budget.evaluations
-            + 2 * numbers
+        t = self.traffic
+        return sum(
+            loop_synops(t.latent_dim, turns_in(one.samples, self.found.replicas), t.places) * one.evaluations
+            + 2 * one.iterations * one.samples * one.variables * t.action_dim
+            for one in t.planner.passes
         )
 
     def waiting(self, rows: Sequence[CountRow], schedule: str) -> int:

@@ -192,13 +192,14 @@ def traffic_of_run(op_counts: OperationCounts, predictor: Predictor, job: Job, m
 
 
 def is_placed(planner: PlannerConfig) -> TypeGuard[CEMConfig | GuidedConfig]:
-    """Whether a planner's parts are known to the placement: CEM, or a policy's copies. Refined planning is both in turn."""
-    return type(planner) in (CEMConfig, GuidedConfig)
+    """Whether a planner imagines anything: then its passes say what is placed."""
+    return bool(planner.passes)
 
 
 def placed_part(predictor: Predictor, planner: PlannerConfig) -> Predictor:
     """What a rollout of this planner runs: a policy that CEM leaves aside is not placed."""
-    return predictor.predictor if isinstance(predictor, Pair) and isinstance(planner, CEMConfig) else predictor
+    acts = any(one.policy for one in planner.passes)
+    return predictor.predictor if isinstance(predictor, Pair) and not acts else predictor
 
 
 @lru_cache(maxsize=16)

@@ -17,7 +17,8 @@ actions, D latent, S candidates of which a replica has `turns`:
     refit       2 V A     sum, mean (or spread)                    source            one synapse each   once, for all replicas
 
 Where a policy acts, source takes its output, adds noise and clips; the policy's first layer gets the latent before the
-predictor's does. Its selection is charged as CEM's with one elite.
+predictor's does. Its selection is charged as CEM's with one elite. Refined planning makes its passes one after the other on
+the same groups; the latent goes to the policy in all of them, which answers in the first alone.
 
 Parts of one replica share cores; so do theta and refit. Candidates of one replica take turns, so u and z are stored contexts;
 the noise is drawn again from its seed in every iteration. Assumed, not published: that a program may hold that many words.
@@ -31,24 +32,33 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.fit import Group
 from spikeplan.core.fixed_point import STATE_BITS
 from spikeplan.core.groups import NeuronGroups
-from spikeplan.core.planning import Budget
+from spikeplan.core.planning import Budget, PlanBudget
 
 PARTS = ("source", "latent", "distance", "sum", "cost", "theta", "refit")
 RETURN_STEPS = 2  # a question to every candidate and its answer
 
 
-def turns_of(budget: Budget, replicas: int) -> int:
-    """Candidates that one replica computes one after the other."""
+def turns_of(budget: PlanBudget, replicas: int) -> int:
+    """Candidates that one replica computes one after the other, in the pass that has the most."""
+    most = most_samples(budget)
     if replicas < 1:
         raise UserError(f"place: replicas {replicas} must be >= 1")
-    if replicas > budget.samples:
-        raise UserError(
-            f"place: {replicas} replicas for {budget.samples} candidates; use at most {budget.samples}: more stand idle"
-        )
-    return -(-budget.samples // replicas)
+    if replicas > most:
+        raise UserError(f"place: {replicas} replicas for {most} candidates; use at most {most}: more stand idle")
+    return turns_in(most, replicas)
 
 
-def contexts_of(reference: str, budget: Budget, replicas: int) -> int:
+def turns_in(samples: int, replicas: int) -> int:
+    """Of one pass; a replica may stand idle in it."""
+    return -(-samples // replicas)
+
+
+def most_samples(budget: PlanBudget) -> int:
+    """Of any pass: so many replicas find work."""
+    return max(one.samples for one in budget.passes)
+
+
+def contexts_of(reference: str, budget: PlanBudget, replicas: int) -> int:
     """Stored contexts a replica keeps beside its working state."""
     turns = turns_of(budget, replicas)
     return {
@@ -61,7 +71,7 @@ def contexts_of(reference: str, budget: Budget, replicas: int) -> int:
 
 
 def with_loop(
-    network: NeuronGroups, budget: Budget, *, latent_dim: int, action_dim: int, replicas: int, places: int = 0
+    network: NeuronGroups, budget: PlanBudget, *, latent_dim: int, action_dim: int, replicas: int, places: int = 0
 ) -> NeuronGroups:
     """The network with the planning loop's other parts around it: source, latent, distance, sum, cost, theta, refit.
 
@@ -195,5 +205,5 @@ def selection_steps(budget: Budget, replicas: int) -> int:
     e = min(k, turns): the elites may all lie in one replica.
     """
     numbers = (budget.samples - 1).bit_length()
-    elites = min(budget.elites, turns_of(budget, replicas))
+    elites = min(budget.elites, turns_in(budget.samples, replicas))
     return 1 + RETURN_STEPS * (STATE_BITS + numbers) + 2 * elites + 3

@@ -18,7 +18,7 @@ from spikeplan.core.chips import CHIPS, ChipLimits
 from spikeplan.core.counts.operations import CountRow, OperationCounts, total
 from spikeplan.core.fixed_point import STATE_BITS
 from spikeplan.core.groups import NeuronGroups
-from spikeplan.core.planning import Budget
+from spikeplan.core.planning import PlanBudget
 from spikeplan.placement.groups import loop_messages, with_loop
 from spikeplan.placement.place import Placement, hops, place
 
@@ -45,7 +45,12 @@ class MessageHops:
 
 
 def message_hops(
-    network: Callable[[ChipLimits], NeuronGroups], planner: Budget, *, latent_dim: int, action_dim: int, places: int = 0
+    network: Callable[[ChipLimits], NeuronGroups],
+    planner: PlanBudget,
+    *,
+    latent_dim: int,
+    action_dim: int,
+    places: int = 0,
 ) -> MessageHops:
     """Of a network placed on every chip that holds it, alone and with its loop."""
     hops_of: dict[str, dict[str, dict[str, float]]] = {}
@@ -99,5 +104,7 @@ def with_hops(
 
 def predictions_of(op_counts: OperationCounts) -> int:
     """Of all recorded actions, own passes of a mean included."""
-    counts = op_counts.counts("predictor")
-    return sum(c.calls for (_, layer, _, _), c in counts if layer == counts[0][0][1])
+    calls: dict[str, int] = {}
+    for (_, layer, _, _), counts in op_counts.counts("predictor"):
+        calls[layer] = calls.get(layer, 0) + counts.calls
+    return max(calls.values())  # a policy may act in some of them alone

@@ -17,7 +17,8 @@ A plan is a recurrence, so the schedule decides which reading applies:
                   own prediction, so a replica with fewer candidates than layers leaves the pipe partly empty
 
 Every step of a rollout is timed with the layers that are busy in it. A neuron whose state is swapped with a stored context
-updates twice. The whole loop adds `selection_steps` an iteration.
+updates twice. The whole loop adds `selection_steps` an iteration. Passes of a plan follow one another; where no policy acts in
+one, its layers send nothing.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ from numpy.typing import NDArray
 
 from spikeplan.core.errors import UserError
 from spikeplan.core.groups import NeuronGroups
-from spikeplan.core.planning import Budget
-from spikeplan.placement.groups import selection_steps, turns_of
+from spikeplan.core.planning import Pass, PlanBudget
+from spikeplan.placement.groups import selection_steps, turns_in
 from spikeplan.placement.load import Load
 from spikeplan.placement.place import CENTRE, Placement, link_loads
 
@@ -164,49 +165,50 @@ class Clock:
             slowest=max(costs, key=lambda name: costs[name]),
         )
 
-    def _timeline(self, entries: NDArray[np.int64], *, tail: bool = True) -> Reals:
+    def _in(self, one: Pass) -> NeuronGroups:
+        return self.network if one.policy else self.network.searching
+
+    def _timeline(self, entries: NDArray[np.int64], *, tail: bool = True, network: NeuronGroups | None = None) -> Reals:
         """Seconds of each chip step when predictions enter at the steps `entries`."""
-        patterns, where = self._patterns(entries, tail=tail)
+        patterns, where = self._patterns(entries, network or self.network, tail=tail)
         return np.asarray(self._busy(patterns)[where])
 
-    def _patterns(self, entries: NDArray[np.int64], *, tail: bool = True) -> tuple[Reals, NDArray[np.intp]]:
+    def _patterns(
+        self, entries: NDArray[np.int64], network: NeuronGroups, *, tail: bool = True
+    ) -> tuple[Reals, NDArray[np.intp]]:
         """The kinds of steps (groups, P), by who has sent before them, and which kind each step is."""
-        stages = self.network.stages[: None if tail else len(self.network.path)]
+        stages = network.stages[: None if tail else len(network.path)]
         steps = int(entries.max()) + max(stage.begin + stage.steps for stage in stages)
         active = np.zeros((self._n, steps + 1), bool)  # in the step before: what is active at t arrives at t + 1
         for stage in stages:
             for k in range(stage.steps):
                 active[self.names.index(stage.name), entries + stage.begin + k + 1] = True
-        if self.network.whole_loop:
+        if network.whole_loop:
             active[self.names.index("latent"), entries] = True
-            if not self.network.policy:  # the action is known: the source sends it while the latent sends z
+            if not network.policy:  # the action is known: the source sends it while the latent sends z
                 active[self.names.index("source"), entries] = True
         patterns, where = np.unique(active[:, :steps], axis=1, return_inverse=True)
         return patterns.astype(float), where.reshape(-1)
 
-    def _entries(self, budget: Budget, schedule: str, own_passes: int) -> NDArray[np.int64]:
+    def _entries(self, one: Pass, schedule: str, own_passes: int) -> NDArray[np.int64]:
         """Chip steps of one iteration at which predictions enter."""
-        turns = turns_of(budget, self.placement.replicas) + own_passes
-        depth, each = self.network.depth, self.network.every
-        step, candidate = np.divmod(np.arange(budget.horizon * turns), turns)
+        turns = turns_in(one.samples, self.placement.replicas) + own_passes
+        depth, each = self._in(one).depth, self._in(one).every
+        step, candidate = np.divmod(np.arange(one.horizon * turns), turns)
         if schedule == "sequential":
             return np.asarray((step * turns + candidate) * depth)
         if schedule == "interleaved":
             return np.asarray(step * max(turns * each, depth) + candidate * each)
         raise UserError(f"place: schedule {schedule!r} is unknown; use {' or '.join(SCHEDULES)}")
 
-    def load(self, budget: Budget, schedule: str, *, own_passes: int = 0) -> Load:
+    def load(self, budget: PlanBudget, schedule: str, *, own_passes: int = 0) -> Load:
         """What `action` times, before the constants come in."""
-        patterns, where = self._patterns(self._entries(budget, schedule, own_passes))
-        steps = np.bincount(where, minlength=patterns.shape[1]).astype(np.float64)
-        columns = self._columns(patterns)
-        if self.network.whole_loop:
-            steps = np.append(steps, selection_steps(budget, self.placement.replicas))
-            asked = float(self._asked)
-            columns = [np.append(c, x) for c, x in zip(columns, (asked, 0.0, asked, asked, 0.0), strict=True)]
-        synops, synops_sent, fixed, messages, messages_sent = columns
+        parts = [self._load(one, schedule, own_passes) for one in budget.passes]
+        steps, synops, synops_sent, fixed, messages, messages_sent = (
+            np.concatenate(c) for c in zip(*parts, strict=True)
+        )
         return Load(
-            steps_J=float(budget.iterations) * steps,
+            steps_J=steps,
             synops_J=synops,
             synops_sent_J=synops_sent,
             fixed_J=fixed,
@@ -214,6 +216,18 @@ class Clock:
             messages_sent_J=messages_sent,
             updates=self.most_updates,
         )
+
+    def _load(self, one: Pass, schedule: str, own_passes: int) -> list[Reals]:
+        """Of one pass: how many steps of each kind, then `_columns`."""
+        network = self._in(one)
+        patterns, where = self._patterns(self._entries(one, schedule, own_passes), network)
+        steps = np.bincount(where, minlength=patterns.shape[1]).astype(np.float64)
+        columns = self._columns(patterns)
+        if network.whole_loop:
+            steps = np.append(steps, selection_steps(one, self.placement.replicas))
+            asked = float(self._asked)
+            columns = [np.append(c, x) for c, x in zip(columns, (asked, 0.0, asked, asked, 0.0), strict=True)]
+        return [one.iterations * steps, *columns]
 
     def _columns(self, patterns: Reals) -> list[Reals]:
         """Of each kind of step: synops, those of the predictor's messages, those of the others alone; messages, likewise."""
@@ -233,17 +247,17 @@ class Clock:
             (self.on_link @ of_predictor)[link, kinds],
         ]
 
-    def action(self, budget: Budget, schedule: str, *, own_passes: int = 0) -> ActionTime:
+    def action(self, budget: PlanBudget, schedule: str, *, own_passes: int = 0) -> ActionTime:
         """`own_passes`: predictions a replica makes beside its candidates' (the mean's, on the references that look at it)."""
-        times = self._timeline(self._entries(budget, schedule, own_passes))
-        selection = selection_steps(budget, self.placement.replicas) if self.network.whole_loop else 0
-        return ActionTime(
-            schedule=schedule,
-            steps=budget.iterations * (len(times) + selection),
-            selection=budget.iterations * selection,
-            step_s=float(times.max()),
-            action_s=budget.iterations * float(times.sum() + selection * self._selecting()),
-        )
+        steps, selecting, slowest, seconds = 0, 0, 0.0, 0.0
+        for one in budget.passes:
+            times = self._timeline(self._entries(one, schedule, own_passes), network=self._in(one))
+            selection = selection_steps(one, self.placement.replicas) if self.network.whole_loop else 0
+            steps += one.iterations * (len(times) + selection)
+            selecting += one.iterations * selection
+            slowest = max(slowest, float(times.max()))
+            seconds += one.iterations * float(times.sum() + selection * self._selecting())
+        return ActionTime(schedule=schedule, steps=steps, selection=selecting, step_s=slowest, action_s=seconds)
 
     def _selecting(self) -> float:
         """Seconds of a selection step: every candidate answers at once, or every replica sends a candidate's variables."""

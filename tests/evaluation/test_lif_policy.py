@@ -77,10 +77,12 @@ def test_guided_planning_counts_and_places_policy_and_predictor(method: str, ste
     assert bool(placed_rows(run)) == (run.method.artifact is not None)
 
 
-def test_refined_planning_takes_it_too_and_is_not_placed() -> None:
+def test_refined_planning_takes_it_too_and_is_placed_with_its_policy() -> None:
     planned = job("refined-lif", RefinedConfig(copies=2, samples=4, iterations=1, elites=2, horizon=3), 1)
     (run,) = group([run_job(planned)], [planned])
-    assert placements_of_run(run) == [] and hops_of_job(planned) is None
+    hops, options = hops_of_job(planned), placements_of_run(run)
+    assert hops is not None and {"policy.h1", "h1"} <= hops.hops["loihi2"]["loop"].keys()
+    assert {one.replicas for one in options} == {1, 2, 4}, "as many as the search has candidates"
     with pytest.raises(UserError, match="a policy alone imagines nothing"):
         run_job(replace(planned, method="policy-lif", planner=CEMConfig(samples=4, elites=2), with_planner="cem"))
 

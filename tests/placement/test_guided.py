@@ -10,7 +10,7 @@ import torch
 from spikeplan.conversion.policy import convert_policy
 from spikeplan.core.chips import LOIHI2
 from spikeplan.core.groups import acting, lif_network, network_of
-from spikeplan.core.guided_planning import GuidedConfig
+from spikeplan.core.guided_planning import GuidedConfig, RefinedConfig
 from spikeplan.core.ir.artifact import Artifact
 from spikeplan.placement.groups import loop_messages, loop_synops, selection_steps, with_loop
 from spikeplan.placement.place import place
@@ -99,3 +99,47 @@ def test_a_dense_policy_leaves_the_predictor_alone_on_the_chip(net: Artifact) ->
     pair: Any = Pair(DeltaPredictor(net), DensePolicy(GoalPolicy(6, 2, action_limit=0.08)))
     groups = pair.neuron_groups(LOIHI2)
     assert groups.policy == 0 and [group.name for group in groups.groups] == ["code", "h1", "h2", "out"]
+
+
+@pytest.mark.parametrize("schedule", ["sequential", "interleaved"])
+def test_refined_planning_takes_its_passes_one_after_the_other(net: Artifact, policy: Artifact, schedule: str) -> None:
+    """On two replicas: 3 copies of policy and predictor, 2 plans to start from, and twice 8 candidates of the predictor
+    alone, which is five groups deep (four layers and the latent)."""
+    plan = RefinedConfig(samples=8, iterations=2, elites=2, horizon=5, copies=3)
+    assert plan.evaluations == 5 * (3 + 2 + 2 * 8)
+    loop = with_loop(acting(network_of(policy), network_of(net)), plan, latent_dim=6, action_dim=2, replicas=2)
+    by = {group.name: group for group in loop.groups}
+    assert by["cost"].neurons == 4 and by["source"].words == 3 + 4, "as many turns as the search needs"
+    clock = Clock(place(loop.groups, LOIHI2, replicas=2), loop, {"policy.h1": 1.0, "h1": 1.0}, SPEED)
+    time = clock.action(plan, schedule)
+    depth = {True: 9, False: 5}
+    passes = [
+        (1, 2, True, 1, 3),
+        (1, 1, False, 1, 2),
+        (2, 4, False, 2, 8),
+    ]  # iterations, turns, policy, elites, samples
+    if schedule == "sequential":
+        by_hand = sum(n * (5 * turns * depth[acts] + 3) for n, turns, acts, _, _ in passes)
+    else:  # the last candidate enters `turns - 1` steps after the first of its rollout step, 4 rollout steps after the start
+        by_hand = sum(
+            n * (4 * max(turns, depth[acts]) + turns - 1 + depth[acts] + 3) for n, turns, acts, _, _ in passes
+        )
+    asked = sum(
+        n * (1 + 2 * (24 + (samples - 1).bit_length()) + 2 * min(elites, turns) + 3)
+        for n, turns, _, elites, samples in passes
+    )
+    assert time.selection == asked and time.steps == by_hand + asked
+    load = clock.load(plan, schedule)
+    assert load.steps_J.sum() == time.steps
+    assert load.seconds(1e-9, 0.0, 0.0, 60e-9) == pytest.approx(time.action_s)
+
+
+def test_a_policy_is_silent_while_the_predictor_is_searched(net: Artifact, policy: Artifact) -> None:
+    """What its layers send costs time in the copies' pass alone: 3 copies x 5 steps of one message to 2 neurons of its output,
+    on one replica."""
+    plan = RefinedConfig(samples=8, iterations=2, elites=2, horizon=5, copies=3)
+    loop = with_loop(acting(network_of(policy), network_of(net)), plan, latent_dim=6, action_dim=2, replicas=1)
+    placed = place(loop.groups, LOIHI2, replicas=1)
+    quiet, loud = (Clock(placed, loop, {"policy.h1": sent}, SPEED).action(plan, "sequential") for sent in (0.0, 1.0))
+    assert loud.steps == quiet.steps
+    assert loud.action_s - quiet.action_s == pytest.approx(3 * 5 * 2 * 1e-9)

@@ -134,6 +134,20 @@ def test_the_refined_planner_hands_its_copies_their_perturbation() -> None:
     assert torch.equal(guided.actions_BSHA, alone.actions_BSHA)
 
 
+@pytest.mark.parametrize("warm", [False, True])
+def test_every_future_that_is_refined_is_judged_and_charged(warm: bool) -> None:
+    """3 copies and 6 candidates; with a last plan, both plans to start from, too. A distance takes 2 x 3 accumulates a step."""
+    counts = OperationCounts(method="dense", reference="zero", precision="fp32", spiking=False)
+    config = RefinedConfig(samples=6, elites=2, iterations=1, horizon=4, chunk=2, copies=3)
+    planner = RefinedPlanner(pair(), config, op_counts=counts, **SPACE)
+    latent, goal = torch.tensor([[0.2, 0.2, 0.5]] * 4), torch.tensor([[0.4, 0.3, 0.5]] * 4)
+    noise = planner.noise(4, torch.Generator().manual_seed(0))
+    planner.plan(latent, goal, noise, torch.zeros(4, 2, 2) if warm else None)
+    judged = sum(c.acs for (_, layer, _, _), c in counts.counts("evaluation") if layer == "distance")
+    assert judged == 4 * (3 + 6 + 2 * warm) * 4 * 2 * 3
+    assert config.evaluations == 4 * (3 + 2 + 6)
+
+
 def test_an_anytime_plan_gets_no_worse_and_ends_as_the_whole_one() -> None:
     planner = GuidedPlanner(pair(), GuidedConfig(samples=5, horizon=12, spread=1.5, decay=0.95), **SPACE)
     episodes = WORLD.sample(40, np.random.default_rng(0))

@@ -16,13 +16,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from spikeplan.core.counts.charges import book_iteration
 from spikeplan.core.counts.operations import OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.guided_planning import RefinedConfig
 from spikeplan.core.planning import CEMConfig
 from spikeplan.worldmodel.planning.base import PlannerKind
 from spikeplan.worldmodel.planning.cem import CEMPlanner, PlanTrace
-from spikeplan.worldmodel.planning.costs import Cost, Goal, goal_of
+from spikeplan.worldmodel.planning.costs import Cost, Goal, accumulates_of, goal_of
 from spikeplan.worldmodel.planning.guided import GuidedPlanner, GuidedTrace
 from spikeplan.worldmodel.planning.rollout import counting, rollout
 from spikeplan.worldmodel.policies.pair import Pair
@@ -119,6 +120,18 @@ class RefinedPlanner:
             self.predictor, latent_BD, candidates, reference=self.search.reference, on_step=counting(self.op_counts, 0)
         )
         chosen = self.search.evaluator.cost(latents, candidates, goal).argmin(1)
+        if self.op_counts is not None:
+            book_iteration(
+                self.op_counts,
+                self.config.start,
+                spiking=self.predictor.spiking,
+                batch=len(latent_BD),
+                action_dim=self.search.action_dim,
+                iteration=0,
+                accumulates=accumulates_of(
+                    self.search.evaluator, self.config.horizon, latent_BD, self.search.action_dim, goal
+                ),
+            )
         return both[torch.arange(len(both)), chosen]
 
 
