@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -60,12 +60,11 @@ class Run:
 
 
 def group(results: Iterable[ShardResult], jobs: Iterable[Job]) -> list[Run]:
-    """Merge the shards of each (task, method, role, budget, reference, threshold, planner)."""
+    """Merge the shards of each (task, method, role, budget, reference, threshold, planner, cost, trained files)."""
     groups: dict[tuple[Any, ...], list[tuple[Job, ShardResult]]] = defaultdict(list)
     for job, result in zip(jobs, results, strict=True):
-        groups[(job.task, job.method, job.role, job.planner, job.reference, job.threshold, job.with_planner)].append(
-            (job, result)
-        )
+        point = (job.task, job.method, job.role, job.planner, job.reference, job.threshold, job.with_planner, job.cost)
+        groups[(*point, job.checkpoint, job.artifact)].append((job, result))
     runs = []
     for members in groups.values():
         first = members[0][0]
@@ -87,6 +86,27 @@ def group(results: Iterable[ShardResult], jobs: Iterable[Job]) -> list[Run]:
         family = family_of(first.method)
         runs.append(Run(first, success, op_counts, seconds, poses, members[0][1].weights_left, family))
     return runs
+
+
+def pooled(runs: Sequence[Run]) -> Run:
+    """The same point with networks of several training seeds, as one run: (seeds, episodes) of all of them, counts added.
+
+    Raises ValueError for runs of several points.
+    """
+    first = runs[0]
+    points = {(r.job.task, r.job.method, r.job.planner, r.job.reference, r.job.threshold) for r in runs}
+    if len(points) > 1 or len({r.success_KN.shape for r in runs}) > 1:
+        raise ValueError("runs of several points are not pooled")
+    op_counts: OperationCounts | None = None
+    for run in runs:
+        if run.op_counts is None:
+            continue
+        if op_counts is None:
+            op_counts = OperationCounts.load(run.op_counts.dump())
+        else:
+            op_counts.merge(run.op_counts.dump())
+    success = np.concatenate([run.success_KN for run in runs])
+    return replace(first, success_KN=success, op_counts=op_counts, seconds=sum(run.seconds for run in runs))
 
 
 @dataclass(frozen=True, kw_only=True)

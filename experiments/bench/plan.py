@@ -10,7 +10,7 @@ Methods take turns, round after round, so that a slow moment of the machine hits
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from inspect import signature
 from pathlib import Path
 
@@ -104,10 +104,10 @@ def _bench_energy(console: Console) -> list[BenchRow]:
     return bench_energy(console)
 
 
-def _bench_planner(console: Console, parts: Path | None = None) -> list[BenchRow]:
+def _bench_planner(console: Console, parts: Path | None = None, trained: Sequence[str] = ()) -> list[BenchRow]:
     from spikeplan.experiments.bench.planner import bench_planner
 
-    return bench_planner(console, parts)
+    return bench_planner(console, parts, trained=trained)
 
 
 BENCHES: dict[str, Callable[..., list[BenchRow]]] = {
@@ -119,14 +119,20 @@ BENCHES: dict[str, Callable[..., list[BenchRow]]] = {
 }
 
 
-def bench_command(name: str, json_file: str | None, *, parts: str | None = None, console: Console) -> None:
-    """`parts`: folder of finished shards, for a bench that can go on from them."""
+def bench_command(
+    name: str, json_file: str | None, *, parts: str | None = None, trained: tuple[str, ...] = (), console: Console
+) -> None:
+    """`parts`: folder of finished shards, for a bench that can go on from them. `trained`: folders of further training seeds,
+    for one that plans with them."""
     if name not in BENCHES:
         raise UserError(f"bench {name!r} is unknown; use one of {', '.join(BENCHES)}")
     check_outputs({"--json": json_file})
     if parts is not None and "parts" not in signature(BENCHES[name]).parameters:
         raise UserError(f"bench {name} keeps nothing of an interrupted run; leave out --parts")
-    rows = BENCHES[name](console, **({} if parts is None else {"parts": Path(parts)}))
+    if trained and "trained" not in signature(BENCHES[name]).parameters:
+        raise UserError(f"bench {name} plans with no trained networks; leave out --trained")
+    given = ({} if parts is None else {"parts": Path(parts)}) | ({"trained": trained} if trained else {})
+    rows = BENCHES[name](console, **given)
     if json_file:
         write_report(json_file, [row.to_json() for row in rows])
     table = Table(

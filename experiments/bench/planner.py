@@ -7,7 +7,10 @@
     guided_chip_ms   both tasks placed on one Loihi 2, by the time model
 
 Every method plans the same episodes with the same planner seeds; success is over episodes and seeds. MACs are those of policy
-and predictor an action, without the encoder, which every method pays alike. One training seed: the shipped files.
+and predictor an action, without the encoder, which every method pays alike.
+
+Training seeds: the shipped files, and those in the folders of `--trained`. All plan the same episodes; rows are over all of them,
+and a row `NAME_seedI` a seed holds spiking success against dense. Lava and chip rows are of the shipped files.
 """
 
 from __future__ import annotations
@@ -19,18 +22,26 @@ from pathlib import Path
 from rich.console import Console
 
 from spikeplan.core.chips import LOIHI2
-from spikeplan.core.counts.operations import per_action
 from spikeplan.core.errors import UserError
 from spikeplan.core.guided_planning import DirectConfig, GuidedConfig, PlannerConfig
 from spikeplan.evaluation.admission import reduced_budgets
-from spikeplan.evaluation.aggregate import Run, group
+from spikeplan.evaluation.aggregate import Run, group, pooled
 from spikeplan.evaluation.bundle import load_bundle
-from spikeplan.evaluation.intervals import paired
 from spikeplan.evaluation.lava.guided import guided_episodes
 from spikeplan.evaluation.methods import METHODS
 from spikeplan.evaluation.placed_energy import placed
 from spikeplan.evaluation.run_energy import traffic_of_planned
 from spikeplan.evaluation.shard import Job, one_thread, shards
+from spikeplan.experiments.bench.planner_rows import (
+    DENSE,
+    SMALL,
+    SPIKING,
+    keep_out_rows,
+    keep_out_seed_rows,
+    row,
+    seed_rows,
+    two_room_rows,
+)
 from spikeplan.experiments.bench.rows import BenchRow
 from spikeplan.experiments.runner.pool import run_jobs
 from spikeplan.experiments.runner.progress import progress_bar
@@ -43,8 +54,6 @@ LAVA_EPISODES = 20
 GUIDED = GuidedConfig(samples=2, horizon=8)
 ON_CHIP = {"two-room": GUIDED, "keep-out": COPIES}
 SPREADS = (1, 2, 4, 8)  # times the fewest cores a layer
-POINTS = -0.03  # what a spiking method may lose
-SMALL, DENSE, SPIKING = "budget5-", "dense-", "spiking-"  # how a point's name begins
 REFINED = {
     DENSE: ("refined", "refined-narrow-128", "refined-narrow-96"),
     SPIKING: ("refined-sigma_delta", "refined-sigma_delta-128", "refined-sigma_delta-96"),
@@ -52,16 +61,41 @@ REFINED = {
 
 
 def bench_planner(
-    console: Console, parts: Path | None = None, *, episodes: int = EPISODES, seeds: int = SEEDS
+    console: Console,
+    parts: Path | None = None,
+    *,
+    trained: Sequence[str] = (),
+    episodes: int = EPISODES,
+    seeds: int = SEEDS,
 ) -> list[BenchRow]:
-    """Plan both tasks with every method; rows name, ours, other, ratio, unit, goal, holds. `parts` keeps finished shards."""
+    """Plan both tasks with every method; rows name, ours, other, ratio, unit, goal, holds.
+
+    Args:
+        parts: keeps finished shards.
+        trained: folders of `spikeplan train --task two-room`, one a further training seed.
+
+    Raises UserError for a folder that lacks a file.
+    """
     one_thread()
-    jobs = [*_jobs("two-room", _two_room(), episodes, seeds), *_jobs("keep-out", _keep_out(), episodes, seeds)]
+    networks = [None, *(checkpoint_in(folder) for folder in trained)]
+    jobs = [
+        job
+        for checkpoint in networks
+        for task, points in (("two-room", _two_room()), ("keep-out", _keep_out()))
+        for job in _jobs(task, points, episodes, seeds, checkpoint)
+    ]
     for task, config in ON_CHIP.items():
         jobs += _jobs(task, {"on-chip": ("guided-integer", config)}, min(LAVA_EPISODES, episodes), 1)
     with tempfile.TemporaryDirectory() as folder:
         runs = group(run_jobs(jobs, parts or Path(folder), console=console), jobs)
-    rows = [*two_room_rows(_named(runs, "two-room")), *keep_out_rows(_named(runs, "keep-out"))]
+    by_seed = {task: [_named(runs, task, checkpoint) for checkpoint in networks] for task in ("two-room", "keep-out")}
+    guided, keep_out = (
+        {name: pooled([one[name] for one in runs if name in one]) for name in runs[0]} for runs in by_seed.values()
+    )
+    rows = [*two_room_rows(guided), *keep_out_rows(keep_out)]
+    if trained:
+        rows += seed_rows("guided", by_seed["two-room"], "dense", "spiking")
+        rows += keep_out_seed_rows(by_seed["keep-out"], keep_out)
     placed_runs = [_named(runs, task)["on-chip"] for task in ON_CHIP]
     return [*rows, *lava_rows(console, min(LAVA_EPISODES, episodes)), chip_row(placed_runs)]
 
@@ -85,7 +119,21 @@ def _keep_out() -> dict[str, tuple[str, PlannerConfig]]:
     return points
 
 
-def _jobs(task: str, points: dict[str, tuple[str, PlannerConfig]], episodes: int, seeds: int) -> Iterable[Job]:
+def checkpoint_in(folder: str) -> str:
+    """The world model in a folder of `spikeplan train`. Raises UserError where it or a derived network is missing."""
+    path = Path(folder) / f"{task_of('keep-out').trained_on}.safetensors"
+    bundle = load_bundle("keep-out", checkpoint=str(path))
+    methods = {method for points in (_two_room(), _keep_out()) for method, _ in points.values()}
+    for method in sorted(methods):
+        for file in METHODS[method].files(bundle):
+            if not file.is_file():
+                raise UserError(f"--trained {folder}: no {file.name}; train it with `spikeplan train --task two-room`")
+    return str(path)
+
+
+def _jobs(
+    task: str, points: dict[str, tuple[str, PlannerConfig]], episodes: int, seeds: int, checkpoint: str | None = None
+) -> Iterable[Job]:
     """The name of a point travels as the job's role."""
     for role, (method, planner) in points.items():
         for seed in range(seeds if method != "policy" else 1):
@@ -100,89 +148,12 @@ def _jobs(task: str, points: dict[str, tuple[str, PlannerConfig]], episodes: int
                     count=count,
                     seed=seed,
                     threshold=1.0 if METHODS[method].spiking else None,
+                    checkpoint=checkpoint,
                 )
 
 
-def _named(runs: list[Run], task: str) -> dict[str, Run]:
-    return {run.job.role: run for run in runs if run.job.task == task}
-
-
-def _operations(run: Run, field: str) -> float:
-    """Of policy, predictor, evaluation and selection, an action; the encoder aside."""
-    assert run.op_counts is not None
-    rows = [row for row in run.op_counts.rows(run.schedules[-1]) if row.phase != "encoder"]
-    return per_action(rows, run.op_counts.actions, field)
-
-
-def _success(run: Run) -> float:
-    return float(run.success_KN.mean())
-
-
-def row(
-    name: str,
-    ours: float,
-    other: float | None,
-    goal: str,
-    holds: bool,
-    unit: str = "success",
-    ratio: float | None = None,
-) -> BenchRow:
-    """`other`: what it is held against; a ratio of two successes would say nothing, so it is given where it does."""
-    return BenchRow(name=name, ours=ours, other=other, ratio=ratio, unit=unit, goal=goal, holds=holds)
-
-
-def two_room_rows(runs: dict[str, Run]) -> list[BenchRow]:
-    """Guided planning on TwoRoom, dense and spiking."""
-    dense, spiking = runs["dense"], runs["spiking"]
-    macs = _operations(dense, "macs") / 1e6
-    low, _ = paired(spiking.success_KN, dense.success_KN)
-    ours, other = (_operations(run, "synop_equivalents") for run in (spiking, dense))
-    return [
-        row("guided_success", _success(dense), None, ">= 0.97", _success(dense) >= 0.97),
-        row("guided_mmacs", macs, None, "<= 2", macs <= 2, "M MACs an action"),
-        row("guided_spiking_points", low, 0.0, f"lower bound >= {POINTS}", low >= POINTS, "success - dense"),
-        row(
-            "guided_equivalents_ratio",
-            ours,
-            other,
-            "<= 0.5 at iso-success",
-            low >= POINTS and ours <= 0.5 * other,
-            "synop-equivalents",
-            ours / other,
-        ),
-    ]
-
-
-def keep_out_rows(runs: dict[str, Run]) -> list[BenchRow]:
-    """Does the task need its planner, how well is it solved, and what do spikes change?"""
-    dense, spikes, few = (
-        {name: run for name, run in runs.items() if name.startswith(start)} for start in (DENSE, SPIKING, SMALL)
-    )
-    best = max(dense, key=lambda name: _success(dense[name]))
-    top = _success(dense[best])
-    policy, small = _success(runs["policy"]), max(map(_success, few.values()))
-    lows = {name: paired(run.success_KN, dense[best].success_KN)[0] for name, run in spikes.items()}
-    low = max(lows.values())
-    equal = [run for run in dense.values() if _success(run) >= top + POINTS]
-    cheapest = min(equal, key=lambda run: _operations(run, "synop_equivalents"))
-    enough = [name for name, bound in lows.items() if bound >= POINTS] or [max(lows, key=lambda name: lows[name])]
-    ours = min(_operations(spikes[name], "synop_equivalents") for name in enough)
-    other = _operations(cheapest, "synop_equivalents")
-    return [
-        row("keepout_policy_gap", top - policy, policy, ">= 0.20", round(top - policy, 9) >= 0.2),
-        row("keepout_budget5_gap", top - small, small, ">= 0.20", round(top - small, 9) >= 0.2),
-        row("keepout_dense", top, _success(runs[f"{DENSE}cem"]), ">= 0.90", top >= 0.9),
-        row("keepout_spiking_points", low, 0.0, f"lower bound >= {POINTS}", low >= POINTS, "success - dense"),
-        row(
-            "keepout_equivalents_ratio",
-            ours,
-            other,
-            "<= 0.5 at iso-success",
-            low >= POINTS and ours <= 0.5 * other,
-            "synop-equivalents",
-            ours / other,
-        ),
-    ]
+def _named(runs: list[Run], task: str, checkpoint: str | None = None) -> dict[str, Run]:
+    return {run.job.role: run for run in runs if run.job.task == task and run.job.checkpoint == checkpoint}
 
 
 def lava_rows(console: Console, episodes: int) -> list[BenchRow]:

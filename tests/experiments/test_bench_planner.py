@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 from rich.console import Console
@@ -9,11 +13,13 @@ from rich.console import Console
 from spikeplan.core.counts.operations import LayerCounts, OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.guided_planning import DirectConfig, GuidedConfig
-from spikeplan.evaluation.aggregate import Run, group
+from spikeplan.evaluation.aggregate import Run, group, pooled
 from spikeplan.evaluation.methods import METHODS
 from spikeplan.evaluation.shard import Job, run_job
 from spikeplan.experiments.bench import planner
-from spikeplan.experiments.bench.planner import keep_out_rows, two_room_rows
+from spikeplan.experiments.bench.plan import bench_command
+from spikeplan.experiments.bench.planner_rows import DENSE, SPIKING, keep_out_rows, keep_out_seed_rows, two_room_rows
+from spikeplan.worldmodel.checkpoint import shipped
 
 EPISODES = 100
 
@@ -62,13 +68,61 @@ def test_every_refined_network_is_planned_at_both_budgets() -> None:
     points = planner._keep_out()
     sides = {
         side: [(name, method) for name, (method, _) in points.items() if name.startswith(side)]
-        for side in (planner.DENSE, planner.SPIKING)
+        for side in (DENSE, SPIKING)
     }
-    assert all(not METHODS[method].spiking for _, method in sides[planner.DENSE])
-    assert all(METHODS[method].spiking for _, method in sides[planner.SPIKING])
+    assert all(not METHODS[method].spiking for _, method in sides[DENSE])
+    assert all(METHODS[method].spiking for _, method in sides[SPIKING])
     for method in ("refined-narrow-96", "refined-narrow-128", "refined-sigma_delta-96", "refined-sigma_delta-128"):
         labels = [settings.label for used, settings in points.values() if used == method]
         assert labels == ["refined 8 + 32x3 H12", "refined 16 + 64x4 H14"]
+
+
+def test_by_bounds_the_dense_side_is_asked_what_the_spiking_side_is() -> None:
+    """The narrow network loses 3 of 100 episodes: its mean suffices, its lower bound does not."""
+    rows = keep_out(0.95, narrow=0.92)
+    strict = rows["keepout_equivalents_ratio_by_bounds"]
+    assert rows["keepout_equivalents_ratio"].other == 60 and (strict.ours, strict.other) == (100, 2000)
+    assert strict.holds is None, "told, not asked"
+
+
+def test_training_seeds_are_pooled_and_told_one_by_one() -> None:
+    seeds = [
+        {f"{DENSE}refined": run(dense, 100), f"{SPIKING}96": run(spiking, 40 * i, spiking=True)}
+        for i, (dense, spiking) in enumerate(((0.9, 0.8), (0.8, 0.9)), 1)
+    ]
+    over_all = {name: pooled([one[name] for one in seeds]) for name in seeds[0]}
+    dense, spiking = over_all.values()
+    assert dense.success_KN.shape == (2, EPISODES) and dense.success_KN.mean() == pytest.approx(0.85)
+    assert spiking.op_counts is not None and spiking.op_counts.actions == 2
+    rows = keep_out_rows(over_all | dict.fromkeys(("policy", "budget5-0", f"{DENSE}cem"), run(0.1, 10)))
+    ratio = next(row for row in rows if row.name == "keepout_equivalents_ratio")
+    assert (ratio.ours, ratio.other) == (60, 100), "the mean of both seeds"
+    told = keep_out_seed_rows(seeds, over_all)
+    assert [(row.name, row.ours, row.other) for row in told] == [
+        ("keepout_seed0", 0.8, 0.9),
+        ("keepout_seed1", 0.9, 0.8),
+    ]
+    with pytest.raises(ValueError, match="several points"):
+        pooled([run(0.9, 100), run(0.9, 100, spiking=True)])
+
+
+def test_networks_of_another_folder_are_other_runs() -> None:
+    job = Job(task="two-room", method="random", role="", planner=DirectConfig(), episodes=1, count=1)
+    other = replace(job, checkpoint="elsewhere.safetensors")
+    done = run_job(job)
+    assert [one.job.checkpoint for one in group([done, done], [job, other])] == [None, "elsewhere.safetensors"]
+
+
+def test_a_folder_without_a_network_is_refused_by_name(tmp_path: Path) -> None:
+    shutil.copy(shipped("two-room"), tmp_path / "two-room.safetensors")
+    with pytest.raises(
+        UserError, match=r"--trained .*: no two-room\..*; train it with `spikeplan train --task two-room`"
+    ):
+        planner.checkpoint_in(str(tmp_path))
+    with pytest.raises(UserError, match="nowhere"):
+        planner.checkpoint_in("nowhere")
+    with pytest.raises(UserError, match="bench plan plans with no trained networks; leave out --trained"):
+        bench_command("plan", None, trained=("x",), console=Console(quiet=True))
 
 
 def test_a_ratio_counts_only_at_equal_success() -> None:
