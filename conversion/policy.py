@@ -1,7 +1,8 @@
-"""Policy -> sigma-delta network in the integers of a predictor's, so that on a chip each takes what the other sends.
+"""Policy or cost-to-go -> sigma-delta network in a predictor's integers, so that on a chip each takes what the other sends.
 
     in     [z, z_goal] in the predictor's latent LSB, coded with its message step
     out    an action in the predictor's action LSB:   a = trunc((sigma + bias) / 2^k)
+           a cost in units of 2^c latent LSB, so that its limit needs 23 bits
     W s    state LSB of layer l = w_l * M_(l-1), as in conversion/recipes/sigma_delta.py; the last layer's w is widened (by < 2x)
            until 2^k state LSB, or 2^-e of one, are an action LSB
 
@@ -26,6 +27,11 @@ from spikeplan.core.ir.artifact import Artifact, Edge, Layer
 WEIGHT_TOP, MESSAGE_TOP = limit(WEIGHT_BITS), limit(MESSAGE_BITS)
 
 
+def value_scale(most: float, latent_scale: float) -> float:
+    """The real value of one LSB of a cost-to-go, a power of two of the latent's: `most` fits 24 bits twice."""
+    return latent_scale * 2.0 ** max(0, math.ceil(math.log2(2 * most / (latent_scale * limit(STATE_BITS)))))
+
+
 class ActingChain(Protocol):
     """A policy as conversion reads it: a ReLU chain of [z, z_goal] whose output times `action_limit` is an action."""
 
@@ -39,14 +45,21 @@ class ActingChain(Protocol):
 
 
 def convert_policy(
-    policy: ActingChain, predictor: Artifact, latent_ND: Tensor, goal_ND: Tensor, *, thresholds: float = 0.05
+    policy: ActingChain,
+    predictor: Artifact,
+    latent_ND: Tensor,
+    goal_ND: Tensor,
+    *,
+    thresholds: float = 0.05,
+    prefix: str = POLICY_PREFIX,
 ) -> Artifact:
-    """The spiking form of a policy that acts in this predictor.
+    """The spiking form of a policy that acts in this predictor, or of a cost-to-go that judges what it imagines.
 
     Args:
         predictor: the sigma-delta network whose latents and actions it shares.
         latent_ND, goal_ND: what the policy sees; they set ranges and thresholds.
         thresholds: of every sending layer, in units of the layer's standard deviation.
+        prefix: of the layers' names; it says which of both it is.
 
     Raises UserError for other widths, and for thresholds that are negative or not finite.
 
@@ -54,8 +67,9 @@ def convert_policy(
     """
     if not (math.isfinite(thresholds) and thresholds >= 0):
         raise UserError(f"policy: thresholds {thresholds} must be finite and >= 0")
-    code = predictor.layers[0]
-    if predictor.layers[-1].n_out != policy.latent_dim or code.n_in != policy.latent_dim + policy.action_dim:
+    code, acts = predictor.layers[0], prefix == POLICY_PREFIX
+    actions = policy.action_dim if acts else code.n_in - policy.latent_dim
+    if predictor.layers[-1].n_out != policy.latent_dim or code.n_in != policy.latent_dim + actions:
         raise UserError(
             f"policy: made for latents of {policy.latent_dim} and actions of {policy.action_dim}, the network has "
             f"{code.n_in} inputs and {predictor.layers[-1].n_out} outputs; convert both from one world model"
@@ -70,7 +84,10 @@ def convert_policy(
     shifts = [code.shift, *message_steps(unit[:-1], message[0], outputs[:-1], MESSAGE_TOP)]
     for size, shift in zip(unit[:-1], shifts[1:], strict=True):
         message.append(size * message[-1] * 2**shift)
-    wanted, least = predictor.scales["action"], unit[-1] * message[-1]
+    scales = dict(predictor.scales)
+    if not acts:
+        scales["value"] = value_scale(policy.action_limit, scales["latent"])
+    wanted, least = scales["action" if acts else "value"], unit[-1] * message[-1]
     # State LSB an action LSB, as a power of two; below 0 the weights are shifted.
     finer = math.floor(math.log2(wanted / least))
     unit[-1] = wanted * 2.0**-finer / message[-1]
@@ -80,7 +97,7 @@ def convert_policy(
     least_lsb = [round(thresholds * std / lsb) for std, lsb in zip(spread, lsbs, strict=False)]
     layers = [
         Layer(
-            name=f"{POLICY_PREFIX}code",
+            name=f"{prefix}code",
             kind="delta",
             n_in=2 * policy.latent_dim,
             n_out=2 * policy.latent_dim,
@@ -94,14 +111,14 @@ def convert_policy(
         bias = (biases[i] / lsbs[i + 1]).round().numpy().astype(np.int32)
         if out:
             shift, exp = max(0, finer), max(0, -finer)
-            name, bits = f"{POLICY_PREFIX}out", STATE_BITS
+            name, bits = f"{prefix}out", STATE_BITS
             layers.append(
                 Layer(name=name, kind="sigma", **shared, bias=bias, weight_exp=exp, shift=shift, message_bits=bits)
             )
         else:
             shift = shifts[i + 1]
             theta = max(1 << shift, least_lsb[i + 1])
-            name = f"{POLICY_PREFIX}h{i + 1}"
+            name = f"{prefix}h{i + 1}"
             layers.append(
                 Layer(name=name, kind="sigma_delta", **shared, bias=bias, act="relu", shift=shift, threshold_lsb=theta)
             )
@@ -109,6 +126,6 @@ def convert_policy(
     return Artifact(
         layers=tuple(layers),
         edges=edges,
-        scales=dict(predictor.scales),
-        provenance={"policy": {"action_limit": policy.action_limit, "thresholds": thresholds}},
+        scales=scales,
+        provenance={prefix.rstrip("."): {"action_limit": policy.action_limit, "thresholds": thresholds}},
     )

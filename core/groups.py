@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from spikeplan.core.chips import ChipLimits
+from spikeplan.core.counts.row import VALUE_PREFIX
 from spikeplan.core.fit import Group, groups_of
 from spikeplan.core.fixed_point import MESSAGE_BITS, STATE_BITS
 from spikeplan.core.ir.artifact import Artifact
@@ -31,7 +32,8 @@ class NeuronGroups:
     """Groups of one copy. `path`: the groups that a prediction crosses until the next may begin, in order; `tail`: those
     after it. `time_steps`: chip steps that a layer works on one prediction (sigma-delta 1, LIF T); the first one sends once.
     `policy`: how many of the groups, from the first on, are a policy's, which gets the latent first and whose output becomes
-    the action; 0: none. `policy_steps`: `time_steps` of those."""
+    the action; 0: none. `policy_steps`: `time_steps` of those. `value`: how many, from the last one back, are a cost-to-go's,
+    which gets the latent that each candidate ends in."""
 
     groups: tuple[Group, ...]
     path: tuple[str, ...]
@@ -39,6 +41,18 @@ class NeuronGroups:
     time_steps: int = 1
     policy: int = 0
     policy_steps: int = 1
+    value: int = 0
+
+    @property
+    def finals(self) -> tuple[str, ...]:
+        """The groups of a cost-to-go, in order; in the loop its parts stand behind them."""
+        names = [group.name for group in self.groups if group.name.startswith(VALUE_PREFIX)]
+        return tuple(names) if self.value else ()
+
+    @property
+    def out(self) -> Group:
+        """The group that puts out what a prediction changes, of a network that has no loop around it yet."""
+        return self.groups[-1 - self.value]
 
     @property
     def whole_loop(self) -> bool:
@@ -54,7 +68,7 @@ class NeuronGroups:
     def takes_latent(self) -> tuple[str, ...]:
         """The groups that a latent is sent to."""
         first = self.groups[0].name
-        return (first, self.takes_action) if self.policy else (first,)
+        return (first, *((self.takes_action,) if self.policy else ()), *self.finals[:1])
 
     @property
     def takes_action(self) -> str:
@@ -103,6 +117,11 @@ def acting(policy: NeuronGroups, predictor: NeuronGroups) -> NeuronGroups:
         policy=len(policy.groups),
         policy_steps=policy.time_steps,
     )
+
+
+def judged_by(network: NeuronGroups, value: NeuronGroups) -> NeuronGroups:
+    """A network and a cost-to-go beside it."""
+    return replace(network, groups=(*network.groups, *value.groups), value=len(value.groups))
 
 
 def lif_network(sizes: tuple[int, ...], time_steps: int, chip: ChipLimits, *, prefix: str = "") -> NeuronGroups:

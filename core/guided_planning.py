@@ -25,6 +25,7 @@ class GuidedConfig:
         decay: of the perturbation with each step.
         correlation: of the perturbation from one step to the next: 1 held, 0 white, between them coloured (first order).
         mirrored: copies stray in pairs, each to the other's opposite side.
+        to_go: weight of the policy's cost-to-go at the end of the horizon; 0: none.
         energy, reduce: of the cost, as in CEMConfig.
 
     >>> GuidedConfig(samples=4, horizon=12).label
@@ -37,6 +38,7 @@ class GuidedConfig:
     decay: float = 0.8
     correlation: float = 1.0
     mirrored: bool = False
+    to_go: float = 0.0
     energy: str = "l1"
     reduce: str = "sum"
 
@@ -49,10 +51,11 @@ class GuidedConfig:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LARGEST:
                 raise UserError(f"guided: {name} {value} must be at least 1 and at most {LARGEST}; change --{name}")
-        for name, most in (("spread", 1e3), ("decay", 1.0), ("correlation", 1.0)):
+        for name, most in (("spread", 1e3), ("decay", 1.0), ("correlation", 1.0), ("to_go", 1e3)):
             value = getattr(self, name)
             if not isinstance(value, int | float) or not 0 <= value <= most:
-                raise UserError(f"guided: {name} {value!r} must lie between 0 and {most:g}; change --{name}")
+                option = name.replace("_", "-")
+                raise UserError(f"guided: {name} {value!r} must lie between 0 and {most:g}; change --{option}")
         if self.evaluations > MOST_PREDICTIONS:
             raise UserError(
                 f"guided: {self.evaluations:,} predictions an action, at most {MOST_PREDICTIONS:,}; lower --samples"
@@ -67,11 +70,12 @@ class GuidedConfig:
 
     @property
     def passes(self) -> tuple[Pass, ...]:
-        return (Pass(samples=self.samples, horizon=self.horizon, variables=self.variables, policy=True),)
+        one = Pass(samples=self.samples, horizon=self.horizon, variables=self.variables, policy=True)
+        return (replace(one, to_go=self.to_go > 0),)
 
     @property
     def label(self) -> str:
-        return f"guided {self.samples} H{self.horizon}"
+        return f"guided {self.samples} H{self.horizon}{_ahead(self.to_go)}"
 
     def at(self, **changes: Any) -> GuidedConfig:
         """Another budget. Raises UserError for a setting that this planner does not have."""
@@ -109,7 +113,7 @@ class RefinedConfig(CEMConfig):
 
     Args:
         copies: of the policy.
-        spread, decay, correlation, mirrored: as in GuidedConfig.
+        spread, decay, correlation, mirrored, to_go: as in GuidedConfig.
 
     >>> RefinedConfig(samples=32, iterations=3, copies=8).label
     'refined 8 + 32x3 H12'
@@ -120,6 +124,7 @@ class RefinedConfig(CEMConfig):
     decay: float = 0.8
     correlation: float = 1.0
     mirrored: bool = False
+    to_go: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -135,6 +140,7 @@ class RefinedConfig(CEMConfig):
             decay=self.decay,
             correlation=self.correlation,
             mirrored=self.mirrored,
+            to_go=self.to_go,
             energy=self.energy,
             reduce=self.reduce,
         )
@@ -146,7 +152,8 @@ class RefinedConfig(CEMConfig):
 
     @property
     def passes(self) -> tuple[Pass, ...]:
-        return (*self.guided.passes, self.start, self.search)
+        to_go = self.to_go > 0
+        return (*self.guided.passes, replace(self.start, to_go=to_go), replace(self.search, to_go=to_go))
 
     @property
     def start(self) -> Pass:
@@ -155,7 +162,12 @@ class RefinedConfig(CEMConfig):
 
     @property
     def label(self) -> str:
-        return f"refined {self.copies} + {self.samples}x{self.iterations} H{self.horizon}"
+        budget = f"{self.copies} + {self.samples}x{self.iterations} H{self.horizon}"
+        return f"refined {budget}{_ahead(self.to_go)}"
+
+
+def _ahead(to_go: float) -> str:
+    return f" + {to_go:g} V" if to_go else ""
 
 
 PlannerConfig = CEMConfig | GuidedConfig | DirectConfig  # RefinedConfig is a CEMConfig

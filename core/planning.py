@@ -52,6 +52,7 @@ class Pass:
         elites: that the selection keeps.
         variables: actions of a candidate that the source makes.
         policy: whether a policy acts in it; else the actions are known before the rollout.
+        to_go: whether a cost-to-go judges where each future ends.
     """
 
     samples: int
@@ -60,6 +61,7 @@ class Pass:
     horizon: int
     variables: int
     policy: bool = False
+    to_go: bool = False
 
     @property
     def evaluations(self) -> int:

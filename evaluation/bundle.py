@@ -21,11 +21,12 @@ from spikeplan.snn.lif import LIFConfig, LIFNetwork
 from spikeplan.snn.lif_policy import LIFPolicy
 from spikeplan.worldmodel.checkpoint import WorldModel, load_model, shipped
 from spikeplan.worldmodel.policies.base import GoalPolicy
-from spikeplan.worldmodel.policies.policy_file import load_policy
+from spikeplan.worldmodel.policies.policy_file import load_cost_to_go, load_policy
 from spikeplan.worldmodel.predictor import ResidualPredictor
 from spikeplan.worldmodel.tasks import make_world, task_of
 
 LIF, POLICY_LIF = "lif", "policy-lif"  # kinds of files that hold a LIF network
+TO_GO = "cost-to-go"
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,15 @@ class Bundle:
         return load_policy(
             self.beside(name), task=self.model.task, latent_dim=model.latent_dim, action_dim=model.action_dim
         )
+
+    @property
+    def to_go_path(self) -> Path:
+        return self.beside(TO_GO)
+
+    def cost_to_go(self) -> GoalPolicy:
+        """The policy's cost-to-go, a network of one output."""
+        model = self.model
+        return load_cost_to_go(self.to_go_path, task=model.task, latent_dim=model.predictor.latent_dim)
 
     def narrow(self, name: str) -> ResidualPredictor:
         """`name`: narrow-W or pruned-P."""

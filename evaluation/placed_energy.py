@@ -16,7 +16,7 @@ from typing import Any
 
 from spikeplan import energy
 from spikeplan.core.chips import ChipLimits
-from spikeplan.core.counts.operations import CountRow, total
+from spikeplan.core.counts.operations import POLICY_PREFIX, VALUE_PREFIX, CountRow, part_of, total
 from spikeplan.core.groups import NeuronGroups
 from spikeplan.evaluation.traffic import Traffic
 from spikeplan.placement.groups import loop_messages, loop_synops, turns_in, with_loop
@@ -76,12 +76,17 @@ class Placed:
     @property
     def hops_per_action(self) -> float:
         """Of the rollouts; the questions and answers of the selection are left out."""
-        aside = {group.name for group in self.network.groups[: self.network.policy]}
-        searching = {name: sent for name, sent in self.messages.items() if name not in aside}
-        return sum(
-            hops(self.found, self.messages if one.policy else searching) * one.evaluations / self.found.replicas
+
+        def of(prefix: str) -> float:
+            return hops(self.found, {n: sent for n, sent in self.messages.items() if part_of(n) == prefix})
+
+        predicted, acted, judged = (of(prefix) for prefix in ("", POLICY_PREFIX, VALUE_PREFIX))
+        total_hops = sum(
+            one.evaluations * (predicted + (acted if one.policy else 0))
+            + (one.samples * one.iterations * judged if one.to_go else 0)
             for one in self.traffic.planner.passes
         )
+        return total_hops / self.found.replicas
 
     def rows(self, schedule: str) -> list[CountRow]:
         """The operation counts rows with this placement's hops, and the parts' own synops."""

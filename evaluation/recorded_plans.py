@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from spikeplan.conversion import Calibration
-from spikeplan.core.counts.operations import OperationCounts
+from spikeplan.core.counts.operations import VALUE_PREFIX, OperationCounts
 from spikeplan.core.errors import UserError
-from spikeplan.core.guided_planning import GuidedConfig
+from spikeplan.core.guided_planning import GuidedConfig, RefinedConfig
 from spikeplan.core.progress import OnProgress, no_progress
 from spikeplan.snn.finetune_delta import Rollouts
 from spikeplan.worldmodel.checkpoint import WorldModel
@@ -108,20 +108,36 @@ def record_plans(
 
 
 def record_refined(
-    model: WorldModel, policy: GoalPolicy, task: str, *, episodes: int, seed: int, every: int = 3
+    model: WorldModel,
+    policy: GoalPolicy,
+    task: str,
+    *,
+    episodes: int,
+    seed: int,
+    every: int = 3,
+    config: RefinedConfig | None = None,
+    value: GoalPolicy | None = None,
 ) -> list[Rollouts]:
     """What refined planning asks of the dense predictor: CEM's candidates, and a policy's copies acting in the model.
 
-    `task`: the model's own, or one that its model is used for. Each set of records judges a future as the planner does. Raises
-    UserError for a task that the model was not made for.
+    Each set of records judges a future as the planner does.
+
+    Args:
+        task: the model's own, or one that its model is used for.
+        config: of the planner; as `refined_settings` where not given. Recorded a little farther than it plans, so that a network
+            is right to the end.
+        value: the policy's cost-to-go, where the planner has one.
+
+    Raises UserError for a task that the model was not made for.
     """
     world = make_world(task)
     if model.task not in (task, task_of(task).trained_on):
         raise UserError(f"task {task}: its world model is of {task_of(task).trained_on or task}, not of {model.task}")
-    latent_of, own = ImageLatent(world, model.encoder), refined_settings(model.planner)
-    config = replace(own, horizon=own.horizon + 2)  # a little farther than it plans: a network must be right to the end
+    latent_of, own = ImageLatent(world, model.encoder), config or refined_settings(model.planner)
+    config = replace(own, horizon=own.horizon + 2)
     cost = task_cost(world, latent_of, config)
-    pair = Pair(DensePredictor(model.predictor), DensePolicy(policy))
+    to_go = None if value is None else DensePolicy(value, VALUE_PREFIX)
+    pair = Pair(DensePredictor(model.predictor), DensePolicy(policy), to_go)
     planner = RefinedPlanner(pair, config, action_dim=world.action_dim, action_limit=world.action_limit, evaluator=cost)
     drawn = world.sample(episodes, np.random.default_rng(seed))
     wanted = goals_of(world, latent_of, drawn.goal_NP, drawn.layout_NL)

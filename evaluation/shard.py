@@ -70,6 +70,7 @@ def make_op_counts(job: Job, predictor: Predictor, encoder: Encoder | None = Non
         sequential_steps=sequential,
         interleaved_steps=interleaved,
         policy_steps=predictor.policy_steps if isinstance(predictor, Pair) else None,
+        value_steps=predictor.value_steps if isinstance(predictor, Pair) else None,
     )
     if encoder is not None:
         parameters = sum(p.numel() for p in encoder.parameters())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -197,9 +197,12 @@ def is_placed(planner: PlannerConfig) -> TypeGuard[CEMConfig | GuidedConfig]:
 
 
 def placed_part(predictor: Predictor, planner: PlannerConfig) -> Predictor:
-    """What a rollout of this planner runs: a policy that CEM leaves aside is not placed."""
-    acts = any(one.policy for one in planner.passes)
-    return predictor.predictor if isinstance(predictor, Pair) and not acts else predictor
+    """What a plan of this planner runs: a policy and a cost-to-go that it leaves aside are not placed."""
+    if not isinstance(predictor, Pair):
+        return predictor
+    if not any(one.policy for one in planner.passes):
+        return predictor.predictor
+    return predictor if any(one.to_go for one in planner.passes) else replace(predictor, value=None)
 
 
 @lru_cache(maxsize=16)
@@ -240,6 +243,7 @@ def _bit_by_bit(op_counts: OperationCounts, coded: float) -> OperationCounts:
         sequential_steps=op_counts.sequential_steps,
         interleaved_steps=op_counts.interleaved_steps,
         policy_steps=op_counts.policy_steps,
+        value_steps=op_counts.value_steps,
     )
     dumped = json.loads(json.dumps(op_counts.dump()))
     for _, layer, _, _, counts in dumped["counts"]:

@@ -18,7 +18,8 @@ actions, D latent, S candidates of which a replica has `turns`:
 
 Where a policy acts, source takes its output, adds noise and clips; the policy's first layer gets the latent before the
 predictor's does. Its selection is charged as CEM's with one elite. Refined planning makes its passes one after the other on
-the same groups; the latent goes to the policy in all of them, which answers in the first alone.
+the same groups; the latent goes to the policy in all of them, which answers in the first alone. A cost-to-go, where there is one,
+takes the latent that a candidate ends in, and its output is one more synapse of cost.
 
 Parts of one replica share cores; so do theta and refit. Candidates of one replica take turns, so u and z are stored contexts;
 the noise is drawn again from its seed in every iteration. Assumed, not published: that a program may hold that many words.
@@ -88,12 +89,14 @@ def with_loop(
     >>> place(loop.groups, LOIHI2, replicas=8).cores
     """
     turns = turns_of(budget, replicas)
-    out = network.groups[-1]
+    out = network.out
     if out.neurons != latent_dim:
         raise UserError(
             f"place: layer '{out.name}' has {out.neurons} neurons, the latent {latent_dim}; convert it again"
         )
     inner = [replace(g, receivers=("latent",), message_bits=STATE_BITS) if g is out else g for g in network.groups]
+    if network.value:
+        inner[-1] = replace(inner[-1], receivers=("cost",), message_bits=STATE_BITS)
     path = list(network.path)
     if network.policy:
         inner[network.policy - 1] = replace(inner[network.policy - 1], receivers=("source",))
@@ -144,8 +147,8 @@ def with_loop(
         Group(
             name="cost",
             neurons=turns,
-            axons_in=2 + places,
-            synapses=2 + places,
+            axons_in=2 + places + min(1, network.value),
+            synapses=2 + places + min(1, network.value),
             words=2,
             message_bits=1,
             receivers=("theta", "source"),

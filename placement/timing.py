@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikeplan.core.errors import UserError
-from spikeplan.core.groups import NeuronGroups
+from spikeplan.core.groups import NeuronGroups, Stage
 from spikeplan.core.planning import Pass, PlanBudget
 from spikeplan.placement.groups import selection_steps, turns_in
 from spikeplan.placement.load import Load
@@ -168,21 +168,25 @@ class Clock:
     def _in(self, one: Pass) -> NeuronGroups:
         return self.network if one.policy else self.network.searching
 
-    def _timeline(self, entries: NDArray[np.int64], *, tail: bool = True, network: NeuronGroups | None = None) -> Reals:
+    def _timeline(self, entries: NDArray[np.int64], *, tail: bool = True) -> Reals:
         """Seconds of each chip step when predictions enter at the steps `entries`."""
-        patterns, where = self._patterns(entries, network or self.network, tail=tail)
+        patterns, where = self._patterns(entries, self.network, tail=tail)
         return np.asarray(self._busy(patterns)[where])
 
     def _patterns(
-        self, entries: NDArray[np.int64], network: NeuronGroups, *, tail: bool = True
+        self, entries: NDArray[np.int64], network: NeuronGroups, *, tail: bool = True, ending: int = 0
     ) -> tuple[Reals, NDArray[np.intp]]:
-        """The kinds of steps (groups, P), by who has sent before them, and which kind each step is."""
+        """The kinds of steps (groups, P), by who has sent before them, and which kind each step is. `ending`: how many of the
+        last predictions end a candidate that a cost-to-go judges."""
         stages = network.stages[: None if tail else len(network.path)]
-        steps = int(entries.max()) + max(stage.begin + stage.steps for stage in stages)
+        finals = [Stage(name, network.depth + i, 1) for i, name in enumerate(network.finals)] if ending else []
+        steps = int(entries.max()) + max(stage.begin + stage.steps for stage in (*stages, *finals))
         active = np.zeros((self._n, steps + 1), bool)  # in the step before: what is active at t arrives at t + 1
         for stage in stages:
             for k in range(stage.steps):
                 active[self.names.index(stage.name), entries + stage.begin + k + 1] = True
+        for stage in finals:
+            active[self.names.index(stage.name), entries[-ending:] + stage.begin + 1] = True
         if network.whole_loop:
             active[self.names.index("latent"), entries] = True
             if not network.policy:  # the action is known: the source sends it while the latent sends z
@@ -200,6 +204,11 @@ class Clock:
         if schedule == "interleaved":
             return np.asarray(step * max(turns * each, depth) + candidate * each)
         raise UserError(f"place: schedule {schedule!r} is unknown; use {' or '.join(SCHEDULES)}")
+
+    def _steps_of(self, one: Pass, schedule: str, own_passes: int) -> tuple[Reals, NDArray[np.intp]]:
+        """Kinds of steps, and which kind each is, of one iteration."""
+        ending = turns_in(one.samples, self.placement.replicas) if one.to_go else 0
+        return self._patterns(self._entries(one, schedule, own_passes), self._in(one), ending=ending)
 
     def load(self, budget: PlanBudget, schedule: str, *, own_passes: int = 0) -> Load:
         """What `action` times, before the constants come in."""
@@ -220,7 +229,7 @@ class Clock:
     def _load(self, one: Pass, schedule: str, own_passes: int) -> list[Reals]:
         """Of one pass: how many steps of each kind, then `_columns`."""
         network = self._in(one)
-        patterns, where = self._patterns(self._entries(one, schedule, own_passes), network)
+        patterns, where = self._steps_of(one, schedule, own_passes)
         steps = np.bincount(where, minlength=patterns.shape[1]).astype(np.float64)
         columns = self._columns(patterns)
         if network.whole_loop:
@@ -251,7 +260,8 @@ class Clock:
         """`own_passes`: predictions a replica makes beside its candidates' (the mean's, on the references that look at it)."""
         steps, selecting, slowest, seconds = 0, 0, 0.0, 0.0
         for one in budget.passes:
-            times = self._timeline(self._entries(one, schedule, own_passes), network=self._in(one))
+            patterns, where = self._steps_of(one, schedule, own_passes)
+            times = self._busy(patterns)[where]
             selection = selection_steps(one, self.placement.replicas) if self.network.whole_loop else 0
             steps += one.iterations * (len(times) + selection)
             selecting += one.iterations * selection

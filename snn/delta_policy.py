@@ -19,21 +19,24 @@ from spikeplan.snn.delta_on_chip import DeltaOnChip
 class DeltaPolicy(DeltaOnChip):
     """`action_limit`: actions are clipped to plus and minus this, in the task's units.
 
+    `output`: the scale that the output is in; `value` for a cost-to-go, whose limit is a cost.
+
     Raises UserError for an artifact without the scales of latent and action, or that is no sigma-delta chain.
 
     >>> action_BSA, counts = DeltaPolicy(artifact, action_limit=0.08).act(latent_BSD, goal_BD)
     """
 
-    def __init__(self, artifact: Artifact, *, action_limit: float) -> None:
+    def __init__(self, artifact: Artifact, *, action_limit: float, output: str = "action") -> None:
         super().__init__(artifact, "policy")
         self.artifact, self.action_limit = artifact, action_limit
+        self.output_scale = artifact.scales[output]
 
     @torch.no_grad()
     def act(self, latent_BSD: Tensor, goal_BD: Tensor) -> tuple[Tensor, list[LayerCounts]]:
         """Real latents in, real actions out, clipped; the operations of each layer."""
         z = self.encode(latent_BSD)
         value, _, counts = self.advance(z, self.encode(goal_BD)[:, None].expand_as(z), None)
-        action = (value * self.action_scale).float().clamp(-self.action_limit, self.action_limit)
+        action = (value * self.output_scale).float().clamp(-self.action_limit, self.action_limit)
         return action, counts
 
     def advance(

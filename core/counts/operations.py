@@ -27,120 +27,52 @@ Schedules of a recurrent rollout on one network instance of L neuron layers:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict
 from typing import Any
 
+from spikeplan.core.counts.row import (
+    BYTES,
+    COUNTS,
+    COUNTS_VERSION,
+    MOST,
+    PHASES,
+    POLICY_PREFIX,
+    REFERENCES,
+    SCHEDULES,
+    UPDATE_WEIGHT,
+    VALUE_PREFIX,
+    CountRow,
+    LayerCounts,
+    per_action,
+    total,
+)
 from spikeplan.core.errors import UserError
 
-COUNTS_VERSION = 3
-PHASES = ("encoder", "events", "predictor", "evaluation", "selection", "host")
-REFERENCES = ("zero", "previous_step", "previous_candidate", "mean_candidate", "previous_iteration")
-POLICY_PREFIX = "policy."  # tells a policy's layers from the predictor's in counts and placements
-SCHEDULES = ("sequential", "interleaved", "batched")
-BYTES = {"int8": 1, "fp16": 2, "bf16": 2, "int32": 4, "fp32": 4}  # of a word, by a row's precision
-UPDATE_WEIGHT = 10
-MOST = 2**63  # what other tools count in; sums over rows stay finite in float64
+__all__ = [
+    "BYTES",
+    "COUNTS",
+    "COUNTS_VERSION",
+    "MOST",
+    "PHASES",
+    "POLICY_PREFIX",
+    "REFERENCES",
+    "SCHEDULES",
+    "UPDATE_WEIGHT",
+    "VALUE_PREFIX",
+    "CountRow",
+    "LayerCounts",
+    "OperationCounts",
+    "per_action",
+    "total",
+]
 
 
-@dataclass(frozen=True, kw_only=True)
-class LayerCounts:
-    """Operations of one layer in one call, summed over its batch. Message counts are of messages *sent* by the layer;
-    `synops` are the synaptic operations that these messages cause downstream."""
-
-    layer: str
-    macs: int = 0
-    acs: int = 0
-    synops: int = 0
-    updates: int = 0
-    updates_active: int = 0
-    state_restores: int = 0
-    messages: int = 0
-    message_bits: int = 0
-    saturated: int = 0
-    dense_macs: int = 0  # what a dense network would have spent on the same synapses
-    calls: int = 0  # predictions (rows) that the counts are summed over
-    state_reads: int = 0  # dense layers: activations read and written; spiking layers follow from updates and restores
-    state_writes: int = 0
-
-    def __add__(self, other: LayerCounts) -> LayerCounts:
-        mine, theirs = vars(self), vars(other)  # asdict copies deeply, and every rollout step of every plan adds
-        return LayerCounts(layer=self.layer, **{key: mine[key] + theirs[key] for key in mine if key != "layer"})
+PARTS = (POLICY_PREFIX, VALUE_PREFIX)  # networks beside the predictor, by the prefix of their layers
 
 
-@dataclass(frozen=True, kw_only=True)
-class CountRow:
-    """One line of the operation counts (pinned contract). `control_step` is None where control steps are summed."""
-
-    version: int = COUNTS_VERSION
-    method: str
-    phase: str
-    layer: str
-    reference: str
-    schedule: str
-    control_step: int | None = None
-    iteration: int | None = None
-    rollout_step: int | None = None
-    macs: int = 0
-    acs: int = 0
-    synops: int = 0
-    updates_active: int = 0
-    updates_idle: int = 0
-    state_restores: int = 0
-    messages: int = 0
-    message_bits: int = 0
-    hops: int | None = None
-    weight_bytes: int = 0
-    state_bytes: int = 0
-    dram_bytes: int = 0
-    host_words: int = 0
-    chip_steps: int = 0
-    saturated: int = 0
-    dense_macs: int = 0
-    weight_reads: int = 0
-    state_reads: int = 0
-    state_writes: int = 0
-    precision: str = "fp32"
-
-    def __post_init__(self) -> None:
-        if self.version != COUNTS_VERSION:
-            raise UserError(
-                f"{self._where}: counts of version {self.version!r}; this code reads version {COUNTS_VERSION}"
-            )
-        for name in COUNTS:
-            value = getattr(self, name)
-            if value is None and name == "hops":
-                continue
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < MOST:
-                raise UserError(f"{self._where}: {name} is {value!r:.40}; a count is a finite number >= 0, below 2^63")
-
-    @property
-    def _where(self) -> str:
-        return f"method {self.method!r}, layer {self.layer!r}"
-
-    @property
-    def updates(self) -> int:
-        return self.updates_active + self.updates_idle
-
-    @property
-    def without_restores(self) -> int:
-        return self.macs + self.acs + self.synops + UPDATE_WEIGHT * self.updates
-
-    @property
-    def synop_equivalents(self) -> int:
-        return self.without_restores + UPDATE_WEIGHT * self.state_restores
-
-
-COUNTS = tuple(
-    f.name
-    for f in fields(CountRow)
-    if f.type in ("int", "int | None") and f.name not in ("version", "control_step", "iteration", "rollout_step")
-)
-
-
-def total(rows: Iterable[CountRow], field: str) -> int:
-    """Sum of one column or property over rows."""
-    return sum(getattr(row, field) for row in rows)
+def part_of(layer: str) -> str:
+    """The network that a layer belongs to: one of PARTS, or "" for the predictor."""
+    return next((prefix for prefix in PARTS if layer.startswith(prefix)), "")
 
 
 class OperationCounts:
@@ -156,9 +88,12 @@ class OperationCounts:
         sequential_steps: int = 1,
         interleaved_steps: int = 1,
         policy_steps: tuple[int, int] | None = None,
+        value_steps: tuple[int, int] | None = None,
     ) -> None:
-        """`policy_steps`: how many of both are those of a policy beside the predictor, if there is one."""
+        """`policy_steps`: how many of both are those of a policy beside the predictor, if there is one. `value_steps`: of a
+        cost-to-go, which is none of them."""
         self.policy_steps = None if policy_steps is None else (policy_steps[0], policy_steps[1])
+        self.value_steps = None if value_steps is None else (value_steps[0], value_steps[1])
         self.method, self.reference, self.precision, self.spiking = method, reference, precision, spiking
         self.sequential_steps, self.interleaved_steps = sequential_steps, interleaved_steps
         self.actions = 0
@@ -201,6 +136,7 @@ class OperationCounts:
             "sequential_steps": self.sequential_steps,
             "interleaved_steps": self.interleaved_steps,
             **({} if self.policy_steps is None else {"policy_steps": list(self.policy_steps)}),
+            **({} if self.value_steps is None else {"value_steps": list(self.value_steps)}),
             "actions": self.actions,
             "memory": {layer: list(sizes) for layer, sizes in self._memory.items()},
             "counts": [
@@ -216,7 +152,8 @@ class OperationCounts:
         if dumped.get("version") != COUNTS_VERSION:
             raise UserError(f"counts of version {dumped.get('version')!r}; this code reads version {COUNTS_VERSION}")
         names = ("method", "reference", "precision", "spiking", "sequential_steps", "interleaved_steps")
-        op_counts = cls(**{name: dumped[name] for name in names}, policy_steps=dumped.get("policy_steps"))
+        others: dict[str, Any] = {name: dumped.get(name) for name in ("policy_steps", "value_steps")}
+        op_counts = cls(**{name: dumped[name] for name in names}, **others)
         op_counts.merge(dumped)
         for layer, (weight_bytes, state_bytes) in dumped["memory"].items():
             op_counts.set_memory(layer, weight_bytes=weight_bytes, state_bytes=state_bytes)
@@ -229,11 +166,17 @@ class OperationCounts:
         for phase, words in dumped["host_words"].items():
             self._host_words[phase] += words
 
-    def _steps_of(self, layer: str) -> tuple[int, int]:
-        """Chip steps, sequential and interleaved, in which a layer updates for one prediction."""
-        if self.policy_steps is None or layer.startswith(POLICY_PREFIX):
-            return self.policy_steps or (self.sequential_steps, self.interleaved_steps)
-        return self.sequential_steps - self.policy_steps[0], self.interleaved_steps - self.policy_steps[1]
+    def _steps_of(self, part: str, leading: dict[str, str]) -> tuple[int, int]:
+        """Chip steps, sequential and interleaved, that a prediction takes in a part: policy, cost-to-go or predictor.
+
+        `leading`: the first layer of each part that there is. A dense part runs beside the chip and takes none.
+        """
+        whole, policy = (self.sequential_steps, self.interleaved_steps), self.policy_steps or (0, 0)
+        if part == VALUE_PREFIX:
+            return self.value_steps or (0, 0)
+        if part == POLICY_PREFIX:
+            return policy if "" in leading else whole  # it may act alone
+        return whole[0] - policy[0], whole[1] - policy[1]
 
     def rows(self, schedule: str) -> list[CountRow]:
         if schedule not in SCHEDULES:
@@ -243,16 +186,19 @@ class OperationCounts:
             raise ValueError(f"method {self.method!r}: schedule {schedule!r} does not fit a {kind} method")
         rows = []
         same: dict[str, Any] = {"method": self.method, "reference": self.reference, "schedule": schedule}
-        # Chip steps are booked once per prediction, on the first predictor layer.
-        leading = next((key[1] for key in self._counts if key[0] == "predictor"), None)
+        # Chip steps are booked once per prediction, on the first layer of each part.
+        leading: dict[str, str] = {}
+        for name in (key[1] for key in self._counts if key[0] == "predictor"):
+            leading.setdefault(part_of(name), name)
         for (phase, layer, iteration, step), c in self._counts.items():
             in_chain = self.spiking and phase == "predictor"
             updates, chip_steps = c.updates, 0
             if in_chain:
-                steps = self.sequential_steps if schedule == "sequential" else self.interleaved_steps
-                alone, each = self._steps_of(layer)
-                updates = c.updates * alone // each if schedule == "sequential" else c.updates
-                chip_steps = c.calls * steps if layer == leading else 0
+                part = part_of(layer)
+                alone, each = self._steps_of(part, leading)
+                steps = alone if schedule == "sequential" else each
+                updates = c.updates * alone // each if schedule == "sequential" and each else c.updates
+                chip_steps = c.calls * steps if layer == leading[part] else 0
             switches = 0
             if in_chain and schedule == "interleaved" and self.reference == "previous_step":
                 switches = max(0, c.updates - c.state_restores)
@@ -292,9 +238,3 @@ class OperationCounts:
         for phase, words in self._host_words.items():
             rows.append(CountRow(**same, phase="host", layer=phase, host_words=words, precision="int32"))
         return rows
-
-
-def per_action(rows: Iterable[CountRow], actions: int, field: str = "synop_equivalents") -> float:
-    if actions <= 0:
-        raise ValueError(f"{actions} actions: counts are divided by the number of actions that they were summed over")
-    return total(rows, field) / actions

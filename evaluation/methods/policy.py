@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikeplan.conversion.policy import convert_policy
+from spikeplan.core.counts.operations import VALUE_PREFIX
 from spikeplan.core.ir.artifact import Artifact
 from spikeplan.evaluation.methods.base import Method, Site
 from spikeplan.evaluation.methods.dense import int8_predictor
@@ -57,6 +58,24 @@ def spiking_policy(site: Site, width: int | None = None) -> DeltaPolicy:
     return site.once(f"policy sigma_delta {width}", make)
 
 
+def _valued(policy: str, site: Site, width: int | None = None) -> Policy | None:
+    """The policy's cost-to-go in the policy's own arithmetic; None where there is no file of it, or no such form."""
+    if policy == "lif" or not site.bundle.to_go_path.is_file():
+        return None
+    data, network = site.calibration, site.bundle.cost_to_go()
+    latent, goal = data.latent_ND, data.latent_ND.flip(0)
+    if policy == "fp32":
+        return DensePolicy(network, VALUE_PREFIX)
+    if policy == "int8":
+        return site.once("to go int8", lambda: Int8Policy(network, latent, goal, VALUE_PREFIX))
+
+    def make() -> DeltaPolicy:
+        artifact = convert_policy(network, _artifact(width, site.bundle), latent, goal, prefix=VALUE_PREFIX)
+        return DeltaPolicy(artifact.scaled(site.threshold), action_limit=network.action_limit, output="value")
+
+    return site.once(f"to go sigma_delta {width}", make)
+
+
 def _int8_predictor(site: Site, width: int | None = None) -> Predictor:
     if width is None:
         return int8_predictor(site)
@@ -65,23 +84,28 @@ def _int8_predictor(site: Site, width: int | None = None) -> Predictor:
 
 
 def _narrow(width: int, site: Site) -> Predictor:
-    return Pair(_int8_predictor(site, width), _int8(site))
+    return Pair(_int8_predictor(site, width), _int8(site), _valued("int8", site))
 
 
 def _narrow_spikes(width: int, site: Site) -> Predictor:
-    return Pair(_sigma_delta(site, width), spiking_policy(site, width))
+    return Pair(_sigma_delta(site, width), spiking_policy(site, width), _valued("sigma_delta", site, width))
 
 
 def _narrow_files(width: int, bundle: Bundle) -> list[Path]:
-    return [bundle.model_path, bundle.guided_narrow_path(width), bundle.beside("policy")]
+    return [bundle.model_path, bundle.guided_narrow_path(width), bundle.beside("policy"), *_to_go(bundle)]
 
 
 def _narrow_spikes_files(width: int, bundle: Bundle) -> list[Path]:
-    return [bundle.model_path, bundle.guided_delta_path(width), bundle.beside("policy")]
+    return [bundle.model_path, bundle.guided_delta_path(width), bundle.beside("policy"), *_to_go(bundle)]
 
 
 def _files(*names: str) -> Callable[[Bundle], list[Path]]:
-    return lambda bundle: [bundle.model_path, *(bundle.beside(name) for name in names)]
+    return lambda bundle: [bundle.model_path, *(bundle.beside(name) for name in names), *_to_go(bundle)]
+
+
+def _to_go(bundle: Bundle) -> list[Path]:
+    """The file of the cost-to-go, where there is one: a user's own networks may lack it."""
+    return [bundle.to_go_path] if bundle.to_go_path.is_file() else []
 
 
 def _method(name: str, make: Callable[[Site], Predictor], planner: str, **more: Any) -> Method:
@@ -89,8 +113,11 @@ def _method(name: str, make: Callable[[Site], Predictor], planner: str, **more: 
     return Method(name=name, make=make, planner=planner, **(settings | more))
 
 
+FORMS: dict[Callable[[Site], Policy], str] = {_dense: "fp32", _int8: "int8", spiking_policy: "sigma_delta"}
+
+
 def _pair(predictor: Callable[[Site], Predictor], policy: Callable[[Site], Policy], site: Site) -> Predictor:
-    return Pair(predictor(site), policy(site))
+    return Pair(predictor(site), policy(site), _valued(FORMS.get(policy, "lif"), site))
 
 
 def _dense_predictor(site: Site) -> Predictor:
@@ -117,7 +144,7 @@ def _in_lava(*, cost: str | None = None, **settings: Any) -> LavaLoopRow:
 
 SPIKING: dict[str, Any] = {
     "family": "spiking",
-    "files": lambda bundle: [bundle.model_path, bundle.guided_path, bundle.beside("policy")],
+    "files": lambda bundle: [bundle.model_path, bundle.guided_path, bundle.beside("policy"), *_to_go(bundle)],
     "artifact": lambda bundle: bundle.guided_artifact,
     "colour": "#D55E00",
     "relative_cost": 1.6,

@@ -80,6 +80,7 @@ class _Counts(TypedDict):
     sequential_steps: int
     interleaved_steps: int
     policy_steps: NotRequired[tuple[int, int]]
+    value_steps: NotRequired[tuple[int, int]]
     actions: int
     memory: dict[str, tuple[int, int]]
     counts: list[tuple[str, str, int | None, int | None, dict[str, int]]]

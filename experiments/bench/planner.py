@@ -45,7 +45,6 @@ from spikeplan.experiments.bench.planner_rows import (
 from spikeplan.experiments.bench.rows import BenchRow
 from spikeplan.experiments.runner.pool import run_jobs
 from spikeplan.experiments.runner.progress import progress_bar
-from spikeplan.worldmodel.planning import PLANNERS
 from spikeplan.worldmodel.tasks import make_world, task_of
 from spikeplan.worldmodel.tasks.keep_out import COPIES
 
@@ -106,16 +105,16 @@ def _two_room() -> dict[str, tuple[str, PlannerConfig]]:
 
 def _keep_out() -> dict[str, tuple[str, PlannerConfig]]:
     full = load_bundle("keep-out").model.planner
-    refined, large = PLANNERS["refined"].settings(full), task_of("keep-out").planner
-    assert large is not None
+    task = task_of("keep-out")
+    assert task.planner is not None
+    refined = {"": task.planner} | {f"-{i}": budget for i, budget in enumerate(task.budgets, 1)}
     points: dict[str, tuple[str, PlannerConfig]] = {
         "policy": ("policy", DirectConfig()),
         f"{DENSE}cem": ("dense", full),
     }
     points |= {f"{SMALL}{i}": ("dense", budget) for i, budget in enumerate(reduced_budgets(full))}
     for role, methods in REFINED.items():
-        points |= {f"{role}{method}": (method, refined) for method in methods}
-        points |= {f"{role}{method}-large": (method, large) for method in methods}
+        points |= {f"{role}{method}{size}": (method, budget) for method in methods for size, budget in refined.items()}
     return points
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
@@ -16,6 +17,7 @@ from spikeplan.evaluation.methods.sigma_delta import NARROW as NARROW_SIGMA_DELT
 from spikeplan.evaluation.shard import Job, shards
 from spikeplan.experiments.main_study.contenders import contenders, full_planner
 from spikeplan.worldmodel.planning.refined import refined_settings
+from spikeplan.worldmodel.tasks import task_of
 from spikeplan.worldmodel.tasks.keep_out import COPIES
 
 ALONE = ("policy-int8", "policy-sigma_delta", "policy-lif")  # beside the dense one, which is a level of admission
@@ -151,10 +153,10 @@ class Plan:
 def jobs_of(task: str, size: Size) -> list[Job]:
     """Every episode-running job of one task."""
     plan, full, named = Plan(task, size), full_planner(task), contenders(task)
-    model = load_bundle(task)
+    model, budgets = load_bundle(task), task_of(task).budgets
     searched = model.model.planner if isinstance(full, RefinedConfig) else full
-    if isinstance(full, RefinedConfig) and not size.front:
-        full = refined_settings(searched)  # a third of the cost, and nearly as good
+    if budgets and isinstance(budgets[0], CEMConfig) and not size.front:
+        full, budgets = budgets[0], ()  # less than half of the cost, and nearly as good
     if size.samples is not None:
         full, searched = full.at(samples=size.samples), searched.at(samples=size.samples)
     for method in named.headline:
@@ -167,7 +169,7 @@ def jobs_of(task: str, size: Size) -> list[Job]:
     if model.beside("policy").is_file():
         plan.add("policy", "admission", DirectConfig())
     if isinstance(full, RefinedConfig):
-        _refined_fronts(plan, full, searched)
+        _refined_fronts(plan, (full, *budgets), searched)
     elif task in size.extra_tasks:
         return plan.jobs
     else:
@@ -206,21 +208,20 @@ def _cem_fronts(plan: Plan, full: CEMConfig) -> None:
             plan.add("sigma_delta", "sweep", full, reference=on, threshold=finer, first_of_them=few)
 
 
-def _refined_fronts(plan: Plan, full: RefinedConfig, searched: CEMConfig) -> None:
+def _refined_fronts(plan: Plan, budgets: Sequence[PlannerConfig], searched: CEMConfig) -> None:
     """Policy, guided and refined planning at several budgets, dense and spiking, and CEM without a policy."""
-    narrow = ("refined-narrow-96", "refined-sigma_delta-96")
+    narrow = ("refined-narrow-96", "refined-sigma_delta-96", "refined-narrow-128", "refined-sigma_delta-128")
     wide = COPIES.at(horizon=searched.horizon)
     points: list[tuple[str, PlannerConfig]] = [(method, DirectConfig()) for method in ALONE]
     points += [(method, wide) for method in ("guided-int8", "guided-sigma_delta")]
-    points += [(method, full) for method in narrow]
+    points += [(method, planner) for method in narrow for planner in budgets]
     if plan.size.front:
-        half = refined_settings(searched)
-        quarter = half.at(samples=max(2, half.samples // 2), iterations=2)
+        plain = refined_settings(searched)  # farther, and no cost-to-go
         points += [("int8", searched), ("sigma_delta", searched)]
         points += [(method, wide.at(samples=32)) for method in ("guided-int8", "guided-sigma_delta")]
-        refined = ("refined-int8", "refined-sigma_delta", *narrow)
-        points += [(method, planner) for method in refined for planner in (half, quarter)]
-        others = ("refined-narrow-64", "refined-narrow-128", "refined-sigma_delta-128")
-        points += [(method, planner) for method in others for planner in (full, half)]
+        points += [(method, plain) for method in narrow[2:]]
+        whole = ("refined-int8", "refined-sigma_delta")
+        points += [(method, planner) for method in whole for planner in budgets[1:]]
+        points += [("refined-narrow-64", planner) for planner in budgets]
     for method, planner in points:
         plan.add(method, "front", planner)

@@ -24,6 +24,7 @@ from spikeplan.snn.lif_policy import LIFPolicyTraining, finetune_lif_policy
 from spikeplan.worldmodel.checkpoint import WorldModel
 from spikeplan.worldmodel.distil import Distillation, Records, distil
 from spikeplan.worldmodel.policies import GoalPolicy, PolicyConfig
+from spikeplan.worldmodel.policies.cost_to_go import CostToGoConfig
 from spikeplan.worldmodel.predictor import ResidualPredictor
 from spikeplan.worldmodel.prune import prune, zeros_kept
 
@@ -56,6 +57,7 @@ class DeriveConfig:
     # 4 and 8 time steps; of PlanarReach 1.000, and .972, .988, .994 with 2, 4 and 8. Each step costs as much again.
     policy_spikes: LIFConfig = field(default_factory=lambda: LIFConfig(time_steps=2))
     policy_training: LIFPolicyTraining = field(default_factory=LIFPolicyTraining)
+    cost_to_go: CostToGoConfig = field(default_factory=CostToGoConfig)
     validation_episodes: int = 100
 
     def __post_init__(self) -> None:

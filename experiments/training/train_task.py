@@ -8,6 +8,7 @@ TASK.delta-W.safetensors   the sigma-delta form of that one
 TASK.pruned-P.safetensors  dense predictor of which P % of the weights are zero, distilled again
 TASK.policy.safetensors    amortised policy: cloned from the dense planner
 TASK.policy-lif.safetensors  the LIF form of that one, fine-tuned with surrogate gradients to its actions
+TASK.cost-to-go.safetensors  what that policy still has to pay, for the end of a planner's horizon
 TASK.delta-guided-OTHER, TASK.narrow-W-OTHER, TASK.delta-W-guided-OTHER   for each task that is planned with this world model:
                            the same networks for planning it with that policy (`guided.py`)
 
@@ -30,11 +31,12 @@ from spikeplan.conversion.upgrade import as_trained, at_operating_point
 from spikeplan.core.files import file_digest
 from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.core.ir.artifact import Artifact
-from spikeplan.evaluation.bundle import POLICY_LIF, header, load_narrow, save_lif, save_narrow
+from spikeplan.evaluation.bundle import POLICY_LIF, TO_GO, header, load_narrow, save_lif, save_narrow
 from spikeplan.evaluation.recorded_plans import RECORD_SEED, Plans, record_plans
 from spikeplan.evaluation.threshold_search import choose_thresholds, validation_success
 from spikeplan.experiments.runner.interrupts import signals_wait
 from spikeplan.experiments.runner.pool import run_reporting
+from spikeplan.experiments.training.cost_to_go import to_go_stage
 from spikeplan.experiments.training.derive import (
     DeriveConfig,
     Report,
@@ -60,7 +62,7 @@ from spikeplan.worldmodel.train import TrainConfig, train
 
 @dataclass(frozen=True)
 class Stage:
-    """`name`: delta, guided, lif, policy, policy-lif, pruned-P, or narrow-W (with delta-W). `dense`: its validation success."""
+    """`name`: delta, guided, lif, policy, policy-lif, cost-to-go, pruned-P, or narrow-W (with delta-W). `dense`: its success."""
 
     name: str
     checkpoint: Path
@@ -108,6 +110,9 @@ def run_stage(stage: Stage, report: Report) -> None:
         return
     if stage.name == POLICY_LIF:
         policy_lif_stage(stage, report)
+        return
+    if stage.name == TO_GO:
+        to_go_stage(stage, report)
         return
     plans = plans_of(stage.checkpoint, stage.config.record_episodes)
     if stage.name == "delta":
@@ -225,7 +230,8 @@ def train_task(
     stages = [Stage(name, checkpoint, derive, dense) for name in names]
     run_reporting(run_stage, [(stage,) for stage in stages], report, workers=workers)
     users = [name for name, task in TASKS.items() if task.trained_on == config.task]
-    run_reporting(run_stage, [(Stage(POLICY_LIF, checkpoint, derive, dense),)], report, workers=workers)
+    of_policy = [(Stage(name, checkpoint, derive, dense),) for name in (POLICY_LIF, TO_GO)]
+    run_reporting(run_stage, of_policy, report, workers=workers)
     widths = [None, *sorted(derive.guided_widths, reverse=True)]
     if users:
         guided = [(replace(stages[0], name="guided"), user, width) for user in users for width in widths]

@@ -69,6 +69,46 @@ def test_layers_of_policy_and_predictor_update_in_their_own_steps():
     assert "policy_steps" not in chain("zero").dump(), "only where there is a policy beside a predictor"
 
 
+def test_a_part_takes_chip_steps_where_it_is_asked():
+    """A policy acts in 2 of 5 predictions, a cost-to-go judges 1. The policy's 3 steps, the predictor's 4 and the cost-to-go's
+    4, one after the other; interleaved one each. The first policy's layer led all predictions in version 0.1."""
+    counts = OperationCounts(
+        method="refined",
+        reference="zero",
+        precision="int8",
+        spiking=True,
+        sequential_steps=7,
+        interleaved_steps=2,
+        policy_steps=(3, 1),
+        value_steps=(4, 1),
+    )
+    for name, calls in (("policy.h1", 2), ("policy.h2", 2), ("h1", 5), ("h2", 5), ("value.h1", 1)):
+        counts.add("predictor", LayerCounts(layer=name, updates=6 * calls, calls=calls), iteration=0, step=0)
+    counts.actions = 1
+    for kept in (counts, OperationCounts.load(json.loads(json.dumps(counts.dump())))):
+        sequential, interleaved = columns(kept, "sequential"), columns(kept, "interleaved")
+        steps = {name: (sequential[name].chip_steps, interleaved[name].chip_steps) for name in sequential}
+        assert steps == {
+            "policy.h1": (2 * 3, 2),
+            "policy.h2": (0, 0),
+            "h1": (5 * 4, 5),
+            "h2": (0, 0),
+            "value.h1": (4, 1),
+        }
+        assert sequential["value.h1"].updates == 6 * 4 and sequential["h2"].updates == 5 * 6 * 4
+
+
+def test_a_dense_policy_beside_the_chip_takes_none_of_its_steps():
+    counts = OperationCounts(
+        method="pair", reference="zero", precision="int8", spiking=True, sequential_steps=4, interleaved_steps=1
+    )
+    counts.add("predictor", LayerCounts(layer="policy.h1", macs=10, calls=2), iteration=0, step=0)
+    counts.add("predictor", LayerCounts(layer="h1", updates=30, calls=5), iteration=0, step=0)
+    counts.actions = 1
+    found = columns(counts, "sequential")
+    assert (found["policy.h1"].chip_steps, found["h1"].chip_steps, found["h1"].updates) == (0, 20, 120)
+
+
 def test_every_layer_updates_in_every_step_of_a_sequential_prediction():
     op_counts = chain("zero")
     sequential, interleaved = columns(op_counts, "sequential"), columns(op_counts, "interleaved")

@@ -19,7 +19,6 @@ from spikeplan.evaluation.run_energy import front_rows
 from spikeplan.evaluation.shard import job_key, make_op_counts, make_predictor, run_job
 from spikeplan.experiments.main_study.grid import DEMO, RESULTS, jobs_of, only, reduced_budgets
 from spikeplan.worldmodel.int8 import Int8Predictor
-from spikeplan.worldmodel.planning.refined import refined_settings
 from spikeplan.worldmodel.tasks import make_world, task_of
 
 TASK = "planar-reach"
@@ -176,7 +175,7 @@ def test_a_task_that_needs_its_planner_is_planned_with_it() -> None:
     jobs = jobs_of("keep-out", DEMO)
     headline = {j.method for j in jobs if j.role == "headline"}
     assert headline == {"random", "oracle", "refined", "refined-int8", "refined-sigma_delta"}
-    third = refined_settings(load_bundle("keep-out").model.planner)
+    third = task_of("keep-out").budgets[0]
     assert {j.planner for j in jobs if j.role == "headline"} == {third}
     whole = {j.planner for j in jobs_of("keep-out", RESULTS) if j.role == "headline"}
     assert whole == {task_of("keep-out").planner} and third.evaluations < 0.4 * whole.pop().evaluations

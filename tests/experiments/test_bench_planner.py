@@ -63,7 +63,7 @@ def test_a_narrow_dense_network_is_an_opponent_where_it_plans_as_well() -> None:
     assert keep_out(0.95, narrow=0.91)["keepout_equivalents_ratio"].other == 400, "four points below the best"
 
 
-def test_every_refined_network_is_planned_at_both_budgets() -> None:
+def test_every_refined_network_is_planned_at_every_budget() -> None:
     """Dense and spiking alike, of the same widths; each point's name tells its side, and its method is of that side."""
     points = planner._keep_out()
     sides = {
@@ -74,7 +74,7 @@ def test_every_refined_network_is_planned_at_both_budgets() -> None:
     assert all(METHODS[method].spiking for _, method in sides[SPIKING])
     for method in ("refined-narrow-96", "refined-narrow-128", "refined-sigma_delta-96", "refined-sigma_delta-128"):
         labels = [settings.label for used, settings in points.values() if used == method]
-        assert labels == ["refined 8 + 32x3 H12", "refined 16 + 64x4 H14"]
+        assert labels == [f"refined 8 + {budget} + 0.25 V" for budget in ("32x3 H8", "16x2 H8", "16x2 H6")]
 
 
 def test_by_bounds_the_dense_side_is_asked_what_the_spiking_side_is() -> None:

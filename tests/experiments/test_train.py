@@ -30,6 +30,7 @@ from spikeplan.snn.lif_policy import LIFPolicyTraining
 from spikeplan.worldmodel.checkpoint import shipped
 from spikeplan.worldmodel.distil import Distillation
 from spikeplan.worldmodel.policies import PolicyConfig
+from spikeplan.worldmodel.policies.cost_to_go import CostToGoConfig
 from spikeplan.worldmodel.policies.policy_file import PolicyMeta, save_policy
 from spikeplan.worldmodel.prune import zero_share
 from spikeplan.worldmodel.train import TrainConfig
@@ -50,6 +51,7 @@ DERIVE = DeriveConfig(
     record_episodes=2,
     delta=DeltaTraining(steps=2, records=2, candidates=4),
     guided_episodes=2,
+    cost_to_go=CostToGoConfig(hidden=(8,), episodes=2, steps=2, ahead=2),
     guided=DeltaTraining(steps=2, records=2, candidates=4),
     guided_widths=(8,),
     guided_distillation=Distillation(steps=2, short_steps=1),
@@ -65,7 +67,7 @@ DERIVE = DeriveConfig(
     policy_training=LIFPolicyTraining(steps=2, rows=4),
     validation_episodes=2,
 )
-FILES = ["", ".delta", ".delta-8", ".lif", ".narrow-8", ".policy", ".policy-lif", ".pruned-50"]
+FILES = ["", ".cost-to-go", ".delta", ".delta-8", ".lif", ".narrow-8", ".policy", ".policy-lif", ".pruned-50"]
 
 
 def times(out: Path) -> dict[str, int]:
@@ -111,7 +113,7 @@ def test_every_stage_leaves_a_file_that_loads_and_is_made_once(tmp_path: Path) -
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """The shipped networks that a task with another's world model starts from; returns the world model's path."""
-    for kind in ("", ".delta", ".policy"):
+    for kind in ("", ".delta", ".policy", ".cost-to-go"):
         name = f"two-room{kind}.safetensors"
         shutil.copy(shipped("two-room").with_name(name), tmp_path / name)
     return tmp_path / "two-room.safetensors"

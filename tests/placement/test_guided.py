@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 from spikeplan.conversion.policy import convert_policy
 from spikeplan.core.chips import LOIHI2
-from spikeplan.core.groups import acting, lif_network, network_of
+from spikeplan.core.groups import acting, judged_by, lif_network, network_of
 from spikeplan.core.guided_planning import GuidedConfig, RefinedConfig
 from spikeplan.core.ir.artifact import Artifact
 from spikeplan.placement.groups import loop_messages, loop_synops, selection_steps, with_loop
@@ -143,3 +144,25 @@ def test_a_policy_is_silent_while_the_predictor_is_searched(net: Artifact, polic
     quiet, loud = (Clock(placed, loop, {"policy.h1": sent}, SPEED).action(plan, "sequential") for sent in (0.0, 1.0))
     assert loud.steps == quiet.steps
     assert loud.action_s - quiet.action_s == pytest.approx(3 * 5 * 2 * 1e-9)
+
+
+def test_a_cost_to_go_judges_where_each_candidate_ends(net: Artifact, policy: Artifact) -> None:
+    """Code, two hidden layers and output follow the last latent: one step more than distance, sum and cost. One message of its h1
+    reaches 16 neurons, once a candidate: 4 copies on 2 replicas, 2 turns."""
+    torch.manual_seed(1)
+    latent = 0.2 * torch.randn(100, 6)
+    chain = GoalPolicy(6, 1, action_limit=50.0, hidden=(16, 16))
+    value = convert_policy(chain, net, latent, latent.flip(0), prefix="value.")
+    plan = replace(PLAN, to_go=0.5)
+    both = judged_by(acting(network_of(policy), network_of(net)), network_of(value))
+    loop = with_loop(both, plan, latent_dim=6, action_dim=2, replicas=2)
+    by = {group.name: group for group in loop.groups}
+    assert loop.finals == ("value.code", "value.h1", "value.h2", "value.out") and both.out.name == "out"
+    assert by["latent"].receivers == ("policy.code", "code", "value.code", "distance")
+    assert by["value.out"].receivers == ("cost",) and by["cost"].axons_in == 3
+    clock = Clock(place(loop.groups, LOIHI2, replicas=2), loop, {"value.h1": 1.0}, SPEED)
+    time, plain = clock.action(plan, "sequential"), clock.action(PLAN, "sequential")
+    assert time.steps == 5 * 2 * 9 + 4 + selection_steps(plan, 2) and plain.steps == time.steps - 1
+    assert time.action_s - plain.action_s == pytest.approx(60e-9 + 2 * 16e-9)
+    assert clock.load(plan, "sequential").seconds(1e-9, 0.0, 0.0, 60e-9) == pytest.approx(time.action_s)
+    assert loop.searching.finals == loop.finals

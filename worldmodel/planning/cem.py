@@ -26,7 +26,7 @@ from spikeplan.core.counts.operations import OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.planning import CEMConfig
 from spikeplan.worldmodel.planning.base import PlannerKind
-from spikeplan.worldmodel.planning.costs import Cost, Goal, LatentDistance, accumulates_of, finite_goal
+from spikeplan.worldmodel.planning.costs import Cost, Goal, LatentDistance, accumulates_of, finite_goal, judge
 from spikeplan.worldmodel.planning.rollout import counting, rollout
 from spikeplan.worldmodel.predictor import Predictor
 
@@ -143,7 +143,7 @@ class CEMPlanner:
                 previous=state,
                 on_step=counting(self.op_counts, iteration),
             )
-            cost = self.evaluator.cost(latents, candidates, goal)
+            cost = judge(self.evaluator, latents, candidates, goal, self.op_counts, iteration)
             if not torch.isfinite(cost).all():
                 raise UserError("planner: a cost is not finite; the predictor diverged (check its checkpoint)")
             least = cost.min(1)

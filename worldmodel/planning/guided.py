@@ -28,7 +28,7 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.core.planning import CEMConfig
 from spikeplan.worldmodel.planning.base import PlannerKind
-from spikeplan.worldmodel.planning.costs import Cost, Goal, LatentDistance, accumulates_of, finite_goal
+from spikeplan.worldmodel.planning.costs import Cost, Goal, LatentDistance, accumulates_of, finite_goal, judge
 from spikeplan.worldmodel.planning.rollout import counting, unroll
 from spikeplan.worldmodel.policies.pair import REFERENCES, Pair
 
@@ -82,7 +82,7 @@ class GuidedPlanner:
             )
         self.predictor, self.config, self.reference, self.op_counts = predictor, config, reference, op_counts
         self.action_dim, self.action_limit = action_dim, action_limit
-        self.evaluator: Cost = evaluator or LatentDistance(config.energy, config.reduce)
+        self.evaluator = predictor.judging(evaluator or LatentDistance(config.energy, config.reduce), config.to_go)
 
     @property
     def noise_shape(self) -> tuple[int, ...]:
@@ -140,7 +140,7 @@ class GuidedPlanner:
             self.predictor.step, start_BSD, propose, state, counting(self.op_counts, 0), steps=c.horizon
         )
         taken = torch.stack(actions, 2)
-        cost = self.evaluator.cost(latents, taken, goal)
+        cost = judge(self.evaluator, latents, taken, goal, self.op_counts)
         if not torch.isfinite(cost).all():
             raise UserError("planner: a cost is not finite; the predictor diverged (check its checkpoint)")
         winner = cost.argmin(1)
@@ -166,7 +166,7 @@ class GuidedPlanner:
         """
         alone = GuidedPlanner(
             self.predictor,
-            replace(self.config, samples=1),
+            replace(self.config, samples=1, to_go=0.0),  # the evaluator has it already
             action_dim=self.action_dim,
             action_limit=self.action_limit,
             reference=self.reference,

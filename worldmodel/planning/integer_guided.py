@@ -69,12 +69,14 @@ def guided_params(
 ) -> GuidedParams:
     """Quantise a planner's settings. `action_scale`: real value of one action LSB; `places` to keep out of.
 
-    Raises UserError for what leaves 24 bits, and for a perturbation that is not held or is mirrored.
+    Raises UserError for what leaves 24 bits, for a perturbation that is not held or is mirrored, and for a cost-to-go.
     """
     if config.correlation != 1 or config.mirrored:
         raise UserError(
             "integer guided: a perturbation is held and drawn for each copy; leave out --correlation and --mirrored"
         )
+    if config.to_go:
+        raise UserError("integer guided: the cost-to-go has no integer form yet; leave out --to-go")
     top, action_shift = plan_limit(action_limit, action_scale)
     reach = max(priced.weight * PRICES[priced.name].make(**priced.settings).most for priced in prices)
     needed = max(0, (reach // (TOP + 1)).bit_length())

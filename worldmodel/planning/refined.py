@@ -23,7 +23,7 @@ from spikeplan.core.guided_planning import RefinedConfig
 from spikeplan.core.planning import CEMConfig
 from spikeplan.worldmodel.planning.base import PlannerKind
 from spikeplan.worldmodel.planning.cem import CEMPlanner, PlanTrace
-from spikeplan.worldmodel.planning.costs import Cost, Goal, accumulates_of, goal_of
+from spikeplan.worldmodel.planning.costs import Cost, Goal, accumulates_of, goal_of, judge
 from spikeplan.worldmodel.planning.guided import GuidedPlanner, GuidedTrace
 from spikeplan.worldmodel.planning.rollout import counting, rollout
 from spikeplan.worldmodel.policies.pair import Pair
@@ -75,7 +75,7 @@ class RefinedPlanner:
         }
         self.config, self.predictor, self.op_counts = config, predictor, op_counts
         self.guided = GuidedPlanner(predictor, config.guided, **shared)
-        self.search = CEMPlanner(predictor, config, **shared)
+        self.search = CEMPlanner(predictor, config, **(shared | {"evaluator": self.guided.evaluator}))
 
     def noise(self, episodes: int, generator: torch.Generator) -> Tensor:
         """(B, N): that of both parts, side by side."""
@@ -119,7 +119,7 @@ class RefinedPlanner:
         latents, _ = rollout(
             self.predictor, latent_BD, candidates, reference=self.search.reference, on_step=counting(self.op_counts, 0)
         )
-        chosen = self.search.evaluator.cost(latents, candidates, goal).argmin(1)
+        chosen = judge(self.search.evaluator, latents, candidates, goal, self.op_counts).argmin(1)
         if self.op_counts is not None:
             book_iteration(
                 self.op_counts,

@@ -38,15 +38,16 @@ class Policy(Protocol):
 
 
 class _Chain(OffChip):
-    """Names, sizes and counts of a policy's layers; `policy.` tells them from the predictor's."""
+    """Names, sizes and counts of a policy's layers; `prefix` tells them from the predictor's. A cost-to-go is such a chain, too,
+    with one output."""
 
     spiking = False
     bytes_each = 1
 
-    def __init__(self, policy: GoalPolicy) -> None:
+    def __init__(self, policy: GoalPolicy, prefix: str = POLICY_PREFIX) -> None:
         self.policy = policy.eval()
         self.shapes = [linear.weight.shape for linear in policy.linears()]
-        self.names = [f"{POLICY_PREFIX}h{i}" for i in range(1, len(self.shapes) + 1)]
+        self.names = [f"{prefix}h{i}" for i in range(1, len(self.shapes) + 1)]
 
     def memory(self) -> dict[str, tuple[int, int]]:
         return {n: (self.bytes_each * o * i, 3 * o) for n, (o, i) in zip(self.names, self.shapes, strict=True)}
@@ -95,8 +96,8 @@ class Int8Policy(_Chain):
 
     precision = "int8"
 
-    def __init__(self, policy: GoalPolicy, latent_ND: Tensor, goal_ND: Tensor) -> None:
-        super().__init__(policy)
+    def __init__(self, policy: GoalPolicy, latent_ND: Tensor, goal_ND: Tensor, prefix: str = POLICY_PREFIX) -> None:
+        super().__init__(policy, prefix)
         self.weights, self.tops, self.units = [], [], []
         self.biases = [linear.bias.detach() for linear in policy.linears()]
         x = torch.cat([latent_ND, goal_ND], -1)

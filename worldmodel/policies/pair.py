@@ -10,7 +10,8 @@ from torch import Tensor
 from spikeplan.core.chips import ChipLimits
 from spikeplan.core.counts.operations import LayerCounts
 from spikeplan.core.errors import UserError
-from spikeplan.core.groups import NeuronGroups, acting
+from spikeplan.core.groups import NeuronGroups, acting, judged_by
+from spikeplan.worldmodel.planning.costs import Cost, CostToGo, Sum
 from spikeplan.worldmodel.policies.networks import Policy
 from spikeplan.worldmodel.predictor import Predictor
 
@@ -19,10 +20,19 @@ REFERENCES = ("zero", "previous_step")  # others compare candidates whose action
 
 @dataclass(frozen=True)
 class Pair:
-    """A predictor and the policy that acts in it, as one thing to be counted and placed."""
+    """A predictor and the policy that acts in it, as one thing to be counted and placed. `value`: the policy's cost-to-go."""
 
     predictor: Predictor
     policy: Policy
+    value: Policy | None = None
+
+    def judging(self, own: Cost, weight: float) -> Cost:
+        """A planner's cost, and the cost-to-go at its end. Raises UserError where there is none."""
+        if not weight:
+            return own
+        if self.value is None:
+            raise UserError("this method has no cost-to-go; leave out --to-go, or make one with `spikeplan train`")
+        return Sum((own, CostToGo(network=self.value, weight=weight)))
 
     @property
     def references(self) -> tuple[str, ...]:
@@ -47,17 +57,29 @@ class Pair:
         """How many of those are the policy's; None where it is dense."""
         return self.policy.pipeline_steps if self.policy.spiking else None
 
+    @property
+    def value_steps(self) -> tuple[int, int] | None:
+        """Of a cost-to-go, which takes its own; None where there is none or it is dense."""
+        return self.value.pipeline_steps if self.value is not None and self.value.spiking else None
+
     def memory(self) -> dict[str, tuple[int, int]]:
-        return {**self.policy.memory(), **self.predictor.memory()}
+        return {
+            **self.policy.memory(),
+            **self.predictor.memory(),
+            **({} if self.value is None else self.value.memory()),
+        }
 
     def weights_left(self) -> dict[str, int]:
-        return {**self.policy.weights_left(), **self.predictor.weights_left()}
+        own = {**self.policy.weights_left(), **self.predictor.weights_left()}
+        return own if self.value is None else own | self.value.weights_left()
 
     def neuron_groups(self, chip: ChipLimits, *, contexts: int = 0) -> NeuronGroups | None:
         """Of both, where both are spiking; a dense policy runs beside the chip."""
         predictor = self.predictor.neuron_groups(chip, contexts=contexts)
         policy = self.policy.neuron_groups(chip, contexts=contexts)
-        return predictor if predictor is None or policy is None else acting(policy, predictor)
+        both = predictor if predictor is None or policy is None else acting(policy, predictor)
+        value = None if self.value is None else self.value.neuron_groups(chip)
+        return both if both is None or value is None else judged_by(both, value)
 
     def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, reference: str, previous: Any = None) -> Any:
         return self.predictor.begin(latent_BD, candidates_BSHA, reference, previous)

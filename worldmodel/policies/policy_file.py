@@ -1,4 +1,7 @@
-"""Policy files: one safetensors file whose header carries task, recipe, config and the digest of the world model."""
+"""Policy files: one safetensors file whose header carries task, recipe, config and the digest of the world model.
+
+A cost-to-go is kept the same way: a network of [z, z_goal] with one output (`cost_to_go.py`).
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from safetensors.torch import save_file
 from spikeplan.core.errors import UserError
 from spikeplan.core.files import write_whole
 from spikeplan.core.tensor_file import FileKind
-from spikeplan.worldmodel.policies.base import GoalPolicy, PolicyConfig
+from spikeplan.worldmodel.policies.base import GoalPolicy
 
 FILE = FileKind(
     key="policy",
@@ -23,17 +26,19 @@ FILE = FileKind(
     again="train it again",
 )
 VERSION = 1
+TO_GO = "cost_to_go"  # the recipe of a file that holds no policy
 
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyMeta:
-    """`source_sha256`: of the world model that the policy was made with."""
+    """`config`: a dataclass. `source_sha256`: of the file that it was made with: a policy's world model, a cost-to-go's policy.
+    `validation_success`: of a policy."""
 
     task: str
     recipe: str
-    config: PolicyConfig
+    config: Any
     source_sha256: str
-    validation_success: float
+    validation_success: float | None = None
 
 
 def save_policy(policy: GoalPolicy, path: str | os.PathLike[str], meta: PolicyMeta) -> Path:
@@ -55,8 +60,15 @@ def save_policy(policy: GoalPolicy, path: str | os.PathLike[str], meta: PolicyMe
     return target
 
 
-def load_policy(path: str | os.PathLike[str], *, task: str, latent_dim: int, action_dim: int) -> GoalPolicy:
-    """Read a policy for a world model of these widths.
+def load_cost_to_go(path: str | os.PathLike[str], *, task: str, latent_dim: int) -> GoalPolicy:
+    """Read a cost-to-go; its limit is the largest cost that it tells. Raises UserError as `load_policy`."""
+    return load_policy(path, task=task, latent_dim=latent_dim, action_dim=1, to_go=True)
+
+
+def load_policy(
+    path: str | os.PathLike[str], *, task: str, latent_dim: int, action_dim: int, to_go: bool = False
+) -> GoalPolicy:
+    """Read a policy for a world model of these widths; `to_go`: a cost-to-go.
 
     Raises UserError, in one line, for a file that is missing, damaged, of another task or of other widths, or not finite.
     """
@@ -72,10 +84,13 @@ def load_policy(path: str | os.PathLike[str], *, task: str, latent_dim: int, act
             hidden=tuple(sizes["hidden"]),
         )
         policy.load_state_dict(tensors)
-        own = str(meta["task"])
+        own, is_to_go = str(meta["task"]), meta["recipe"] == TO_GO
     except (KeyError, IndexError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         detail = " ".join(str(error).split())[:160] or repr(error)
         raise UserError(f"{source}: damaged policy header or weights ({detail}); train it again") from error
+    if is_to_go != to_go:
+        kinds = ("a cost-to-go", "a policy") if is_to_go else ("a policy", "a cost-to-go")
+        raise UserError(f"{source}: {kinds[0]}, not {kinds[1]}; make one with `spikeplan train --task {own}`")
     if own != task:
         raise UserError(f"{source}: a policy for task {own}, not {task}; use --task {own}")
     if (policy.latent_dim, policy.action_dim) != (latent_dim, action_dim):

@@ -22,6 +22,7 @@ class Task:
         checkpoint: name of the shipped world model without its suffix; levels of one world share one. None: none ships.
         trained_on: the task that the world model was trained on, where it is another one.
         planner: settings of the planner that solves it best; None: those that its world model was validated with.
+        budgets: cheaper settings of that planner, from the dearest down: the front of a study, and what its demo plans with.
         tutorial: a policy that never plans does as well, so the task carries no claim about planning.
 
     >>> TASK = Task(name="corridor", world=CorridorWorld, recipe={"latent_dim": 16, "steps": 900})
@@ -34,4 +35,5 @@ class Task:
     checkpoint: str | None = None
     trained_on: str | None = None
     planner: PlannerConfig | None = None
+    budgets: tuple[PlannerConfig, ...] = ()
     tutorial: bool = False

@@ -46,6 +46,9 @@ def plan(
         float | None, text("of a copy's perturbation from step to step: 1 held, 0 white; as --spread", "SHARE", RECIPE)
     ] = None,
     mirrored: Annotated[bool, text("copies stray in pairs, to opposite sides; as --spread")] = False,
+    to_go: Annotated[
+        float | None, text("of the policy's cost-to-go at the horizon's end, 0 none; as --spread", "WEIGHT", RECIPE)
+    ] = None,
     checkpoint: Annotated[str | None, text("world model, .safetensors", "FILE", "the shipped one")] = None,
     artifact: Annotated[str | None, text("sigma-delta network, .safetensors", "FILE", "beside the checkpoint")] = None,
     overwrite: Overwrite = False,
@@ -71,7 +74,7 @@ def plan(
         "horizon": horizon,
         "chunk": chunk,
     }
-    budget |= {"copies": copies, "spread": spread, "decay": decay, "correlation": correlation}
+    budget |= {"copies": copies, "spread": spread, "decay": decay, "correlation": correlation, "to_go": to_go}
     budget |= {"mirrored": True} if mirrored else {}
     plan_command(
         task=task,

@@ -3,6 +3,7 @@
     LatentDistance   sum_t |z[t] - z_goal|_1         (or the last step; or squared)
     Avoid            weight * sum_t relu(margin - min_k |z[t] - z_keep_out[k]|_1)
     Effort           weight * sum_t |a[t]|^2 / limit^2
+    CostToGo         weight * V(z[H], z_goal), a network's
     Sum              of several
 
 To add one that `plan --cost` knows, drop a file here that exports COST (`base.CostKind`), or name your own with `--plugin`.
@@ -21,10 +22,12 @@ from spikeplan.worldmodel.planning.costs.base import (
     accumulates_of,
     finite_goal,
     goal_of,
+    judge,
     priced_by,
 )
 from spikeplan.worldmodel.planning.costs.distance import LatentDistance
 from spikeplan.worldmodel.planning.costs.effort import Effort
+from spikeplan.worldmodel.planning.costs.to_go import CostToGo
 
 COSTS: Registry[CostKind] = Registry("COST", "spikeplan.worldmodel.planning.costs", CostKind, "cost")
 
@@ -33,6 +36,7 @@ __all__ = [
     "Avoid",
     "Cost",
     "CostKind",
+    "CostToGo",
     "Effort",
     "Goal",
     "LatentDistance",
@@ -41,5 +45,6 @@ __all__ = [
     "accumulates_of",
     "finite_goal",
     "goal_of",
+    "judge",
     "priced_by",
 ]

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from spikeplan.core.counts.operations import LayerCounts, OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.prices import Priced
 
@@ -70,6 +71,25 @@ class Cost(Protocol):
     def accumulates(self, *, horizon: int, latent_dim: int, action_dim: int, keep_out: int) -> int: ...
 
 
+def judge(
+    cost: Cost,
+    latents_BSHD: Tensor,
+    actions_BSHA: Tensor,
+    goal: Goal,
+    op_counts: OperationCounts | None = None,
+    iteration: int = 0,
+) -> Tensor:
+    """Costs (B, S). A cost with a network of its own has `counted`, which gives its operations too; they are booked."""
+    counted = getattr(cost, "counted", None)
+    if counted is None:
+        return cost.cost(latents_BSHD, actions_BSHA, goal)
+    found: Tensor
+    found, layers = counted(latents_BSHD, actions_BSHA, goal)
+    for layer in layers if op_counts is not None else ():
+        op_counts.add("predictor", layer, iteration=iteration)  # type: ignore[union-attr]
+    return found
+
+
 class Units(NamedTuple):
     """Real value of one latent LSB and of one action LSB."""
 
@@ -96,6 +116,21 @@ class Sum:
 
     def cost(self, latents_BSHD: Tensor, actions_BSHA: Tensor, goal: Goal) -> Tensor:
         return torch.stack([each.cost(latents_BSHD, actions_BSHA, goal) for each in self.costs]).sum(0)
+
+    def counted(self, latents_BSHD: Tensor, actions_BSHA: Tensor, goal: Goal) -> tuple[Tensor, list[LayerCounts]]:
+        """The sum, and the operations of those costs that have a network."""
+        layers: list[LayerCounts] = []
+        parts = []
+        for each in self.costs:
+            own = getattr(each, "counted", None)
+            part, more = (
+                (each.cost(latents_BSHD, actions_BSHA, goal), [])
+                if own is None
+                else own(latents_BSHD, actions_BSHA, goal)
+            )
+            parts.append(part)
+            layers += more
+        return torch.stack(parts).sum(0), layers
 
     def accumulates(self, *, horizon: int, latent_dim: int, action_dim: int, keep_out: int) -> int:
         sizes = {"horizon": horizon, "latent_dim": latent_dim, "action_dim": action_dim, "keep_out": keep_out}

@@ -1,0 +1,52 @@
+"""TASK.cost-to-go.safetensors: what the policy in the same folder still has to pay, fitted to what refined planning imagines.
+
+Its states are those of planning the model's own task: the ends of candidates and of the policy's copies, at every step.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from spikeplan.core.files import file_digest
+from spikeplan.evaluation.bundle import TO_GO
+from spikeplan.evaluation.recorded_plans import RECORD_SEED, record_refined
+from spikeplan.experiments.training.derive import Report
+from spikeplan.snn.finetune_delta import Rollouts
+from spikeplan.worldmodel.policies.cost_to_go import fit_cost_to_go
+from spikeplan.worldmodel.policies.policy_file import FILE, PolicyMeta, save_policy
+from spikeplan.worldmodel.policies.policy_file import TO_GO as RECIPE
+
+if TYPE_CHECKING:
+    from spikeplan.experiments.training.train_task import Stage
+
+EVERY = 8  # of the control steps, and of the states imagined in each
+
+
+def to_go_stage(stage: Stage, report: Report) -> None:
+    """Not run again where the file was made from this policy with these settings."""
+    file, config = stage.file(TO_GO), stage.config.cost_to_go
+    known, source = FILE.header(file), file_digest(stage.file("policy"))
+    if (known.get("config"), known.get("source_sha256")) == (json.loads(json.dumps(asdict(config))), source):
+        return
+    model, policy = stage.model, stage.policy
+    records = record_refined(model, policy, model.task, episodes=config.episodes, seed=RECORD_SEED, every=EVERY)
+    latent_ND, goal_ND = imagined_states(records)
+    torch.manual_seed(model.seed)
+    generator = torch.Generator().manual_seed(model.seed)
+    value = fit_cost_to_go(model, policy, latent_ND, goal_ND, config, generator=generator, report=report)
+    save_policy(value, file, PolicyMeta(task=model.task, recipe=RECIPE, config=config, source_sha256=source))
+
+
+def imagined_states(records: list[Rollouts]) -> tuple[Tensor, Tensor]:
+    """Every EVERY-th latent that was imagined, with the goal of its plan: (N, D) each."""
+    latents, goals = [], []
+    for one in records:
+        flat = one.latents_NSHD.flatten(1, 2)[:, ::EVERY]
+        latents.append(flat.flatten(0, 1))
+        goals.append(one.goal_ND.repeat_interleave(flat.shape[1], 0))
+    return torch.cat(latents), torch.cat(goals)
