@@ -20,6 +20,7 @@ from spikeplan.core.noise import CENTRE
 LEAST_FACTOR = 8  # of the spread's estimate: rounded to a whole number, at most 6 % off
 LARGEST = 100_000  # of any setting that multiplies the work
 MOST_PREDICTIONS = 10_000_000  # an action
+MOST_PAIRED = 64  # candidates of which a chip compares all pairs: 2,016 neurons
 
 
 class Budget(Protocol):
@@ -70,6 +71,11 @@ class Pass:
     @property
     def passes(self) -> tuple[Pass, ...]:
         return (self,)
+
+    @property
+    def by_pairs(self) -> bool:
+        """Whether one winner is all that is sought, among so few that a chip compares all pairs at once."""
+        return self.elites == self.iterations == 1 and self.samples <= MOST_PAIRED
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,10 +14,12 @@ actions, D latent, S candidates of which a replica has `turns`:
     sum         1         -                                        distance          D synapses: d      a place: once more each
     cost        turns     J, number (one candidate a neuron)       sum, theta        one synapse each: J += d in its own turn
     theta       1         T, bit, count                            cost              S synapses         once, for all replicas
+    pairs       S (S-1)/2 -                                        cost              2 synapses         once: which of two is less
     refit       2 V A     sum, mean (or spread)                    source            one synapse each   once, for all replicas
 
 Where a policy acts, source takes its output, adds noise and clips; the policy's first layer gets the latent before the
-predictor's does. Its selection is charged as CEM's with one elite. Refined planning makes its passes one after the other on
+predictor's does. A pass that seeks one winner among few compares all pairs at once (`Pass.by_pairs`); theta is for the others.
+Refined planning makes its passes one after the other on
 the same groups; the latent goes to the policy in all of them, which answers in the first alone. A cost-to-go, where there is one,
 takes the latent that a candidate ends in, and its output is one more synapse of cost.
 
@@ -28,15 +30,17 @@ the noise is drawn again from its seed in every iteration. Assumed, not publishe
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from spikeplan.core.errors import UserError
 from spikeplan.core.fit import Group
 from spikeplan.core.fixed_point import STATE_BITS
 from spikeplan.core.groups import NeuronGroups
-from spikeplan.core.planning import Budget, PlanBudget
+from spikeplan.core.planning import Pass, PlanBudget
 
-PARTS = ("source", "latent", "distance", "sum", "cost", "theta", "refit")
+PARTS = ("source", "latent", "distance", "sum", "cost", "pairs", "theta", "refit")
 RETURN_STEPS = 2  # a question to every candidate and its answer
+WINNER_STEPS = 3  # costs to the pairs, their losers told, the winner's action sent
 
 
 def turns_of(budget: PlanBudget, replicas: int) -> int:
@@ -103,6 +107,10 @@ def with_loop(
         path.insert(network.policy, "source")
     variables = budget.variables * action_dim
     wide = STATE_BITS
+    paired = paired_samples(budget)
+    chooses = tuple(
+        name for name, there in (("pairs", paired), ("theta", any(not p.by_pairs for p in budget.passes))) if there
+    )
     parts = (
         Group(
             name="source",
@@ -147,24 +155,14 @@ def with_loop(
         Group(
             name="cost",
             neurons=turns,
-            axons_in=2 + places + min(1, network.value),
-            synapses=2 + places + min(1, network.value),
+            axons_in=1 + places + min(1, network.value) + len(chooses),
+            synapses=1 + places + min(1, network.value) + len(chooses),
             words=2,
-            message_bits=1,
-            receivers=("theta", "source"),
+            message_bits=wide if paired else 1,
+            receivers=(*chooses, "source"),
             shares=True,
         ),
-        Group(
-            name="theta",
-            neurons=1,
-            axons_in=turns * replicas,
-            synapses=turns * replicas,
-            words=3,
-            message_bits=wide,
-            receivers=("cost",),
-            once=True,
-            shares=True,
-        ),
+        *(part for part in _choosers(paired, turns * replicas) if part.name in chooses),
         Group(
             name="refit",
             neurons=2 * variables,
@@ -178,6 +176,20 @@ def with_loop(
         ),
     )
     return replace(network, groups=(*inner, *parts), path=(*path, "latent"), tail=("distance", "sum", "cost"))
+
+
+def _choosers(paired: int, candidates: int) -> tuple[Group, ...]:
+    """Both ways to choose, of which a loop has what its passes need."""
+    shared: dict[str, Any] = {"message_bits": STATE_BITS, "receivers": ("cost",), "once": True, "shares": True}
+    return (
+        Group(name="pairs", neurons=paired * (paired - 1) // 2 or 1, axons_in=paired, synapses=2, words=1, **shared),
+        Group(name="theta", neurons=1, axons_in=candidates, synapses=candidates, words=3, **shared),
+    )
+
+
+def paired_samples(budget: PlanBudget) -> int:
+    """Candidates of the largest pass that compares all pairs; 0: none does."""
+    return max((one.samples for one in budget.passes if one.by_pairs), default=0)
 
 
 def loop_messages(latent_dim: int, action_dim: int, places: int = 0) -> dict[str, float]:
@@ -197,7 +209,7 @@ def loop_synops(latent_dim: int, turns: int, places: int = 0) -> int:
     return latent_dim + (1 + places) * (latent_dim + turns)
 
 
-def selection_steps(budget: Budget, replicas: int) -> int:
+def selection_steps(one: Pass, replicas: int) -> int:
     """Chip steps between two iterations, none of which the predictor works in:
 
     1                               the first candidates leave the source
@@ -205,8 +217,10 @@ def selection_steps(budget: Budget, replicas: int) -> int:
                                     of the candidates' numbers, which settles ties
     e + e + 3                       elite mask; u of the replica's elites one by one; mean; |u - mean| one by one; spread
 
-    e = min(k, turns): the elites may all lie in one replica.
+    e = min(k, turns): the elites may all lie in one replica. One winner among few takes the first of these and `WINNER_STEPS`.
     """
-    numbers = (budget.samples - 1).bit_length()
-    elites = min(budget.elites, turns_in(budget.samples, replicas))
+    if one.by_pairs:
+        return 1 + WINNER_STEPS
+    numbers = (one.samples - 1).bit_length()
+    elites = min(one.elites, turns_in(one.samples, replicas))
     return 1 + RETURN_STEPS * (STATE_BITS + numbers) + 2 * elites + 3

@@ -234,7 +234,7 @@ class Clock:
         columns = self._columns(patterns)
         if network.whole_loop:
             steps = np.append(steps, selection_steps(one, self.placement.replicas))
-            asked = float(self._asked)
+            asked = float(self._asked(one))
             columns = [np.append(c, x) for c, x in zip(columns, (asked, 0.0, asked, asked, 0.0), strict=True)]
         return [one.iterations * steps, *columns]
 
@@ -266,17 +266,18 @@ class Clock:
             steps += one.iterations * (len(times) + selection)
             selecting += one.iterations * selection
             slowest = max(slowest, float(times.max()))
-            seconds += one.iterations * float(times.sum() + selection * self._selecting())
+            seconds += one.iterations * float(times.sum() + selection * self._selecting(one))
         return ActionTime(schedule=schedule, steps=steps, selection=selecting, step_s=slowest, action_s=seconds)
 
-    def _selecting(self) -> float:
+    def _selecting(self, one: Pass) -> float:
         """Seconds of a selection step: every candidate answers at once, or every replica sends a candidate's variables."""
         if not self.network.whole_loop:
             return 0.0
-        busy = max(self._asked * self.speed.synop_s, self._asked * self.speed.link_s)
+        busy = max(self._asked(one) * self.speed.synop_s, self._asked(one) * self.speed.link_s)
         return max(busy, self.updating_s) + self.speed.barrier_s
 
-    @property
-    def _asked(self) -> int:
-        """Synops of the busiest core, and messages of its link, in a step of the selection."""
-        return max(self.placement.group(name).axons_in for name in ("theta", "refit"))
+    def _asked(self, one: Pass) -> int:
+        """Synops of the busiest core, and messages of its link, in a step of the selection: every cost to each of its pairs, or
+        to theta."""
+        choosing = one.samples * (one.samples - 1) if one.by_pairs else self.placement.group("theta").axons_in
+        return max(choosing, self.placement.group("refit").axons_in)

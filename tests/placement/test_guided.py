@@ -50,10 +50,10 @@ def test_a_plan_takes_a_pass_of_both_a_step(net: Artifact, policy: Artifact) -> 
     clock = Clock(place(loop.groups, LOIHI2, replicas=4), loop, {"h1": 1.0}, SPEED)
     time = clock.action(PLAN, "sequential")
     rollout = 5 * 9 + 3
-    assert time.steps == rollout + selection_steps(PLAN, 4)
+    assert time.steps == rollout + selection_steps(PLAN.passes[0], 4)
     busy = 5 * 20e-9
     asked = time.action_s - time.steps * 60e-9 - busy
-    assert 0 < asked < selection_steps(PLAN, 4) * 100e-9, "what the selection asks is all that is left"
+    assert 0 < asked < selection_steps(PLAN.passes[0], 4) * 100e-9, "what the selection asks is all that is left"
 
 
 @pytest.mark.parametrize("policy_steps,time_steps", [(2, 4), (4, 1), (3, 3)])
@@ -77,13 +77,15 @@ def test_time_steps_of_policy_and_predictor_by_hand(policy_steps: int, time_step
         "no loop, no source"
     )
     clock = Clock(place(loop.groups, LOIHI2, replicas=4), loop, {"code": 8.0, "policy.h1": 3.0 * p}, SPEED)
-    assert clock.action(PLAN, "sequential").steps == 5 * loop.depth + 3 + selection_steps(PLAN, 4)
+    assert clock.action(PLAN, "sequential").steps == 5 * loop.depth + 3 + selection_steps(PLAN.passes[0], 4)
     # One candidate of four a replica: the pipe is as deep as one prediction.
-    assert clock.action(PLAN, "interleaved").steps == 5 * max(max(p, t), loop.depth) + 3 + selection_steps(PLAN, 4)
+    assert clock.action(PLAN, "interleaved").steps == 5 * max(max(p, t), loop.depth) + 3 + selection_steps(
+        PLAN.passes[0], 4
+    )
     # code's 8 messages reach 24 neurons in one step; h1 of the policy sends 3 messages in each of p steps to 16 neurons.
     busy = 5 * (8 * 24 + p * 3 * 16) * 1e-9
     asked = clock.action(PLAN, "sequential").action_s - clock.action(PLAN, "sequential").steps * 60e-9 - busy
-    assert 0 < asked < selection_steps(PLAN, 4) * 100e-9
+    assert 0 < asked < selection_steps(PLAN.passes[0], 4) * 100e-9
 
 
 def test_places_are_charged_in_messages_and_synops() -> None:
@@ -110,25 +112,22 @@ def test_refined_planning_takes_its_passes_one_after_the_other(net: Artifact, po
     assert plan.evaluations == 5 * (3 + 2 + 2 * 8)
     loop = with_loop(acting(network_of(policy), network_of(net)), plan, latent_dim=6, action_dim=2, replicas=2)
     by = {group.name: group for group in loop.groups}
+    assert (
+        by["pairs"].neurons == 3 and by["theta"].axons_in == 8 and by["cost"].receivers == ("pairs", "theta", "source")
+    )
     assert by["cost"].neurons == 4 and by["source"].words == 3 + 4, "as many turns as the search needs"
     clock = Clock(place(loop.groups, LOIHI2, replicas=2), loop, {"policy.h1": 1.0, "h1": 1.0}, SPEED)
     time = clock.action(plan, schedule)
     depth = {True: 9, False: 5}
-    passes = [
-        (1, 2, True, 1, 3),
-        (1, 1, False, 1, 2),
-        (2, 4, False, 2, 8),
-    ]  # iterations, turns, policy, elites, samples
+    passes = [(1, 2, True), (1, 1, False), (2, 4, False)]  # iterations, turns, policy
     if schedule == "sequential":
-        by_hand = sum(n * (5 * turns * depth[acts] + 3) for n, turns, acts, _, _ in passes)
+        by_hand = sum(n * (5 * turns * depth[acts] + 3) for n, turns, acts in passes)
     else:  # the last candidate enters `turns - 1` steps after the first of its rollout step, 4 rollout steps after the start
-        by_hand = sum(
-            n * (4 * max(turns, depth[acts]) + turns - 1 + depth[acts] + 3) for n, turns, acts, _, _ in passes
-        )
-    asked = sum(
-        n * (1 + 2 * (24 + (samples - 1).bit_length()) + 2 * min(elites, turns) + 3)
-        for n, turns, _, elites, samples in passes
-    )
+        by_hand = sum(n * (4 * max(turns, depth[acts]) + turns - 1 + depth[acts] + 3) for n, turns, acts in passes)
+    search = 2 * (
+        1 + 2 * (24 + 3) + 2 * 2 + 3
+    )  # 8 candidates, 2 elites of 4 turns; one winner of 3 and of 2 takes 4 steps
+    asked = 4 + 4 + search
     assert time.selection == asked and time.steps == by_hand + asked
     load = clock.load(plan, schedule)
     assert load.steps_J.sum() == time.steps
@@ -162,7 +161,24 @@ def test_a_cost_to_go_judges_where_each_candidate_ends(net: Artifact, policy: Ar
     assert by["value.out"].receivers == ("cost",) and by["cost"].axons_in == 3
     clock = Clock(place(loop.groups, LOIHI2, replicas=2), loop, {"value.h1": 1.0}, SPEED)
     time, plain = clock.action(plan, "sequential"), clock.action(PLAN, "sequential")
-    assert time.steps == 5 * 2 * 9 + 4 + selection_steps(plan, 2) and plain.steps == time.steps - 1
+    assert time.steps == 5 * 2 * 9 + 4 + selection_steps(plan.passes[0], 2) and plain.steps == time.steps - 1
     assert time.action_s - plain.action_s == pytest.approx(60e-9 + 2 * 16e-9)
     assert clock.load(plan, "sequential").seconds(1e-9, 0.0, 0.0, 60e-9) == pytest.approx(time.action_s)
     assert loop.searching.finals == loop.finals
+
+
+def test_one_winner_of_few_is_found_by_comparing_all_pairs(net: Artifact, policy: Artifact) -> None:
+    """Four costs, six pairs: sent to the pairs, the losers told, the winner's action sent. 12 synops in each of these steps, and
+    in the one in which the candidates leave the source. More than 64 copies are asked bit by bit, as CEM's are."""
+    both = acting(network_of(policy), network_of(net))
+    loop = with_loop(both, PLAN, latent_dim=6, action_dim=2, replicas=4)
+    by = {group.name: group for group in loop.groups}
+    assert by["pairs"].neurons == 6 and by["pairs"].synapses == 2 and "theta" not in by
+    assert selection_steps(PLAN.passes[0], 4) == 4
+    clock = Clock(place(loop.groups, LOIHI2, replicas=4), loop, {}, SPEED)
+    time = clock.action(PLAN, "sequential")
+    assert time.action_s - time.steps * 60e-9 == pytest.approx(4 * 12e-9)
+    many = replace(PLAN, samples=65)
+    large = with_loop(both, many, latent_dim=6, action_dim=2, replicas=5)
+    assert [group.name for group in large.groups][-2:] == ["theta", "refit"]
+    assert selection_steps(many.passes[0], 5) == 1 + 2 * (24 + 7) + 2 * 1 + 3

@@ -144,7 +144,7 @@ def test_the_loop_by_hand(net: Artifact) -> None:
     assert found.of("theta")[0].replica == CENTRE and found.of("theta")[0].axons_in == 16
     assert found.of("theta")[0].axons_out == 4, "to the cost neurons of all replicas"
     # 1 + 2 (24 + 4) + 2 x min(4 elites, 4 turns) + 3
-    assert selection_steps(PLAN, 4) == 68
+    assert selection_steps(PLAN.passes[0], 4) == 68
     clock = Clock(found, loop, SENT | loop_messages(6, 2), SPEED)
     # code, h1, h2, out, latent: 5 deep, 4 candidates: the pipe is never full. 3 steps more to the last cost.
     assert clock.action(PLAN, "interleaved").steps == 3 * (5 * 5 + 3 + 5 + 3 + 68)
