@@ -89,6 +89,15 @@ class DeltaPredictor(DeltaOnChip):
             state.order = candidates_BSHA[:, :, 0, 0].argsort(dim=1, stable=True)  # clipped actions tie
         return state
 
+    def begin_acting(self, latent_BD: Tensor, order_BSHA: Tensor, reference: str) -> ReferenceState:
+        """`begin` where actions are proposed as the rollout goes: the mean candidate does the mean of each step's actions.
+
+        `order_BSHA`: what candidates are sorted by in place of their first actions.
+        """
+        state = self.begin(latent_BD, order_BSHA, reference)
+        state.mean_actions = None
+        return state
+
     def step(
         self, latent_BSD: Tensor, action_BSA: Tensor, state: ReferenceState
     ) -> tuple[Tensor, ReferenceState, list[LayerCounts]]:
@@ -123,7 +132,7 @@ class DeltaPredictor(DeltaOnChip):
         elif state.previous is not None:
             start, restored = state.previous[state.step], rows
         else:
-            start, extra = self._mean_pass(state)
+            start, extra = self._mean_pass(state, x_BSI[..., self.latent_dim :])
             restored = rows
         done, new = self.network.run(x_BSI, start)
         if state.reference == "previous_step":
@@ -135,11 +144,15 @@ class DeltaPredictor(DeltaOnChip):
             counts = [own + more for own, more in zip(counts, extra, strict=True)]
         return done.value_RD, counts
 
-    def _mean_pass(self, state: ReferenceState) -> tuple[list[DeltaState], list[LayerCounts]]:
+    def _mean_pass(self, state: ReferenceState, action_BSA: Tensor) -> tuple[list[DeltaState], list[LayerCounts]]:
         """The mean candidate's own pass, on the previous_step reference; counted, but it replaces no dense evaluation."""
-        assert state.mean_latent is not None and state.mean_actions is not None
+        assert state.mean_latent is not None
         z = state.mean_latent
-        done, state.carry = self.network.run(torch.cat([z, state.mean_actions[:, :, state.step]], -1), state.carry)
+        if state.mean_actions is None:
+            mean = action_BSA.double().mean(1, keepdim=True).round().to(action_BSA.dtype)
+        else:
+            mean = state.mean_actions[:, :, state.step]
+        done, state.carry = self.network.run(torch.cat([z, mean], -1), state.carry)
         state.mean_latent, _ = self._saturated(z + done.value_RD)
         # The mean's state is written to its context and fetched back for its own next step: charged as a restore.
         return state.carry, self.network.counts(done, rows=len(z), restored_rows=len(z), dense_rows=0)

@@ -149,7 +149,7 @@ SPIKING: dict[str, Any] = {
     "colour": "#D55E00",
     "relative_cost": 1.6,
 }
-SPIKING_WIDTHS = (96, 128)  # of narrow predictors
+SPIKING_WIDTHS = {"guided": (64, 96, 128), "refined": (96, 128)}  # of narrow predictors
 ALONE: dict[str, Any] = {"relative_cost": 0.01, "marker": "*"}
 BINARY: dict[str, Any] = {
     "family": "spiking",
@@ -166,16 +166,15 @@ MIXED: dict[str, Any] = SPIKING | {
 ORANGE: dict[str, Any] = {"colour": "#E69F00"}
 
 
-def _narrow_spiking(width: int) -> Method:
+def _narrow_spiking(planner: str, width: int) -> Method:
     own: dict[str, Any] = {
         "files": partial(_narrow_spikes_files, width),
         "artifact": partial(_artifact, width),
         "relative_cost": 0.6,
         "marker": WIDTHS[width],
     }
-    return _method(
-        f"refined-sigma_delta-{width}", partial(_narrow_spikes, width), "refined", **(SPIKING | ORANGE | own)
-    )
+    name = f"{planner}-sigma_delta-{width}"
+    return _method(name, partial(_narrow_spikes, width), planner, **(SPIKING | ORANGE | own))
 
 
 METHOD = (
@@ -227,5 +226,5 @@ METHOD = (
         for planner in ("guided", "refined")
         for width in WIDTHS
     ),
-    *map(_narrow_spiking, SPIKING_WIDTHS),
+    *(_narrow_spiking(planner, width) for planner, widths in SPIKING_WIDTHS.items() for width in widths),
 )

@@ -1,10 +1,10 @@
 """`spikeplan bench planner`: what planning costs where a policy guides it, and where a task needs it at all.
 
-    guided_*    TwoRoom: copies of a policy in the model, dense and with the sigma-delta predictor
+    guided_*    TwoRoom: copies of a policy in the model, with the policy's cost-to-go at the end; the same in graded spikes
     keepout_*   discs that are known only at plan time: the policy alone, 5 % of the dense budget, and refined planning with whole
                 and narrow networks; the ratio is to the cheapest of the dense ones
-    guided_values_different, guided_plan_seconds   both tasks in Lava, every value against the integer reference
-    guided_chip_ms   both tasks placed on one Loihi 2, by the time model
+    guided_values_different, guided_plan_seconds   both tasks in Lava, every value against the integer reference (no cost-to-go)
+    guided_chip_ms   the same placed on one Loihi 2, by the time model
 
 Every method plans the same episodes with the same planner seeds; success is over episodes and seeds. MACs are those of policy
 and predictor an action, without the encoder, which every method pays alike.
@@ -50,8 +50,8 @@ from spikeplan.worldmodel.tasks.keep_out import COPIES
 
 EPISODES, SEEDS, SHARD = 300, 3, 50
 LAVA_EPISODES = 20
-GUIDED = GuidedConfig(samples=2, horizon=8)
-ON_CHIP = {"two-room": GUIDED, "keep-out": COPIES}
+GUIDED = GuidedConfig(samples=3, horizon=4, to_go=0.3)
+ON_CHIP = {"two-room": GuidedConfig(samples=2, horizon=8), "keep-out": COPIES}  # in integers: no cost-to-go
 SPREADS = (1, 2, 4, 8)  # times the fewest cores a layer
 REFINED = {
     DENSE: ("refined", "refined-narrow-128", "refined-narrow-96"),

@@ -94,10 +94,13 @@ def spiking_front(full: CEMConfig) -> list[CEMConfig]:
 def guided_front(full: CEMConfig) -> list[tuple[str, PlannerConfig]]:
     """A policy alone, and guided by the model at two budgets: the cheapest that plan at all, dense and spiking."""
     budgets = [GuidedConfig(samples=s, horizon=min(h, full.horizon)) for s, h in ((2, 8), (4, full.horizon))]
-    methods = ("guided-int8", "guided-narrow-64", "guided-sigma_delta", "guided-lif")
+    ahead = [GuidedConfig(samples=s, horizon=min(h, full.horizon), to_go=0.3) for s, h in ((2, 3), (3, 4))]
+    methods = ("guided-int8", "guided-narrow-64", "guided-sigma_delta")
+    narrow = ("guided-sigma_delta-64", "guided-sigma_delta-96")
     return [
         *((method, DirectConfig()) for method in ALONE),
-        *((method, budget) for method in methods for budget in budgets),
+        *((method, budget) for method in (*methods, "guided-lif") for budget in budgets),
+        *((method, budget) for method in (*methods, *narrow) for budget in ahead),
     ]
 
 

@@ -7,8 +7,8 @@
 
 One pass: no sorting, no refit, no mean. The copies start together and see only their own imagined future, so a chip holds them
 side by side. `eps` is drawn once a control step and is an argument, as in CEM; held, it has no axis H.
-References: `zero` and `previous_step`. The others compare candidates whose actions are known before the rollout; here they
-are not.
+References: all but `previous_iteration`. Copies that start from one latent are ordered by what perturbs them
+(`previous_candidate`), or compared with a copy that does the mean of their actions (`mean_candidate`).
 Shapes: B episodes, S copies, H steps, D latent, A action.
 """
 
@@ -78,7 +78,8 @@ class GuidedPlanner:
             )
         if reference not in REFERENCES:
             raise UserError(
-                f"guided: reference {reference!r} needs actions that are known before the rollout; use {' or '.join(REFERENCES)}"
+                f"guided: reference {reference!r} looks back at an iteration, of which there is one; use "
+                f"{', '.join(REFERENCES)}"
             )
         self.predictor, self.config, self.reference, self.op_counts = predictor, config, reference, op_counts
         self.action_dim, self.action_limit = action_dim, action_limit
@@ -135,7 +136,7 @@ class GuidedPlanner:
             actions.append((action + c.decay**t * c.spread * limit * noise_BSHA[:, :, t]).clamp(-limit, limit))
             return actions[-1]
 
-        state = self.predictor.begin(latent_BD, noise_BSHA, self.reference)
+        state = self.predictor.begin_acting(latent_BD, noise_BSHA, self.reference)
         latents, _ = unroll(
             self.predictor.step, start_BSD, propose, state, counting(self.op_counts, 0), steps=c.horizon
         )

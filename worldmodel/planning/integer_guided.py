@@ -49,8 +49,9 @@ from spikeplan.worldmodel.planning.integer_cem import (
     shifted,
 )
 from spikeplan.worldmodel.planning.rollout import counting, unroll
-from spikeplan.worldmodel.policies.pair import REFERENCES, Pair
+from spikeplan.worldmodel.policies.pair import Pair
 
+REFERENCES = ("zero", "previous_step")
 NEEDED = {
     "predictor": ("encode", "advance", "latent_scale", "action_scale"),
     "policy": ("advance", "latent_scale", "action_scale"),

@@ -15,7 +15,7 @@ from spikeplan.worldmodel.planning.costs import Cost, CostToGo, Sum
 from spikeplan.worldmodel.policies.networks import Policy
 from spikeplan.worldmodel.predictor import Predictor
 
-REFERENCES = ("zero", "previous_step")  # others compare candidates whose actions are known before the rollout
+REFERENCES = ("zero", "previous_step", "previous_candidate", "mean_candidate")  # a policy's copies act in one pass
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,11 @@ class Pair:
 
     def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, reference: str, previous: Any = None) -> Any:
         return self.predictor.begin(latent_BD, candidates_BSHA, reference, previous)
+
+    def begin_acting(self, latent_BD: Tensor, order_BSHA: Tensor, reference: str) -> Any:
+        """Where the policy's actions are not known yet: copies that start together are ordered by what perturbs them."""
+        begin = getattr(self.predictor, "begin_acting", self.predictor.begin)
+        return begin(latent_BD, order_BSHA, reference)
 
     def step(self, latent_BSD: Tensor, action_BSA: Tensor, state: Any) -> tuple[Tensor, Any, list[LayerCounts]]:
         return self.predictor.step(latent_BSD, action_BSA, state)
