@@ -3,6 +3,7 @@
 DirectConfig   a policy that acts without imagining anything
 GuidedConfig   copies of a policy act inside the model, the best one acts in the world
 RefinedConfig  the same, and the cross-entropy method starts from what it found
+GradientConfig the same, and each copy's plan is improved along its cost's gradient
 PlannerConfig  any of them, or CEMConfig
 """
 
@@ -164,6 +165,49 @@ class RefinedConfig(CEMConfig):
     def label(self) -> str:
         budget = f"{self.copies} + {self.samples}x{self.iterations} H{self.horizon}"
         return f"refined {budget}{_ahead(self.to_go)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradientConfig(GuidedConfig):
+    """Copies of a policy, whose plans are improved by gradient descent; the cheapest that was seen acts.
+
+    Args:
+        descents: steps of Adam.
+        rate: of a step, in action limits.
+
+    >>> GradientConfig(samples=4, horizon=8, descents=3).label
+    'gradient 4x3 H8'
+    """
+
+    descents: int = 3
+    rate: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.descents, bool) or not isinstance(self.descents, int) or not 1 <= self.descents <= LARGEST:
+            raise UserError(f"gradient: descents {self.descents} must be at least 1 and at most {LARGEST}")
+        if not 0 < self.rate <= 1e3:
+            raise UserError(f"gradient: rate {self.rate!r} must be above 0 and at most 1000")
+
+    @property
+    def guided(self) -> GuidedConfig:
+        """Of the copies."""
+        own = asdict(self)
+        return GuidedConfig(**{name: value for name, value in own.items() if name not in ("descents", "rate")})
+
+    @property
+    def evaluations(self) -> int:
+        """Predictor calls per action, a backward pass counted as one: copies, every descent there and back, the last look."""
+        return self.samples * self.horizon * (2 * self.descents + 2)
+
+    @property
+    def passes(self) -> tuple[Pass, ...]:
+        """None that a chip runs."""
+        return ()
+
+    @property
+    def label(self) -> str:
+        return f"gradient {self.samples}x{self.descents} H{self.horizon}{_ahead(self.to_go)}"
 
 
 def _ahead(to_go: float) -> str:

@@ -177,7 +177,23 @@ def _narrow_spiking(planner: str, width: int) -> Method:
     return _method(name, partial(_narrow_spikes, width), planner, **(SPIKING | ORANGE | own))
 
 
+def _gradient_narrow(width: int, site: Site) -> Predictor:
+    """In fp32, which has a gradient; as many MACs as in 8 bits."""
+    return Pair(DensePredictor(site.bundle.guided_narrow(width)), _dense(site), _valued("fp32", site))
+
+
 METHOD = (
+    _method("gradient", partial(_pair, _dense_predictor, _dense), "gradient", relative_cost=1.5),
+    *(
+        _method(
+            f"gradient-narrow-{width}",
+            partial(_gradient_narrow, width),
+            "gradient",
+            files=partial(_narrow_files, width),
+            marker="X",
+        )
+        for width in (96, 128)
+    ),
     _method("policy", lambda site: PolicyAlone(_dense(site)), "direct", **ALONE),
     _method("policy-int8", lambda site: PolicyAlone(_int8(site)), "direct", **ALONE),
     _method("policy-sigma_delta", lambda site: PolicyAlone(spiking_policy(site)), "direct", **(SPIKING | ALONE)),

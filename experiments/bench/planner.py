@@ -2,7 +2,7 @@
 
     guided_*    TwoRoom: copies of a policy in the model, with the policy's cost-to-go at the end; the same in graded spikes
     keepout_*   discs that are known only at plan time: the policy alone, 5 % of the dense budget, and refined planning with whole
-                and narrow networks; the ratio is to the cheapest of the dense ones
+                and narrow networks, dense ones along their gradient, too; the ratio is to the cheapest of the dense ones
     guided_values_different, guided_plan_seconds   both tasks in Lava, every value against the integer reference (no cost-to-go)
     guided_chip_ms   the same placed on one Loihi 2, by the time model
 
@@ -46,7 +46,7 @@ from spikeplan.experiments.bench.rows import BenchRow
 from spikeplan.experiments.runner.pool import run_jobs
 from spikeplan.experiments.runner.progress import progress_bar
 from spikeplan.worldmodel.tasks import make_world, task_of
-from spikeplan.worldmodel.tasks.keep_out import COPIES
+from spikeplan.worldmodel.tasks.keep_out import COPIES, DESCENTS
 
 EPISODES, SEEDS, SHARD = 300, 3, 50
 LAVA_EPISODES = 20
@@ -113,6 +113,7 @@ def _keep_out() -> dict[str, tuple[str, PlannerConfig]]:
         f"{DENSE}cem": ("dense", full),
     }
     points |= {f"{SMALL}{i}": ("dense", budget) for i, budget in enumerate(reduced_budgets(full))}
+    points |= {f"{DENSE}gradient-narrow-96-{i}": ("gradient-narrow-96", budget) for i, budget in enumerate(DESCENTS)}
     for role, methods in REFINED.items():
         points |= {f"{role}{method}{size}": (method, budget) for method in methods for size, budget in refined.items()}
     return points

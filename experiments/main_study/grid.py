@@ -18,7 +18,7 @@ from spikeplan.evaluation.shard import Job, shards
 from spikeplan.experiments.main_study.contenders import contenders, full_planner
 from spikeplan.worldmodel.planning.refined import refined_settings
 from spikeplan.worldmodel.tasks import task_of
-from spikeplan.worldmodel.tasks.keep_out import COPIES
+from spikeplan.worldmodel.tasks.keep_out import COPIES, DESCENTS
 
 ALONE = ("policy-int8", "policy-sigma_delta", "policy-lif")  # beside the dense one, which is a level of admission
 TASKS = ("keep-out", "two-room", "planar-reach")
@@ -226,5 +226,6 @@ def _refined_fronts(plan: Plan, budgets: Sequence[PlannerConfig], searched: CEMC
         whole = ("refined-int8", "refined-sigma_delta")
         points += [(method, planner) for method in whole for planner in budgets[1:]]
         points += [("refined-narrow-64", planner) for planner in budgets]
+        points += [("gradient-narrow-96", planner) for planner in DESCENTS]
     for method, planner in points:
         plan.add(method, "front", planner)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikeplan.core.guided_planning import GuidedConfig, RefinedConfig
+from spikeplan.core.guided_planning import GradientConfig, GuidedConfig, RefinedConfig
 from spikeplan.worldmodel.tasks.base import Task
 from spikeplan.worldmodel.tasks.two_room import HALF_THICKNESS, WALL_X, TwoRoomWorld
 from spikeplan.worldmodel.tasks.world import Array, Episodes, sample_unsolved
@@ -99,6 +99,11 @@ def _possible(episodes: Episodes) -> NDArray[np.bool_]:
 PLANNER = RefinedConfig(samples=32, iterations=3, elites=4, horizon=8, chunk=2, sigma=0.5, copies=8, to_go=0.25)
 SMALLER = PLANNER.at(samples=16, iterations=2, elites=2)
 BUDGETS = (SMALLER, SMALLER.at(horizon=6))
+# Dense networks alone have a gradient to follow: of 300 other episodes a network of 96 solves .94 and .91 so.
+DESCENTS = (
+    GradientConfig(samples=8, horizon=6, descents=3, rate=0.3, spread=0.5, to_go=0.25),
+    GradientConfig(samples=4, horizon=8, descents=3, rate=0.3, spread=0.5, to_go=0.25),
+)
 # Copies of the policy without CEM, as the Lava graph runs them.
 COPIES = GuidedConfig(samples=8, horizon=8, spread=0.8, decay=0.9)
 SHARED: dict[str, Any] = {

@@ -49,6 +49,8 @@ def plan(
     to_go: Annotated[
         float | None, text("of the policy's cost-to-go at the horizon's end, 0 none; as --spread", "WEIGHT", RECIPE)
     ] = None,
+    descents: Annotated[int | None, text("gradient steps; planner gradient only", "N", RECIPE)] = None,
+    rate: Annotated[float | None, text("of a gradient step, in action limits; as --descents", "SHARE", RECIPE)] = None,
     checkpoint: Annotated[str | None, text("world model, .safetensors", "FILE", "the shipped one")] = None,
     artifact: Annotated[str | None, text("sigma-delta network, .safetensors", "FILE", "beside the checkpoint")] = None,
     overwrite: Overwrite = False,
@@ -75,7 +77,7 @@ def plan(
         "chunk": chunk,
     }
     budget |= {"copies": copies, "spread": spread, "decay": decay, "correlation": correlation, "to_go": to_go}
-    budget |= {"mirrored": True} if mirrored else {}
+    budget |= {"descents": descents, "rate": rate} | ({"mirrored": True} if mirrored else {})
     plan_command(
         task=task,
         method=method,
