@@ -36,8 +36,10 @@ from spikeplan.experiments.bench.planner_rows import (
     DENSE,
     SMALL,
     SPIKING,
+    best_of,
     keep_out_rows,
     keep_out_seed_rows,
+    point_rows,
     row,
     seed_rows,
     two_room_rows,
@@ -92,6 +94,7 @@ def bench_planner(
         {name: pooled([one[name] for one in runs if name in one]) for name in runs[0]} for runs in by_seed.values()
     )
     rows = [*two_room_rows(guided), *keep_out_rows(keep_out)]
+    rows += [*point_rows("guided", guided, "dense"), *point_rows("keepout", keep_out, best_of(keep_out, DENSE))]
     if trained:
         rows += seed_rows("guided", by_seed["two-room"], "dense", "spiking")
         rows += keep_out_seed_rows(by_seed["keep-out"], keep_out)

@@ -142,6 +142,26 @@ def seed_rows(prefix: str, by_seed: Sequence[dict[str, Run]], dense: str, spikin
     ]
 
 
+def point_rows(prefix: str, runs: dict[str, Run], best: str) -> list[BenchRow]:
+    """Every point: its success beside the lower bound of what it loses to the best dense one, and what it takes, in the unit."""
+    found = []
+    for name, run in runs.items():
+        if run.op_counts is None or name == "on-chip":
+            continue
+        low, _ = paired(run.success_KN, runs[best].success_KN)
+        millions = _operations(run, "synop_equivalents") / 1e6
+        found.append(
+            BenchRow(
+                name=f"{prefix}_point_{name}",
+                ours=_success(run),
+                other=low,
+                unit=f"success, and the lower bound of what it has more than {best}: {run.job.planner.label}, "
+                f"{millions:.3g} M synop-equivalents",
+            )
+        )
+    return found
+
+
 def keep_out_seed_rows(by_seed: Sequence[dict[str, Run]], over_all: dict[str, Run]) -> list[BenchRow]:
     """Of the best dense planner and of the spiking one that the ratio is of."""
     return seed_rows("keepout", by_seed, best_of(over_all, DENSE), _cheapest_spiking(over_all))

@@ -62,7 +62,7 @@ def test_another_planner_is_that_planner(job: Any) -> None:
         (
             "dense",
             "annealing",
-            "planner 'annealing' is unknown; use one of cem, cem_mad, direct, gradient, guided, integer_cem, integer_guided, refined",
+            "planner 'annealing' is unknown; use one of cem, cem_mad, direct, gradient, guided, integer_cem",
         ),
     ],
 )

@@ -18,7 +18,14 @@ from spikeplan.evaluation.methods import METHODS
 from spikeplan.evaluation.shard import Job, run_job
 from spikeplan.experiments.bench import planner
 from spikeplan.experiments.bench.plan import bench_command
-from spikeplan.experiments.bench.planner_rows import DENSE, SPIKING, keep_out_rows, keep_out_seed_rows, two_room_rows
+from spikeplan.experiments.bench.planner_rows import (
+    DENSE,
+    SPIKING,
+    keep_out_rows,
+    keep_out_seed_rows,
+    point_rows,
+    two_room_rows,
+)
 from spikeplan.worldmodel.checkpoint import shipped
 
 EPISODES = 100
@@ -104,6 +111,13 @@ def test_training_seeds_are_pooled_and_told_one_by_one() -> None:
     ]
     with pytest.raises(ValueError, match="several points"):
         pooled([run(0.9, 100), run(0.9, 100, spiking=True)])
+
+
+def test_every_point_is_told_with_what_it_takes() -> None:
+    runs = {f"{DENSE}refined": run(0.9, 2_000_000), f"{SPIKING}96": run(0.9, 500_000, spiking=True)}
+    dense, spiking = point_rows("keepout", runs | {"on-chip": run(1.0, 1, spiking=True)}, f"{DENSE}refined")
+    assert (dense.name, dense.ours, spiking.ours) == (f"keepout_point_{DENSE}refined", 0.9, 0.9)
+    assert "2 M synop-equivalents" in dense.unit and "0.5 M" in spiking.unit and -0.03 < spiking.other < 0  # type: ignore[operator]
 
 
 def test_networks_of_another_folder_are_other_runs() -> None:

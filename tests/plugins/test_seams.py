@@ -125,7 +125,8 @@ def test_a_planner_that_is_not_loaded_is_unknown(planned: Any, tmp_path: Path, c
         planned("two-room", "dense", tmp_path / "out", "--planner", "random_shooting")
     assert (
         stop.value.code == 2
-        and "use one of cem, cem_mad, direct, gradient, guided, integer_cem, integer_guided, refined" in capsys.readouterr().err
+        and "use one of cem, cem_mad, direct, gradient, guided, integer_cem, integer_guided, refined"
+        in capsys.readouterr().err
     )
     assert not (tmp_path / "out").exists()
 
