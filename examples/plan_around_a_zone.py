@@ -65,6 +65,7 @@ def plan(method: str, config: PlannerConfig, settings: Settings) -> tuple[float,
         spiking=predictor.spiking,
         sequential_steps=sequential,
         interleaved_steps=interleaved,
+        policy_steps=getattr(predictor, "policy_steps", None),
     )
     encode = ImageLatent(world, bundle.model.encoder)
     own = task_cost(world, encode, config)

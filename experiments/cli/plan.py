@@ -35,7 +35,7 @@ from spikeplan.experiments.runner.pool import remove_parts, run_jobs
 from spikeplan.experiments.runner.progress import progress_bar, working
 from spikeplan.lava_procs.fused import check_reference
 from spikeplan.worldmodel.planning import PLANNERS
-from spikeplan.worldmodel.tasks import make_world
+from spikeplan.worldmodel.tasks import make_world, task_of
 
 SHARD = 25
 
@@ -69,7 +69,10 @@ def plan_command(
     )
     bundle = load_bundle(task, checkpoint=checkpoint, artifact=artifact)
     kind = PLANNERS[with_planner or METHODS[method].planner]
-    planner = kind.settings(bundle.model.planner).at(**budget)
+    planner, best = kind.settings(bundle.model.planner), task_of(task).planner
+    if best is not None and type(best) is type(planner):  # the task's own settings of this planner
+        planner = best
+    planner = planner.at(**budget)
     check_seed(seed)
     # Reads the files: a foreign one is refused before anything is written.
     one = METHODS[method]
