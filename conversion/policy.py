@@ -80,6 +80,8 @@ def convert_policy(
     biases = [linear.bias.detach().double() for linear in linears]
     weights[-1], biases[-1] = weights[-1] * policy.action_limit, biases[-1] * policy.action_limit
     unit = [float(w.abs().max()) / WEIGHT_TOP for w in weights]
+    if min(unit) <= 0:
+        raise UserError(f"{prefix.rstrip('.')}: the weights of a layer are all zero; train it again")
     message = [predictor.scales["latent"] * 2**code.shift]
     shifts = [code.shift, *message_steps(unit[:-1], message[0], outputs[:-1], MESSAGE_TOP)]
     for size, shift in zip(unit[:-1], shifts[1:], strict=True):

@@ -43,6 +43,7 @@ class GuidedConfig:
     energy: str = "l1"
     reduce: str = "sum"
 
+    word: ClassVar[str] = "guided"
     iterations: ClassVar[int] = 1
     elites: ClassVar[int] = 1
     variables: ClassVar[int] = 1  # the first action alone is sent
@@ -51,18 +52,20 @@ class GuidedConfig:
         for name in ("samples", "horizon"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= LARGEST:
-                raise UserError(f"guided: {name} {value} must be at least 1 and at most {LARGEST}; change --{name}")
+                raise UserError(
+                    f"{self.word}: {name} {value} must be at least 1 and at most {LARGEST}; change --{name}"
+                )
         for name, most in (("spread", 1e3), ("decay", 1.0), ("correlation", 1.0), ("to_go", 1e3)):
             value = getattr(self, name)
             if not isinstance(value, int | float) or not 0 <= value <= most:
                 option = name.replace("_", "-")
-                raise UserError(f"guided: {name} {value!r} must lie between 0 and {most:g}; change --{option}")
+                raise UserError(f"{self.word}: {name} {value!r} must lie between 0 and {most:g}; change --{option}")
         if self.evaluations > MOST_PREDICTIONS:
             raise UserError(
-                f"guided: {self.evaluations:,} predictions an action, at most {MOST_PREDICTIONS:,}; lower --samples"
+                f"{self.word}: {self.evaluations:,} predictions an action, at most {MOST_PREDICTIONS:,}; lower --samples"
             )
         if self.energy not in ("l1", "mse") or self.reduce not in ("sum", "last"):
-            raise UserError(f"guided: energy {self.energy!r} / reduce {self.reduce!r}; use l1 or mse, sum or last")
+            raise UserError(f"{self.word}: energy {self.energy!r} / reduce {self.reduce!r}; use l1 or mse, sum or last")
 
     @property
     def evaluations(self) -> int:
@@ -82,7 +85,7 @@ class GuidedConfig:
         """Another budget. Raises UserError for a setting that this planner does not have."""
         unknown = changes.keys() - asdict(self).keys()
         if unknown:
-            raise UserError(f"guided: no setting {', '.join(sorted(unknown))}; it has {', '.join(asdict(self))}")
+            raise UserError(f"{self.word}: no setting {', '.join(sorted(unknown))}; it has {', '.join(asdict(self))}")
         return replace(self, **changes)
 
 
@@ -103,7 +106,8 @@ class DirectConfig:
         """Raises UserError for whatever is changed: there is no budget."""
         if changes:
             raise UserError(
-                f"a policy that acts alone has no budget; leave out {', '.join(f'--{name}' for name in changes)}"
+                "a policy that acts alone has no budget; leave out "
+                + ", ".join(f"--{name.replace('_', '-')}" for name in changes)
             )
         return self
 
@@ -181,13 +185,16 @@ class GradientConfig(GuidedConfig):
 
     descents: int = 3
     rate: float = 0.1
+    word: ClassVar[str] = "gradient"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if isinstance(self.descents, bool) or not isinstance(self.descents, int) or not 1 <= self.descents <= LARGEST:
-            raise UserError(f"gradient: descents {self.descents} must be at least 1 and at most {LARGEST}")
+            raise UserError(
+                f"gradient: descents {self.descents} must be at least 1 and at most {LARGEST}; change --descents"
+            )
         if not 0 < self.rate <= 1e3:
-            raise UserError(f"gradient: rate {self.rate!r} must be above 0 and at most 1000")
+            raise UserError(f"gradient: rate {self.rate!r} must be above 0 and at most 1000; change --rate")
 
     @property
     def guided(self) -> GuidedConfig:
@@ -197,8 +204,8 @@ class GradientConfig(GuidedConfig):
 
     @property
     def evaluations(self) -> int:
-        """Predictor calls per action, a backward pass counted as one: copies, every descent there and back, the last look."""
-        return self.samples * self.horizon * (2 * self.descents + 2)
+        """Predictor calls per action, a backward pass counted as one: copies and the last plan, then back and there K times."""
+        return self.horizon * (self.samples * (2 * self.descents + 1) + 1)
 
     @property
     def passes(self) -> tuple[Pass, ...]:

@@ -200,7 +200,7 @@ class OperationCounts:
                 updates = c.updates * alone // each if schedule == "sequential" and each else c.updates
                 chip_steps = c.calls * steps if layer == leading[part] else 0
             switches = 0
-            if in_chain and schedule == "interleaved" and self.reference == "previous_step":
+            if in_chain and schedule == "interleaved" and self.reference == "previous_step" and part != VALUE_PREFIX:
                 switches = max(0, c.updates - c.state_restores)
             weight_bytes, state_bytes = self._memory.get(layer, (0, 0))
             restores = c.state_restores + switches

@@ -23,6 +23,7 @@ from rich.console import Console
 
 from spikeplan.core.chips import LOIHI2
 from spikeplan.core.errors import UserError
+from spikeplan.core.files import file_digest
 from spikeplan.core.guided_planning import DirectConfig, GuidedConfig, PlannerConfig
 from spikeplan.evaluation.admission import reduced_budgets
 from spikeplan.evaluation.aggregate import Run, group, pooled
@@ -47,6 +48,7 @@ from spikeplan.experiments.bench.planner_rows import (
 from spikeplan.experiments.bench.rows import BenchRow
 from spikeplan.experiments.runner.pool import run_jobs
 from spikeplan.experiments.runner.progress import progress_bar
+from spikeplan.worldmodel.checkpoint import shipped
 from spikeplan.worldmodel.tasks import make_world, task_of
 from spikeplan.worldmodel.tasks.keep_out import COPIES, DESCENTS
 
@@ -54,7 +56,10 @@ EPISODES, SEEDS, SHARD = 300, 3, 50
 LAVA_EPISODES = 20
 GUIDED = GuidedConfig(samples=3, horizon=4, to_go=0.3)
 ON_CHIP = {"two-room": GuidedConfig(samples=2, horizon=8), "keep-out": COPIES}  # in integers: no cost-to-go
-ONCE = ("policy", f"{DENSE}cem")  # with one planner seed: a policy has no noise, CEM at its full budget takes most of the time
+ONCE = (
+    "policy",
+    f"{DENSE}cem",
+)  # with one planner seed: a policy has no noise, CEM at its full budget takes most of the time
 SPREADS = (1, 2, 4, 8)  # times the fewest cores a layer
 REFINED = {
     DENSE: ("refined", "refined-narrow-128", "refined-narrow-96"),
@@ -79,7 +84,7 @@ def bench_planner(
     Raises UserError for a folder that lacks a file.
     """
     one_thread()
-    networks = [None, *(checkpoint_in(folder) for folder in trained)]
+    networks = [None, *different([checkpoint_in(folder) for folder in trained])]
     jobs = [
         job
         for checkpoint in networks
@@ -128,11 +133,23 @@ def checkpoint_in(folder: str) -> str:
     path = Path(folder) / f"{task_of('keep-out').trained_on}.safetensors"
     bundle = load_bundle("keep-out", checkpoint=str(path))
     methods = {method for points in (_two_room(), _keep_out()) for method, _ in points.values()}
-    for method in sorted(methods):
-        for file in METHODS[method].files(bundle):
-            if not file.is_file():
-                raise UserError(f"--trained {folder}: no {file.name}; train it with `spikeplan train --task two-room`")
+    needed = {file for method in methods for file in METHODS[method].files(bundle)} | {bundle.to_go_path}
+    for file in sorted(needed):
+        if not file.is_file():
+            raise UserError(f"--trained {folder}: no {file.name}; train it with `spikeplan train --task two-room`")
+    bundle.policy(), bundle.cost_to_go()  # a damaged one is refused before hours of work
     return str(path)
+
+
+def different(checkpoints: list[str]) -> list[str]:
+    """The same world models. Raises UserError for one that is given twice, or that ships: no further training seed."""
+    seen = {file_digest(shipped("two-room")): "the shipped one"}
+    for path in checkpoints:
+        digest = file_digest(Path(path))
+        if digest in seen:
+            raise UserError(f"--trained {path}: the same network as {seen[digest]}; give one of another training seed")
+        seen[digest] = path
+    return checkpoints
 
 
 def _jobs(

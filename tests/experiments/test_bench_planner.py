@@ -133,6 +133,8 @@ def test_a_folder_without_a_network_is_refused_by_name(tmp_path: Path) -> None:
         UserError, match=r"--trained .*: no two-room\..*; train it with `spikeplan train --task two-room`"
     ):
         planner.checkpoint_in(str(tmp_path))
+    with pytest.raises(UserError, match="the same network as the shipped one; give one of another training seed"):
+        planner.different([str(tmp_path / "two-room.safetensors")])
     with pytest.raises(UserError, match="nowhere"):
         planner.checkpoint_in("nowhere")
     with pytest.raises(UserError, match="bench plan plans with no trained networks; leave out --trained"):

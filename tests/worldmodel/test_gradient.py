@@ -50,7 +50,7 @@ def test_the_last_plan_is_one_of_those_that_descend() -> None:
 
 def test_forward_and_backward_are_charged() -> None:
     counts = OperationCounts(method="gradient", reference="zero", precision="fp32", spiking=False)
-    planned(PLAN, counts)
+    planned(PLAN, counts, warm=torch.zeros(6, 4, 2))
     bundle = load_bundle("two-room")
     sizes = {
         "": sum(m.weight.numel() for m in bundle.model.predictor.linears()),
@@ -61,8 +61,12 @@ def test_forward_and_backward_are_charged() -> None:
         if layer.startswith("policy."):
             continue
         spent[VALUE_PREFIX if layer.startswith(VALUE_PREFIX) else ""] += c.macs
-    assert spent[""] == 6 * PLAN.evaluations * sizes[""] and PLAN.evaluations == 3 * 4 * (1 + 2 * 4 + 1)
-    assert spent[VALUE_PREFIX] == 6 * 3 * (1 + 2 * 4 + 1) * sizes[VALUE_PREFIX]
+    assert spent[""] == 6 * PLAN.evaluations * sizes[""] and PLAN.evaluations == 4 * (3 * (1 + 2 * 4) + 1)
+    assert spent[VALUE_PREFIX] == 6 * (3 * (1 + 2 * 4) + 1) * sizes[VALUE_PREFIX]
+    counts.actions = 6
+    reads = sum(row.weight_reads for row in counts.rows("batched") if row.layer == "h1")
+    first = bundle.model.predictor.linears()[0].weight.numel()
+    assert reads == 6 * first * 4 * (1 + 1 + 2 * 4), "copies, the last plan, and every way back and there, step by step"
 
 
 @pytest.mark.parametrize("method", ["guided-sigma_delta", "guided-int8", "dense"])

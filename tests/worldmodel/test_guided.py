@@ -145,6 +145,8 @@ def test_every_future_that_is_refined_is_judged_and_charged(warm: bool) -> None:
     planner.plan(latent, goal, noise, torch.zeros(4, 2, 2) if warm else None)
     judged = sum(c.acs for (_, layer, _, _), c in counts.counts("evaluation") if layer == "distance")
     assert judged == 4 * (3 + 6 + 2 * warm) * 4 * 2 * 3
+    passes = {key[2] for key, _ in counts.counts("evaluation")}
+    assert passes == ({0, 1, 2} if warm else {0, 2}), "booked apart: dense weights are read once a pass"
     assert config.evaluations == 4 * (3 + 2 + 6)
 
 

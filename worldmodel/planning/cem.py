@@ -75,10 +75,11 @@ class CEMPlanner:
         op_counts: OperationCounts | None = None,
         evaluator: Cost | None = None,
         spread: str = "std",
+        first_iteration: int = 0,
     ) -> None:
         if spread not in ("std", "mad"):
             raise UserError(f"CEM: spread {spread!r} is unknown; use std or mad")
-        self.spread = spread
+        self.spread, self.first_iteration = spread, first_iteration
         self.predictor, self.config, self.reference, self.op_counts = predictor, config, reference, op_counts
         self.action_dim, self.action_limit = action_dim, action_limit
         self.evaluator: Cost = evaluator or LatentDistance(config.energy, config.reduce)
@@ -141,9 +142,10 @@ class CEMPlanner:
                 candidates,
                 reference=self.reference,
                 previous=state,
-                on_step=counting(self.op_counts, iteration),
+                on_step=counting(self.op_counts, self.first_iteration + iteration),
             )
-            cost = judge(self.evaluator, latents, candidates, goal, self.op_counts, iteration)
+            booked = self.first_iteration + iteration
+            cost = judge(self.evaluator, latents, candidates, goal, self.op_counts, booked)
             if not torch.isfinite(cost).all():
                 raise UserError("planner: a cost is not finite; the predictor diverged (check its checkpoint)")
             least = cost.min(1)
@@ -171,7 +173,7 @@ class CEMPlanner:
                     spiking=self.predictor.spiking,
                     batch=batch,
                     action_dim=self.action_dim,
-                    iteration=iteration,
+                    iteration=booked,
                     accumulates=accumulates_of(self.evaluator, c.horizon, latent_BD, self.action_dim, goal),
                 )
         trace = PlanTrace(

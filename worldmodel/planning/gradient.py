@@ -5,12 +5,12 @@
     act      the first action of the cheapest plan that was seen
 
 Only a dense predictor has a gradient: this is an opponent, no spiking method. Forward and backward are charged: a gradient that
-stops at the actions takes as many MACs as the forward pass. Shapes as in `guided`.
+stops at the actions takes as many MACs as the forward pass. The copies' pass is the first way there. Shapes as in `guided`.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -107,7 +107,10 @@ class GradientPlanner:
         costs = []
         for k in range(c.descents + 1):
             with torch.enable_grad():
-                cost = self._cost(latent_BD, plans, goal, backward=k < c.descents, iteration=k + 1)
+                cost = self._cost(latent_BD, plans, goal)
+            # The copies' pass was the first way there; only last step's plan is new.
+            forward = c.samples if k else int(warm is not None)
+            self._book(latent_BD, plans, goal, forward=forward, iteration=1 + 2 * k)
             least = cost.detach().min(1)
             better = least.values < best_cost
             best_cost = torch.where(better, least.values, best_cost)
@@ -116,6 +119,7 @@ class GradientPlanner:
             costs.append(cost.detach())
             if k == c.descents:
                 break
+            self._book(latent_BD, plans, goal, forward=c.samples, iteration=2 + 2 * k)  # and the way back
             optimizer.zero_grad()
             cost.sum().backward()
             optimizer.step()
@@ -123,10 +127,10 @@ class GradientPlanner:
                 plans.clamp_(-limit, limit)
         return best[:, 0], best, GradientTrace(guided, torch.stack(costs), best_cost)
 
-    def _cost(self, latent_BD: Tensor, plans: Tensor, goal: Goal, *, backward: bool, iteration: int) -> Tensor:
-        """Costs (B, S) with their graph, charged with the way back where it is taken."""
+    def _cost(self, latent_BD: Tensor, plans: Tensor, goal: Goal) -> Tensor:
+        """Costs (B, S) with their graph."""
         start = latent_BD[:, None].expand(-1, plans.shape[1], -1)
-        module, times = self.predictor.predictor.module, 2 if backward else 1  # type: ignore[attr-defined]
+        module = self.predictor.predictor.module  # type: ignore[attr-defined]
 
         def step(latent: Tensor, action: Tensor, state: None) -> tuple[Tensor, None, list[Any]]:
             return module(latent, action), None, []
@@ -139,23 +143,24 @@ class GradientPlanner:
             cost = cost + self.config.to_go * value.policy(end, goal.goal_BD[:, None].expand_as(end))[..., 0]
         if not torch.isfinite(cost).all():
             raise UserError("planner: a cost is not finite; the predictor diverged (check its checkpoint)")
-        self._book(latent_BD, plans, goal, times, iteration)
         return cost
 
-    def _book(self, latent_BD: Tensor, plans: Tensor, goal: Goal, times: int, iteration: int) -> None:
-        if self.op_counts is None:
+    def _book(self, latent_BD: Tensor, plans: Tensor, goal: Goal, *, forward: int, iteration: int) -> None:
+        """One pass of so many plans, whichever way."""
+        if self.op_counts is None or not forward:
             return
-        batch, samples, horizon, _ = plans.shape
-        one, futures = latent_BD[:1, None], times * batch * samples
+        batch, horizon = len(plans), plans.shape[2]
+        one, futures = latent_BD[:1, None], batch * forward
         for layer in self.predictor.step(one, plans[:1, :1, 0].detach(), None)[2]:
-            self.op_counts.add("predictor", _repeated(layer, futures * horizon), iteration=iteration)
+            for t in range(horizon):
+                self.op_counts.add("predictor", _repeated(layer, futures), iteration=iteration, step=t)
         if self.config.to_go and self.predictor.value is not None:
             for layer in self.predictor.value.act(one, goal.goal_BD[:1])[1]:
                 self.op_counts.add("predictor", _repeated(layer, futures), iteration=iteration)
-        accumulates = times * accumulates_of(self.own, horizon, latent_BD, self.action_dim, goal)
+        accumulates = accumulates_of(self.own, horizon, latent_BD, self.action_dim, goal)
         book_iteration(
             self.op_counts,
-            self.config.guided,
+            replace(self.config.guided, samples=forward),
             spiking=False,
             batch=batch,
             action_dim=self.action_dim,

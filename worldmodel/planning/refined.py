@@ -75,7 +75,9 @@ class RefinedPlanner:
         }
         self.config, self.predictor, self.op_counts = config, predictor, op_counts
         self.guided = GuidedPlanner(predictor, config.guided, **shared)
-        self.search = CEMPlanner(predictor, config, **(shared | {"evaluator": self.guided.evaluator}))
+        shared["evaluator"] = self.guided.evaluator
+        # Dense weights are read once a pass, so each pass is booked apart: copies 0, start 1, search from 2 on.
+        self.search = CEMPlanner(predictor, config, **shared, first_iteration=2)
 
     def noise(self, episodes: int, generator: torch.Generator) -> Tensor:
         """(B, N): that of both parts, side by side."""
@@ -117,9 +119,9 @@ class RefinedPlanner:
         both = torch.stack([warm, proposed_BVA], 1)
         candidates = self.search.expand(both)
         latents, _ = rollout(
-            self.predictor, latent_BD, candidates, reference=self.search.reference, on_step=counting(self.op_counts, 0)
+            self.predictor, latent_BD, candidates, reference=self.search.reference, on_step=counting(self.op_counts, 1)
         )
-        chosen = judge(self.search.evaluator, latents, candidates, goal, self.op_counts).argmin(1)
+        chosen = judge(self.search.evaluator, latents, candidates, goal, self.op_counts, 1).argmin(1)
         if self.op_counts is not None:
             book_iteration(
                 self.op_counts,
@@ -127,7 +129,7 @@ class RefinedPlanner:
                 spiking=self.predictor.spiking,
                 batch=len(latent_BD),
                 action_dim=self.search.action_dim,
-                iteration=0,
+                iteration=1,
                 accumulates=accumulates_of(
                     self.search.evaluator, self.config.horizon, latent_BD, self.search.action_dim, goal
                 ),

@@ -31,7 +31,10 @@ class Pair:
         if not weight:
             return own
         if self.value is None:
-            raise UserError("this method has no cost-to-go; leave out --to-go, or make one with `spikeplan train`")
+            raise UserError(
+                "this method has no cost-to-go; leave out --to-go, or make TASK.cost-to-go.safetensors with `spikeplan train` "
+                "(there is none in LIF spikes)"
+            )
         return Sum((own, CostToGo(network=self.value, weight=weight)))
 
     @property

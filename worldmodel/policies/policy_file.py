@@ -5,6 +5,7 @@ A cost-to-go is kept the same way: a network of [z, z_goal] with one output (`co
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -88,11 +89,14 @@ def load_policy(
     except (KeyError, IndexError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         detail = " ".join(str(error).split())[:160] or repr(error)
         raise UserError(f"{source}: damaged policy header or weights ({detail}); train it again") from error
+    if not 0 < policy.action_limit < math.inf:
+        raise UserError(f"{source}: a limit of {policy.action_limit}, not above 0 and finite; train it again")
     if is_to_go != to_go:
         kinds = ("a cost-to-go", "a policy") if is_to_go else ("a policy", "a cost-to-go")
         raise UserError(f"{source}: {kinds[0]}, not {kinds[1]}; make one with `spikeplan train --task {own}`")
     if own != task:
-        raise UserError(f"{source}: a policy for task {own}, not {task}; use --task {own}")
+        word = "a cost-to-go" if to_go else "a policy"
+        raise UserError(f"{source}: {word} for task {own}, not {task}; use --task {own}")
     if (policy.latent_dim, policy.action_dim) != (latent_dim, action_dim):
         raise UserError(
             f"{source}: made for latents of {policy.latent_dim} and actions of {policy.action_dim}, the world model has "
