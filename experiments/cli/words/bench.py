@@ -18,16 +18,18 @@ def bench(
         str | None, text("keeps finished shards of bench planner and goes on from them", "DIR", "none kept")
     ] = None,
     trained: Annotated[
-        tuple[str, ...],
-        text("folders of `train`, one a further training seed, for bench planner", "DIR ...", "the shipped seed alone"),
-    ] = (),
+        str | None,
+        text("folders of `train`, one a further training seed, for bench planner", "DIR,DIR", "the shipped seed alone"),
+    ] = None,
 ) -> None:
     """Time ours beside others' in one run, as rows {name, ours, other, ratio, unit, goal, holds}."""
     names.check("benches", name)
     check_outputs({"--json": json})
     from spikeplan.experiments.bench.plan import bench_command
 
-    bench_command(name, json, parts=parts, trained=trained, console=result_console(json))
+    bench_command(
+        name, json, parts=parts, trained=tuple(trained.split(",")) if trained else (), console=result_console(json)
+    )
 
 
 COMMANDS = {"bench": Command(bench)}
