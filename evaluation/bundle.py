@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from spikeplan.core.errors import UserError
-from spikeplan.core.files import write_whole
+from spikeplan.core.files import file_digest, write_whole
 from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.core.ir.artifact import Artifact
 from spikeplan.core.tensor_file import FileKind
@@ -21,6 +21,7 @@ from spikeplan.snn.lif import LIFConfig, LIFNetwork
 from spikeplan.snn.lif_policy import LIFPolicy
 from spikeplan.worldmodel.checkpoint import WorldModel, load_model, shipped
 from spikeplan.worldmodel.policies.base import GoalPolicy
+from spikeplan.worldmodel.policies.policy_file import FILE as POLICY_FILE
 from spikeplan.worldmodel.policies.policy_file import load_cost_to_go, load_policy
 from spikeplan.worldmodel.predictor import ResidualPredictor
 from spikeplan.worldmodel.tasks import make_world, task_of
@@ -136,9 +137,12 @@ class Bundle:
         return self.beside(TO_GO)
 
     def cost_to_go(self) -> GoalPolicy:
-        """The policy's cost-to-go, a network of one output."""
-        model = self.model
-        return load_cost_to_go(self.to_go_path, task=model.task, latent_dim=model.predictor.latent_dim)
+        """The policy's cost-to-go, a network of one output. Raises UserError, in one line, for that of another policy."""
+        model, path, policy = self.model, self.to_go_path, self.beside("policy")
+        found = load_cost_to_go(path, task=model.task, latent_dim=model.predictor.latent_dim)
+        if POLICY_FILE.header(path).get("source_sha256") != file_digest(policy):
+            raise UserError(f"{path}: made with another policy than {policy.name}; train it again")
+        return found
 
     def narrow(self, name: str) -> ResidualPredictor:
         """`name`: narrow-W or pruned-P."""

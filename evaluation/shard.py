@@ -98,7 +98,7 @@ def make_planner(
         if cost is not None and "evaluator" not in taken and not any(p.kind is p.VAR_KEYWORD for p in taken.values()):
             raise UserError(
                 f"planner {name!r} takes no cost, and {'task ' + repr(job.task) if job.cost is None else '--cost ' + job.cost} "
-                "needs one; use cem, guided, integer_guided or refined"
+                "needs one; use cem, gradient, guided, integer_guided or refined"
             )
         planner = make(
             predictor,

@@ -21,7 +21,7 @@ Where a policy acts, source takes its output, adds noise and clips; the policy's
 predictor's does. A pass that seeks one winner among few compares all pairs at once (`Pass.by_pairs`); theta is for the others.
 Refined planning makes its passes one after the other on
 the same groups; the latent goes to the policy in all of them, which answers in the first alone. A cost-to-go, where there is one,
-takes the latent that a candidate ends in, and its output is one more synapse of cost.
+is sent every latent, answers where a candidate ends, and its output is one more synapse of cost.
 
 Parts of one replica share cores; so do theta and refit. Candidates of one replica take turns, so u and z are stored contexts;
 the noise is drawn again from its seed in every iteration. Assumed, not published: that a program may hold that many words.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -167,6 +168,25 @@ def test_what_cannot_be_done_is_refused_in_one_line(tmp_path: Path) -> None:
         load_policy(path, task=TASK, latent_dim=latent_dim, action_dim=1)
     with pytest.raises(UserError, match="a policy, not a cost-to-go"):
         load_cost_to_go(path.with_name("two-room.policy.safetensors"), task=TASK, latent_dim=latent_dim)
+    for kind in ("", ".cost-to-go"):
+        shutil.copy(path.with_name(f"two-room{kind}.safetensors"), tmp_path)
+    shutil.copy(path.with_name("two-room.policy.safetensors"), tmp_path)
+    other = load_bundle(TASK, checkpoint=str(tmp_path / "two-room.safetensors"))
+    assert torch.equal(other.cost_to_go().net[0].weight, value.net[0].weight)  # type: ignore[arg-type]
+    again = PolicyMeta(task=TASK, recipe="cloned", config=CostToGoConfig(), source_sha256="0")
+    save_policy(policy, other.beside("policy"), again)
+    with pytest.raises(UserError, match=r"made with another policy than two-room\.policy\.safetensors; train it again"):
+        other.cost_to_go()
+    for limit in (0.0, -1.0, float("nan"), float("inf")):
+        endless = GoalPolicy(latent_dim, 2, action_limit=limit, hidden=(4,))
+        save_policy(endless, tmp_path / "p.safetensors", replace(again, recipe="cloned"))
+        with pytest.raises(UserError, match="not above 0 and finite; train it again"):
+            load_policy(tmp_path / "p.safetensors", task=TASK, latent_dim=latent_dim, action_dim=2)
+    empty = GoalPolicy(latent_dim, 1, action_limit=1.0, hidden=(4,))
+    torch.nn.init.zeros_(empty.linears()[0].weight)
+    data = Site(load_bundle(TASK)).calibration
+    with pytest.raises(UserError, match="value: the weights of a layer are all zero"):
+        convert_policy(empty, load_bundle(TASK).artifact, data.latent_ND, data.latent_ND, prefix=VALUE_PREFIX)
     with pytest.raises(UserError, match="made for latents of 3"):
         meta = PolicyMeta(task=TASK, recipe=TO_GO, config=CostToGoConfig(), source_sha256="0")
         narrow = GoalPolicy(3, 1, action_limit=1.0, hidden=(4,))

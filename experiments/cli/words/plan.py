@@ -39,7 +39,7 @@ def plan(
     chunk: Annotated[int | None, text("rollout steps that share an action", "N", RECIPE)] = None,
     copies: Annotated[int | None, text("of the policy; planner refined only", "N", RECIPE)] = None,
     spread: Annotated[
-        float | None, text("of a copy, in action limits; planners guided and refined", "SHARE", RECIPE)
+        float | None, text("of a copy, in action limits; planners guided, refined, gradient", "SHARE", RECIPE)
     ] = None,
     decay: Annotated[float | None, text("of the spread with each step, 0 to 1; as --spread", "FACTOR", RECIPE)] = None,
     correlation: Annotated[
