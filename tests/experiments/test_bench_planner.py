@@ -23,6 +23,7 @@ from spikeplan.experiments.bench.planner_rows import (
     SPIKING,
     keep_out_rows,
     keep_out_seed_rows,
+    less,
     point_rows,
     two_room_rows,
 )
@@ -118,6 +119,12 @@ def test_every_point_is_told_with_what_it_takes() -> None:
     dense, spiking = point_rows("keepout", runs | {"on-chip": run(1.0, 1, spiking=True)}, f"{DENSE}refined")
     assert (dense.name, dense.ours, spiking.ours) == (f"keepout_point_{DENSE}refined", 0.9, 0.9)
     assert "2 M synop-equivalents" in dense.unit and "0.5 M" in spiking.unit and -0.03 < spiking.other < 0  # type: ignore[operator]
+
+
+def test_points_of_fewer_planner_seeds_are_paired_by_episode() -> None:
+    one, three = run(0.9, 10), run(0.9, 10)
+    many = replace(three, success_KN=np.repeat(three.success_KN, 3, 0))
+    assert less(one, many) == less(one, three) == less(many, one) < 0
 
 
 def test_networks_of_another_folder_are_other_runs() -> None:
