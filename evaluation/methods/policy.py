@@ -183,17 +183,6 @@ def _gradient_narrow(width: int, site: Site) -> Predictor:
 
 
 METHOD = (
-    _method("gradient", partial(_pair, _dense_predictor, _dense), "gradient", relative_cost=1.5),
-    *(
-        _method(
-            f"gradient-narrow-{width}",
-            partial(_gradient_narrow, width),
-            "gradient",
-            files=partial(_narrow_files, width),
-            marker="X",
-        )
-        for width in (96, 128)
-    ),
     _method("policy", lambda site: PolicyAlone(_dense(site)), "direct", **ALONE),
     _method("policy-int8", lambda site: PolicyAlone(_int8(site)), "direct", **ALONE),
     _method("policy-sigma_delta", lambda site: PolicyAlone(spiking_policy(site)), "direct", **(SPIKING | ALONE)),
@@ -241,6 +230,17 @@ METHOD = (
         )
         for planner in ("guided", "refined")
         for width in WIDTHS
+    ),
+    _method("gradient", partial(_pair, _dense_predictor, _dense), "gradient", relative_cost=1.5),
+    *(
+        _method(
+            f"gradient-narrow-{width}",
+            partial(_gradient_narrow, width),
+            "gradient",
+            files=partial(_narrow_files, width),
+            marker="X",
+        )
+        for width in (96, 128)
     ),
     *(_narrow_spiking(planner, width) for planner, widths in SPIKING_WIDTHS.items() for width in widths),
 )

@@ -120,8 +120,7 @@ class GradientPlanner:
             if k == c.descents:
                 break
             self._book(latent_BD, plans, goal, forward=c.samples, iteration=2 + 2 * k)  # and the way back
-            optimizer.zero_grad()
-            cost.sum().backward()
+            (plans.grad,) = torch.autograd.grad(cost.sum(), plans)
             optimizer.step()
             with torch.no_grad():
                 plans.clamp_(-limit, limit)
