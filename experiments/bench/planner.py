@@ -23,7 +23,6 @@ from rich.console import Console
 
 from spikeplan.core.chips import LOIHI2
 from spikeplan.core.errors import UserError
-from spikeplan.core.files import file_digest
 from spikeplan.core.guided_planning import DirectConfig, GuidedConfig, PlannerConfig
 from spikeplan.evaluation.admission import reduced_budgets
 from spikeplan.evaluation.aggregate import Run, group, pooled
@@ -48,7 +47,7 @@ from spikeplan.experiments.bench.planner_rows import (
 from spikeplan.experiments.bench.rows import BenchRow
 from spikeplan.experiments.runner.pool import run_jobs
 from spikeplan.experiments.runner.progress import progress_bar
-from spikeplan.worldmodel.checkpoint import shipped
+from spikeplan.worldmodel.checkpoint import load_model, shipped
 from spikeplan.worldmodel.tasks import make_world, task_of
 from spikeplan.worldmodel.tasks.keep_out import COPIES, DESCENTS
 
@@ -142,13 +141,13 @@ def checkpoint_in(folder: str) -> str:
 
 
 def different(checkpoints: list[str]) -> list[str]:
-    """The same world models. Raises UserError for one that is given twice, or that ships: no further training seed."""
-    seen = {file_digest(shipped("two-room")): "the shipped one"}
+    """The same world models. Raises UserError for a training seed that is there already: two such files hold one network."""
+    seen = {load_model(shipped("two-room")).seed: "the shipped network"}
     for path in checkpoints:
-        digest = file_digest(Path(path))
-        if digest in seen:
-            raise UserError(f"--trained {path}: the same network as {seen[digest]}; give one of another training seed")
-        seen[digest] = path
+        seed = load_model(path).seed
+        if seed in seen:
+            raise UserError(f"--trained {path}: training seed {seed} is that of {seen[seed]}; give another seed's")
+        seen[seed] = path
     return checkpoints
 
 

@@ -27,7 +27,7 @@ from spikeplan.experiments.bench.planner_rows import (
     point_rows,
     two_room_rows,
 )
-from spikeplan.worldmodel.checkpoint import shipped
+from spikeplan.worldmodel.checkpoint import load_model, save_model, shipped
 
 EPISODES = 100
 
@@ -140,8 +140,12 @@ def test_a_folder_without_a_network_is_refused_by_name(tmp_path: Path) -> None:
         UserError, match=r"--trained .*: no two-room\..*; train it with `spikeplan train --task two-room`"
     ):
         planner.checkpoint_in(str(tmp_path))
-    with pytest.raises(UserError, match="the same network as the shipped one; give one of another training seed"):
-        planner.different([str(tmp_path / "two-room.safetensors")])
+    model = load_model(shipped("two-room"))
+    other, again = (str(save_model(replace(model, seed=8), tmp_path / f"{name}.safetensors")) for name in "ab")
+    assert planner.different([other]) == [other]
+    for twice in ([str(tmp_path / "two-room.safetensors")], [other, again]):
+        with pytest.raises(UserError, match=r"training seed \d is that of .*; give another seed's"):
+            planner.different(twice)
     with pytest.raises(UserError, match="nowhere"):
         planner.checkpoint_in("nowhere")
     with pytest.raises(UserError, match="bench plan plans with no trained networks; leave out --trained"):
