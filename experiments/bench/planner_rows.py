@@ -141,7 +141,8 @@ def seed_rows(prefix: str, by_seed: Sequence[dict[str, Run]], dense: str, spikin
             name=f"{prefix}_seed{i}",
             ours=_success(runs[spiking]),
             other=_success(runs[dense]),
-            unit=f"success, training seed {i}: {runs[spiking].job.method} beside {runs[dense].job.method}",
+            unit=f"success, {f'networks {i} of --trained' if i else 'the shipped networks'}: "
+            f"{runs[spiking].job.method} beside {runs[dense].job.method}",
         )
         for i, runs in enumerate(by_seed)
     ]
