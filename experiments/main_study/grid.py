@@ -56,7 +56,7 @@ DEMO = Size(
     control_episodes=8,
     lava_plans=1,
     tasks=("keep-out", "two-room"),
-    left_out="LIF plans 20 episodes, keep-out has a third of its budget; `spikeplan results` also has PlanarReach, random "
+    left_out="LIF plans 20 episodes, keep-out has 40 % of its budget; `spikeplan results` also has PlanarReach, random "
     "doors, sweeps, pruned networks and more seeds",
 )
 RESULTS = Size(
