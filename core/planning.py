@@ -69,10 +69,6 @@ class Pass:
         return self.samples * self.iterations * self.horizon
 
     @property
-    def passes(self) -> tuple[Pass, ...]:
-        return (self,)
-
-    @property
     def by_pairs(self) -> bool:
         """Whether one winner is all that is sought, among so few that a chip compares all pairs at once."""
         return self.elites == self.iterations == 1 and self.samples <= MOST_PAIRED

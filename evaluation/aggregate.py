@@ -70,18 +70,11 @@ def group(results: Iterable[ShardResult], jobs: Iterable[Job]) -> list[Run]:
         first = members[0][0]
         seeds = sorted({job.seed for job, _ in members})
         success = np.zeros((len(seeds), max(job.first + job.count for job, _ in members)))
-        op_counts: OperationCounts | None = None
         poses = None
         for job, result in members:
             success[seeds.index(job.seed), job.first : job.first + job.count] = result.success
             poses = poses or result.poses
-            if result.op_counts is None:
-                continue
-            dumped = result.op_counts.dump()
-            if op_counts is None:
-                op_counts = OperationCounts.load(dumped)
-            else:
-                op_counts.merge(dumped)
+        op_counts = _merged(result.op_counts for _, result in members)
         seconds = sum(result.seconds for _, result in members)
         family = family_of(first.method)
         runs.append(Run(first, success, op_counts, seconds, poses, members[0][1].weights_left, family))
@@ -97,16 +90,22 @@ def pooled(runs: Sequence[Run]) -> Run:
     points = {(r.job.task, r.job.method, r.job.planner, r.job.reference, r.job.threshold) for r in runs}
     if len(points) > 1 or len({r.success_KN.shape for r in runs}) > 1:
         raise ValueError("runs of several points are not pooled")
-    op_counts: OperationCounts | None = None
-    for run in runs:
-        if run.op_counts is None:
-            continue
-        if op_counts is None:
-            op_counts = OperationCounts.load(run.op_counts.dump())
-        else:
-            op_counts.merge(run.op_counts.dump())
     success = np.concatenate([run.success_KN for run in runs])
+    op_counts = _merged(run.op_counts for run in runs)
     return replace(first, success_KN=success, op_counts=op_counts, seconds=sum(run.seconds for run in runs))
+
+
+def _merged(several: Iterable[OperationCounts | None]) -> OperationCounts | None:
+    """A sum of its own; None where nothing was counted."""
+    total: OperationCounts | None = None
+    for counts in several:
+        if counts is None:
+            continue
+        if total is None:
+            total = OperationCounts.load(counts.dump())
+        else:
+            total.merge(counts.dump())
+    return total
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,10 +55,8 @@ EPISODES, SEEDS, SHARD = 300, 3, 50
 LAVA_EPISODES = 20
 GUIDED = GuidedConfig(samples=3, horizon=4, to_go=0.3)
 ON_CHIP = {"two-room": GuidedConfig(samples=2, horizon=8), "keep-out": COPIES}  # in integers: no cost-to-go
-ONCE = (
-    "policy",
-    f"{DENSE}cem",
-)  # with one planner seed: a policy has no noise, CEM at its full budget takes most of the time
+# With one planner seed: a policy has no noise, and CEM at its full budget takes most of the time.
+ONCE = ("policy", f"{DENSE}cem")
 SPREADS = (1, 2, 4, 8)  # times the fewest cores a layer
 REFINED = {
     DENSE: ("refined", "refined-narrow-128", "refined-narrow-96"),

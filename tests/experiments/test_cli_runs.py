@@ -50,6 +50,7 @@ def test_plan_one_method(method: str, tmp_path: Path) -> None:
     assert not (tmp_path / "parts").exists()
 
 
+@pytest.mark.slow
 def test_a_task_is_planned_with_its_own_settings(tmp_path: Path) -> None:
     """Keep-out's refined planning has a cost-to-go; what is asked for replaces a setting, and another planner has its own."""
     asked = ["plan", "--task", "keep-out", "--episodes", "1", "--samples", "2", "--horizon", "1"]

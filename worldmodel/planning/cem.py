@@ -136,15 +136,15 @@ class CEMPlanner:
         for iteration in range(c.iterations):
             variables = (mean[:, None] + spread[:, None] * noise_BSVA).clamp(-limit, limit)
             candidates = self.expand(variables)
+            booked = self.first_iteration + iteration
             latents, state = rollout(
                 self.predictor,
                 latent_BD,
                 candidates,
                 reference=self.reference,
                 previous=state,
-                on_step=counting(self.op_counts, self.first_iteration + iteration),
+                on_step=counting(self.op_counts, booked),
             )
-            booked = self.first_iteration + iteration
             cost = judge(self.evaluator, latents, candidates, goal, self.op_counts, booked)
             if not torch.isfinite(cost).all():
                 raise UserError("planner: a cost is not finite; the predictor diverged (check its checkpoint)")

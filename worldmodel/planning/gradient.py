@@ -175,7 +175,7 @@ def _repeated(layer: LayerCounts, number: int) -> LayerCounts:
 
 
 def gradient_settings(validated: CEMConfig) -> GradientConfig:
-    """Half of the validated horizon, with the same distance."""
+    """Two steps more than half of the validated horizon, with the same distance."""
     return GradientConfig(horizon=max(1, validated.horizon // 2 + 2), energy=validated.energy, reduce=validated.reduce)
 
 

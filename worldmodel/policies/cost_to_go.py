@@ -12,12 +12,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from spikeplan.core.descent import descend
 from spikeplan.core.errors import UserError
 from spikeplan.worldmodel.checkpoint import WorldModel
-from spikeplan.worldmodel.policies.base import GoalPolicy, Report
+from spikeplan.worldmodel.policies.base import GoalPolicy, Pairs, Report
+from spikeplan.worldmodel.policies.training import fit
 
 HEADROOM = 1.25  # of the largest cost that was seen
 
@@ -83,24 +83,6 @@ def fit_cost_to_go(
     cost_N = costs_to_go(model, policy, latent_ND, goal_ND, config.ahead)
     top = HEADROOM * float(cost_N.max().clamp_min(1e-6))
     net = GoalPolicy(policy.latent_dim, 1, action_limit=top, hidden=config.hidden)
-    optimizer = torch.optim.AdamW(net.parameters(), config.rate)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.rate, total_steps=config.steps, pct_start=0.1)
-
-    def losses(step: int) -> dict[str, Tensor]:
-        pick = torch.randint(len(cost_N), (config.rows,), generator=generator)
-        gap = net.raw(latent_ND[pick], goal_ND[pick])[:, 0] - cost_N[pick] / top
-        return {"total": gap.abs().mean()}
-
-    descend(
-        range(1, config.steps + 1),
-        losses,
-        optimizer=optimizer,
-        schedule=schedule,
-        clip=lambda: nn.utils.clip_grad_norm_(net.parameters(), 1.0),
-        progress=lambda step, row: (
-            report("cost-to-go", {"step": step, "total_steps": config.steps, "loss": row["total"]})
-            if step % 100 == 0
-            else None
-        ),
-    )
-    return net.eval()
+    pairs = Pairs(latent_ND, goal_ND, cost_N[:, None])
+    fit(net, pairs, config, generator=generator, report=report, stage="cost-to-go")
+    return net

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -60,8 +62,30 @@ def policy_success(model: WorldModel, policy: Policy, episodes: int) -> NDArray[
     return outcome.success_N.astype(np.float64)
 
 
-def fit(policy: GoalPolicy, pairs: Pairs, config: PolicyConfig, *, generator: torch.Generator, report: Report) -> None:
-    """L1 between the policy's action and the pairs' own, in units of the limit. The policy ends in evaluation mode."""
+class Effort(Protocol):
+    """Of a fit: steps of AdamW, rows of a batch, rate."""
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def rate(self) -> float: ...
+
+
+def fit(
+    policy: GoalPolicy,
+    pairs: Pairs,
+    config: Effort,
+    *,
+    generator: torch.Generator,
+    report: Report,
+    stage: str = "policy",
+) -> None:
+    """L1 between the policy's action and the pairs' own, in units of the limit. The policy ends in evaluation mode.
+
+    `stage`: what is reported; a cost-to-go is fitted alike.
+    """
     if not len(pairs.latent_ND):
         raise UserError("policy: no pair was collected; plan more episodes or train the world model longer")
     policy.train()
@@ -80,7 +104,7 @@ def fit(policy: GoalPolicy, pairs: Pairs, config: PolicyConfig, *, generator: to
         schedule=schedule,
         clip=lambda: nn.utils.clip_grad_norm_(policy.parameters(), 1.0),
         progress=lambda step, row: (
-            report("policy", {"step": step, "total_steps": config.steps, "loss": row["total"]})
+            report(stage, {"step": step, "total_steps": config.steps, "loss": row["total"]})
             if step % 100 == 0
             else None
         ),

@@ -80,13 +80,19 @@ def judge(
     iteration: int = 0,
 ) -> Tensor:
     """Costs (B, S). A cost with a network of its own has `counted`, which gives its operations too; they are booked."""
-    counted = getattr(cost, "counted", None)
-    if counted is None:
-        return cost.cost(latents_BSHD, actions_BSHA, goal)
-    found: Tensor
-    found, layers = counted(latents_BSHD, actions_BSHA, goal)
-    for layer in layers if op_counts is not None else ():
-        op_counts.add("predictor", layer, iteration=iteration)  # type: ignore[union-attr]
+    found, layers = counted(cost, latents_BSHD, actions_BSHA, goal)
+    if op_counts is not None:
+        for layer in layers:
+            op_counts.add("predictor", layer, iteration=iteration)
+    return found
+
+
+def counted(cost: Cost, latents_BSHD: Tensor, actions_BSHA: Tensor, goal: Goal) -> tuple[Tensor, list[LayerCounts]]:
+    """Costs (B, S), and the operations of a network that the cost has; most have none."""
+    own = getattr(cost, "counted", None)
+    if own is None:
+        return cost.cost(latents_BSHD, actions_BSHA, goal), []
+    found: tuple[Tensor, list[LayerCounts]] = own(latents_BSHD, actions_BSHA, goal)
     return found
 
 
@@ -119,18 +125,8 @@ class Sum:
 
     def counted(self, latents_BSHD: Tensor, actions_BSHA: Tensor, goal: Goal) -> tuple[Tensor, list[LayerCounts]]:
         """The sum, and the operations of those costs that have a network."""
-        layers: list[LayerCounts] = []
-        parts = []
-        for each in self.costs:
-            own = getattr(each, "counted", None)
-            part, more = (
-                (each.cost(latents_BSHD, actions_BSHA, goal), [])
-                if own is None
-                else own(latents_BSHD, actions_BSHA, goal)
-            )
-            parts.append(part)
-            layers += more
-        return torch.stack(parts).sum(0), layers
+        parts = [counted(each, latents_BSHD, actions_BSHA, goal) for each in self.costs]
+        return torch.stack([cost for cost, _ in parts]).sum(0), [layer for _, layers in parts for layer in layers]
 
     def accumulates(self, *, horizon: int, latent_dim: int, action_dim: int, keep_out: int) -> int:
         sizes = {"horizon": horizon, "latent_dim": latent_dim, "action_dim": action_dim, "keep_out": keep_out}
