@@ -1,12 +1,13 @@
 """Policy or cost-to-go -> sigma-delta network in a predictor's integers, so that on a chip each takes what the other sends.
 
-    in     [z, z_goal] in the predictor's latent LSB, coded with its message step
+    in     [z, told] in the predictor's latent LSB, coded with its message step
     out    an action in the predictor's action LSB:   a = trunc((sigma + bias) / 2^k)
            a cost in units of 2^c latent LSB, so that its limit needs 23 bits
     W s    state LSB of layer l = w_l * M_(l-1), as in conversion/recipes/sigma_delta.py; the last layer's w is widened (by < 2x)
            until 2^k state LSB, or 2^-e of one, are an action LSB
 
-The clip to the action limit is the planner's, which adds a perturbation before it. Shapes: N rows, D latent, A action.
+The clip to the action limit is the planner's, which adds a perturbation before it.
+Shapes: N rows, D latent, A action, G told: the goal, and the mean of places where the policy knows them.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def value_scale(most: float, latent_scale: float) -> float:
 
 
 class ActingChain(Protocol):
-    """A policy as conversion reads it: a ReLU chain of [z, z_goal] whose output times `action_limit` is an action."""
+    """A policy as conversion reads it: a ReLU chain of [z, told] whose output times `action_limit` is an action."""
 
     @property
     def latent_dim(self) -> int: ...
@@ -41,6 +42,8 @@ class ActingChain(Protocol):
     def action_dim(self) -> int: ...
     @property
     def action_limit(self) -> float: ...
+    @property
+    def places(self) -> bool: ...
     def linears(self) -> list[nn.Linear]: ...
 
 
@@ -48,7 +51,7 @@ def convert_policy(
     policy: ActingChain,
     predictor: Artifact,
     latent_ND: Tensor,
-    goal_ND: Tensor,
+    told_NG: Tensor,
     *,
     thresholds: float = 0.05,
     prefix: str = POLICY_PREFIX,
@@ -57,7 +60,7 @@ def convert_policy(
 
     Args:
         predictor: the sigma-delta network whose latents and actions it shares.
-        latent_ND, goal_ND: what the policy sees; they set ranges and thresholds.
+        latent_ND, told_NG: what the policy sees and is told; they set ranges and thresholds.
         thresholds: of every sending layer, in units of the layer's standard deviation.
         prefix: of the layers' names; it says which of both it is.
 
@@ -75,7 +78,7 @@ def convert_policy(
             f"{code.n_in} inputs and {predictor.layers[-1].n_out} outputs; convert both from one world model"
         )
     linears = policy.linears()
-    latent, _, outputs = measure_ranges(linears, Calibration(latent_ND, goal_ND))
+    latent, _, outputs = measure_ranges(linears, Calibration(latent_ND, told_NG))
     weights = [linear.weight.detach().double() for linear in linears]
     biases = [linear.bias.detach().double() for linear in linears]
     weights[-1], biases[-1] = weights[-1] * policy.action_limit, biases[-1] * policy.action_limit
@@ -101,8 +104,8 @@ def convert_policy(
         Layer(
             name=f"{prefix}code",
             kind="delta",
-            n_in=2 * policy.latent_dim,
-            n_out=2 * policy.latent_dim,
+            n_in=linears[0].in_features,
+            n_out=linears[0].in_features,
             shift=code.shift,
             threshold_lsb=max(1 << code.shift, least_lsb[0]),
         )
@@ -129,5 +132,11 @@ def convert_policy(
         layers=tuple(layers),
         edges=edges,
         scales=scales,
-        provenance={prefix.rstrip("."): {"action_limit": policy.action_limit, "thresholds": thresholds}},
+        provenance={
+            prefix.rstrip("."): {
+                "action_limit": policy.action_limit,
+                "thresholds": thresholds,
+                "places": policy.places,
+            }
+        },
     )

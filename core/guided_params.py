@@ -19,7 +19,8 @@ TOP = limit(STATE_BITS)
 @dataclass(frozen=True, kw_only=True)
 class GuidedParams:
     """`limit` in plan LSB, 2^action_shift action LSB each; `spread` of each step in 443/256 plan LSB a standard deviation, as
-    in PlanParams. `prices`: terms of the cost. `places`: how many places to keep out of the host sends.
+    in PlanParams. `prices`: terms of the cost. `places`: how many places to keep out of the host sends; `told`: how many
+    latents it tells the policy, its goal first.
 
     Raises UserError, naming what leaves 24 bits and what to change.
     """
@@ -34,9 +35,10 @@ class GuidedParams:
     action_dim: int
     places: int
     prices: tuple[Priced, ...]
+    told: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("samples", "horizon", "limit", "latent_dim", "action_dim"):
+        for name in ("samples", "horizon", "limit", "latent_dim", "action_dim", "told"):
             self._whole(name, 1)
         for name in ("action_shift", "cost_shift", "places"):
             self._whole(name, 0)

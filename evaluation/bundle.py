@@ -27,7 +27,18 @@ from spikeplan.worldmodel.predictor import ResidualPredictor
 from spikeplan.worldmodel.tasks import make_world, task_of
 
 LIF, POLICY_LIF = "lif", "policy-lif"  # kinds of files that hold a LIF network
-TO_GO = "cost-to-go"
+TO_GO, POLICY = "cost-to-go", "policy"
+
+
+def derived(checkpoint: Path, name: str) -> Path:
+    """The file of a network that was derived from a world model: beside it, and where it was made for planning another task in a
+    folder of that task's name.
+
+    >>> derived(Path("runs/two-room.safetensors"), "keep-out/policy")
+    PosixPath('runs/keep-out/two-room.policy.safetensors')
+    """
+    folder, _, kind = name.rpartition("/")
+    return checkpoint.parent / folder / f"{checkpoint.stem}.{kind}.safetensors"
 
 
 @dataclass(frozen=True)
@@ -64,7 +75,7 @@ class Bundle:
     def guided_path(self) -> Path:
         """Its file, for a task that is planned with another's world model; the plain network's where there is none, or where the
         user named a network."""
-        own = self.beside(f"delta-guided-{self.task}")
+        own = self.beside(f"{self.task}/delta")
         return own if own.is_file() and self.artifact_path == self.beside("delta") else self.artifact_path
 
     def _fitting(self, path: Path) -> Artifact:
@@ -82,8 +93,8 @@ class Bundle:
         return found
 
     def beside(self, name: str) -> Path:
-        """The file of a derived network, beside the world model."""
-        return self.stem.with_suffix(f".{name}.safetensors")
+        """The file of a derived network, as `derived` says."""
+        return derived(self.model_path, name)
 
     def narrow_artifact(self, width: int) -> Artifact:
         """The sigma-delta form of the narrow network of this width."""
@@ -91,18 +102,18 @@ class Bundle:
 
     def guided_narrow_path(self, width: int) -> Path:
         """The narrow network for planning with the policy: the task's own file where there is one, else the world model's."""
-        return self._first(f"narrow-{width}-{self.task}", f"narrow-{width}")
+        return self._own(f"narrow-{width}")
 
     def guided_delta_path(self, width: int) -> Path:
         """The same of that network's sigma-delta form."""
-        return self._first(f"delta-{width}-guided-{self.task}", f"delta-{width}")
+        return self._own(f"delta-{width}")
 
     def guided_narrow_artifact(self, width: int) -> Artifact:
         return self._fitting(self.guided_delta_path(width))
 
-    def _first(self, own: str, shared: str) -> Path:
-        path = self.beside(own)
-        return path if path.is_file() else self.beside(shared)
+    def _own(self, name: str) -> Path:
+        path = self.beside(f"{self.task}/{name}")
+        return path if path.is_file() else self.beside(name)
 
     @cached_property
     def lif(self) -> LIFNetwork:
@@ -125,12 +136,16 @@ class Bundle:
             )
         return LIFPolicy(net, action_limit=make_world(model.task).action_limit)
 
-    def policy(self, name: str = "policy") -> GoalPolicy:
-        """The amortised policy that was made with this world model."""
-        model = self.model.predictor
-        return load_policy(
-            self.beside(name), task=self.model.task, latent_dim=model.latent_dim, action_dim=model.action_dim
-        )
+    @property
+    def policy_path(self) -> Path:
+        """The policy's file: the task's own where there is one, else the world model's."""
+        return self._own(POLICY)
+
+    def policy(self) -> GoalPolicy:
+        """The amortised policy that was made with this world model, for the task where it has one of its own."""
+        model, path = self.model.predictor, self.policy_path
+        task = self.model.task if path == self.beside(POLICY) else self.task
+        return load_policy(path, task=task, latent_dim=model.latent_dim, action_dim=model.action_dim)
 
     @property
     def to_go_path(self) -> Path:
@@ -138,7 +153,7 @@ class Bundle:
 
     def cost_to_go(self) -> GoalPolicy:
         """The policy's cost-to-go, a network of one output. Raises UserError, in one line, for that of another policy."""
-        model, path, policy = self.model, self.to_go_path, self.beside("policy")
+        model, path, policy = self.model, self.to_go_path, self.beside(POLICY)
         found = load_cost_to_go(path, task=model.task, latent_dim=model.predictor.latent_dim)
         if POLICY_FILE.header(path).get("source_sha256") != file_digest(policy):
             raise UserError(f"{path}: made with another policy than {policy.name}; train it again")

@@ -23,26 +23,27 @@ class DeltaPolicy(DeltaOnChip):
 
     Raises UserError for an artifact without the scales of latent and action, or that is no sigma-delta chain.
 
-    >>> action_BSA, counts = DeltaPolicy(artifact, action_limit=0.08).act(latent_BSD, goal_BD)
+    >>> action_BSA, counts = DeltaPolicy(artifact, action_limit=0.08).act(latent_BSD, told_BG)
     """
 
     def __init__(self, artifact: Artifact, *, action_limit: float, output: str = "action") -> None:
         super().__init__(artifact, "policy")
         self.artifact, self.action_limit = artifact, action_limit
         self.output_scale = artifact.scales[output]
+        self.places = bool(artifact.provenance.get("policy", {}).get("places", False))
 
     @torch.no_grad()
-    def act(self, latent_BSD: Tensor, goal_BD: Tensor) -> tuple[Tensor, list[LayerCounts]]:
+    def act(self, latent_BSD: Tensor, told_BG: Tensor) -> tuple[Tensor, list[LayerCounts]]:
         """Real latents in, real actions out, clipped; the operations of each layer."""
         z = self.encode(latent_BSD)
-        value, _, counts = self.advance(z, self.encode(goal_BD)[:, None].expand_as(z), None)
+        value, _, counts = self.advance(z, self.encode(told_BG)[:, None].expand(-1, z.shape[1], -1), None)
         action = (value * self.output_scale).float().clamp(-self.action_limit, self.action_limit)
         return action, counts
 
     def advance(
-        self, z_BSD: Tensor, goal_BSD: Tensor, state: list[DeltaState] | None
+        self, z_BSD: Tensor, told_BSG: Tensor, state: list[DeltaState] | None
     ) -> tuple[Tensor, list[DeltaState], list[LayerCounts]]:
         """One pass on integers: action LSB (B, S, A) before the clip, the state after it, and the operations."""
-        done, new = self.network.run(torch.cat([z_BSD, goal_BSD], -1).to(self.network.dtype), state)
+        done, new = self.network.run(torch.cat([z_BSD, told_BSG], -1).to(self.network.dtype), state)
         rows = z_BSD[..., 0].numel()
         return done.value_RD, new, self.network.counts(done, rows=rows, restored_rows=0, dense_rows=rows)

@@ -27,8 +27,10 @@ class LIFPolicy(LIFOnChip):
 
     Raises UserError for a limit that is not above 0 and for a network that takes no pair of latents.
 
-    >>> action_BSA, counts = LIFPolicy(network, action_limit=0.08).act(latent_BSD, goal_BD)
+    >>> action_BSA, counts = LIFPolicy(network, action_limit=0.08).act(latent_BSD, told_BG)
     """
+
+    places = False  # none was trained to be told of them
 
     def __init__(self, network: LIFNetwork, *, action_limit: float) -> None:
         if not (math.isfinite(action_limit) and action_limit > 0):
@@ -39,9 +41,9 @@ class LIFPolicy(LIFOnChip):
         self.action_limit = action_limit
 
     @torch.no_grad()
-    def act(self, latent_BSD: Tensor, goal_BD: Tensor) -> tuple[Tensor, list[LayerCounts]]:
+    def act(self, latent_BSD: Tensor, told_BG: Tensor) -> tuple[Tensor, list[LayerCounts]]:
         """Real latents in, real actions out, clipped; the operations of each layer."""
-        run, counts = self.infer(torch.cat([latent_BSD, goal_BD[:, None].expand_as(latent_BSD)], -1))
+        run, counts = self.infer(torch.cat([latent_BSD, told_BG[:, None].expand(-1, latent_BSD.shape[1], -1)], -1))
         return self.action_limit * run.change_RD.clamp(-1.0, 1.0), counts
 
 

@@ -103,12 +103,12 @@ def test_plan_two_room() -> None:
 
 def test_plan_around_a_zone(capsys: pytest.CaptureFixture[str]) -> None:
     it = example("plan_around_a_zone")
-    results = it.main(it.Settings(episodes=6, samples=16, copies=4))
+    results = it.main(it.Settings(episodes=16, samples=16))
     success = {method: reached for method, (reached, _) in results.items()}
-    assert success["policy"] < 0.3 < 0.6 < min(success["refined"], success["refined-sigma_delta"])
+    assert success["policy"] <= 0.8 <= min(success["guided"], success["guided-sigma_delta"])
     operations = {method: spent for method, (_, spent) in results.items()}
     assert operations["policy"] < operations["guided-sigma_delta"] < operations["guided"] < operations["refined"]
-    assert "discs were never seen in training" in capsys.readouterr().out
+    assert "these discs were never seen in training" in capsys.readouterr().out
     costs = it.Detour(2.0).cost(torch.tensor([[[[0.0], [1.0], [-1.0]]]]), torch.zeros(1), None)
     assert costs.tolist() == [[6.0]], "1 and 2 are walked"
 

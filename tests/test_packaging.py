@@ -154,7 +154,7 @@ def test_the_wheel_puts_one_name_into_site_packages(archives):
     assert {name for name in top if not name.endswith(".dist-info")} == {"spikeplan"} and len(top) == 2
     modules = {path.relative_to(ROOT).as_posix() for room in ROOMS for path in (ROOT / room).rglob("*.py")}
     assert {f"spikeplan/{name}" for name in modules} <= set(wheel)
-    data = {path.relative_to(ROOT).as_posix() for path in (ROOT / "worldmodel" / "checkpoints").glob("*/*")}
+    data = {path.relative_to(ROOT).as_posix() for path in (ROOT / "worldmodel" / "checkpoints").rglob("*.safetensors")}
     data |= {path.relative_to(ROOT).as_posix() for path in (ROOT / "energy").glob("*.toml")}
     assert data and {f"spikeplan/{name}" for name in data} | {"spikeplan/py.typed"} <= set(wheel)
     assert not any("__pycache__" in name or name.startswith("spikeplan/tests") for name in wheel)

@@ -99,13 +99,12 @@ class GuidedLavaPlanner:
         """Raises UserError for more than one episode, and LavaError for a worker that died or is late."""
         if len(latent_BD) != 1:
             raise UserError(f"Lava: {len(latent_BD)} episodes at once; one loop plans one episode")
-        wanted = goal_of(goal)
-        z, goals, places = (self.golden.network.encode(each) for each in (latent_BD, wanted.goal_BD, wanted.places_BKD))
-        here, there, out = (each[0].numpy().astype(np.int64) for each in (z, goals, places))
+        z, told, places = self.golden.encoded(latent_BD, goal_of(goal))
+        here, there, out = (each[0].numpy().astype(np.int64) for each in (z, told, places))
         action, found = self.session.plan(here, there, out, int(noise_B[0]))
         counted = OperationCounts(method=METHOD, reference=self.golden.reference, precision="int8", spiking=True)
         self.golden.op_counts = counted
-        trace = self.golden.plan_integers(z, goals, places, self.golden.noise_of(noise_B[:1]))
+        trace = self.golden.plan_integers(z, told, places, self.golden.noise_of(noise_B[:1]))
         self.golden.op_counts = None
         seen, wrong = differences(found, Reference.of(trace, counted, self.layers))
         self.compared, self.different = self.compared + seen, self.different + wrong

@@ -11,6 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+from torch import Tensor
+
 from spikeplan.conversion.policy import convert_policy
 from spikeplan.core.counts.operations import VALUE_PREFIX
 from spikeplan.core.ir.artifact import Artifact
@@ -21,6 +24,7 @@ from spikeplan.snn.delta_policy import DeltaPolicy
 from spikeplan.snn.delta_predictor import DeltaPredictor
 from spikeplan.snn.lif_predictor import LIFPredictor
 from spikeplan.worldmodel.int8 import Int8Predictor
+from spikeplan.worldmodel.policies import GoalPolicy
 from spikeplan.worldmodel.policies.networks import DensePolicy, Int8Policy, Policy
 from spikeplan.worldmodel.policies.pair import Pair, PolicyAlone
 from spikeplan.worldmodel.predictor import DensePredictor, Predictor
@@ -37,8 +41,15 @@ def _dense(site: Site) -> Policy:
 
 
 def _int8(site: Site) -> Policy:
-    data = site.calibration
-    return site.once("policy int8", lambda: Int8Policy(site.bundle.policy(), data.latent_ND, data.latent_ND.flip(0)))
+    policy = site.bundle.policy()
+    return site.once("policy int8", lambda: Int8Policy(policy, *asked(policy, site)))
+
+
+def asked(policy: GoalPolicy, site: Site) -> tuple[Tensor, Tensor]:
+    """Latents of the calibration data, each with what a policy might be told there: latents from elsewhere in them."""
+    latent_ND = site.calibration.latent_ND
+    others = [latent_ND.flip(0), latent_ND.roll(len(latent_ND) // 2, 0)]
+    return latent_ND, torch.cat(others[: 1 + policy.places], -1)
 
 
 def _artifact(width: int | None, bundle: Bundle) -> Artifact:
@@ -51,8 +62,8 @@ def spiking_policy(site: Site, width: int | None = None) -> DeltaPolicy:
     calibration."""
 
     def make() -> DeltaPolicy:
-        data, policy = site.calibration, site.bundle.policy()
-        artifact = convert_policy(policy, _artifact(width, site.bundle), data.latent_ND, data.latent_ND.flip(0))
+        policy = site.bundle.policy()
+        artifact = convert_policy(policy, _artifact(width, site.bundle), *asked(policy, site))
         return DeltaPolicy(artifact.scaled(site.threshold), action_limit=policy.action_limit)
 
     return site.once(f"policy sigma_delta {width}", make)
@@ -62,8 +73,8 @@ def _valued(policy: str, site: Site, width: int | None = None) -> Policy | None:
     """The policy's cost-to-go in the policy's own arithmetic; None where there is no file of it, or no such form."""
     if policy == "lif" or not site.bundle.to_go_path.is_file():
         return None
-    data, network = site.calibration, site.bundle.cost_to_go()
-    latent, goal = data.latent_ND, data.latent_ND.flip(0)
+    network = site.bundle.cost_to_go()
+    latent, goal = asked(network, site)
     if policy == "fp32":
         return DensePolicy(network, VALUE_PREFIX)
     if policy == "int8":
@@ -92,15 +103,19 @@ def _narrow_spikes(width: int, site: Site) -> Predictor:
 
 
 def _narrow_files(width: int, bundle: Bundle) -> list[Path]:
-    return [bundle.model_path, bundle.guided_narrow_path(width), bundle.beside("policy"), *_to_go(bundle)]
+    return [bundle.model_path, bundle.guided_narrow_path(width), bundle.policy_path, *_to_go(bundle)]
 
 
 def _narrow_spikes_files(width: int, bundle: Bundle) -> list[Path]:
-    return [bundle.model_path, bundle.guided_delta_path(width), bundle.beside("policy"), *_to_go(bundle)]
+    return [bundle.model_path, bundle.guided_delta_path(width), bundle.policy_path, *_to_go(bundle)]
 
 
 def _files(*names: str) -> Callable[[Bundle], list[Path]]:
     return lambda bundle: [bundle.model_path, *(bundle.beside(name) for name in names), *_to_go(bundle)]
+
+
+def _policy_files(*names: str) -> Callable[[Bundle], list[Path]]:
+    return lambda bundle: [*_files(*names)(bundle), bundle.policy_path]
 
 
 def _to_go(bundle: Bundle) -> list[Path]:
@@ -109,7 +124,7 @@ def _to_go(bundle: Bundle) -> list[Path]:
 
 
 def _method(name: str, make: Callable[[Site], Predictor], planner: str, **more: Any) -> Method:
-    settings: dict[str, Any] = {"family": "dense", "files": _files("policy"), "colour": PURPLE, "marker": "P"}
+    settings: dict[str, Any] = {"family": "dense", "files": _policy_files(), "colour": PURPLE, "marker": "P"}
     return Method(name=name, make=make, planner=planner, **(settings | more))
 
 
@@ -144,7 +159,7 @@ def _in_lava(*, cost: str | None = None, **settings: Any) -> LavaLoopRow:
 
 SPIKING: dict[str, Any] = {
     "family": "spiking",
-    "files": lambda bundle: [bundle.model_path, bundle.guided_path, bundle.beside("policy"), *_to_go(bundle)],
+    "files": lambda bundle: [bundle.model_path, bundle.guided_path, bundle.policy_path, *_to_go(bundle)],
     "artifact": lambda bundle: bundle.guided_artifact,
     "colour": "#D55E00",
     "relative_cost": 1.6,
@@ -210,7 +225,7 @@ METHOD = (
         "guided-lif-int8",
         partial(_pair, _lif_predictor, _int8),
         "guided",
-        **(BINARY | {"files": _files("lif", "policy")}),
+        **(BINARY | {"files": _policy_files("lif")}),
     ),
     _method("guided-sigma_delta-lif", partial(_pair, _sigma_delta, _lif), "guided", **MIXED),
     *(

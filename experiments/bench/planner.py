@@ -1,8 +1,9 @@
 """`spikeplan bench planner`: what planning costs where a policy guides it, and where a task needs it at all.
 
     guided_*    TwoRoom: copies of a policy in the model, with the policy's cost-to-go at the end; the same in graded spikes
-    keepout_*   discs that are known only at plan time: the policy alone, 5 % of the dense budget, and refined planning with whole
-                and narrow networks, dense ones along their gradient, too; the ratio is to the cheapest of the dense ones
+    keepout_*   discs that are known only at plan time: the policy alone, told of them; 5 % of the dense budget; and guided
+                planning with whole and narrow networks, dense ones by search and along their gradient, too; the ratio is to the
+                cheapest of the dense ones
     guided_values_different, guided_plan_seconds   both tasks in Lava, every value against the integer reference (no cost-to-go)
     guided_chip_ms   the same placed on one Loihi 2, by the time model
 
@@ -58,9 +59,9 @@ ON_CHIP = {"two-room": GuidedConfig(samples=2, horizon=8), "keep-out": COPIES}  
 # With one planner seed: a policy has no noise, and CEM at its full budget takes most of the time.
 ONCE = ("policy", f"{DENSE}cem")
 SPREADS = (1, 2, 4, 8)  # times the fewest cores a layer
-REFINED = {
-    DENSE: ("refined", "refined-narrow-128", "refined-narrow-96"),
-    SPIKING: ("refined-sigma_delta", "refined-sigma_delta-128", "refined-sigma_delta-96"),
+GUIDED_BY = {
+    DENSE: ("guided", *(f"guided-narrow-{width}" for width in (128, 96, 64))),
+    SPIKING: ("guided-sigma_delta", *(f"guided-sigma_delta-{width}" for width in (128, 96, 64))),
 }
 
 
@@ -113,15 +114,17 @@ def _keep_out() -> dict[str, tuple[str, PlannerConfig]]:
     full = load_bundle("keep-out").model.planner
     task = task_of("keep-out")
     assert task.planner is not None
-    refined = {"": task.planner} | {f"-{i}": budget for i, budget in enumerate(task.budgets, 1)}
+    guided = {"": task.planner} | {f"-{i}": budget for i, budget in enumerate(task.budgets, 1)}
     points: dict[str, tuple[str, PlannerConfig]] = {
         "policy": ("policy", DirectConfig()),
         f"{DENSE}cem": ("dense", full),
     }
     points |= {f"{SMALL}{i}": ("dense", budget) for i, budget in enumerate(reduced_budgets(full))}
     points |= {f"{DENSE}gradient-narrow-96-{i}": ("gradient-narrow-96", budget) for i, budget in enumerate(DESCENTS)}
-    for role, methods in REFINED.items():
-        points |= {f"{role}{method}{size}": (method, budget) for method in methods for size, budget in refined.items()}
+    assert task.teacher is not None
+    points[f"{DENSE}refined-narrow-128"] = ("refined-narrow-128", task.teacher)
+    for role, methods in GUIDED_BY.items():
+        points |= {f"{role}{method}{size}": (method, budget) for method in methods for size, budget in guided.items()}
     return points
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spikeplan.core.errors import UserError
-from spikeplan.core.guided_planning import RefinedConfig
+from spikeplan.core.guided_planning import GuidedConfig, PlannerConfig, RefinedConfig
 from spikeplan.core.planning import CEMConfig
 from spikeplan.evaluation.bundle import load_bundle
 from spikeplan.worldmodel.tasks import task_of
@@ -15,7 +15,8 @@ from spikeplan.worldmodel.tasks import task_of
 class Contenders:
     """Names in METHODS. `dense`: what every other method is paired with. `lif`: None where it is not compared.
 
-    `in_lava`: of the planner that runs in Lava; on a task of refined planning that is its guided half alone.
+    `in_lava`: of the planner that runs in Lava; on a task of refined planning that is its guided half alone. `narrow`: a dense
+    and a spiking method for each width of a narrow predictor.
     """
 
     dense: str
@@ -23,6 +24,7 @@ class Contenders:
     spiking: str
     lif: str | None
     in_lava: str
+    narrow: tuple[str, ...] = ()
 
     @property
     def headline(self) -> tuple[str, ...]:
@@ -31,19 +33,31 @@ class Contenders:
         return tuple(name for name in known if name is not None)
 
 
-CEM = Contenders(dense="dense", int8="int8", spiking="sigma_delta", lif="lif", in_lava="lava")
-REFINED = Contenders(
-    dense="refined", int8="refined-int8", spiking="refined-sigma_delta", lif=None, in_lava="guided-lava"
-)
+def _with_policy(planner: str, widths: tuple[int, ...]) -> Contenders:
+    return Contenders(
+        dense=planner,
+        int8=f"{planner}-int8",
+        spiking=f"{planner}-sigma_delta",
+        lif=None,
+        in_lava="guided-lava",
+        narrow=tuple(f"{planner}-{kind}-{width}" for width in widths for kind in ("narrow", "sigma_delta")),
+    )
 
 
-def full_planner(task: str) -> CEMConfig:
-    """Of the headline: the task's own, or what its world model was validated with. UserError where that searches nothing."""
+BY_PLANNER: dict[type[PlannerConfig], Contenders] = {
+    CEMConfig: Contenders(dense="dense", int8="int8", spiking="sigma_delta", lif="lif", in_lava="lava"),
+    RefinedConfig: _with_policy("refined", (96, 128)),
+    GuidedConfig: _with_policy("guided", (64, 96, 128)),
+}
+
+
+def full_planner(task: str) -> PlannerConfig:
+    """Of the headline: the task's own, or what its world model was validated with. UserError where nothing is imagined."""
     planner = task_of(task).planner or load_bundle(task).model.planner
-    if not isinstance(planner, CEMConfig):
-        raise UserError(f"task {task}: its planner {planner.label} searches nothing; the study compares searches")
+    if type(planner) not in BY_PLANNER:
+        raise UserError(f"task {task}: no study compares planners as {planner.label}; set another planner of the task")
     return planner
 
 
 def contenders(task: str) -> Contenders:
-    return REFINED if isinstance(task_of(task).planner, RefinedConfig) else CEM
+    return BY_PLANNER[type(full_planner(task))]

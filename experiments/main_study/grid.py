@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from spikeplan.core.counts.operations import REFERENCES
 from spikeplan.core.errors import UserError
-from spikeplan.core.guided_planning import DirectConfig, GuidedConfig, PlannerConfig, RefinedConfig
+from spikeplan.core.guided_planning import DirectConfig, GuidedConfig, PlannerConfig
 from spikeplan.core.planning import CEMConfig
 from spikeplan.evaluation.admission import greedy, reduced_budgets
 from spikeplan.evaluation.bundle import load_bundle
@@ -16,9 +16,8 @@ from spikeplan.evaluation.methods import METHODS, smaller
 from spikeplan.evaluation.methods.sigma_delta import NARROW as NARROW_SIGMA_DELTA
 from spikeplan.evaluation.shard import Job, shards
 from spikeplan.experiments.main_study.contenders import contenders, full_planner
-from spikeplan.worldmodel.planning.refined import refined_settings
 from spikeplan.worldmodel.tasks import task_of
-from spikeplan.worldmodel.tasks.keep_out import COPIES, DESCENTS
+from spikeplan.worldmodel.tasks.keep_out import COPIES, DESCENTS, FARTHER
 
 ALONE = ("policy-int8", "policy-sigma_delta", "policy-lif")  # beside the dense one, which is a level of admission
 TASKS = ("keep-out", "two-room", "planar-reach")
@@ -56,8 +55,8 @@ DEMO = Size(
     control_episodes=8,
     lava_plans=1,
     tasks=("keep-out", "two-room"),
-    left_out="LIF plans 20 episodes, keep-out has 40 % of its budget; `spikeplan results` also has PlanarReach, random "
-    "doors, sweeps, pruned networks and more seeds",
+    left_out="LIF plans 20 episodes; `spikeplan results` also has PlanarReach, random doors, sweeps, searches, pruned networks "
+    "and more seeds",
 )
 RESULTS = Size(
     episodes=300,
@@ -156,29 +155,29 @@ class Plan:
 def jobs_of(task: str, size: Size) -> list[Job]:
     """Every episode-running job of one task."""
     plan, full, named = Plan(task, size), full_planner(task), contenders(task)
-    model, budgets = load_bundle(task), task_of(task).budgets
-    searched = model.model.planner if isinstance(full, RefinedConfig) else full
-    if budgets and isinstance(budgets[0], CEMConfig) and not size.front:
-        full, budgets = budgets[0], ()  # less than half of the cost, and nearly as good
+    model, own = load_bundle(task), task_of(task)
+    searched = model.model.planner
     if size.samples is not None:
         full, searched = full.at(samples=size.samples), searched.at(samples=size.samples)
     for method in named.headline:
         if method == named.lif and task in size.extra_tasks:
             continue
         few, seeds = (size.lif_episodes, size.lif_seeds or size.seeds) if method == named.lif else (None, size.seeds)
-        plan.add(method, "headline", full, episodes=size.episodes, seeds=seeds, first_of_them=few)
+        # The simulator searches, where the others have a policy to follow.
+        planner = searched if METHODS[method].family == "oracle" else full
+        plan.add(method, "headline", planner, episodes=size.episodes, seeds=seeds, first_of_them=few)
     for planner in [*reduced_budgets(searched), greedy(searched)]:
         plan.add("dense", "admission", planner)
-    if model.beside("policy").is_file():
+    if model.policy_path.is_file():
         plan.add("policy", "admission", DirectConfig())
-    if isinstance(full, RefinedConfig):
-        _refined_fronts(plan, (full, *budgets), searched)
-    elif task in size.extra_tasks:
+    if task in size.extra_tasks:
         return plan.jobs
-    else:
+    if type(full) is CEMConfig:
         for method, settings in guided_front(full):
             plan.add(method, "front", settings)
         _cem_fronts(plan, full)
+    else:
+        _policy_fronts(plan, (full, *own.budgets), searched)
     return plan.jobs
 
 
@@ -211,21 +210,22 @@ def _cem_fronts(plan: Plan, full: CEMConfig) -> None:
             plan.add("sigma_delta", "sweep", full, reference=on, threshold=finer, first_of_them=few)
 
 
-def _refined_fronts(plan: Plan, budgets: Sequence[PlannerConfig], searched: CEMConfig) -> None:
-    """Policy, guided and refined planning at several budgets, dense and spiking, and CEM without a policy."""
-    narrow = ("refined-narrow-96", "refined-sigma_delta-96", "refined-narrow-128", "refined-sigma_delta-128")
-    wide = COPIES.at(horizon=searched.horizon)
+def _policy_fronts(plan: Plan, budgets: Sequence[PlannerConfig], searched: CEMConfig) -> None:
+    """A policy alone and planning with it at several budgets, dense and spiking; what the Lava graph runs; and, where the size
+    has fronts, searches and gradients."""
+    named, teacher = contenders(plan.task), task_of(plan.task).teacher
     points: list[tuple[str, PlannerConfig]] = [(method, DirectConfig()) for method in ALONE]
-    points += [(method, wide) for method in ("guided-int8", "guided-sigma_delta")]
-    points += [(method, planner) for method in narrow for planner in budgets]
+    points += [(method, COPIES) for method in ("guided-int8", "guided-sigma_delta", "guided-integer")]
+    points += [(method, planner) for method in named.narrow for planner in budgets]
     if plan.size.front:
-        plain = refined_settings(searched)  # farther, and no cost-to-go
-        points += [("int8", searched), ("sigma_delta", searched)]
-        points += [(method, wide.at(samples=32)) for method in ("guided-int8", "guided-sigma_delta")]
-        points += [(method, plain) for method in narrow[2:]]
-        whole = ("refined-int8", "refined-sigma_delta")
+        whole = (named.int8, named.spiking)
         points += [(method, planner) for method in whole for planner in budgets[1:]]
-        points += [("refined-narrow-64", planner) for planner in budgets]
+        points += [("int8", searched), ("sigma_delta", searched)]
+        points += [(method, FARTHER) for method in ("guided-int8", "guided-sigma_delta", "guided-integer")]
         points += [("gradient-narrow-96", planner) for planner in DESCENTS]
+        if teacher is not None:
+            points += [
+                (method, teacher) for method in ("refined-int8", "refined-narrow-128", "refined-sigma_delta-128")
+            ]
     for method, planner in points:
         plan.add(method, "front", planner)

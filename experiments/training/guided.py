@@ -1,8 +1,8 @@
 """Networks for planning a task with another task's world model and its policy: fine-tuned on what that planner asks.
 
-TASK.delta-guided-OTHER.safetensors     sigma-delta form of the whole predictor
-TASK.narrow-W-OTHER.safetensors         dense predictor of width W, distilled
-TASK.delta-W-guided-OTHER.safetensors   the sigma-delta form of that one
+OTHER/TASK.delta.safetensors     sigma-delta form of the whole predictor
+OTHER/TASK.narrow-W.safetensors  dense predictor of width W, distilled
+OTHER/TASK.delta-W.safetensors   the sigma-delta form of that one
 
 TASK is the world model's, OTHER the one that is planned. All are made from the same records, judged by the planner's own cost;
 the records are of episodes that are never reported. Tried and dropped: one network for all such tasks, which plans keep-out
@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spikeplan.core.files import file_digest
-from spikeplan.core.guided_planning import RefinedConfig
+from spikeplan.core.guided_planning import GuidedConfig, RefinedConfig
 from spikeplan.core.ir import artifact as artifact_file
-from spikeplan.evaluation.bundle import header, load_bundle, load_narrow, save_narrow
+from spikeplan.evaluation.bundle import POLICY, header, load_bundle, load_narrow, save_narrow
 from spikeplan.evaluation.recorded_plans import RECORD_SEED, record_refined
 from spikeplan.experiments.training.derive import Report, make_delta, narrowed
 from spikeplan.snn.finetune_delta import Rollouts
@@ -29,34 +29,45 @@ from spikeplan.worldmodel.tasks import task_of
 if TYPE_CHECKING:
     from spikeplan.experiments.training.train_task import Stage
 
-POLICY = "policy"  # the file that all are derived from, beside the world model that it was made with
+
+def policy_of(stage: Stage, task: str) -> str:
+    """The file that all are derived from, beside the world model: the task's own policy, or the plain one."""
+    return f"{task}/{POLICY}" if task_of(task).teacher is not None else POLICY
 
 
 def guided_stage(stage: Stage, task: str, width: int | None, report: Report) -> None:
     """Makes the files of one task and width; None: of the whole predictor, sigma-delta alone."""
+    stage.file(f"{task}/delta").parent.mkdir(exist_ok=True)
     if width is None:
-        _delta(stage, stage.model.predictor, task, f"delta-guided-{task}", POLICY, report)
+        _delta(stage, stage.model.predictor, task, f"{task}/delta", policy_of(stage, task), report)
         return
-    narrow = f"narrow-{width}-{task}"
+    narrow = f"{task}/narrow-{width}"
     _narrow(stage, task, width, narrow, report)
-    _delta(stage, load_narrow(stage.file(narrow)), task, f"delta-{width}-guided-{task}", narrow, report)
+    _delta(stage, load_narrow(stage.file(narrow)), task, f"{task}/delta-{width}", narrow, report)
 
 
 def _records(stage: Stage, task: str) -> list[Rollouts]:
-    return records_of(stage.checkpoint, file_digest(stage.file(POLICY)), task, stage.config.guided_episodes)
+    policy = file_digest(stage.file(policy_of(stage, task)))
+    return records_of(stage.checkpoint, policy, task, stage.config.guided_episodes)
 
 
 def recorded(stage: Stage, task: str) -> str:
     """What the records of a task are, as a file's header keeps it."""
-    return f"{stage.config.guided_episodes} episodes of {task_of(task).planner or 'its own planner'}"
+    return f"{stage.config.guided_episodes} episodes of {planner_of(task) or 'its own planner'}"
+
+
+def planner_of(task: str) -> RefinedConfig | None:
+    """The teacher, its copies straying as those of the planner do: it asks for all that guided and refined planning ask for."""
+    teacher, planner = task_of(task).teacher, task_of(task).planner
+    if teacher is None or not isinstance(planner, GuidedConfig):
+        return teacher
+    return replace(teacher, spread=planner.spread, decay=planner.decay)
 
 
 @lru_cache(maxsize=1)
 def records_of(checkpoint: Path, policy_sha256: str, task: str, episodes: int) -> list[Rollouts]:
-    """What planning `task` as it is planned best, with policy and cost-to-go beside the checkpoint, asks; recorded once for all
-    stages of a process."""
-    bundle, planner = load_bundle(task, checkpoint=str(checkpoint)), task_of(task).planner
-    config = planner if isinstance(planner, RefinedConfig) else None
+    """What planning `task` asks, with policy and cost-to-go beside the checkpoint; recorded once for all stages of a process."""
+    bundle, config = load_bundle(task, checkpoint=str(checkpoint)), planner_of(task)
     return record_refined(
         bundle.model,
         bundle.policy(),
@@ -85,7 +96,8 @@ def _delta(stage: Stage, source: ResidualPredictor, task: str, name: str, of: st
 def _narrow(stage: Stage, task: str, width: int, name: str, report: Report) -> None:
     file, config = stage.file(name), stage.config
     recipe, known = f"{config.guided_distillation} on {recorded(stage, task)}", header(file)
-    if known.get("distillation") == recipe and stage.stands(known, POLICY):
+    policy = policy_of(stage, task)
+    if known.get("distillation") == recipe and stage.stands(known, policy):
         return
     narrow = narrowed(stage.model, _records(stage, task), width, config.guided_distillation, report, name=name)
-    save_narrow(narrow, file, **{**stage.made_with(POLICY), "task": task, "distillation": recipe})
+    save_narrow(narrow, file, **{**stage.made_with(policy), "task": task, "distillation": recipe})

@@ -9,8 +9,8 @@ TASK.pruned-P.safetensors  dense predictor of which P % of the weights are zero,
 TASK.policy.safetensors    amortised policy: cloned from the dense planner
 TASK.policy-lif.safetensors  the LIF form of that one, fine-tuned with surrogate gradients to its actions
 TASK.cost-to-go.safetensors  what that policy still has to pay, for the end of a planner's horizon
-TASK.delta-guided-OTHER, TASK.narrow-W-OTHER, TASK.delta-W-guided-OTHER   for each task that is planned with this world model:
-                           the same networks for planning it with that policy (`guided.py`)
+OTHER/TASK.policy.safetensors  for each task that is planned with this world model, told of its places (`told.py`)
+OTHER/TASK.delta, OTHER/TASK.narrow-W, OTHER/TASK.delta-W   the same networks for planning it with that policy (`guided.py`)
 
 The derived networks need only the world model, so each is made in a process of its own; the last need the policy, too. A stage
 whose file is there, was derived from the same source and with the same settings is not run again.
@@ -31,7 +31,7 @@ from spikeplan.conversion.upgrade import as_trained, at_operating_point
 from spikeplan.core.files import file_digest
 from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.core.ir.artifact import Artifact
-from spikeplan.evaluation.bundle import POLICY_LIF, TO_GO, header, load_narrow, save_lif, save_narrow
+from spikeplan.evaluation.bundle import POLICY_LIF, TO_GO, derived, header, load_narrow, save_lif, save_narrow
 from spikeplan.evaluation.recorded_plans import RECORD_SEED, Plans, record_plans
 from spikeplan.evaluation.threshold_search import choose_thresholds, validation_success
 from spikeplan.experiments.runner.interrupts import signals_wait
@@ -47,6 +47,7 @@ from spikeplan.experiments.training.derive import (
     make_pruned,
 )
 from spikeplan.experiments.training.guided import guided_stage
+from spikeplan.experiments.training.told import told_stage
 from spikeplan.snn.lif_policy import LIFPolicy
 from spikeplan.snn.lif_predictor import LIFPredictor
 from spikeplan.worldmodel.checkpoint import WorldModel, load_model, save_model
@@ -81,7 +82,7 @@ class Stage:
         return load_policy(self.file("policy"), task=model.task, **sizes)
 
     def file(self, name: str) -> Path:
-        return self.checkpoint.with_suffix(f".{name}.safetensors")
+        return derived(self.checkpoint, name)
 
     def made_with(self, source: str = "") -> dict[str, Any]:
         """`source`: name of the file that the network was derived from; "" is the world model."""
@@ -232,6 +233,7 @@ def train_task(
     users = [name for name, task in TASKS.items() if task.trained_on == config.task]
     of_policy = [(Stage(name, checkpoint, derive, dense),) for name in (POLICY_LIF, TO_GO)]
     run_reporting(run_stage, of_policy, report, workers=workers)
+    run_reporting(told_stage, [(replace(stages[0], name="told"), user) for user in users], report, workers=workers)
     widths = [None, *sorted(derive.guided_widths, reverse=True)]
     if users:
         guided = [(replace(stages[0], name="guided"), user, width) for user in users for width in widths]

@@ -44,6 +44,11 @@ def perturb(proposal_SA: Ints, noise_SA: Ints, t: int, p: GuidedParams) -> Ints:
     return action
 
 
+def goal_and_places(given_OD: Ints, p: GuidedParams) -> Ints:
+    """(1 + K, D): what prices are told, of what the host sends; the mean of the places is the policy's alone."""
+    return np.concatenate([given_OD[:1], given_OD[p.told :]])
+
+
 def terms_of(p: GuidedParams) -> list[Term]:
     return [(priced.weight, price_of(priced)) for priced in p.prices]
 

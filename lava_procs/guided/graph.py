@@ -35,7 +35,7 @@ def lava_steps(p: GuidedParams, layout: str) -> int:
 def make_files(p: GuidedParams, layers: int, folder: Path) -> dict[str, str]:
     """Zeroed files for both sides to map; `in` is the host's. `layers` of policy and predictor together."""
     shapes = {
-        "in": (1 + (2 + p.places) * p.latent_dim,),
+        "in": (1 + (1 + p.told + p.places) * p.latent_dim,),
         "cost": (p.samples,),
         "winner": (1,),
         "action": (p.action_dim,),
@@ -56,7 +56,7 @@ def validate(policy: Artifact, predictor: Artifact, p: GuidedParams, *, referenc
         raise UserError(f"layout {layout!r} is unknown; use one of {', '.join(LAYOUTS)}")
     check_reference(reference)
     d, a = p.latent_dim, p.action_dim
-    for name, artifact, needs in (("policy", policy, (2 * d, a)), ("predictor", predictor, (d + a, d))):
+    for name, artifact, needs in (("policy", policy, ((1 + p.told) * d, a)), ("predictor", predictor, (d + a, d))):
         found = artifact.layers[0].n_in, artifact.layers[-1].n_out
         if found != needs:
             raise UserError(

@@ -1,7 +1,7 @@
 """The policy-guided planner in Lava, in a child process that stays up for many plans.
 
     with GuidedSession.open(policy, predictor, params, timeout_s=60, workdir=folder) as session:
-        action, record = session.plan(latent_int, goal_int, places_int, seed)
+        action, record = session.plan(latent_int, told_int, places_int, seed)
 
 The child process is lava_procs/graph_session.py's; all is fixed point.
 """
@@ -46,7 +46,7 @@ class GuidedSession(GraphSession):
     Latents and actions are integers, in the LSB of the artifacts' scales. Use `open`, not the constructor.
 
     >>> session = GuidedSession.open("policy.safetensors", "net.safetensors", params, timeout_s=60, workdir="runs/lava")
-    >>> action, record = session.plan(latent, goal, places, seed=7)
+    >>> action, record = session.plan(latent, told, places, seed=7)
     >>> session.close()
     """
 
@@ -69,7 +69,7 @@ class GuidedSession(GraphSession):
         """Start and compile the graph; blocks until it is ready, about two seconds.
 
         Args:
-            policy_path: file of a sigma-delta network from [latent, goal] to an action.
+            policy_path: file of a sigma-delta network from [latent, told] to an action.
             predictor_path: file of a sigma-delta network from [latent, action] to the latent's change.
             params: settings of the integer guided planner.
             timeout_s: seconds for the start, and for every plan.
@@ -93,9 +93,9 @@ class GuidedSession(GraphSession):
         started = start("spikeplan.lava_procs.guided.worker", job, workdir, files)
         return cls(started, timeout_s, params, len(policy.layers))
 
-    def plan(self, latent_int: Ints, goal_int: Ints, places_int: Ints, seed: int) -> tuple[Ints, GuidedRecord]:
-        """One plan, from latent and goal (D,) and places to keep out of (K, D), all in latent LSB, to an action (A,) in action
-        LSB.
+    def plan(self, latent_int: Ints, told_int: Ints, places_int: Ints, seed: int) -> tuple[Ints, GuidedRecord]:
+        """One plan, from latent (D,), what the policy is told (M D,), its goal first, and places to keep out of (K, D), all in
+        latent LSB, to an action (A,) in action LSB.
 
         Args:
             places_int: as many as `params.places` says; (0, D) for none.
@@ -106,10 +106,10 @@ class GuidedSession(GraphSession):
         self._check_open()
         d, k = self.params.latent_dim, self.params.places
         check_words("latent", latent_int, (d,))
-        check_words("goal", goal_int, (d,))
+        check_words("goal", told_int, (self.params.told * d,))
         check_words("places", places_int, (k, d))
         check_seed(seed)
-        words = np.concatenate([[seed], latent_int, goal_int, np.reshape(places_int, -1)])
+        words = np.concatenate([[seed], latent_int, told_int, np.reshape(places_int, -1)])
         found, seconds = self._run(words)
         sent = found["counts"][:-1]
         record = GuidedRecord(

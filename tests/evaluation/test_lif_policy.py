@@ -36,7 +36,7 @@ def test_the_shipped_policy_acts_as_the_dense_one_does(task: str) -> None:
 
     bundle = load_bundle(task)
     asked = record_guided(bundle.model, bundle.policy(), episodes=4, seed=77, config=SMALL)
-    action = bundle.lif_policy.act(asked.latent_ND[:, None], asked.goal_ND)[0][:, 0]
+    action = bundle.lif_policy.act(asked.latent_ND[:, None], asked.told_NG)[0][:, 0]
     assert (action - asked.action_NA).abs().mean() < 0.4 * asked.action_NA.abs().mean()
     assert action.abs().max() <= bundle.policy().action_limit
     made = header(bundle.beside(POLICY_LIF))

@@ -174,11 +174,11 @@ def test_a_study_of_one_task_plans_what_the_whole_study_plans_for_it() -> None:
 def test_a_task_that_needs_its_planner_is_planned_with_it() -> None:
     jobs = jobs_of("keep-out", DEMO)
     headline = {j.method for j in jobs if j.role == "headline"}
-    assert headline == {"random", "oracle", "refined", "refined-int8", "refined-sigma_delta"}
-    third = task_of("keep-out").budgets[0]
-    assert {j.planner for j in jobs if j.role == "headline"} == {third}
-    whole = {j.planner for j in jobs_of("keep-out", RESULTS) if j.role == "headline"}
-    assert whole == {task_of("keep-out").planner} and third.evaluations < 0.4 * whole.pop().evaluations
+    assert headline == {"random", "oracle", "guided", "guided-int8", "guided-sigma_delta"}
+    own, searches = task_of("keep-out").planner, load_bundle("keep-out").model.planner
+    for size in (DEMO, RESULTS):
+        planners = {(j.method, j.planner) for j in jobs_of("keep-out", size) if j.role == "headline"}
+        assert planners == {(method, searches if method == "oracle" else own) for method in headline}
     assert {j.method for j in jobs if j.role == "admission"} == {"dense", "policy"}
     lesser = [j.planner.evaluations for j in jobs if j.role == "admission"]
     assert max(lesser) <= 0.1 * load_bundle("keep-out").model.planner.evaluations

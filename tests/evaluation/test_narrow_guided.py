@@ -9,25 +9,28 @@ import pytest
 
 from spikeplan.core.errors import UserError
 from spikeplan.core.guided_planning import GuidedConfig, PlannerConfig, RefinedConfig
-from spikeplan.evaluation.bundle import Bundle, load_bundle
+from spikeplan.evaluation.bundle import Bundle, derived, load_bundle
 from spikeplan.evaluation.methods import METHODS, Site
 from spikeplan.evaluation.methods.policy import spiking_policy
 from spikeplan.evaluation.shard import Job, run_job
 from spikeplan.worldmodel.checkpoint import shipped
 
 FILES = {
-    "guided-narrow-96": ("narrow-96", "narrow-96-keep-out"),
-    "refined-narrow-96": ("narrow-96", "narrow-96-keep-out"),
-    "refined-sigma_delta-96": ("delta-96", "delta-96-guided-keep-out"),
+    "guided-narrow-96": ("narrow-96", "keep-out/narrow-96"),
+    "refined-narrow-96": ("narrow-96", "keep-out/narrow-96"),
+    "refined-sigma_delta-96": ("delta-96", "keep-out/delta-96"),
 }
 
 
 def bundle_with(folder: Path, *kinds: str) -> Bundle:
     """Of keep-out, beside these derived networks alone."""
-    for kind in ("", ".policy", *(f".{kind}" for kind in kinds)):
-        name = f"two-room{kind}.safetensors"
-        shutil.copy(shipped("two-room").with_name(name), folder / name)
-    return load_bundle("keep-out", checkpoint=str(folder / "two-room.safetensors"))
+    model = folder / "two-room.safetensors"
+    shutil.copy(shipped("two-room"), model)
+    for kind in ("policy", *kinds):
+        file = derived(model, kind)
+        file.parent.mkdir(exist_ok=True)
+        shutil.copy(derived(shipped("two-room"), kind), file)
+    return load_bundle("keep-out", checkpoint=str(model))
 
 
 @pytest.mark.parametrize("method", FILES)
@@ -51,13 +54,14 @@ def test_what_is_loaded_is_the_file_that_was_named(tmp_path: Path) -> None:
     bundle = bundle_with(tmp_path, "narrow-96", "delta-96")
     weight, scales = bundle.guided_narrow(96).linears()[0].weight, bundle.guided_narrow_artifact(96).scales
     assert spiking_policy(Site(bundle), 96).artifact.scales == scales
-    bundle_with(tmp_path, "narrow-96-keep-out", "delta-96-guided-keep-out")
+    bundle_with(tmp_path, "keep-out/narrow-96", "keep-out/delta-96")
     own = bundle.guided_narrow_artifact(96)
     assert not (bundle.guided_narrow(96).linears()[0].weight == weight).all()
     assert own.provenance["task"] == "keep-out" and own.layers[0].shift >= 0 and own.scales != scales
     assert spiking_policy(Site(bundle), 96).artifact.scales == own.scales
+    bundle.beside("planar-reach/x").parent.mkdir()
     foreign = Bundle("planar-reach", bundle.model_path, bundle.artifact_path)
-    shutil.copy(bundle.guided_delta_path(96), bundle.beside("delta-96-guided-planar-reach"))
+    shutil.copy(bundle.guided_delta_path(96), bundle.beside("planar-reach/delta-96"))
     with pytest.raises(UserError, match="converted for task keep-out, not planar-reach"):
         foreign.guided_narrow_artifact(96)
 

@@ -71,7 +71,7 @@ def test_a_narrow_dense_network_is_an_opponent_where_it_plans_as_well() -> None:
     assert keep_out(0.95, narrow=0.91)["keepout_equivalents_ratio"].other == 400, "four points below the best"
 
 
-def test_every_refined_network_is_planned_at_every_budget() -> None:
+def test_every_guided_network_is_planned_at_every_budget() -> None:
     """Dense and spiking alike, of the same widths; each point's name tells its side, and its method is of that side."""
     points = planner._keep_out()
     sides = {
@@ -80,9 +80,14 @@ def test_every_refined_network_is_planned_at_every_budget() -> None:
     }
     assert all(not METHODS[method].spiking for _, method in sides[DENSE])
     assert all(METHODS[method].spiking for _, method in sides[SPIKING])
-    for method in ("refined-narrow-96", "refined-narrow-128", "refined-sigma_delta-96", "refined-sigma_delta-128"):
-        labels = [settings.label for used, settings in points.values() if used == method]
-        assert labels == [f"refined 8 + {budget} + 0.25 V" for budget in ("32x3 H8", "16x2 H8", "16x2 H6")]
+    for kind, whole in (("guided-narrow", "guided"), ("guided-sigma_delta", "guided-sigma_delta")):
+        for method in (whole, *(f"{kind}-{width}" for width in (64, 96, 128))):
+            labels = [settings.label for used, settings in points.values() if used == method]
+            assert labels == [f"guided {budget} + 0.15 V" for budget in ("8 H4", "5 H3", "5 H2")]
+    searches = {method for _, method in sides[DENSE]} - {method for method, _ in points.values() if "guided" in method}
+    assert searches == {"dense", "gradient-narrow-96", "refined-narrow-128"}, (
+        "dense planners that spikes have no match for"
+    )
 
 
 def test_by_bounds_the_dense_side_is_asked_what_the_spiking_side_is() -> None:

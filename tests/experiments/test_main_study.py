@@ -91,15 +91,15 @@ def test_a_task_that_needs_its_planner_is_compared_with_the_planner_that_solves_
     out: Path, rows: list[dict[str, Any]]
 ) -> None:
     task = json.loads((out / "summary.json").read_text())["tasks"][NEEDS_PLANNER]
-    assert (task["dense"], task["spiking"]) == ("refined", "refined-sigma_delta")
-    assert set(task["methods"]) == {"random", "oracle", "refined", "refined-int8", "refined-sigma_delta", "guided-lava"}
+    assert (task["dense"], task["spiking"]) == ("guided", "guided-sigma_delta")
+    assert set(task["methods"]) == {"random", "oracle", "guided", "guided-int8", "guided-sigma_delta", "guided-lava"}
     assert task["methods"]["guided-lava"]["values_different"] == 0 < task["methods"]["guided-lava"]["values_compared"]
     of = [row for row in rows if row.get("task") == NEEDS_PLANNER]
     fronts = {row["method"]: row for row in of if row["kind"] == "front"}
-    assert next(row for row in of if row["kind"] == "admission")["full"] == fronts["refined"]["success"]
-    assert set(fronts) >= {"policy-int8", "guided-int8", "guided-sigma_delta", "refined-int8", "refined-narrow-96"}
+    assert next(row for row in of if row["kind"] == "admission")["full"] == fronts["guided"]["success"]
+    narrow = {f"guided-{kind}-{width}" for kind in ("narrow", "sigma_delta") for width in (64, 96, 128)}
+    assert set(fronts) >= {"policy-int8", "guided-int8", "guided-sigma_delta", "guided-integer", *narrow}
     assert "loihi2" in fronts["guided-sigma_delta"]["joules"], "copies of policy and predictor are placed"
-    assert "loihi2" in fronts["refined-sigma_delta"]["joules"], "and so are they with the search that follows"
     (film,) = (row for row in of if row["kind"] == "episode" and row.get("imagined"))
     assert len(film["imagined"]) == len(film["winners"]) == len(film["poses"]) - 1
 

@@ -16,7 +16,7 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.files import file_digest
 from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.core.planning import CEMConfig
-from spikeplan.evaluation.bundle import POLICY_LIF, header, load_bundle, load_narrow
+from spikeplan.evaluation.bundle import POLICY_LIF, derived, header, load_bundle, load_narrow
 from spikeplan.evaluation.threshold_search import Choice
 from spikeplan.experiments.cli import train as command
 from spikeplan.experiments.runner.pool import run_reporting
@@ -65,13 +65,14 @@ DERIVE = DeriveConfig(
     policy_plans=GuidedConfig(samples=2, horizon=2),
     policy_episodes=2,
     policy_training=LIFPolicyTraining(steps=2, rows=4),
+    told=PolicyConfig(hidden=(8, 8), episodes=2, steps=2, rows=4),
     validation_episodes=2,
 )
 FILES = ["", ".cost-to-go", ".delta", ".delta-8", ".lif", ".narrow-8", ".policy", ".policy-lif", ".pruned-50"]
 
 
 def times(out: Path) -> dict[str, int]:
-    return {path.name: path.stat().st_mtime_ns for path in out.glob("*.safetensors")}
+    return {str(path.relative_to(out)): path.stat().st_mtime_ns for path in out.rglob("*.safetensors")}
 
 
 @pytest.mark.slow
@@ -113,10 +114,12 @@ def test_every_stage_leaves_a_file_that_loads_and_is_made_once(tmp_path: Path) -
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """The shipped networks that a task with another's world model starts from; returns the world model's path."""
-    for kind in ("", ".delta", ".policy", ".cost-to-go"):
-        name = f"two-room{kind}.safetensors"
-        shutil.copy(shipped("two-room").with_name(name), tmp_path / name)
-    return tmp_path / "two-room.safetensors"
+    model = tmp_path / "two-room.safetensors"
+    shutil.copy(shipped("two-room"), model)
+    (tmp_path / "keep-out").mkdir()
+    for kind in ("delta", "policy", "cost-to-go", "keep-out/policy"):
+        shutil.copy(derived(shipped("two-room"), kind), derived(model, kind))
+    return model
 
 
 @pytest.mark.slow
@@ -126,9 +129,9 @@ def test_a_task_that_uses_another_s_model_gets_a_network_of_its_own(folder: Path
     assert before.guided_path == before.artifact_path, "without one, the plain network"
     stage, rows = Stage("guided", folder, DERIVE, ()), []
     guided_stage(stage, "keep-out", None, lambda name, row: rows.append((name, row["step"])))
-    assert rows == [("delta-guided-keep-out", 1), ("delta-guided-keep-out", 2)]
+    assert rows == [("keep-out/delta", 1), ("keep-out/delta", 2)]
     bundle = load_bundle("keep-out", checkpoint=str(folder))
-    assert bundle.guided_path.name == "two-room.delta-guided-keep-out.safetensors"
+    assert bundle.guided_path == folder.with_name("keep-out") / "two-room.delta.safetensors"
     assert bundle.guided_artifact.provenance["task"] == "keep-out" and bundle.guided_artifact.synapses > 0
     other = load_bundle("two-room", checkpoint=str(folder))
     assert other.guided_path == other.artifact_path
@@ -151,16 +154,19 @@ def test_such_a_task_gets_narrow_networks_of_its_own_too(folder: Path, monkeypat
     stage, rows = Stage("guided", folder, DERIVE, ()), []
     for width in (None, 8):
         guided_stage(stage, "keep-out", width, lambda name, row: rows.append((name, row["step"], row["total_steps"])))
-    narrow, delta = "narrow-8-keep-out", "delta-8-guided-keep-out"
+    narrow, delta = "keep-out/narrow-8", "keep-out/delta-8"
     assert rows[2:] == [(narrow, 1, 3), (narrow, 2, 3), (narrow, 3, 3), (delta, 1, 2), (delta, 2, 2)]
     assert recorded == ["keep-out"]
     bundle = load_bundle("keep-out", checkpoint=str(folder))
     assert bundle.guided_narrow(8).hidden == (8, 8)
     artifact = bundle.guided_narrow_artifact(8)
     assert [layer.n_out for layer in artifact.layers] == [34, 8, 8, 32]
-    assert header(stage.file(narrow))["source_sha256"] == file_digest(stage.file("policy"))
+    assert header(stage.file(narrow))["source_sha256"] == file_digest(stage.file("keep-out/policy"))
     assert artifact.provenance["source_sha256"] == file_digest(stage.file(narrow))
     made = times(folder.parent)
+
+    def named(file: str) -> str:
+        return str(stage.file(file).relative_to(folder.parent))
 
     def changed(config: DeriveConfig) -> set[str]:
         guided_stage(replace(stage, config=config), "keep-out", 8, lambda name, row: None)
@@ -171,9 +177,9 @@ def test_such_a_task_gets_narrow_networks_of_its_own_too(folder: Path, monkeypat
 
     assert changed(DERIVE) == set(), "made once"
     other = replace(DERIVE, guided=replace(DERIVE.guided, rate_weight=0.1))
-    assert changed(other) == {stage.file(delta).name}, "the dense network stands"
+    assert changed(other) == {named(delta)}, "the dense network stands"
     finer = replace(other, guided_distillation=replace(DERIVE.guided_distillation, steps=1))
-    assert changed(finer) == {stage.file(narrow).name, stage.file(delta).name}, "and what was derived from it"
+    assert changed(finer) == {named(narrow), named(delta)}, "and what was derived from it"
     first = stage.file(narrow).read_bytes(), stage.file(delta).read_bytes()
     stage.file(narrow).unlink()
     stage.file(delta).unlink()

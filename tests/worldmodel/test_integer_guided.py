@@ -32,10 +32,15 @@ COST = Sum((LatentDistance(), Avoid(margin=0.4, weight=3.0)))
 @pytest.fixture
 def policy(artifact: Artifact) -> DeltaPolicy:
     """A random policy in the integers of the random predictor; its latents are some hundreds of LSB."""
+    return random_policy(artifact)
+
+
+def random_policy(artifact: Artifact, places: bool = False) -> DeltaPolicy:
     torch.manual_seed(3)
-    net = GoalPolicy(6, 2, action_limit=LIMIT, hidden=(16, 12))
+    net = GoalPolicy(6, 2, action_limit=LIMIT, hidden=(16, 12), places=places)
     latent = 0.2 * torch.randn(400, 6)
-    return DeltaPolicy(convert_policy(net, artifact, latent, latent.flip(0)), action_limit=LIMIT)
+    told = torch.cat([latent.flip(0), latent.roll(200, 0)][: 1 + places], 1)
+    return DeltaPolicy(convert_policy(net, artifact, latent, told), action_limit=LIMIT)
 
 
 def planner(artifact: Artifact, policy: DeltaPolicy, **more: Any) -> IntegerGuided:
@@ -52,7 +57,7 @@ def plain(
     networks: tuple[Artifact, Artifact],
     params: Any,
     start: Any,
-    goal: Any,
+    told: Any,
     places: Any,
     eps: Any,
     keep: bool,
@@ -60,11 +65,11 @@ def plain(
     """Costs and actions of each copy, one number after the other."""
     predictor, policy = networks
     costs, taken = [], []
-    top = params.limit * 2**params.action_shift
+    top, goal = params.limit * 2**params.action_shift, told[:6]
     for s in range(params.samples):
         z, states, cost, actions = start.copy(), [None, None], 0, []
         for t in range(params.horizon):
-            done = run(policy, np.concatenate([z, goal]), states[1])
+            done = run(policy, np.concatenate([z, told]), states[1])
             states[1] = done.state if keep else None
             action = []
             for a in range(params.action_dim):
@@ -84,17 +89,23 @@ def plain(
     return costs, taken
 
 
-@pytest.mark.parametrize("reference", ["zero", "previous_step"])
+@pytest.mark.parametrize(("reference", "told_places"), [("zero", False), ("previous_step", False), ("zero", True)])
 def test_every_value_is_the_equations(
-    reference: str, artifact: Artifact, policy: DeltaPolicy, plain_pass: Callable[..., Any]
+    reference: str, told_places: bool, artifact: Artifact, plain_pass: Callable[..., Any]
 ) -> None:
-    rng = np.random.default_rng(0)
+    """A policy that is told of places hears their mean, which the host makes of real latents."""
+    rng, policy = np.random.default_rng(0), random_policy(artifact, told_places)
     ours = planner(artifact, policy, evaluator=COST, reference=reference)
-    z, goal = torch.from_numpy(rng.integers(-300, 300, (2, 5, 6)))
+    scale = ours.units.latent
     places = torch.from_numpy(rng.integers(-300, 300, (5, 2, 6)))
+    drawn = torch.from_numpy(rng.integers(-300, 300, (2, 5, 6)))
+    z, told, encoded = ours.encoded(drawn[0] * scale, Goal(drawn[1] * scale, places * scale))
+    assert (encoded == places).all() and (z == drawn[0]).all() and (told[:, :6] == drawn[1]).all()
+    assert told.shape[1] == (12 if told_places else 6)
+    assert not told_places or (told[:, 6:] - places.double().mean(1)).abs().max() <= 0.5
     noise = ours.noise(5, torch.Generator().manual_seed(1))
     dtype = ours.network.network.dtype
-    trace = ours.plan_integers(z.to(dtype), goal.to(dtype), places.to(dtype), noise)
+    trace = ours.plan_integers(z.to(dtype), told.to(dtype), places.to(dtype), noise)
     assert noise[:, 0].abs().sum() == 0 < noise[:, 1:].abs().sum()
     for b in range(5):
         costs, actions = plain(
@@ -102,7 +113,7 @@ def test_every_value_is_the_equations(
             (artifact, policy.artifact),
             ours.params(2),
             z[b].numpy(),
-            goal[b].numpy(),
+            told[b].long().numpy(),
             places[b].numpy(),
             noise[b].numpy(),
             reference == "previous_step",

@@ -10,8 +10,9 @@ import torch
 
 from spikeplan.core.errors import UserError
 from spikeplan.worldmodel.checkpoint import load_model, shipped
+from spikeplan.worldmodel.planning.costs import Goal
 from spikeplan.worldmodel.policies import POLICIES, GoalPolicy, Pairs, PolicyConfig
-from spikeplan.worldmodel.policies.networks import DensePolicy, Int8Policy
+from spikeplan.worldmodel.policies.networks import DensePolicy, Int8Policy, told_to
 from spikeplan.worldmodel.policies.policy_file import PolicyMeta, load_policy, save_policy
 from spikeplan.worldmodel.policies.training import fit, policy_success, train_policy
 
@@ -105,3 +106,26 @@ def test_no_pair_is_an_error() -> None:
     nothing = Pairs(torch.zeros(0, 8), torch.zeros(0, 8), torch.zeros(0, 2))
     with pytest.raises(UserError, match="no pair was collected"):
         fit(made(), nothing, SMALL, generator=torch.Generator(), report=lambda stage, row: None)
+
+
+def test_a_policy_may_be_told_of_places(tmp_path: Path) -> None:
+    """It hears the goal and the places' mean, in fp32, 8 bits and from its file; the order of the places says nothing."""
+    torch.manual_seed(4)
+    policy = GoalPolicy(8, 2, action_limit=0.5, hidden=(16,), places=True).eval()
+    latent, goal, places = torch.randn(5, 3, 8), torch.randn(5, 8), torch.randn(5, 4, 8)
+    dense = DensePolicy(policy)
+    told = told_to(dense, Goal(goal, places))
+    assert torch.equal(told, torch.cat([goal, places.sum(1) / 4], 1)) and torch.equal(
+        told_to(DensePolicy(made()), Goal(goal, places)), goal
+    )
+    assert torch.allclose(told, told_to(dense, Goal(goal, places.flip(1))))
+    action, counted = dense.act(latent, told)
+    expected = policy(latent, torch.cat([goal, places.mean(1)], 1)[:, None].expand(-1, 3, -1))
+    assert torch.equal(action, expected) and counted[0].macs == 15 * 24 * 16
+    eight, _ = Int8Policy(policy, latent.flatten(0, 1), told.repeat_interleave(3, 0)).act(latent, told)
+    assert (action - eight).abs().mean() < 0.02 * policy.action_limit
+    path = save_policy(policy, tmp_path / "told.safetensors", META)
+    back = load_policy(path, task=TASK, latent_dim=8, action_dim=2)
+    assert back.places and torch.equal(back(latent, told[:, None].expand(-1, 3, -1)), action)
+    with pytest.raises(UserError, match="policy: it is told of places to keep out of, and none were given"):
+        told_to(dense, Goal(goal))

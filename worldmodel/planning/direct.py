@@ -10,7 +10,7 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.guided_planning import DirectConfig
 from spikeplan.worldmodel.planning.base import PlannerKind
 from spikeplan.worldmodel.planning.costs import Cost, Goal, finite_goal
-from spikeplan.worldmodel.policies.networks import Policy
+from spikeplan.worldmodel.policies.networks import Policy, told_to
 from spikeplan.worldmodel.policies.pair import PolicyAlone
 
 
@@ -54,7 +54,7 @@ class DirectPlanner:
     ) -> tuple[Tensor, Tensor, None]:
         """The action (B, A). Raises UserError where a latent is not finite."""
         goal = finite_goal(latent_BD, goal)
-        action_BSA, counts = self.policy.act(latent_BD[:, None], goal.goal_BD)
+        action_BSA, counts = self.policy.act(latent_BD[:, None], told_to(self.policy, goal))
         if self.op_counts is not None:
             for layer in counts:
                 self.op_counts.add("predictor", layer, iteration=0, step=0)

@@ -1,6 +1,6 @@
 """Policy-guided planning: the policy proposes, the model imagines, the best copy acts.
 
-    a[s, t] = clip(policy(z[s, t], goal) + decay^t * spread * limit * eps[s, t]);   eps[0] = 0
+    a[s, t] = clip(policy(z[s, t], told) + decay^t * spread * limit * eps[s, t]);   eps[0] = 0
     eps[s, t+1] = c eps[s, t] + sqrt(1 - c^2) w[s, t+1];   c = correlation: 1 is held, 0 is white
     z[s, t+1] = predictor(z[s, t], a[s, t])                      t = 0..H-1, S copies of policy and predictor
     J[s] = sum_t cost(z[s, t+1], goal);   the first action of the copy with the least J is executed
@@ -30,6 +30,7 @@ from spikeplan.core.planning import CEMConfig
 from spikeplan.worldmodel.planning.base import PlannerKind
 from spikeplan.worldmodel.planning.costs import Cost, Goal, LatentDistance, accumulates_of, finite_goal, judge
 from spikeplan.worldmodel.planning.rollout import counting, unroll
+from spikeplan.worldmodel.policies.networks import told_to
 from spikeplan.worldmodel.policies.pair import REFERENCES, Pair
 
 
@@ -127,9 +128,10 @@ class GuidedPlanner:
         start_BSD = latent_BD[:, None].expand(-1, c.samples, -1)
         noise_BSHA = noise if noise.dim() == 4 else noise[:, :, None].expand(-1, -1, c.horizon, -1)
         actions: list[Tensor] = []
+        told_BG = told_to(self.predictor.policy, goal)
 
         def propose(t: int, latent_BSD: Tensor) -> Tensor:
-            action, counts = self.predictor.policy.act(latent_BSD, goal.goal_BD)
+            action, counts = self.predictor.policy.act(latent_BSD, told_BG)
             if self.op_counts is not None:
                 for layer in counts:
                     self.op_counts.add("predictor", layer, iteration=0, step=t)

@@ -2,14 +2,16 @@
 
     e          noise of `spikeplan.core.noise`, 10 bit and sign; one number a copy and action, drawn once a plan; e[0] = 0
     r[s,t]     = trunc(spread[t] e[s] / 2^8)                       plan LSB; spread[t] is decay^t of spread[0]
-    a[s,t]     = clip(policy(z[s,t], g) + r[s,t] 2^action_shift, -L 2^action_shift, L 2^action_shift)        action LSB
+    a[s,t]     = clip(policy(z[s,t], m) + r[s,t] 2^action_shift, -L 2^action_shift, L 2^action_shift)        action LSB
     z[s,t+1]   = sat24(z[s,t] + value(z[s,t], a[s,t]))             latent LSB
     J[s]       = sum_t sum_i sat24(weight_i trunc(sat24(price_i) / 2^cost_shift)), saturated after each addition
     winner     = the least J; the least number among equals
 
+m: what the policy is told, in latent LSB: g, and the mean of the places where it knows them; the host makes it.
 cost_shift = ceil(log2 H), or more where a weight times its price would leave 24 bits. Every trunc rounds toward zero. On
 reference previous_step policy and predictor keep their states over the rollout and start it from zero.
-Shapes: B episodes, S copies, H steps, A action, D latent, K places. The Lava graph (lava_procs/guided) computes the same.
+Shapes: B episodes, S copies, H steps, A action, D latent, K places, G told.
+The Lava graph (lava_procs/guided) computes the same.
 """
 
 from __future__ import annotations
@@ -49,6 +51,7 @@ from spikeplan.worldmodel.planning.integer_cem import (
     shifted,
 )
 from spikeplan.worldmodel.planning.rollout import counting, unroll
+from spikeplan.worldmodel.policies.networks import told_to
 from spikeplan.worldmodel.policies.pair import Pair
 
 REFERENCES = ("zero", "previous_step")
@@ -67,8 +70,10 @@ def guided_params(
     action_limit: float,
     action_scale: float,
     places: int,
+    told: int = 1,
 ) -> GuidedParams:
-    """Quantise a planner's settings. `action_scale`: real value of one action LSB; `places` to keep out of.
+    """Quantise a planner's settings. `action_scale`: real value of one action LSB; `places` to keep out of; `told`: latents
+    that the policy is told.
 
     Raises UserError for what leaves 24 bits, for a perturbation that is not held or is mirrored, and for a cost-to-go.
     """
@@ -91,6 +96,7 @@ def guided_params(
         latent_dim=latent_dim,
         action_dim=action_dim,
         places=places,
+        told=told,
         prices=prices,
     )
 
@@ -165,8 +171,16 @@ class IntegerGuided:
                 action_limit=self.action_limit,
                 action_scale=self.units.action,
                 places=places,
+                told=1 + self.policy.places,
             )
         return self._params[places]
+
+    def encoded(self, latent_BD: Tensor, goal: Goal) -> tuple[Tensor, Tensor, Tensor]:
+        """What a plan is given, in latent LSB: the latent, what the policy is told (B, G), and the places (B, K, D)."""
+        z, told, places = (
+            self.network.encode(each) for each in (latent_BD, told_to(self.policy, goal), goal.places_BKD)
+        )
+        return z, told, places
 
     seeds = staticmethod(draw_seeds)
 
@@ -194,27 +208,25 @@ class IntegerGuided:
         record: bool = False,
     ) -> tuple[Tensor, Tensor, IntegerGuidedTrace]:
         """Real latents in, real action (B, A) and the winner's plan (B, H, A) out; everything between is integer."""
-        wanted = finite_goal(latent_BD, goal)
-        z, goals, places = (self.network.encode(each) for each in (latent_BD, wanted.goal_BD, wanted.places_BKD))
-        trace = self.plan_integers(z, goals, places, noise_BSA)
+        trace = self.plan_integers(*self.encoded(latent_BD, finite_goal(latent_BD, goal)), noise_BSA)
         plan = trace.actions_BSHA[torch.arange(len(latent_BD)), trace.winner_B].float() * self.units.action
         return plan[:, 0], plan, trace
 
-    def plan_integers(self, z_BD: Tensor, goal_BD: Tensor, places_BKD: Tensor, noise_BSA: Tensor) -> IntegerGuidedTrace:
-        """As `plan`, on latents in latent LSB."""
+    def plan_integers(self, z_BD: Tensor, told_BG: Tensor, places_BKD: Tensor, noise_BSA: Tensor) -> IntegerGuidedTrace:
+        """As `plan`, on what `encoded` gives. The goal is the first that the policy is told."""
         r = self.params(places_BKD.shape[1])
         b, s = len(z_BD), r.samples
         top = r.limit << r.action_shift
-        prices = r.made()
+        prices, goal_BD = r.made(), told_BG[:, : r.latent_dim]
         goal = IntegerGoal(*(_rows(each, s) for each in (goal_BD, places_BKD)))
-        goal_BSD = goal_BD[:, None].expand(-1, s, -1)
+        told_BSG = told_BG[:, None].expand(-1, s, -1)
         cost, over, carry = np.zeros(b * s, np.int64), 0, None
         actions: list[Tensor] = []
         book = counting(self.op_counts, 0)
 
         def propose(t: int, z_BSD: Tensor) -> Tensor:
             nonlocal carry
-            value, state, counts = self.policy.advance(z_BSD, goal_BSD, carry)
+            value, state, counts = self.policy.advance(z_BSD, told_BSG, carry)
             carry = state if self.reference == "previous_step" else None
             if book is not None:
                 book(t, z_BSD, counts)

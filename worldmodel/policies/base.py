@@ -1,10 +1,10 @@
 """An amortised policy: one small network from (latent, goal latent) to an action, in place of planning.
 
-    a = limit * clip(net([z, z_goal]), -1, 1)         net: ReLU chain
+    a = limit * clip(net([z, told]), -1, 1)         net: ReLU chain; told: z_goal, or z_goal and the mean of places to keep out of
 
 It is an opponent of planning (a task that it solves needs no planner), a method, and what a policy-guided planner perturbs.
 A clip instead of a tanh at its end is what integer hardware has anyway.
-Shapes: D latent, A action; leading dimensions are the caller's.
+Shapes: D latent, A action, G what it is told: D, or 2 D with places; leading dimensions are the caller's.
 """
 
 from __future__ import annotations
@@ -27,26 +27,35 @@ Report = Callable[[str, dict[str, Any]], None]
 class GoalPolicy(nn.Module):
     """The network. `linears` are its layers, as those of a predictor, so that converters read both alike.
 
+    `places`: it is told where not to go, too (`Goal.told_BG`).
+
     >>> action_BA = GoalPolicy(32, 2, action_limit=0.08)(latent_BD, goal_BD)
     """
 
     def __init__(
-        self, latent_dim: int, action_dim: int, *, action_limit: float, hidden: tuple[int, ...] = (128, 128)
+        self,
+        latent_dim: int,
+        action_dim: int,
+        *,
+        action_limit: float,
+        hidden: tuple[int, ...] = (128, 128),
+        places: bool = False,
     ) -> None:
         super().__init__()
         self.latent_dim, self.action_dim, self.action_limit = latent_dim, action_dim, action_limit
-        self.hidden = tuple(hidden)
+        self.hidden, self.places = tuple(hidden), places
+        sizes = (latent_dim * (3 if places else 2), *hidden)
         layers: list[nn.Module] = []
-        for n_in, n_out in pairwise((2 * latent_dim, *hidden)):
+        for n_in, n_out in pairwise(sizes):
             layers += [nn.Linear(n_in, n_out), nn.ReLU()]
-        self.net = nn.Sequential(*layers, nn.Linear((2 * latent_dim, *hidden)[-1], action_dim))
+        self.net = nn.Sequential(*layers, nn.Linear(sizes[-1], action_dim))
 
-    def forward(self, latent: Tensor, goal: Tensor) -> Tensor:
-        return self.action_limit * self.raw(latent, goal).clamp(-1.0, 1.0)
+    def forward(self, latent: Tensor, told: Tensor) -> Tensor:
+        return self.action_limit * self.raw(latent, told).clamp(-1.0, 1.0)
 
-    def raw(self, latent: Tensor, goal: Tensor) -> Tensor:
+    def raw(self, latent: Tensor, told: Tensor) -> Tensor:
         """Before the clip, in units of the action limit: what is trained, since a clip has no gradient beyond its ends."""
-        out: Tensor = self.net(torch.cat([latent, goal], -1))
+        out: Tensor = self.net(torch.cat([latent, told], -1))
         return out
 
     def linears(self) -> list[nn.Linear]:
@@ -79,10 +88,10 @@ class PolicyConfig:
 
 
 class Pairs(NamedTuple):
-    """What a policy is fitted to: where it was, where it was to go, and what was done."""
+    """What a policy is fitted to: where it was, what it was told, and what was done."""
 
     latent_ND: Tensor
-    goal_ND: Tensor
+    told_NG: Tensor
     action_NA: Tensor
 
     def __add__(self, other: tuple[Any, ...]) -> Pairs:

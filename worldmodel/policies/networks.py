@@ -1,7 +1,7 @@
 """Policies as planners and guided planners run them: dense fp32 and int8, with their operations counted.
 
 Contract (structural; spiking policies obey it too):
-    act(latent_BSD, goal_BD) -> action_BSA, [LayerCounts]
+    act(latent_BSD, told_BG) -> action_BSA, [LayerCounts];     told_BG: `told_to(policy, goal)`
 and what a Predictor says of itself: spiking, precision, pipeline_steps, memory, weights_left, neuron_groups.
 """
 
@@ -16,6 +16,7 @@ from spikeplan.core.chips import ChipLimits
 from spikeplan.core.counts.operations import POLICY_PREFIX, LayerCounts
 from spikeplan.core.fixed_point import WEIGHT_BITS, limit
 from spikeplan.core.groups import NeuronGroups
+from spikeplan.worldmodel.planning.costs import Goal
 from spikeplan.worldmodel.policies.base import GoalPolicy
 from spikeplan.worldmodel.predictor import OffChip
 
@@ -34,7 +35,17 @@ class Policy(Protocol):
     def memory(self) -> dict[str, tuple[int, int]]: ...
     def weights_left(self) -> dict[str, int]: ...
     def neuron_groups(self, chip: ChipLimits, *, contexts: int = 0) -> NeuronGroups | None: ...
-    def act(self, latent_BSD: Tensor, goal_BD: Tensor) -> tuple[Tensor, list[LayerCounts]]: ...
+    def act(self, latent_BSD: Tensor, told_BG: Tensor) -> tuple[Tensor, list[LayerCounts]]: ...
+
+
+def told_to(policy: Policy, goal: Goal) -> Tensor:
+    """What this policy is told (B, G): its goal, and where it has `places` the mean of the places to keep out of."""
+    return goal.told_BG(getattr(policy, "places", False))
+
+
+def each_copy(told_BG: Tensor, latent_BSD: Tensor) -> Tensor:
+    """What every copy is told (B, S, G)."""
+    return told_BG[:, None].expand(-1, latent_BSD.shape[1], -1)
 
 
 class _Chain(OffChip):
@@ -45,7 +56,7 @@ class _Chain(OffChip):
     bytes_each = 1
 
     def __init__(self, policy: GoalPolicy, prefix: str = POLICY_PREFIX) -> None:
-        self.policy = policy.eval()
+        self.policy, self.places = policy.eval(), policy.places
         self.shapes = [linear.weight.shape for linear in policy.linears()]
         self.names = [f"{prefix}h{i}" for i in range(1, len(self.shapes) + 1)]
 
@@ -70,7 +81,7 @@ class _Chain(OffChip):
 class DensePolicy(_Chain):
     """The fp32 network.
 
-    >>> action_BSA, counts = DensePolicy(policy).act(latent_BSD, goal_BD)
+    >>> action_BSA, counts = DensePolicy(policy).act(latent_BSD, told_BG)
     """
 
     precision = "fp32"
@@ -81,9 +92,8 @@ class DensePolicy(_Chain):
         return {name: int(w.count_nonzero()) for name, w in zip(self.names, weights, strict=True)}
 
     @torch.no_grad()
-    def act(self, latent_BSD: Tensor, goal_BD: Tensor) -> tuple[Tensor, list[LayerCounts]]:
-        goal_BSD = goal_BD[:, None].expand_as(latent_BSD)
-        return self.policy(latent_BSD, goal_BSD), self._counts(
+    def act(self, latent_BSD: Tensor, told_BG: Tensor) -> tuple[Tensor, list[LayerCounts]]:
+        return self.policy(latent_BSD, each_copy(told_BG, latent_BSD)), self._counts(
             latent_BSD.shape[0] * latent_BSD.shape[1], [0] * len(self.names)
         )
 
@@ -91,16 +101,16 @@ class DensePolicy(_Chain):
 class Int8Policy(_Chain):
     """The same weights and activations in 8 bits, a scale a tensor: the matched-bits opponent.
 
-    `latent_ND`, `goal_ND`: latents that the policy saw; they set the scales of activations.
+    `latent_ND`, `told_NG`: what the policy saw and was told; they set the scales of activations.
     """
 
     precision = "int8"
 
-    def __init__(self, policy: GoalPolicy, latent_ND: Tensor, goal_ND: Tensor, prefix: str = POLICY_PREFIX) -> None:
+    def __init__(self, policy: GoalPolicy, latent_ND: Tensor, told_NG: Tensor, prefix: str = POLICY_PREFIX) -> None:
         super().__init__(policy, prefix)
         self.weights, self.tops, self.units = [], [], []
         self.biases = [linear.bias.detach() for linear in policy.linears()]
-        x = torch.cat([latent_ND, goal_ND], -1)
+        x = torch.cat([latent_ND, told_NG], -1)
         for i, linear in enumerate(policy.linears()):
             weight = linear.weight.detach()
             unit, top = float(weight.abs().max()) / TOP, max(float(x.abs().max()), 1e-12) / TOP
@@ -114,8 +124,8 @@ class Int8Policy(_Chain):
         return {name: int(w.count_nonzero()) for name, w in zip(self.names, self.weights, strict=True)}
 
     @torch.no_grad()
-    def act(self, latent_BSD: Tensor, goal_BD: Tensor) -> tuple[Tensor, list[LayerCounts]]:
-        x = torch.cat([latent_BSD, goal_BD[:, None].expand_as(latent_BSD)], -1).flatten(0, 1)
+    def act(self, latent_BSD: Tensor, told_BG: Tensor) -> tuple[Tensor, list[LayerCounts]]:
+        x = torch.cat([latent_BSD, each_copy(told_BG, latent_BSD)], -1).flatten(0, 1)
         saturated = []
         for i, weight in enumerate(self.weights):
             q = (x / self.tops[i]).round()

@@ -50,6 +50,7 @@ def save_policy(policy: GoalPolicy, path: str | os.PathLike[str], meta: PolicyMe
         "action_dim": policy.action_dim,
         "action_limit": policy.action_limit,
         "hidden": list(policy.hidden),
+        "places": policy.places,
     }
     header = {"version": VERSION, "sizes": sizes, **asdict(meta), "versions": {"torch": torch.__version__}}
     tensors = {name: value.detach().contiguous() for name, value in policy.state_dict().items()}
@@ -83,6 +84,7 @@ def load_policy(
             sizes["action_dim"],
             action_limit=float(sizes["action_limit"]),
             hidden=tuple(sizes["hidden"]),
+            places=bool(sizes.get("places", False)),  # files of before 0.2 have none
         )
         policy.load_state_dict(tensors)
         own, is_to_go = str(meta["task"]), meta["recipe"] == TO_GO

@@ -51,9 +51,9 @@ def train_policy(model: WorldModel, recipe: str, config: PolicyConfig, *, report
     return policy
 
 
-def policy_success(model: WorldModel, policy: Policy, episodes: int) -> NDArray[np.float64]:
-    """Success of the policy alone on validation episodes, which are never reported."""
-    world = make_world(model.task)
+def policy_success(model: WorldModel, policy: Policy, episodes: int, task: str | None = None) -> NDArray[np.float64]:
+    """Success of the policy alone on validation episodes, which are never reported. `task`: None is the model's own."""
+    world = make_world(task or model.task)
     planner = DirectPlanner(
         PolicyAlone(policy), DirectConfig(), action_dim=world.action_dim, action_limit=world.action_limit
     )
@@ -95,7 +95,7 @@ def fit(
 
     def losses(step: int) -> dict[str, Tensor]:
         pick = torch.randint(len(target), (config.rows,), generator=generator)
-        return {"total": (policy.raw(pairs.latent_ND[pick], pairs.goal_ND[pick]) - target[pick]).abs().mean()}
+        return {"total": (policy.raw(pairs.latent_ND[pick], pairs.told_NG[pick]) - target[pick]).abs().mean()}
 
     descend(
         range(1, config.steps + 1),

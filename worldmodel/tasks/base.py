@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from spikeplan.core.guided_planning import PlannerConfig
+from spikeplan.core.guided_planning import PlannerConfig, RefinedConfig
 from spikeplan.worldmodel.tasks.world import World
 
 
@@ -22,6 +22,8 @@ class Task:
         checkpoint: name of the shipped world model without its suffix; levels of one world share one. None: none ships.
         trained_on: the task that the world model was trained on, where it is another one.
         planner: settings of the planner that solves it best; None: those that its world model was validated with.
+        teacher: planner that a policy of the task's own is cloned from, where its world model is another's; None: that model's
+            policy is used.
         budgets: cheaper settings of that planner, from the dearest down: the front of a study, and what its demo plans with.
         tutorial: a policy that never plans does as well, so the task carries no claim about planning.
 
@@ -35,5 +37,6 @@ class Task:
     checkpoint: str | None = None
     trained_on: str | None = None
     planner: PlannerConfig | None = None
+    teacher: RefinedConfig | None = None
     budgets: tuple[PlannerConfig, ...] = ()
     tutorial: bool = False

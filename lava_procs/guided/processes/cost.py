@@ -19,17 +19,17 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from spikeplan.core.guided_params import GuidedParams
-from spikeplan.lava_procs.guided.arithmetic import charge, terms_of
+from spikeplan.lava_procs.guided.arithmetic import charge, goal_and_places, terms_of
 from spikeplan.lava_procs.guided.model import GuidedModel
 
 
 class Cost(AbstractProcess):
-    """goal_in: (1 + K, D) in step 0; moved_in: (S, D), and action_in: (S, A) of the step before, in steps 2, 4, ..., 2 H;
+    """goal_in: (M + K, D) in step 0; moved_in: (S, D), and action_in: (S, A) of the step before, in steps 2, 4, ..., 2 H;
     cost_out: (S,) and counts_out: (counted,), how many prices and sums were clipped, in the last step."""
 
     def __init__(self, *, params: GuidedParams, layout: str, counted: int, name: str = "cost") -> None:
         super().__init__(params=params, layout=layout, counted=counted, name=name)
-        self.goal_in = InPort(shape=(1 + params.places, params.latent_dim))
+        self.goal_in = InPort(shape=(params.told + params.places, params.latent_dim))
         self.moved_in = InPort(shape=(params.samples, params.latent_dim))
         self.action_in = InPort(shape=(params.samples, params.action_dim))
         self.cost_out = OutPort(shape=(params.samples,))
@@ -57,7 +57,7 @@ class CostModel(GuidedModel):
         if self.phase.predicts:
             return
         if self.phase.first:
-            self.goal = self.goal_in.recv()
+            self.goal = goal_and_places(self.goal_in.recv(), self.params)
             self.cost = np.zeros_like(self.cost)
             self.counts[-1] = 0
             return

@@ -1,6 +1,6 @@
 """Injects one plan's observation: what the host wrote into a file before it let the graph run.
 
-File: int64 [seed, z (D), goal (D), places (K D)], mapped by both sides.
+File: int64 [seed, z (D), told (M D), places (K D)], mapped by both sides; the first that the policy is told is its goal.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from spikeplan.lava_procs.guided.model import GuidedModel
 
 
 class HostIn(AbstractProcess):
-    """seed_out: (1,); z_out: (D,); goal_out: (1 + K, D), the goal and then the places to keep out of; latent LSB. All in the
-    first Lava step of a plan."""
+    """seed_out: (1,); z_out: (D,); goal_out: (M + K, D), what the policy is told, its goal first, and then the places to keep
+    out of; latent LSB. All in the first Lava step of a plan."""
 
     def __init__(self, *, params: GuidedParams, layout: str, path: str, name: str = "host_in") -> None:
         super().__init__(params=params, layout=layout, path=path, name=name)
         self.seed_out = OutPort(shape=(1,))
         self.z_out = OutPort(shape=(params.latent_dim,))
-        self.goal_out = OutPort(shape=(1 + params.places, params.latent_dim))
+        self.goal_out = OutPort(shape=(params.told + params.places, params.latent_dim))
 
 
 @implements(proc=HostIn, protocol=LoihiProtocol)

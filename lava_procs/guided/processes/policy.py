@@ -1,10 +1,10 @@
 """The spiking policy, all layers and all copies in one process: proposes an action for where each copy imagines to be.
 
-    b[t] = policy([z[t], g])
+    b[t] = policy([z[t], told])
 
 The stored state of reference previous_step starts at zero in every plan. A batch of copies in one process is a convenience of
 the simulation, as in processes/predictor.py of the planning loop.
-Shapes: S copies, D latent, A action, K places. Units: z, g in latent LSB; b in action LSB.
+Shapes: S copies, D latent, A action, M latents that it is told, K places. Units: z, told in latent LSB; b in action LSB.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from spikeplan.lava_procs.guided.network import CountedNetwork
 
 
 class Policy(AbstractProcess):
-    """goal_in: (1 + K, D) in step 0, of which the places are left aside; z_in, proposal_out: (S, D), (S, A) in steps 2 t;
+    """goal_in: (M + K, D) in step 0, of which the places are left aside; z_in, proposal_out: (S, D), (S, A) in steps 2 t;
     counts_out: (counted,) in the last step, this network's from `offset` on."""
 
     def __init__(
@@ -50,7 +50,7 @@ class Policy(AbstractProcess):
             counted=counted,
             name=name,
         )
-        self.goal_in = InPort(shape=(1 + params.places, params.latent_dim))
+        self.goal_in = InPort(shape=(params.told + params.places, params.latent_dim))
         self.z_in = InPort(shape=(params.samples, params.latent_dim))
         self.proposal_out = OutPort(shape=(params.samples, params.action_dim))
         self.counts_out = OutPort(shape=(counted,))
@@ -69,13 +69,13 @@ class PolicyModel(GuidedModel):
         super().__init__(proc_params)
         self.network = CountedNetwork(proc_params["artifact"], self.params, proc_params["reference"])
         self.offset, self.counted = proc_params["offset"], proc_params["counted"]
-        self.goal = np.zeros((self.params.samples, self.params.latent_dim), np.int64)
+        self.told = np.zeros((self.params.samples, self.params.told * self.params.latent_dim), np.int64)
 
     def run_spk(self) -> None:
         if self.phase.first:
-            self.goal = np.tile(self.goal_in.recv()[0], (self.params.samples, 1))
+            self.told = np.tile(self.goal_in.recv()[: self.params.told].reshape(-1), (self.params.samples, 1))
             self.network.begin()
         if self.phase.proposes:
-            self.proposal_out.send(self.network.run(self.z_in.recv(), self.goal))
+            self.proposal_out.send(self.network.run(self.z_in.recv(), self.told))
         if self.phase.last:
             self.counts_out.send(self.network.counts(self.offset, self.counted))

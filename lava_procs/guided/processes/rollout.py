@@ -1,10 +1,10 @@
 """All that the copies imagine, in one process and one Lava step: policy, perturbation, predictor, latent and cost, H times.
 
-    a[t] = clip(policy([z[t], g]) + noise);   z[t+1] = sat24(z[t] + predictor([z[t], a[t]]));   J = sat24(J + prices)
+    a[t] = clip(policy([z[t], told]) + noise);   z[t+1] = sat24(z[t] + predictor([z[t], a[t]]));   J = sat24(J + prices)
 
 The fast form of those five processes, whose arithmetic it calls in their order. Nothing outside needs what happens between the
 steps, so several imagined steps in one Lava step change no value.
-Shapes: S copies, A action, H steps, D latent, K places. Units: z, goal and places in latent LSB; a in action LSB.
+Shapes: S copies, A action, H steps, D latent, M told, K places. Units: z, told and places in latent LSB; a in action LSB.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from spikeplan.core.guided_params import GuidedParams
 from spikeplan.core.ir.artifact import Artifact
-from spikeplan.lava_procs.guided.arithmetic import charge, draw_noise, perturb, terms_of
+from spikeplan.lava_procs.guided.arithmetic import charge, draw_noise, goal_and_places, perturb, terms_of
 from spikeplan.lava_procs.guided.model import GuidedModel
 from spikeplan.lava_procs.guided.network import CountedNetwork
 from spikeplan.lava_procs.planning import advance
 
 
 class Rollout(AbstractProcess):
-    """seed_in: (1,); start_in: (D,); goal_in: (1 + K, D); and in the same Lava step cost_out: (S,); actions_out: (H, S, A);
+    """seed_in: (1,); start_in: (D,); goal_in: (M + K, D); and in the same Lava step cost_out: (S,); actions_out: (H, S, A);
     first_out: (S, A), its first row, for the winner; path_out: (H, S, D), latents after each step; counts_out: [messages by
     layer of policy and predictor, everything clipped]."""
 
@@ -49,7 +49,7 @@ class Rollout(AbstractProcess):
         h, s, a, d = params.horizon, params.samples, params.action_dim, params.latent_dim
         self.seed_in = InPort(shape=(1,))
         self.start_in = InPort(shape=(d,))
-        self.goal_in = InPort(shape=(1 + params.places, d))
+        self.goal_in = InPort(shape=(params.told + params.places, d))
         self.cost_out = OutPort(shape=(s,))
         self.first_out = OutPort(shape=(s, a))
         self.actions_out = OutPort(shape=(h, s, a))
@@ -80,15 +80,15 @@ class RolloutModel(GuidedModel):
         p = self.params
         noise = draw_noise(int(self.seed_in.recv()[0]), p)
         z = np.tile(self.start_in.recv(), (p.samples, 1))
-        goal = self.goal_in.recv()
-        goal_of_each = np.tile(goal[0], (p.samples, 1))
+        given = self.goal_in.recv()
+        told, goal = np.tile(given[: p.told].reshape(-1), (p.samples, 1)), goal_and_places(given, p)
         self.policy.begin()
         self.predictor.begin()
         cost, clipped = np.zeros(p.samples, np.int64), 0
         actions = np.empty((p.horizon, p.samples, p.action_dim), np.int64)
         path = np.empty((p.horizon, p.samples, p.latent_dim), np.int64)
         for t in range(p.horizon):
-            actions[t] = perturb(self.policy.run(z, goal_of_each), noise, t, p)
+            actions[t] = perturb(self.policy.run(z, told), noise, t, p)
             z, beyond = advance(z, self.predictor.run(z, actions[t]))
             cost, over = charge(cost, z, actions[t], goal, self.terms, p)
             path[t] = z

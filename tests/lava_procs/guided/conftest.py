@@ -69,17 +69,21 @@ def params() -> Callable[..., GuidedParams]:
 
 @pytest.fixture(scope="session")
 def networks(make_chain: Callable[..., Artifact]) -> dict[str, Artifact]:
-    """All layers send both zeros and others; the policy's outputs go beyond the action's limit now and then. A policy has no
-    residual edge."""
+    """All layers send both zeros and others; a policy's outputs go beyond the action's limit now and then. A policy has no
+    residual edge. `told`: a policy that is told the mean of the places, too."""
     rng = np.random.default_rng(8)
-    policy = make_chain(
-        rng, (2 * D, 12, A), shifts=(5, 7, 4), thresholds=(32, 200), weight_exps=(2, 2), action_scale=1e-4
-    )
+    acting: dict[str, Any] = {"shifts": (5, 7, 4), "thresholds": (32, 200), "weight_exps": (2, 2), "action_scale": 1e-4}
+    policy = make_chain(rng, (2 * D, 12, A), **acting)
     predictor = make_chain(
         rng, (D + A, 14, 10, D), shifts=(5, 7, 6, 2), thresholds=(40, 300, 70), weight_exps=(2, 1, 1)
     )
+    told = make_chain(rng, (3 * D, 12, A), **acting)
     feeds = tuple(edge for edge in policy.edges if edge.role == "feed")
-    return {"policy": replace(policy, edges=feeds), "predictor": predictor}
+    return {
+        "policy": replace(policy, edges=feeds),
+        "predictor": predictor,
+        "told": replace(told, edges=feeds),
+    }
 
 
 @pytest.fixture(scope="session")
@@ -87,6 +91,13 @@ def files(networks: dict[str, Artifact], tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("networks")
     policy, predictor = (save(networks[name], folder / f"{name}.safetensors") for name in ("policy", "predictor"))
     return policy, predictor
+
+
+@pytest.fixture(scope="session")
+def told_files(
+    files: tuple[Path, Path], networks: dict[str, Artifact], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path]:
+    return save(networks["told"], tmp_path_factory.mktemp("told") / "policy.safetensors"), files[1]
 
 
 @pytest.fixture(scope="session")
@@ -100,8 +111,11 @@ def plain_plan(networks: dict[str, Artifact], plain_pass: Callable[..., Any]) ->
         *,
         reference: str = "zero",
         price: Callable[..., int] | None = None,
+        mean: np.ndarray | None = None,
     ) -> PlainPlan:
-        """`price(z, a, goal, places)`: of a user, in place of the price named mine."""
+        """`price(z, a, goal, places)`: of a user, in place of the price named mine. `mean`: what the policy is told beside the
+        goal, where it is told."""
+        acts, told = ("policy", [*goal]) if mean is None else ("told", [*goal, *mean])
         noise = candidate_noise(np.array([seed]), p.samples, 1, p.action_dim)[0, :, 0]
         clip, action_clips = _Clip(), 0
         cost, actions, path = [], np.zeros((p.horizon, p.samples, A), int), np.zeros((p.horizon, p.samples, D), int)
@@ -117,9 +131,9 @@ def plain_plan(networks: dict[str, Artifact], plain_pass: Callable[..., Any]) ->
             return [int(v) for v in done.value], done.state
 
         for s in range(p.samples):
-            here, total, states = [int(v) for v in z], 0, {"policy": None, "predictor": None}
+            here, total, states = [int(v) for v in z], 0, dict.fromkeys(networks)
             for t in range(p.horizon):
-                proposal, states["policy"] = through("policy", [*here, *goal], states["policy"])
+                proposal, states[acts] = through(acts, [*here, *told], states[acts])
                 act = []
                 for b, e in zip(proposal, noise[s], strict=True):
                     wanted = b + int(p.spread[t] * int(e) / 256) * 2**p.action_shift
@@ -145,7 +159,7 @@ def plain_plan(networks: dict[str, Artifact], plain_pass: Callable[..., Any]) ->
                 actions[t, s], path[t, s] = act, here
             cost.append(total)
         return PlainPlan(
-            cost, cost.index(min(cost)), actions, path, sent["policy"], sent["predictor"], clip.count, action_clips
+            cost, cost.index(min(cost)), actions, path, sent[acts], sent["predictor"], clip.count, action_clips
         )
 
     return run

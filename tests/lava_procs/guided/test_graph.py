@@ -85,6 +85,24 @@ def test_every_number_of_every_plan_equals_plain_numbers(
 
 
 @pytest.mark.parametrize("layout", ["fused", "stepwise"])
+def test_a_policy_that_is_told_of_places_hears_their_mean_and_prices_do_not(
+    layout: str,
+    told_files: tuple[Path, Path],
+    params: Callable[..., GuidedParams],
+    plain_plan: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    p, rng = params(told=2), np.random.default_rng(6)
+    with GuidedSession.open(*told_files, p, timeout_s=START_S, workdir=tmp_path, layout=layout) as session:
+        z, goal, mean = rng.integers(-1500, 1500, (3, 4))
+        keep_out = z + rng.integers(-900, 900, (2, 4))
+        action, found = session.plan(z, np.concatenate([goal, mean]), keep_out, 9)
+        same(found, action, plain_plan(p, z, goal, keep_out, 9, mean=mean))
+        _, other = session.plan(z, np.concatenate([goal, mean + 700]), keep_out, 9)
+        assert (other.actions_HSA != found.actions_HSA).any(), "it listens"
+
+
+@pytest.mark.parametrize("layout", ["fused", "stepwise"])
 def test_a_users_own_price_is_asked(
     layout: str,
     files: tuple[Path, Path],

@@ -37,8 +37,8 @@ def lasting(
     ("changed", "match"),
     [
         ({"latent_int": np.zeros(5, np.int64)}, r"latent of shape \(5,\).*expected \(4,\) 24-bit integers"),
-        ({"goal_int": np.zeros(4)}, "goal of .*float64"),
-        ({"goal_int": np.full(4, 1 << 23)}, "24-bit integers"),
+        ({"told_int": np.zeros(4)}, "goal of .*float64"),
+        ({"told_int": np.full(4, 1 << 23)}, "24-bit integers"),
         ({"places_int": np.zeros((1, 4), np.int64)}, r"places of shape \(1, 4\).*expected \(2, 4\)"),
         ({"places_int": np.zeros(8, np.int64)}, r"places of shape \(8,\)"),
         ({"places_int": np.full((2, 4), -(1 << 23))}, "places .*24-bit integers"),
@@ -50,7 +50,7 @@ def lasting(
 def test_bad_input_is_refused_and_the_session_goes_on(
     changed: dict[str, Any], match: str, lasting: GuidedSession
 ) -> None:
-    good: dict[str, Any] = {"latent_int": Z, "goal_int": Z, "places_int": PLACES, "seed": 1}
+    good: dict[str, Any] = {"latent_int": Z, "told_int": Z, "places_int": PLACES, "seed": 1}
     with pytest.raises(UserError, match=match) as error:
         lasting.plan(**{**good, **changed})
     assert "\n" not in str(error.value)
@@ -86,6 +86,7 @@ def test_what_does_not_fit_is_refused_before_anything_starts(
     refused(policy, predictor, p, match="layout 'round' is unknown", folder=tmp_path, layout="round")
     refused(policy, predictor, p, match="^reference 'chunk' does not run", folder=tmp_path, reference="chunk")
     refused(policy, predictor, p, match="timeout_s 0", folder=tmp_path, timeout_s=0)
+    refused(policy, predictor, params(told=2), match="policy: 8 inputs .* needs 12 and 2", folder=tmp_path)
     alone = params(places=0, prices=(Priced(name="avoid", settings={"margin": 9}),))
     refused(policy, predictor, alone, match="price avoid without a place to keep out of", folder=tmp_path)
     last = networks["policy"].layers[-1]

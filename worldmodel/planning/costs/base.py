@@ -35,6 +35,19 @@ class Goal(NamedTuple):
         """The same, also where there are none: K is then 0."""
         return self.goal_BD[:, None][:, :0] if self.keep_out_BKD is None else self.keep_out_BKD
 
+    def told_BG(self, places: bool) -> Tensor:
+        """What a policy is told beside where it is: the goal, G = D, and where `places` the mean of the places too, G = 2 D.
+
+        Raises UserError for a policy that is told of places where there are none.
+        """
+        if not places:
+            return self.goal_BD
+        if self.keep_out_BKD is None:
+            raise UserError(
+                "policy: it is told of places to keep out of, and none were given; use the policy of a task that has none"
+            )
+        return torch.cat([self.goal_BD, self.keep_out_BKD.mean(1)], -1)
+
     def finite(self) -> bool:
         """Whether every latent is."""
         return all(bool(torch.isfinite(each).all()) for each in (self.goal_BD, self.places_BKD))
