@@ -122,19 +122,24 @@ class Bundle:
     @cached_property
     def lif_policy(self) -> LIFPolicy:
         """The policy in LIF spikes. Raises UserError, in one line, for a file of another task or of other widths."""
-        path, model = self.beside("policy-lif"), self.model
+        path, model = self.lif_policy_path, self.model
         net = load_lif(path, kind=POLICY_LIF)
-        made = header(path)
-        if made.get("task") != model.task:
-            raise UserError(f"{path}: a policy for task {made.get('task')}, not {model.task}; use its own world model")
-        found = (net.w1.in_features, net.w3.out_features)
-        wanted = (2 * model.predictor.latent_dim, model.predictor.action_dim)
+        made, task = header(path), model.task if path == self.beside(POLICY_LIF) else self.task
+        if made.get("task") != task:
+            raise UserError(f"{path}: a policy for task {made.get('task')}, not {task}; use its own world model")
+        found, places = (net.w1.in_features, net.w3.out_features), bool(made.get("places", False))
+        wanted = ((2 + places) * model.predictor.latent_dim, model.predictor.action_dim)
         if found != wanted:
             raise UserError(
                 f"{path}: {found[0]} inputs and {found[1]} outputs, the world model needs {wanted[0]} and {wanted[1]}; "
                 "train it again"
             )
-        return LIFPolicy(net, action_limit=make_world(model.task).action_limit)
+        return LIFPolicy(net, action_limit=make_world(model.task).action_limit, places=places)
+
+    @property
+    def lif_policy_path(self) -> Path:
+        """Its LIF form's file: the task's own where there is one, else the world model's."""
+        return self._own(POLICY_LIF)
 
     @property
     def policy_path(self) -> Path:

@@ -25,7 +25,7 @@ from spikeplan.worldmodel.planning.refined import RefinedPlanner, RefinedTrace, 
 from spikeplan.worldmodel.planning.rollout import counting, rollout
 from spikeplan.worldmodel.planning.task_cost import task_cost
 from spikeplan.worldmodel.policies.base import GoalPolicy, Pairs
-from spikeplan.worldmodel.policies.networks import DensePolicy
+from spikeplan.worldmodel.policies.networks import DensePolicy, told_to
 from spikeplan.worldmodel.policies.pair import Pair
 from spikeplan.worldmodel.predictor import DensePredictor, Predictor
 from spikeplan.worldmodel.tasks import make_world, task_of
@@ -158,27 +158,42 @@ def record_refined(
 
 
 def record_guided(
-    model: WorldModel, policy: GoalPolicy, *, episodes: int, seed: int, config: GuidedConfig, every: int = 3
+    model: WorldModel,
+    policy: GoalPolicy,
+    *,
+    episodes: int,
+    seed: int,
+    config: GuidedConfig,
+    every: int = 3,
+    task: str | None = None,
 ) -> Pairs:
     """What guided planning asks of the policy, observed and imagined, with the dense policy's answers.
 
-    Copies stray from one another as `config` says, so states beside the policy's own way are among them.
+    Copies stray from one another as `config` says, so states beside the policy's own way are among them. `task`: another than the
+    model's own, that it is used for.
     """
-    world = make_world(model.task)
-    pair = Pair(DensePredictor(model.predictor), DensePolicy(policy))
-    planner = GuidedPlanner(pair, config, action_dim=world.action_dim, action_limit=world.action_limit)
+    world = make_world(task or model.task)
+    latent_of, dense = ImageLatent(world, model.encoder), DensePolicy(policy)
+    planner = GuidedPlanner(
+        Pair(DensePredictor(model.predictor), dense),
+        config,
+        action_dim=world.action_dim,
+        action_limit=world.action_limit,
+        evaluator=task_cost(world, latent_of, config),
+    )
     drawn = world.sample(episodes, np.random.default_rng(seed))
+    told_BG = told_to(dense, goals_of(world, latent_of, drawn.goal_NP, drawn.layout_NL))
     kept: list[tuple[Tensor, Tensor]] = []
 
     def keep(step: int, part: slice, latent: Tensor, goal: Tensor, trace: GuidedTrace) -> None:
         if step % every == 0:
             asked = torch.cat([latent[:, None], trace.latents_BSHD[:, :, :-1].flatten(1, 2)], 1)
-            kept.append((asked.flatten(0, 1), goal.repeat_interleave(asked.shape[1], 0)))
+            kept.append((asked.flatten(0, 1), told_BG[part].repeat_interleave(asked.shape[1], 0)))
 
-    run_episodes(world, ImageLatent(world, model.encoder), planner, drawn, seed=seed, record=keep)
-    latent_ND, goal_ND = (torch.cat(column) for column in zip(*kept, strict=True))
+    run_episodes(world, latent_of, planner, drawn, seed=seed, record=keep)
+    latent_ND, told_NG = (torch.cat(column) for column in zip(*kept, strict=True))
     with torch.no_grad():
-        return Pairs(latent_ND, goal_ND, policy(latent_ND, goal_ND))
+        return Pairs(latent_ND, told_NG, policy(latent_ND, told_NG))
 
 
 def _rollouts(

@@ -23,22 +23,21 @@ from spikeplan.snn.lif_on_chip import LIFOnChip
 
 
 class LIFPolicy(LIFOnChip):
-    """`action_limit`: actions are clipped to plus and minus this, in the task's units.
+    """`action_limit`: actions are clipped to plus and minus this, in the task's units. `places`: it is told where not to go, too.
 
-    Raises UserError for a limit that is not above 0 and for a network that takes no pair of latents.
+    Raises UserError for a limit that is not above 0 and for a network that takes no such latents.
 
     >>> action_BSA, counts = LIFPolicy(network, action_limit=0.08).act(latent_BSD, told_BG)
     """
 
-    places = False  # none was trained to be told of them
-
-    def __init__(self, network: LIFNetwork, *, action_limit: float) -> None:
+    def __init__(self, network: LIFNetwork, *, action_limit: float, places: bool = False) -> None:
         if not (math.isfinite(action_limit) and action_limit > 0):
             raise UserError(f"policy: action limit {action_limit} must be finite and above 0")
-        if network.w1.in_features % 2:
-            raise UserError(f"policy: {network.w1.in_features} inputs are no latent and goal of one width")
+        if network.w1.in_features % (2 + places):
+            what = "latent, goal and mean of places" if places else "latent and goal"
+            raise UserError(f"policy: {network.w1.in_features} inputs are no {what} of one width")
         super().__init__(network, prefix=POLICY_PREFIX)
-        self.action_limit = action_limit
+        self.action_limit, self.places = action_limit, places
 
     @torch.no_grad()
     def act(self, latent_BSD: Tensor, told_BG: Tensor) -> tuple[Tensor, list[LayerCounts]]:

@@ -114,6 +114,10 @@ def _files(*names: str) -> Callable[[Bundle], list[Path]]:
     return lambda bundle: [bundle.model_path, *(bundle.beside(name) for name in names), *_to_go(bundle)]
 
 
+def _lif_files(*names: str) -> Callable[[Bundle], list[Path]]:
+    return lambda bundle: [*_files(*names)(bundle), bundle.lif_policy_path]
+
+
 def _policy_files(*names: str) -> Callable[[Bundle], list[Path]]:
     return lambda bundle: [*_files(*names)(bundle), bundle.policy_path]
 
@@ -168,13 +172,13 @@ SPIKING_WIDTHS = {"guided": (64, 96, 128), "refined": (96, 128)}  # of narrow pr
 ALONE: dict[str, Any] = {"relative_cost": 0.01, "marker": "*"}
 BINARY: dict[str, Any] = {
     "family": "spiking",
-    "files": _files("lif", "policy-lif"),
+    "files": _lif_files("lif"),
     "colour": "#CC79A7",
     "marker": "s",
     "relative_cost": 5.8,
 }
 MIXED: dict[str, Any] = SPIKING | {
-    "files": lambda bundle: [bundle.model_path, bundle.guided_path, bundle.beside("policy-lif")],
+    "files": lambda bundle: [bundle.model_path, bundle.guided_path, bundle.lif_policy_path],
     "colour": "#E69F00",
     "marker": "s",
 }
@@ -205,7 +209,7 @@ METHOD = (
         "policy-lif",
         lambda site: PolicyAlone(_lif(site)),
         "direct",
-        **(BINARY | ALONE | {"files": _files("policy-lif")}),
+        **(BINARY | ALONE | {"files": _lif_files()}),
     ),
     *(
         method

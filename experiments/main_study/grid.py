@@ -215,7 +215,7 @@ def _policy_fronts(plan: Plan, budgets: Sequence[PlannerConfig], searched: CEMCo
     has fronts, searches and gradients."""
     named, teacher = contenders(plan.task), task_of(plan.task).teacher
     points: list[tuple[str, PlannerConfig]] = [(method, DirectConfig()) for method in ALONE]
-    points += [(method, COPIES) for method in ("guided-int8", "guided-sigma_delta", "guided-integer")]
+    points += [(method, COPIES) for method in ("guided-int8", "guided-sigma_delta", "guided-integer", "guided-lif")]
     points += [(method, planner) for method in named.narrow for planner in budgets]
     if plan.size.front:
         whole = (named.int8, named.spiking)

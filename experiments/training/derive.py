@@ -15,6 +15,7 @@ from spikeplan.conversion.calibration import chain_of, measure_ranges
 from spikeplan.core.errors import UserError
 from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.core.ir.artifact import Artifact
+from spikeplan.evaluation.bundle import POLICY_LIF
 from spikeplan.evaluation.methods.smaller import PERCENT, WIDTHS
 from spikeplan.evaluation.recorded_plans import RECORD_SEED, Plans, calibration_of, record_guided
 from spikeplan.evaluation.threshold_search import Choice
@@ -129,10 +130,21 @@ def make_lif(model: WorldModel, plans: Plans, config: DeriveConfig, report: Repo
     return net
 
 
-def make_policy_lif(model: WorldModel, policy: GoalPolicy, config: DeriveConfig, report: Report) -> LIFNetwork:
-    """Initialised from the dense policy's weights, fine-tuned to its actions on what guided planning asks of it."""
-    asked = record_guided(model, policy, episodes=config.policy_episodes, seed=RECORD_SEED, config=config.policy_plans)
-    # In place of predictor inputs [z, a]: the policy's are [z, z_goal].
+def make_policy_lif(
+    model: WorldModel,
+    policy: GoalPolicy,
+    config: DeriveConfig,
+    report: Report,
+    *,
+    task: str | None = None,
+) -> LIFNetwork:
+    """Initialised from the dense policy's weights, fine-tuned to its actions on what guided planning asks of it.
+
+    `task`: another than the model's own, that its model is used for.
+    """
+    plans, episodes = config.policy_plans, config.policy_episodes
+    asked = record_guided(model, policy, episodes=episodes, seed=RECORD_SEED, config=plans, task=task)
+    # In place of predictor inputs [z, a]: the policy's are [z, told].
     _, _, outputs = measure_ranges(policy.linears(), Calibration(asked.latent_ND, asked.told_NG))
     net = LIFNetwork.from_dense(policy.linears(), [r.top for r in outputs[:-1]], config.policy_spikes)
     finetune_lif_policy(
@@ -142,7 +154,7 @@ def make_policy_lif(model: WorldModel, policy: GoalPolicy, config: DeriveConfig,
         asked.action_NA / policy.action_limit,
         config.policy_training,
         generator=torch.Generator().manual_seed(model.seed),
-        report=lambda row: report("policy-lif", {**row, "total_steps": config.policy_training.steps}),
+        report=lambda row: report(POLICY_LIF, {**row, "total_steps": config.policy_training.steps}),
     )
     return net
 

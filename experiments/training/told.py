@@ -1,4 +1,5 @@
-"""OTHER/TASK.policy.safetensors: a policy for planning OTHER with TASK's world model, told what OTHER's planner is told.
+"""OTHER/TASK.policy.safetensors: a policy for planning OTHER with TASK's world model, told what OTHER's planner is told;
+OTHER/TASK.policy-lif.safetensors: its LIF form.
 
 It is cloned from OTHER's teacher, a planner that searches with the plain policy and its cost-to-go, on episodes that are never
 reported. It stands in two places: alone, as the amortised opponent that has seen such places in training, and in guided planning,
@@ -16,9 +17,11 @@ import torch
 
 from spikeplan.core.counts.operations import VALUE_PREFIX
 from spikeplan.core.files import file_digest
-from spikeplan.evaluation.bundle import POLICY, TO_GO
+from spikeplan.core.guided_planning import GuidedConfig, RefinedConfig
+from spikeplan.evaluation.bundle import POLICY, POLICY_LIF, TO_GO, header, load_bundle, save_lif
 from spikeplan.evaluation.recorded_plans import RECORD_SEED
-from spikeplan.experiments.training.derive import Report
+from spikeplan.experiments.training.derive import Report, make_policy_lif
+from spikeplan.snn.lif_policy import LIFPolicy
 from spikeplan.worldmodel.planning.closed_loop import ImageLatent
 from spikeplan.worldmodel.planning.refined import RefinedPlanner
 from spikeplan.worldmodel.planning.task_cost import task_cost
@@ -36,10 +39,16 @@ if TYPE_CHECKING:
 
 
 def told_stage(stage: Stage, task: str, report: Report) -> None:
+    """Both, where the task has a teacher."""
+    teacher = task_of(task).teacher
+    if teacher is not None:
+        _policy(stage, task, teacher, report)
+        _lif(stage, task, report)
+
+
+def _policy(stage: Stage, task: str, teacher: RefinedConfig, report: Report) -> None:
     """Not run again where the file was made from this policy, cost-to-go and teacher with these settings."""
-    model, teacher, name = stage.model, task_of(task).teacher, f"{task}/{POLICY}"
-    if teacher is None:
-        return
+    model, name = stage.model, f"{task}/{POLICY}"
     file, config = stage.file(name), replace(stage.config.told, seed=model.seed)
     recipe = f"cloned from {teacher}"
     made = FILE.header(file)
@@ -77,3 +86,20 @@ def told_stage(stage: Stage, task: str, report: Report) -> None:
         file,
         PolicyMeta(task=task, recipe=recipe, config=config, source_sha256=source, validation_success=success),
     )
+
+
+def _lif(stage: Stage, task: str, report: Report) -> None:
+    """Fine-tuned on what the task's own planner asks of the policy; not run again where the file was made so from this policy."""
+    source, planner = f"{task}/{POLICY}", task_of(task).planner
+    file, config = stage.file(f"{task}/{POLICY_LIF}"), stage.config
+    if isinstance(planner, GuidedConfig):
+        config = replace(config, policy_plans=planner.at(to_go=0.0))  # what it asks does not hang on the winner
+    known = header(file)
+    if known.get("training") == config.policy_lif and stage.stands(known, source):
+        return
+    policy = load_bundle(task, checkpoint=str(stage.checkpoint)).policy()
+    net = make_policy_lif(stage.model, policy, config, report, task=task)
+    spiking = LIFPolicy(net, action_limit=policy.action_limit, places=policy.places)
+    success = float(policy_success(stage.model, spiking, config.validation_episodes, task).mean())
+    made = {**stage.made_with(source), "task": task, "training": config.policy_lif, "validation_success": success}
+    save_lif(net, file, kind=POLICY_LIF, places=policy.places, **made)
