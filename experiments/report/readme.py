@@ -31,7 +31,7 @@ BENCHES = {  # by the first row
 }
 FOUR = ("dense", "int8", "sigma_delta", "lif")
 HEADLINE = {  # task -> its name and its rows; the admitted one first
-    "keep-out": ("KeepOut", ("refined", "refined-int8", "refined-sigma_delta")),
+    "keep-out": ("KeepOut", ("guided", "guided-int8", "guided-sigma_delta")),
     "two-room": ("TwoRoom, tutorial", FOUR),
     "planar-reach": ("PlanarReach, tutorial", FOUR),
 }
