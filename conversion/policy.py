@@ -42,8 +42,6 @@ class ActingChain(Protocol):
     def action_dim(self) -> int: ...
     @property
     def action_limit(self) -> float: ...
-    @property
-    def places(self) -> bool: ...
     def linears(self) -> list[nn.Linear]: ...
 
 
@@ -136,7 +134,7 @@ def convert_policy(
             prefix.rstrip("."): {
                 "action_limit": policy.action_limit,
                 "thresholds": thresholds,
-                "places": policy.places,
+                "places": getattr(policy, "places", False),
             }
         },
     )

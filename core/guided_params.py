@@ -20,7 +20,9 @@ TOP = limit(STATE_BITS)
 class GuidedParams:
     """`limit` in plan LSB, 2^action_shift action LSB each; `spread` of each step in 443/256 plan LSB a standard deviation, as
     in PlanParams. `prices`: terms of the cost. `places`: how many places to keep out of the host sends; `told`: how many
-    latents it tells the policy, its goal first.
+    latents it tells the policy, its goal first. `mirrored`: copies 2, 4, ... take the noise of the copy before, negated. The
+    cost-to-go V is clipped to plus and minus `to_go_limit`, and its price is `to_go_weight` times trunc(V / 2^to_go_shift), in
+    units of the cost; weight 0: there is none.
 
     Raises UserError, naming what leaves 24 bits and what to change.
     """
@@ -36,11 +38,15 @@ class GuidedParams:
     places: int
     prices: tuple[Priced, ...]
     told: int = 1
+    mirrored: bool = False
+    to_go_weight: int = 0
+    to_go_shift: int = 0
+    to_go_limit: int = 0
 
     def __post_init__(self) -> None:
         for name in ("samples", "horizon", "limit", "latent_dim", "action_dim", "told"):
             self._whole(name, 1)
-        for name in ("action_shift", "cost_shift", "places"):
+        for name in ("action_shift", "cost_shift", "places", "to_go_weight", "to_go_shift", "to_go_limit"):
             self._whole(name, 0)
         if len(self.spread) != self.horizon or any(not isinstance(w, int) or w < 0 for w in self.spread):
             raise UserError(f"guided plan: spread {self.spread} must be {self.horizon} whole numbers, one a step")
@@ -48,6 +54,11 @@ class GuidedParams:
             raise UserError("guided plan: no price; a plan needs at least the distance to its goal")
         for what, reaches, remedy in (
             ("a spread times its noise", max(self.spread) * CENTRE, "lower --spread"),
+            (
+                "the cost-to-go times its weight",
+                self.to_go_weight * (self.to_go_limit >> self.to_go_shift),
+                "lower --to-go",
+            ),
             ("an action", self.limit << self.action_shift, "convert with a larger action scale"),
             *(self._reach(priced) for priced in self.prices),
         ):

@@ -43,15 +43,11 @@ def derived(checkpoint: Path, name: str) -> Path:
 
 @dataclass(frozen=True)
 class Bundle:
-    """Files are read when first used; `stem` is the path without its last suffix."""
+    """Files are read when first used."""
 
     task: str
     model_path: Path
     artifact_path: Path
-
-    @property
-    def stem(self) -> Path:
-        return self.model_path.with_suffix("")
 
     @cached_property
     def model(self) -> WorldModel:
@@ -75,8 +71,8 @@ class Bundle:
     def guided_path(self) -> Path:
         """Its file, for a task that is planned with another's world model; the plain network's where there is none, or where the
         user named a network."""
-        own = self.beside(f"{self.task}/delta")
-        return own if own.is_file() and self.artifact_path == self.beside("delta") else self.artifact_path
+        own = self._own("delta")
+        return own if self.artifact_path == self.beside("delta") else self.artifact_path
 
     def _fitting(self, path: Path) -> Artifact:
         """A sigma-delta network. Raises UserError for one of another task or of other widths than the world model."""
@@ -112,8 +108,9 @@ class Bundle:
         return self._fitting(self.guided_delta_path(width))
 
     def _own(self, name: str) -> Path:
+        """The task's own file where its world model is another task's and there is one; else the world model's."""
         path = self.beside(f"{self.task}/{name}")
-        return path if path.is_file() else self.beside(name)
+        return path if task_of(self.task).trained_on is not None and path.is_file() else self.beside(name)
 
     @cached_property
     def lif(self) -> LIFNetwork:
@@ -153,6 +150,11 @@ class Bundle:
         return load_policy(path, task=task, latent_dim=model.latent_dim, action_dim=model.action_dim)
 
     @property
+    def to_go_files(self) -> list[Path]:
+        """The cost-to-go and the policy whose cost it tells, where there is one: a user's own networks may lack it."""
+        return [self.to_go_path, self.beside(POLICY)] if self.to_go_path.is_file() else []
+
+    @property
     def to_go_path(self) -> Path:
         return self.beside(TO_GO)
 
@@ -160,6 +162,8 @@ class Bundle:
         """The policy's cost-to-go, a network of one output. Raises UserError, in one line, for that of another policy."""
         model, path, policy = self.model, self.to_go_path, self.beside(POLICY)
         found = load_cost_to_go(path, task=model.task, latent_dim=model.predictor.latent_dim)
+        if not policy.is_file():
+            raise UserError(f"{path}: {policy.name}, whose cost it tells, is missing; make both with `spikeplan train`")
         if POLICY_FILE.header(path).get("source_sha256") != file_digest(policy):
             raise UserError(f"{path}: made with another policy than {policy.name}; train it again")
         return found
@@ -183,8 +187,7 @@ class Bundle:
 
 def load_bundle(task: str, *, checkpoint: str | None = None, artifact: str | None = None) -> Bundle:
     model_path = Path(checkpoint) if checkpoint else shipped(task)
-    default = model_path.with_suffix("").with_suffix(".delta.safetensors")
-    return Bundle(task, model_path, Path(artifact) if artifact else default)
+    return Bundle(task, model_path, Path(artifact) if artifact else derived(model_path, "delta"))
 
 
 FILE = FileKind(

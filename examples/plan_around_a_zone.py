@@ -4,8 +4,8 @@
 
 In the task keep-out a disc lies on the way, and the planner is shown images of its inside. The world model never saw one. The
 policy was cloned from searches round other discs and is told where this one is: alone it walks into it every other time. A few
-copies of it, imagined in the model and priced, go round, and no search from there does better. The cost below adds a price for
-detours to the task's own.
+copies of it, imagined in the model and priced, go round; CEM that starts from them does no better. The cost below adds a price
+for detours to the task's own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A sigma-delta network as a planner's policy: [z, z_goal] in, an action out; bit-exact with its artifact.
+"""A sigma-delta network as a planner's policy: [z, told] in, an action out; bit-exact with its artifact.
 
 It takes latents in the integers of the predictor that it acts in (conversion/policy.py). Reference zero: values are sent, not
 changes; the integer guided planner also runs it on previous_step.

@@ -1,4 +1,4 @@
-"""LIF network in snnTorch: T binary time steps per prediction; x is [z, a] for a predictor, [z, z_goal] for a policy.
+"""LIF network in snnTorch: T binary time steps per prediction; x is [z, a] for a predictor, [z, told] for a policy.
 
     u1[t] = beta u1[t-1] + W1 x + b1               constant input current (graded, injected once per prediction)
     s1[t] = 1[u1[t] > 1], then u1 <- 0

@@ -1,4 +1,4 @@
-"""The LIF network as a planner's policy: T binary time steps from [z, z_goal] to an action.
+"""The LIF network as a planner's policy: T binary time steps from [z, told] to an action.
 
     a = limit * clip(W3 (1/T) sum_t s2[t] + b3, -1, 1)         s2 as in snn/lif.py
 
@@ -66,7 +66,7 @@ class LIFPolicyTraining:
 def finetune_lif_policy(
     net: LIFNetwork,
     latent_ND: Tensor,
-    goal_ND: Tensor,
+    told_NG: Tensor,
     target_NA: Tensor,
     config: LIFPolicyTraining,
     *,
@@ -75,11 +75,11 @@ def finetune_lif_policy(
 ) -> None:
     """Surrogate-gradient fine-tuning to the dense policy's actions: `target_NA` in action limits, within plus and minus 1.
 
-    L = mean |net([z, z_goal]) - a| + rate_weight * mean spikes per neuron and time step
+    L = mean |net([z, told]) - a| + rate_weight * mean spikes per neuron and time step
     """
     optimizer = torch.optim.AdamW(net.parameters(), config.rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.rate, total_steps=config.steps, pct_start=0.1)
-    x_NI = torch.cat([latent_ND, goal_ND], -1)
+    x_NI = torch.cat([latent_ND, told_NG], -1)
 
     def losses(step: int) -> dict[str, Tensor]:
         pick = torch.randint(len(x_NI), (config.rows,), generator=generator)

@@ -105,7 +105,7 @@ def test_plan_around_a_zone(capsys: pytest.CaptureFixture[str]) -> None:
     it = example("plan_around_a_zone")
     results = it.main(it.Settings(episodes=16, samples=16))
     success = {method: reached for method, (reached, _) in results.items()}
-    assert success["policy"] <= 0.8 <= min(success["guided"], success["guided-sigma_delta"])
+    assert success["policy"] < 0.7 < 0.85 <= min(success["guided"], success["guided-sigma_delta"])
     operations = {method: spent for method, (_, spent) in results.items()}
     assert operations["policy"] < operations["guided-sigma_delta"] < operations["guided"] < operations["refined"]
     assert "these discs were never seen in training" in capsys.readouterr().out

@@ -38,7 +38,7 @@ class GuidedLavaPlanner:
     """plan(latent (1, D), goal, seed (1,)) -> action (1, A), the winner's plan (1, H, A), GuidedRecord; checked on the way.
 
     Args:
-        pair: sigma-delta predictor and policy.
+        pair: sigma-delta predictor and policy, and their cost-to-go.
         places: how many places to keep out of each plan is given.
         layout: "fused" or "stepwise", see lava_procs/guided.
 
@@ -66,11 +66,14 @@ class GuidedLavaPlanner:
         self.op_counts: OperationCounts | None = None  # the reference counts; it computes the same
         workdir.mkdir(parents=True, exist_ok=True)
         predictor, policy = self.golden.network.network.artifact, self.golden.policy.artifact
-        self.layers = [layer.name for layer in (*policy.layers, *predictor.layers)]
+        value = None if self.golden.value is None else self.golden.value.artifact
+        networks = [network for network in (policy, predictor, value) if network is not None]
+        self.layers = [layer.name for network in networks for layer in network.layers]
         self.session = GuidedSession.open(
             artifact_file.save(policy, workdir / "policy.safetensors"),
             artifact_file.save(predictor, workdir / "predictor.safetensors"),
             self.golden.params(places),
+            value_path=None if value is None else artifact_file.save(value, workdir / "value.safetensors"),
             timeout_s=timeout_s,
             workdir=workdir,
             reference=reference,
@@ -109,7 +112,7 @@ class GuidedLavaPlanner:
         seen, wrong = differences(found, Reference.of(trace, counted, self.layers))
         self.compared, self.different = self.compared + seen, self.different + wrong
         self.seconds.append(found.seconds)
-        self.messages.append(np.concatenate([found.policy_messages_L, found.predictor_messages_L]))
+        self.messages.append(_messages(found))
         self.saturated += found.saturated
         plan = torch.from_numpy(found.actions_HSA[:, found.winner].astype(np.int64)).float() * self.golden.units.action
         return torch.from_numpy(action.astype(np.int64)).float()[None] * self.golden.units.action, plan[None], found
@@ -149,10 +152,15 @@ def differences(found: GuidedRecord, plan: Reference) -> tuple[int, int]:
         (np.array([found.winner]), trace.winner_B.numpy()),
         (found.actions_HSA, trace.actions_BSHA[0].transpose(0, 1).numpy()),
         (found.path_HSD, trace.latents_BSHD[0].transpose(0, 1).numpy()),
-        (np.concatenate([found.policy_messages_L, found.predictor_messages_L]), plan.messages_L),
+        (_messages(found), plan.messages_L),
         (np.array([found.saturated]), np.array([plan.saturated])),
     ]
     return sum(ours.size for ours, _ in checks), sum(int((ours != theirs).sum()) for ours, theirs in checks)
+
+
+def _messages(found: GuidedRecord) -> NDArray[np.int64]:
+    """Of every layer, in the order of `layers`."""
+    return np.concatenate([found.policy_messages_L, found.predictor_messages_L, found.value_messages_L])
 
 
 def guided_episodes(

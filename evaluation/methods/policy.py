@@ -103,15 +103,15 @@ def _narrow_spikes(width: int, site: Site) -> Predictor:
 
 
 def _narrow_files(width: int, bundle: Bundle) -> list[Path]:
-    return [bundle.model_path, bundle.guided_narrow_path(width), bundle.policy_path, *_to_go(bundle)]
+    return [bundle.model_path, bundle.guided_narrow_path(width), bundle.policy_path, *bundle.to_go_files]
 
 
 def _narrow_spikes_files(width: int, bundle: Bundle) -> list[Path]:
-    return [bundle.model_path, bundle.guided_delta_path(width), bundle.policy_path, *_to_go(bundle)]
+    return [bundle.model_path, bundle.guided_delta_path(width), bundle.policy_path, *bundle.to_go_files]
 
 
 def _files(*names: str) -> Callable[[Bundle], list[Path]]:
-    return lambda bundle: [bundle.model_path, *(bundle.beside(name) for name in names), *_to_go(bundle)]
+    return lambda bundle: [bundle.model_path, *(bundle.beside(name) for name in names), *bundle.to_go_files]
 
 
 def _lif_files(*names: str) -> Callable[[Bundle], list[Path]]:
@@ -120,11 +120,6 @@ def _lif_files(*names: str) -> Callable[[Bundle], list[Path]]:
 
 def _policy_files(*names: str) -> Callable[[Bundle], list[Path]]:
     return lambda bundle: [*_files(*names)(bundle), bundle.policy_path]
-
-
-def _to_go(bundle: Bundle) -> list[Path]:
-    """The file of the cost-to-go, where there is one: a user's own networks may lack it."""
-    return [bundle.to_go_path] if bundle.to_go_path.is_file() else []
 
 
 def _method(name: str, make: Callable[[Site], Predictor], planner: str, **more: Any) -> Method:
@@ -163,7 +158,7 @@ def _in_lava(*, cost: str | None = None, **settings: Any) -> LavaLoopRow:
 
 SPIKING: dict[str, Any] = {
     "family": "spiking",
-    "files": lambda bundle: [bundle.model_path, bundle.guided_path, bundle.policy_path, *_to_go(bundle)],
+    "files": lambda bundle: [bundle.model_path, bundle.guided_path, bundle.policy_path, *bundle.to_go_files],
     "artifact": lambda bundle: bundle.guided_artifact,
     "colour": "#D55E00",
     "relative_cost": 1.6,
@@ -176,11 +171,13 @@ BINARY: dict[str, Any] = {
     "colour": "#CC79A7",
     "marker": "s",
     "relative_cost": 5.8,
+    "to_go": False,
 }
 MIXED: dict[str, Any] = SPIKING | {
     "files": lambda bundle: [bundle.model_path, bundle.guided_path, bundle.lif_policy_path],
     "colour": "#E69F00",
     "marker": "s",
+    "to_go": False,
 }
 ORANGE: dict[str, Any] = {"colour": "#E69F00"}
 
@@ -229,7 +226,7 @@ METHOD = (
         "guided-lif-int8",
         partial(_pair, _lif_predictor, _int8),
         "guided",
-        **(BINARY | {"files": _policy_files("lif")}),
+        **(BINARY | {"files": _policy_files("lif"), "to_go": True}),
     ),
     _method("guided-sigma_delta-lif", partial(_pair, _sigma_delta, _lif), "guided", **MIXED),
     *(

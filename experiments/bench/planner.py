@@ -4,7 +4,7 @@
     keepout_*   discs that are known only at plan time: the policy alone, told of them; 5 % of the dense budget; and guided
                 planning with whole and narrow networks, dense ones by search and along their gradient, too; the ratio is to the
                 cheapest of the dense ones
-    guided_values_different, guided_plan_seconds   both tasks in Lava, every value against the integer reference (no cost-to-go)
+    guided_values_different, guided_plan_seconds   both tasks in Lava, every value against the integer reference
     guided_chip_ms   the same placed on one Loihi 2, by the time model
 
 Every method plans the same episodes with the same planner seeds; success is over episodes and seeds. MACs are those of policy
@@ -27,7 +27,7 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.guided_planning import DirectConfig, GuidedConfig, PlannerConfig
 from spikeplan.evaluation.admission import reduced_budgets
 from spikeplan.evaluation.aggregate import Run, group, pooled
-from spikeplan.evaluation.bundle import load_bundle
+from spikeplan.evaluation.bundle import derived, load_bundle
 from spikeplan.evaluation.lava.guided import guided_episodes
 from spikeplan.evaluation.methods import METHODS
 from spikeplan.evaluation.placed_energy import placed
@@ -50,18 +50,23 @@ from spikeplan.experiments.runner.pool import run_jobs
 from spikeplan.experiments.runner.progress import progress_bar
 from spikeplan.worldmodel.checkpoint import load_model, shipped
 from spikeplan.worldmodel.tasks import make_world, task_of
-from spikeplan.worldmodel.tasks.keep_out import COPIES, DESCENTS
+from spikeplan.worldmodel.tasks.keep_out import DESCENTS, PLANNER
 
 EPISODES, SEEDS, SHARD = 300, 3, 50
 LAVA_EPISODES = 20
 GUIDED = GuidedConfig(samples=3, horizon=4, to_go=0.3)
-ON_CHIP = {"two-room": GuidedConfig(samples=2, horizon=8), "keep-out": COPIES}  # in integers: no cost-to-go
+ON_CHIP = {"two-room": GUIDED, "keep-out": PLANNER}
 # With one planner seed: a policy has no noise, and CEM at its full budget takes most of the time.
 ONCE = ("policy", f"{DENSE}cem")
+NARROW = (128, 96, 64)
+NEEDED = (  # of a further training seed, beside its world model
+    *("policy", "cost-to-go", "delta", "keep-out/policy", "keep-out/delta"),
+    *(f"keep-out/{kind}-{width}" for kind in ("narrow", "delta") for width in NARROW),
+)
 SPREADS = (1, 2, 4, 8)  # times the fewest cores a layer
 GUIDED_BY = {
-    DENSE: ("guided", *(f"guided-narrow-{width}" for width in (128, 96, 64))),
-    SPIKING: ("guided-sigma_delta", *(f"guided-sigma_delta-{width}" for width in (128, 96, 64))),
+    DENSE: ("guided", *(f"guided-narrow-{width}" for width in NARROW)),
+    SPIKING: ("guided-sigma_delta", *(f"guided-sigma_delta-{width}" for width in NARROW)),
 }
 
 
@@ -131,13 +136,13 @@ def _keep_out() -> dict[str, tuple[str, PlannerConfig]]:
 def checkpoint_in(folder: str) -> str:
     """The world model in a folder of `spikeplan train`. Raises UserError where it or a derived network is missing."""
     path = Path(folder) / f"{task_of('keep-out').trained_on}.safetensors"
-    bundle = load_bundle("keep-out", checkpoint=str(path))
-    methods = {method for points in (_two_room(), _keep_out()) for method, _ in points.values()}
-    needed = {file for method in methods for file in METHODS[method].files(bundle)} | {bundle.to_go_path}
-    for file in sorted(needed):
+    for file in (path, *(derived(path, name) for name in NEEDED)):
         if not file.is_file():
-            raise UserError(f"--trained {folder}: no {file.name}; train it with `spikeplan train --task two-room`")
-    bundle.policy(), bundle.cost_to_go()  # a damaged one is refused before hours of work
+            where = file.relative_to(path.parent)
+            raise UserError(f"--trained {folder}: no {where}; train it with `spikeplan train --task two-room`")
+    for task in ("two-room", "keep-out"):  # a damaged one is refused before hours of work
+        bundle = load_bundle(task, checkpoint=str(path))
+        bundle.policy(), bundle.cost_to_go()
     return str(path)
 
 

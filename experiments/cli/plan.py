@@ -71,7 +71,8 @@ def plan_command(
     kind = PLANNERS[with_planner or METHODS[method].planner]
     planner, best = kind.settings(bundle.model.planner), task_of(task).planner
     if best is not None and type(best) is type(planner):  # the task's own settings of this planner
-        planner = best
+        weighs = getattr(best, "to_go", 0.0) > 0 and not METHODS[method].to_go
+        planner = best.at(to_go=0.0) if weighs else best
     planner = planner.at(**budget)
     check_seed(seed)
     # Reads the files: a foreign one is refused before anything is written.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from spikeplan.core.counts.operations import REFERENCES
+from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.evaluation.bundle import load_bundle
 from spikeplan.evaluation.imagined import imagined_episode
 from spikeplan.evaluation.lava.guided import guided_episodes
@@ -89,12 +90,11 @@ def layers_row(task: str) -> LayersRow:
 
 
 def guided_lava_rows(task: str, out: Path, *, episodes: int) -> list[LavaLoopRow]:
-    """The policy's copies in Lava for whole episodes: the half of refined planning that runs there."""
-    return [
-        guided_episodes(
-            bundle=load_bundle(task), planner=COPIES, episodes=episodes, folder=out / "lava" / task, progress=None
-        )
-    ]
+    """The policy's copies in Lava for whole episodes: the task's own planner where that is all that it does."""
+    own = task_of(task).planner
+    planner = own if isinstance(own, GuidedConfig) else COPIES
+    folder = out / "lava" / task
+    return [guided_episodes(bundle=load_bundle(task), planner=planner, episodes=episodes, folder=folder, progress=None)]
 
 
 def film_job(task: str) -> Job:

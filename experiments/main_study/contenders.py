@@ -15,7 +15,7 @@ from spikeplan.worldmodel.tasks import task_of
 class Contenders:
     """Names in METHODS. `dense`: what every other method is paired with. `lif`: None where it is not compared.
 
-    `in_lava`: of the planner that runs in Lava; on a task of refined planning that is its guided half alone. `narrow`: a dense
+    `in_lava`: of the planner that runs in Lava; of refined planning that is the copies alone. `narrow`: a dense
     and a spiking method for each width of a narrow predictor.
     """
 

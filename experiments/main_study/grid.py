@@ -17,7 +17,7 @@ from spikeplan.evaluation.methods.sigma_delta import NARROW as NARROW_SIGMA_DELT
 from spikeplan.evaluation.shard import Job, shards
 from spikeplan.experiments.main_study.contenders import contenders, full_planner
 from spikeplan.worldmodel.tasks import task_of
-from spikeplan.worldmodel.tasks.keep_out import COPIES, DESCENTS, FARTHER
+from spikeplan.worldmodel.tasks.keep_out import COPIES, DESCENTS
 
 ALONE = ("policy-int8", "policy-sigma_delta", "policy-lif")  # beside the dense one, which is a level of admission
 TASKS = ("keep-out", "two-room", "planar-reach")
@@ -211,17 +211,17 @@ def _cem_fronts(plan: Plan, full: CEMConfig) -> None:
 
 
 def _policy_fronts(plan: Plan, budgets: Sequence[PlannerConfig], searched: CEMConfig) -> None:
-    """A policy alone and planning with it at several budgets, dense and spiking; what the Lava graph runs; and, where the size
-    has fronts, searches and gradients."""
+    """A policy alone and planning with it at several budgets, dense, spiking and in integers; and, where the size has fronts,
+    searches and gradients."""
     named, teacher = contenders(plan.task), task_of(plan.task).teacher
     points: list[tuple[str, PlannerConfig]] = [(method, DirectConfig()) for method in ALONE]
-    points += [(method, COPIES) for method in ("guided-int8", "guided-sigma_delta", "guided-integer", "guided-lif")]
+    points += [("guided-integer", planner) for planner in budgets if isinstance(planner, GuidedConfig)]
+    points += [("guided-lif", COPIES)]
     points += [(method, planner) for method in named.narrow for planner in budgets]
     if plan.size.front:
         whole = (named.int8, named.spiking)
         points += [(method, planner) for method in whole for planner in budgets[1:]]
         points += [("int8", searched), ("sigma_delta", searched)]
-        points += [(method, FARTHER) for method in ("guided-int8", "guided-sigma_delta", "guided-integer")]
         points += [("gradient-narrow-96", planner) for planner in DESCENTS]
         if teacher is not None:
             points += [

@@ -5,21 +5,19 @@ Its states are those of planning the model's own task: the ends of candidates an
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from spikeplan.core.files import file_digest
-from spikeplan.evaluation.bundle import TO_GO
+from spikeplan.evaluation.bundle import POLICY, TO_GO
 from spikeplan.evaluation.recorded_plans import RECORD_SEED, record_refined
 from spikeplan.experiments.training.derive import Report
 from spikeplan.snn.finetune_delta import Rollouts
 from spikeplan.worldmodel.policies.cost_to_go import fit_cost_to_go
-from spikeplan.worldmodel.policies.policy_file import FILE, PolicyMeta, save_policy
 from spikeplan.worldmodel.policies.policy_file import TO_GO as RECIPE
+from spikeplan.worldmodel.policies.policy_file import PolicyMeta, made_so, save_policy
 
 if TYPE_CHECKING:
     from spikeplan.experiments.training.train_task import Stage
@@ -30,8 +28,8 @@ EVERY = 8  # of the control steps, and of the states imagined in each
 def to_go_stage(stage: Stage, report: Report) -> None:
     """Not run again where the file was made from this policy with these settings."""
     file, config = stage.file(TO_GO), stage.config.cost_to_go
-    known, source = FILE.header(file), file_digest(stage.file("policy"))
-    if (known.get("config"), known.get("source_sha256")) == (json.loads(json.dumps(asdict(config))), source):
+    source = file_digest(stage.file(POLICY))
+    if made_so(file, recipe=RECIPE, config=config, source_sha256=source):
         return
     model, policy = stage.model, stage.policy
     records = record_refined(model, policy, model.task, episodes=config.episodes, seed=RECORD_SEED, every=EVERY)

@@ -57,9 +57,12 @@ def recorded(stage: Stage, task: str) -> str:
 
 
 def planner_of(task: str) -> RefinedConfig | None:
-    """The teacher, its copies straying as those of the planner do: it asks for all that guided and refined planning ask for."""
+    """The teacher, its copies straying as those of the planner do: it asks for all that guided and refined planning ask for.
+    Without a teacher, the planner where it is refined."""
     teacher, planner = task_of(task).teacher, task_of(task).planner
-    if teacher is None or not isinstance(planner, GuidedConfig):
+    if teacher is None:
+        return planner if isinstance(planner, RefinedConfig) else None
+    if not isinstance(planner, GuidedConfig):
         return teacher
     return replace(teacher, spread=planner.spread, decay=planner.decay)
 

@@ -8,8 +8,7 @@ where a few of its copies do what the teacher needs hundreds of candidates for.
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,10 +17,10 @@ import torch
 from spikeplan.core.counts.operations import VALUE_PREFIX
 from spikeplan.core.files import file_digest
 from spikeplan.core.guided_planning import GuidedConfig, RefinedConfig
-from spikeplan.evaluation.bundle import POLICY, POLICY_LIF, TO_GO, header, load_bundle, save_lif
+from spikeplan.evaluation.bundle import POLICY, TO_GO
 from spikeplan.evaluation.recorded_plans import RECORD_SEED
-from spikeplan.experiments.training.derive import Report, make_policy_lif
-from spikeplan.snn.lif_policy import LIFPolicy
+from spikeplan.experiments.training.derive import Report
+from spikeplan.experiments.training.lif_policy import lif_policy_stage
 from spikeplan.worldmodel.planning.closed_loop import ImageLatent
 from spikeplan.worldmodel.planning.refined import RefinedPlanner
 from spikeplan.worldmodel.planning.task_cost import task_cost
@@ -29,7 +28,7 @@ from spikeplan.worldmodel.policies import GoalPolicy
 from spikeplan.worldmodel.policies.cloned import demonstrated
 from spikeplan.worldmodel.policies.networks import DensePolicy
 from spikeplan.worldmodel.policies.pair import Pair
-from spikeplan.worldmodel.policies.policy_file import FILE, PolicyMeta, load_cost_to_go, save_policy
+from spikeplan.worldmodel.policies.policy_file import PolicyMeta, load_cost_to_go, made_so, save_policy
 from spikeplan.worldmodel.policies.training import fit, policy_success
 from spikeplan.worldmodel.predictor import DensePredictor
 from spikeplan.worldmodel.tasks import make_world, task_of
@@ -43,7 +42,10 @@ def told_stage(stage: Stage, task: str, report: Report) -> None:
     teacher = task_of(task).teacher
     if teacher is not None:
         _policy(stage, task, teacher, report)
-        _lif(stage, task, report)
+        planner, config = task_of(task).planner, stage.config
+        if isinstance(planner, GuidedConfig):
+            config = replace(config, policy_plans=planner.at(to_go=0.0))  # records are made without a cost-to-go
+        lif_policy_stage(stage, task, f"{task}/{POLICY}", config, report)
 
 
 def _policy(stage: Stage, task: str, teacher: RefinedConfig, report: Report) -> None:
@@ -51,13 +53,8 @@ def _policy(stage: Stage, task: str, teacher: RefinedConfig, report: Report) -> 
     model, name = stage.model, f"{task}/{POLICY}"
     file, config = stage.file(name), replace(stage.config.told, seed=model.seed)
     recipe = f"cloned from {teacher}"
-    made = FILE.header(file)
     source = file_digest(stage.file(TO_GO))  # which was made from the policy, and that from the world model
-    if (made.get("recipe"), made.get("config"), made.get("source_sha256")) == (
-        recipe,
-        json.loads(json.dumps(asdict(config))),
-        source,
-    ):
+    if made_so(file, recipe=recipe, config=config, source_sha256=source):
         return
     world = make_world(task)
     latent_of = ImageLatent(world, model.encoder)
@@ -86,20 +83,3 @@ def _policy(stage: Stage, task: str, teacher: RefinedConfig, report: Report) -> 
         file,
         PolicyMeta(task=task, recipe=recipe, config=config, source_sha256=source, validation_success=success),
     )
-
-
-def _lif(stage: Stage, task: str, report: Report) -> None:
-    """Fine-tuned on what the task's own planner asks of the policy; not run again where the file was made so from this policy."""
-    source, planner = f"{task}/{POLICY}", task_of(task).planner
-    file, config = stage.file(f"{task}/{POLICY_LIF}"), stage.config
-    if isinstance(planner, GuidedConfig):
-        config = replace(config, policy_plans=planner.at(to_go=0.0))  # what it asks does not hang on the winner
-    known = header(file)
-    if known.get("training") == config.policy_lif and stage.stands(known, source):
-        return
-    policy = load_bundle(task, checkpoint=str(stage.checkpoint)).policy()
-    net = make_policy_lif(stage.model, policy, config, report, task=task)
-    spiking = LIFPolicy(net, action_limit=policy.action_limit, places=policy.places)
-    success = float(policy_success(stage.model, spiking, config.validation_episodes, task).mean())
-    made = {**stage.made_with(source), "task": task, "training": config.policy_lif, "validation_success": success}
-    save_lif(net, file, kind=POLICY_LIF, places=policy.places, **made)

@@ -31,7 +31,7 @@ from spikeplan.conversion.upgrade import as_trained, at_operating_point
 from spikeplan.core.files import file_digest
 from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.core.ir.artifact import Artifact
-from spikeplan.evaluation.bundle import POLICY_LIF, TO_GO, derived, header, load_narrow, save_lif, save_narrow
+from spikeplan.evaluation.bundle import POLICY, POLICY_LIF, TO_GO, derived, header, load_narrow, save_lif, save_narrow
 from spikeplan.evaluation.recorded_plans import RECORD_SEED, Plans, record_plans
 from spikeplan.evaluation.threshold_search import choose_thresholds, validation_success
 from spikeplan.experiments.runner.interrupts import signals_wait
@@ -43,18 +43,17 @@ from spikeplan.experiments.training.derive import (
     make_delta,
     make_lif,
     make_narrow,
-    make_policy_lif,
     make_pruned,
 )
 from spikeplan.experiments.training.guided import guided_stage
+from spikeplan.experiments.training.lif_policy import lif_policy_stage
 from spikeplan.experiments.training.told import told_stage
-from spikeplan.snn.lif_policy import LIFPolicy
 from spikeplan.snn.lif_predictor import LIFPredictor
 from spikeplan.worldmodel.checkpoint import WorldModel, load_model, save_model
 from spikeplan.worldmodel.policies import GoalPolicy
 from spikeplan.worldmodel.policies.networks import DensePolicy
 from spikeplan.worldmodel.policies.policy_file import FILE as POLICY_FILE
-from spikeplan.worldmodel.policies.policy_file import PolicyMeta, load_policy, save_policy
+from spikeplan.worldmodel.policies.policy_file import PolicyMeta, load_policy, made_so, save_policy
 from spikeplan.worldmodel.policies.training import policy_success, train_policy
 from spikeplan.worldmodel.predictor import DensePredictor, Predictor, ResidualPredictor
 from spikeplan.worldmodel.tasks import TASKS, make_world
@@ -63,7 +62,8 @@ from spikeplan.worldmodel.train import TrainConfig, train
 
 @dataclass(frozen=True)
 class Stage:
-    """`name`: delta, guided, lif, policy, policy-lif, cost-to-go, pruned-P, or narrow-W (with delta-W). `dense`: its success."""
+    """`name`: delta, guided, told, lif, policy, policy-lif, cost-to-go, pruned-P, or narrow-W (with delta-W). `dense`: its success
+    of every validation episode."""
 
     name: str
     checkpoint: Path
@@ -106,11 +106,11 @@ def plans_of(checkpoint: Path, episodes: int) -> Plans:
 
 def run_stage(stage: Stage, report: Report) -> None:
     """Makes the files of one stage; the form that travels to a worker process."""
-    if stage.name == "policy":
+    if stage.name == POLICY:
         policy_stage(stage, report)
         return
     if stage.name == POLICY_LIF:
-        policy_lif_stage(stage, report)
+        lif_policy_stage(stage, stage.model.task, POLICY, stage.config, report)
         return
     if stage.name == TO_GO:
         to_go_stage(stage, report)
@@ -173,11 +173,8 @@ def lif_stage(stage: Stage, plans: Plans, report: Report) -> None:
 def policy_stage(stage: Stage, report: Report) -> None:
     """From the world model and its planner alone."""
     config, recipe = replace(stage.config.policy, seed=stage.model.seed), stage.config.policy_recipe
-    file = stage.file("policy")
-    known = POLICY_FILE.header(file)
-    source = file_digest(stage.checkpoint)
-    made = (known.get("recipe"), known.get("config"), known.get("source_sha256"))
-    if made == (recipe, json.loads(json.dumps(asdict(config))), source):
+    file, source = stage.file(POLICY), file_digest(stage.checkpoint)
+    if made_so(file, recipe=recipe, config=config, source_sha256=source):
         return
     policy = train_policy(stage.model, recipe, config, report=report)
     success = float(policy_success(stage.model, DensePolicy(policy), stage.config.validation_episodes).mean())
@@ -185,20 +182,6 @@ def policy_stage(stage: Stage, report: Report) -> None:
         task=stage.model.task, recipe=recipe, config=config, source_sha256=source, validation_success=success
     )
     save_policy(policy, file, meta)
-
-
-def policy_lif_stage(stage: Stage, report: Report) -> None:
-    """Of the policy that stands in the same folder."""
-    file, config = stage.file(POLICY_LIF), stage.config
-    known = header(file)
-    if known.get("training") == config.policy_lif and stage.stands(known, "policy"):
-        return
-    model, policy = stage.model, stage.policy
-    net = make_policy_lif(model, policy, config, report)
-    spiking = LIFPolicy(net, action_limit=policy.action_limit)
-    success = float(policy_success(model, spiking, config.validation_episodes).mean())
-    made = {**stage.made_with("policy"), "training": config.policy_lif, "validation_success": success}
-    save_lif(net, file, kind=POLICY_LIF, **made)
 
 
 def narrow_stage(stage: Stage, plans: Plans, report: Report) -> None:

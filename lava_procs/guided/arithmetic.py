@@ -5,12 +5,14 @@
     d       = sum_D |z - g|                                                    price "distance"
     p       = max(0, margin - min_K sum_D |z - o|)                             price "avoid"
     J       = sat24(J + sum_i sat24(weight_i trunc(sat24(price_i) / 2^c)))     cost
+    J       = sat24(J + sat24(m trunc(clip(V, -l, l) / 2^h)))                  the cost-to-go, once, at the end
     winner  = the least J, the least number among equals
 
 Written from the equations and not from worldmodel/planning/ nor from core/prices/: they are compared with ==. Only a price that
 a user adds is called, since nobody else knows its equation.
 Shapes: S copies, A action, D latent, K places to keep out of. Units: b, a in action LSB; r, L in plan LSB (2^k action LSB, k =
-action_shift); w in 443/256 plan LSB a standard deviation; z, g, o, prices in latent LSB; J in 2^c latent LSB.
+action_shift); w in 443/256 plan LSB a standard deviation; z, g, o, prices in latent LSB;
+J in 2^c latent LSB; V and l in V's own; m and h are its weight and shift.
 """
 
 from __future__ import annotations
@@ -33,7 +35,11 @@ Term = tuple[int, PriceOf]  # weight, price
 
 def draw_noise(seed: int, p: GuidedParams) -> Ints:
     """(S, A); copy 0 has none. The same in every imagined step."""
-    return candidate_noise(np.array([seed], np.int64), p.samples, 1, p.action_dim)[0, :, 0].astype(np.int64)
+    noise = candidate_noise(np.array([seed], np.int64), p.samples, 1, p.action_dim)[0, :, 0].astype(np.int64)
+    if p.mirrored:
+        for copy in range(2, p.samples, 2):
+            noise[copy] = -noise[copy - 1]
+    return noise
 
 
 def perturb(proposal_SA: Ints, noise_SA: Ints, t: int, p: GuidedParams) -> Ints:
@@ -98,6 +104,14 @@ def charge(
         total, clipped = total + weighed, clipped + over + more
     cost, over = saturate(total, STATE_BITS)
     return cost, clipped + over
+
+
+def charge_end(cost_S: Ints, value_S: Ints, p: GuidedParams) -> tuple[Ints, int]:
+    """New costs with what the cost-to-go says of the last latents, and how many numbers were clipped."""
+    inside = np.clip(value_S, -p.to_go_limit, p.to_go_limit)
+    term, over = saturate(p.to_go_weight * trunc_shift(inside, p.to_go_shift), STATE_BITS)
+    cost, more = saturate(cost_S + term, STATE_BITS)
+    return cost, over + more
 
 
 def least(cost_S: Ints) -> int:

@@ -7,6 +7,8 @@
        +---seed-------------------------------------+  |          J |                          v
        +---goal and places-----------------------------|----------^ +------> winner --action--> host_out
 
+Where the plan has a cost-to-go, process to_go hears goal and moved and tells the cost.
+
 That is layout `stepwise`: a process a part, two Lava steps an imagined step (guided/model.py). In layout `fused` one process,
 rollout, stands for all between host_in and winner, and a plan takes one Lava step. Both compute the same, value by value.
 Nothing here imports Lava before `build` is called.
@@ -33,7 +35,7 @@ def lava_steps(p: GuidedParams, layout: str) -> int:
 
 
 def make_files(p: GuidedParams, layers: int, folder: Path) -> dict[str, str]:
-    """Zeroed files for both sides to map; `in` is the host's. `layers` of policy and predictor together."""
+    """Zeroed files for both sides to map; `in` is the host's. `layers` of all networks together."""
     shapes = {
         "in": (1 + (1 + p.told + p.places) * p.latent_dim,),
         "cost": (p.samples,),
@@ -50,13 +52,34 @@ def make_files(p: GuidedParams, layers: int, folder: Path) -> dict[str, str]:
     return paths
 
 
-def validate(policy: Artifact, predictor: Artifact, p: GuidedParams, *, reference: str, layout: str) -> None:
-    """Raises UserError for networks that do not fit the settings or would not be exact, and for a price without its places."""
+def validate(
+    policy: Artifact,
+    predictor: Artifact,
+    p: GuidedParams,
+    *,
+    value: Artifact | None = None,
+    reference: str,
+    layout: str,
+) -> None:
+    """Raises UserError for networks that do not fit the settings or would not be exact, for a price without its places, and for a
+    cost-to-go without its network or the other way round."""
     if layout not in LAYOUTS:
         raise UserError(f"layout {layout!r} is unknown; use one of {', '.join(LAYOUTS)}")
     check_reference(reference)
     d, a = p.latent_dim, p.action_dim
-    for name, artifact, needs in (("policy", policy, ((1 + p.told) * d, a)), ("predictor", predictor, (d + a, d))):
+    if (value is None) != (p.to_go_weight == 0):
+        raise UserError(
+            "guided plan: "
+            + (
+                "a cost-to-go of no weight; leave out its network"
+                if value is not None
+                else "no network of the cost-to-go"
+            )
+        )
+    networks = [("policy", policy, ((1 + p.told) * d, a)), ("predictor", predictor, (d + a, d))]
+    if value is not None:
+        networks.append(("cost-to-go", value, (2 * d, 1)))
+    for name, artifact, needs in networks:
         found = artifact.layers[0].n_in, artifact.layers[-1].n_out
         if found != needs:
             raise UserError(
@@ -74,7 +97,14 @@ def validate(policy: Artifact, predictor: Artifact, p: GuidedParams, *, referenc
 
 
 def build(
-    policy: Artifact, predictor: Artifact, p: GuidedParams, paths: dict[str, str], *, reference: str, layout: str
+    policy: Artifact,
+    predictor: Artifact,
+    p: GuidedParams,
+    paths: dict[str, str],
+    *,
+    value: Artifact | None = None,
+    reference: str,
+    layout: str,
 ) -> Loop:
     """Create and connect the processes. Lava must be importable (import_lava)."""
     from lava.magma.core.run_configs import Loihi2SimCfg
@@ -83,12 +113,12 @@ def build(
     from spikeplan.lava_procs.guided.processes.host_out import HostOut
     from spikeplan.lava_procs.guided.processes.winner import Winner
 
-    validate(policy, predictor, p, reference=reference, layout=layout)
+    validate(policy, predictor, p, value=value, reference=reference, layout=layout)
     same: dict[str, Any] = {"params": p, "layout": layout}
-    networks = {"policy": policy, "predictor": predictor, "reference": reference}
+    networks = {"policy": policy, "predictor": predictor, "value": value, "reference": reference}
     host, winner = HostIn(path=paths["in"], **same), Winner(**same)
     records = {name: path for name, path in paths.items() if name != "in"}
-    out = HostOut(counted=counted(policy, predictor), paths=records, **same)
+    out = HostOut(counted=counted(policy, predictor, value), paths=records, **same)
     parts = _stepwise if layout == "stepwise" else _fused
     parts(networks, same, host, winner, out)
     winner.winner_out.connect(out.winner_in)
@@ -101,9 +131,9 @@ def build(
     )
 
 
-def counted(policy: Artifact, predictor: Artifact) -> int:
-    """Length of the counts: messages of the policy's layers, then of the predictor's, then everything clipped."""
-    return len(policy.layers) + len(predictor.layers) + 1
+def counted(policy: Artifact, predictor: Artifact, value: Artifact | None = None) -> int:
+    """Length of the counts: messages of the policy's layers, the predictor's and the cost-to-go's, then everything clipped."""
+    return sum(len(network.layers) for network in (policy, predictor, value) if network is not None) + 1
 
 
 def _fused(networks: dict[str, Any], same: dict[str, Any], host: Any, winner: Any, out: Any) -> None:
@@ -126,9 +156,11 @@ def _stepwise(networks: dict[str, Any], same: dict[str, Any], host: Any, winner:
     from spikeplan.lava_procs.guided.processes.perturbation import Perturbation
     from spikeplan.lava_procs.guided.processes.policy import Policy
     from spikeplan.lava_procs.guided.processes.predictor import Predictor
+    from spikeplan.lava_procs.guided.processes.to_go import ToGo
 
-    before, reference = len(networks["policy"].layers), networks["reference"]
-    length = counted(networks["policy"], networks["predictor"])
+    reference, value = networks["reference"], networks["value"]
+    before = len(networks["policy"].layers)
+    length = counted(networks["policy"], networks["predictor"], value)
     latent, cost, perturbation = Latent(counted=length, **same), Cost(counted=length, **same), Perturbation(**same)
     policy = Policy(artifact=networks["policy"], reference=reference, offset=0, counted=length, **same)
     predictor = Predictor(artifact=networks["predictor"], reference=reference, offset=before, counted=length, **same)
@@ -142,5 +174,13 @@ def _stepwise(networks: dict[str, Any], same: dict[str, Any], host: Any, winner:
     perturbation.first_out.connect(winner.action_in)
     predictor.value_out.connect(latent.value_in)
     cost.cost_out.connect([winner.cost_in, out.cost_in])
-    for counting in (policy, predictor, latent, cost):  # an InPort adds up what arrives from several senders
+    senders: list[Any] = [policy, predictor, latent, cost]
+    if value is not None:
+        offset = before + len(networks["predictor"].layers)
+        to_go = ToGo(artifact=value, reference=reference, offset=offset, counted=length, **same)
+        host.goal_out.connect(to_go.goal_in)
+        latent.moved_out.connect(to_go.moved_in)
+        to_go.told_out.connect(cost.to_go_in)
+        senders.append(to_go)
+    for counting in senders:  # an InPort adds up what arrives from several senders
         counting.counts_out.connect(out.counts_in)

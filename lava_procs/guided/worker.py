@@ -1,7 +1,8 @@
 """Child side of a GuidedSession: the guided graph, served plan by plan (lava_procs/serve.py).
 
-`python -m spikeplan.lava_procs.guided.worker JOB.json`, JOB: {policy, predictor, params, reference, layout, paths, socket,
-parent}. A user's prices come by the variable SPIKEPLAN_PLUGINS, which the worker inherits.
+`python -m spikeplan.lava_procs.guided.worker JOB.json`, JOB: {policy, predictor, value, params, reference, layout,
+paths, socket, parent}; value: null where there is no cost-to-go. A user's prices come by the variable
+SPIKEPLAN_PLUGINS, which the worker inherits.
 """
 
 from __future__ import annotations
@@ -18,10 +19,13 @@ from spikeplan.lava_procs.serve import serve
 
 
 def graph_of(job: dict[str, Any]) -> Loop:
-    policy, predictor = artifact_format.load(job["policy"]), artifact_format.load(job["predictor"])
+    policy, predictor, value = (
+        None if job[name] is None else artifact_format.load(job[name]) for name in ("policy", "predictor", "value")
+    )
+    assert policy is not None and predictor is not None
     params = GuidedParams.of(job["params"])
     import_lava()
-    return build(policy, predictor, params, job["paths"], reference=job["reference"], layout=job["layout"])
+    return build(policy, predictor, params, job["paths"], value=value, reference=job["reference"], layout=job["layout"])
 
 
 if __name__ == "__main__":

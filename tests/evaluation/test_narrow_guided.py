@@ -59,10 +59,10 @@ def test_what_is_loaded_is_the_file_that_was_named(tmp_path: Path) -> None:
     assert not (bundle.guided_narrow(96).linears()[0].weight == weight).all()
     assert own.provenance["task"] == "keep-out" and own.layers[0].shift >= 0 and own.scales != scales
     assert spiking_policy(Site(bundle), 96).artifact.scales == own.scales
-    bundle.beside("planar-reach/x").parent.mkdir()
-    foreign = Bundle("planar-reach", bundle.model_path, bundle.artifact_path)
-    shutil.copy(bundle.guided_delta_path(96), bundle.beside("planar-reach/delta-96"))
-    with pytest.raises(UserError, match="converted for task keep-out, not planar-reach"):
+    bundle.beside("keep-out-two/x").parent.mkdir()
+    foreign = Bundle("keep-out-two", bundle.model_path, bundle.artifact_path)
+    shutil.copy(bundle.guided_delta_path(96), bundle.beside("keep-out-two/delta-96"))
+    with pytest.raises(UserError, match="converted for task keep-out, not keep-out-two"):
         foreign.guided_narrow_artifact(96)
 
 

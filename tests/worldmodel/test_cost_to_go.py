@@ -26,7 +26,7 @@ from spikeplan.evaluation.run_energy import hops_of_job, placements_of_run
 from spikeplan.evaluation.shard import Job, run_job
 from spikeplan.experiments.training.cost_to_go import imagined_states
 from spikeplan.snn.delta_policy import DeltaPolicy
-from spikeplan.worldmodel.planning.costs import CostToGo, Goal, LatentDistance, Sum, judge
+from spikeplan.worldmodel.planning.costs import CostToGo, Goal, LatentDistance, Sum, Units, judge
 from spikeplan.worldmodel.planning.guided import GuidedPlanner
 from spikeplan.worldmodel.policies.base import GoalPolicy
 from spikeplan.worldmodel.policies.cost_to_go import CostToGoConfig, costs_to_go, fit_cost_to_go
@@ -158,8 +158,8 @@ def test_what_cannot_be_done_is_refused_in_one_line(tmp_path: Path) -> None:
         GuidedConfig(to_go=-1.0)
     with pytest.raises(UserError, match="cost-to-go: weight 0"):
         CostToGo(network=DensePolicy(value), weight=0)
-    with pytest.raises(UserError, match="no integer form yet; leave out --to-go"):
-        ran("guided-integer", GuidedConfig(samples=2, horizon=2, to_go=0.3))
+    with pytest.raises(UserError, match="cost-to-go: it has no price a step"):
+        CostToGo(network=DensePolicy(value), weight=1.0).priced(Units(1.0, 1.0))
     with pytest.raises(UserError, match="steps 0 must be at least 1"):
         CostToGoConfig(steps=0)
     latent_dim = model.predictor.latent_dim

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from spikeplan.conversion.policy import convert_policy
+from spikeplan.core.counts.operations import OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import STATE_BITS, limit
 from spikeplan.core.guided_planning import GuidedConfig
@@ -19,6 +20,7 @@ from spikeplan.snn.delta_policy import DeltaPolicy
 from spikeplan.snn.delta_predictor import DeltaPredictor
 from spikeplan.worldmodel.planning.costs import Avoid, Effort, Goal, LatentDistance, Sum
 from spikeplan.worldmodel.planning.integer_guided import IntegerGuided
+from spikeplan.worldmodel.planning.integer_settings import to_go_params
 from spikeplan.worldmodel.policies.base import GoalPolicy
 from spikeplan.worldmodel.policies.networks import DensePolicy
 from spikeplan.worldmodel.policies.pair import Pair
@@ -214,9 +216,56 @@ def test_a_users_negative_price_is_refused_as_lava_refuses_it(
         ours.plan_integers(z, goal, goal[:, None][:, :0], ours.noise(5, torch.Generator()))
 
 
-@pytest.mark.parametrize("changes", [{"correlation": 0.5}, {"mirrored": True}])
-def test_integers_hold_a_perturbation(changes: dict[str, Any], artifact: Artifact, policy: DeltaPolicy) -> None:
-    config = GuidedConfig(samples=3, horizon=4, **changes)
+def test_integers_hold_a_perturbation(artifact: Artifact, policy: DeltaPolicy) -> None:
+    config = GuidedConfig(samples=3, horizon=4, correlation=0.5)
     ours = IntegerGuided(Pair(DeltaPredictor(artifact), policy), config, action_dim=2, action_limit=LIMIT)
-    with pytest.raises(UserError, match="a perturbation is held and drawn for each copy; leave out --correlation"):
+    with pytest.raises(UserError, match="a perturbation is held; leave out --correlation"):
         ours.params(0)
+
+
+def test_mirrored_copies_stray_in_pairs(artifact: Artifact, policy: DeltaPolicy) -> None:
+    config = GuidedConfig(samples=6, horizon=4, mirrored=True)
+    ours = IntegerGuided(Pair(DeltaPredictor(artifact), policy), config, action_dim=2, action_limit=LIMIT)
+    noise = ours.noise(5, torch.Generator().manual_seed(1))
+    assert (noise[:, 2::2] == -noise[:, 1:-1:2]).all() and noise[:, 1:].any(-1).all() and not noise[:, 0].any()
+    assert ours.params(0).mirrored
+
+
+def cost_to_go(artifact: Artifact) -> DeltaPolicy:
+    """V of about -3 to 3."""
+    torch.manual_seed(5)
+    net = GoalPolicy(6, 1, action_limit=3.0, hidden=(8, 8))
+    latent = 0.2 * torch.randn(400, 6)
+    value = convert_policy(net, artifact, latent, latent.flip(0), prefix="value.")
+    return DeltaPolicy(value, action_limit=3.0, output="value")
+
+
+def test_a_cost_to_go_adds_what_it_tells_of_the_last_latent(artifact: Artifact, policy: DeltaPolicy) -> None:
+    """Once, in units of the cost, with the rounding that is stated; its operations are booked."""
+    value, weight = cost_to_go(artifact), 2.0
+    pair = Pair(DeltaPredictor(artifact), policy, value)
+    counts = OperationCounts(method="t", reference="zero", precision="int8", spiking=True)
+    settings: dict[str, Any] = {"action_dim": 2, "action_limit": LIMIT}
+    config = GuidedConfig(samples=4, horizon=4)
+    without = IntegerGuided(pair, config, **settings)
+    ours = IntegerGuided(pair, config.at(to_go=weight), **settings, op_counts=counts)
+    torch.manual_seed(6)
+    latent, goal = 0.2 * torch.randn(7, 6), 0.2 * torch.randn(7, 6)
+    noise = ours.noise(7, torch.Generator().manual_seed(2))
+    given = ours.encoded(latent, Goal(goal))
+    plain, found = without.plan_integers(*given, noise), ours.plan_integers(*given, noise)
+    r = ours.params(0)
+    end = plain.latents_BSHD[:, :, -1]
+    told, _, _ = value.advance(end.to(value.network.dtype), given[1][:, None].expand(-1, 4, -1), None)
+    added = (found.cost_BS - plain.cost_BS).tolist()
+    for b in range(7):
+        for s in range(4):
+            inside = min(max(int(told[b, s, 0]), -r.to_go_limit), r.to_go_limit)
+            assert added[b][s] == r.to_go_weight * toward_zero(inside, r.to_go_shift)
+    real = weight * told[..., 0].double() * value.output_scale / (ours.units.latent * 2**r.cost_shift)
+    assert 64 <= r.to_go_weight <= 127 and (real - torch.tensor(added)).abs().max() < 0.01 * real.abs().max() + 128
+    assert {layer for (_, layer, _, _), _ in counts.counts("predictor")} >= {"value.code", "value.h1", "value.out"}
+    with pytest.raises(UserError, match="beyond 127 cost LSB; lower --to-go"):
+        to_go_params(1e3, 0, 4.0, 10.0)
+    with pytest.raises(UserError, match="this method has no cost-to-go"):
+        IntegerGuided(Pair(DeltaPredictor(artifact), policy), config.at(to_go=weight), **settings)

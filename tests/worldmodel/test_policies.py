@@ -129,3 +129,5 @@ def test_a_policy_may_be_told_of_places(tmp_path: Path) -> None:
     assert back.places and torch.equal(back(latent, told[:, None].expand(-1, 3, -1)), action)
     with pytest.raises(UserError, match="policy: it is told of places to keep out of, and none were given"):
         told_to(dense, Goal(goal))
+    with pytest.raises(UserError, match="none were given"):
+        told_to(dense, Goal(goal, places[:, :0]))

@@ -5,6 +5,7 @@
     a[s,t]     = clip(policy(z[s,t], m) + r[s,t] 2^action_shift, -L 2^action_shift, L 2^action_shift)        action LSB
     z[s,t+1]   = sat24(z[s,t] + value(z[s,t], a[s,t]))             latent LSB
     J[s]       = sum_t sum_i sat24(weight_i trunc(sat24(price_i) / 2^cost_shift)), saturated after each addition
+    J[s]       = sat24(J[s] + sat24(weight_V trunc(clip(V(z[s,H], g), -L_V, L_V) / 2^shift_V)))      where there is a cost-to-go
     winner     = the least J; the least number among equals
 
 m: what the policy is told, in latent LSB: g, and the mean of the places where it knows them; the host makes it.
@@ -16,7 +17,6 @@ The Lava graph (lava_procs/guided) computes the same.
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,7 +29,7 @@ from spikeplan.core.counts.operations import LayerCounts, OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.guided_params import GuidedParams
 from spikeplan.core.guided_planning import GuidedConfig
-from spikeplan.core.prices import PRICES, IntegerGoal, Priced, whole
+from spikeplan.core.prices import IntegerGoal, whole
 from spikeplan.worldmodel.planning.base import PlannerKind
 from spikeplan.worldmodel.planning.costs import (
     Cost,
@@ -41,15 +41,8 @@ from spikeplan.worldmodel.planning.costs import (
     priced_by,
 )
 from spikeplan.worldmodel.planning.guided import PLANNER as GUIDED
-from spikeplan.worldmodel.planning.integer_cem import (
-    NOISE_SHIFT,
-    SPREAD_OF_SIGMA,
-    TOP,
-    draw_seeds,
-    plan_limit,
-    saturated,
-    shifted,
-)
+from spikeplan.worldmodel.planning.integer_cem import NOISE_SHIFT, draw_seeds, saturated, shifted
+from spikeplan.worldmodel.planning.integer_settings import guided_params
 from spikeplan.worldmodel.planning.rollout import counting, unroll
 from spikeplan.worldmodel.policies.networks import told_to
 from spikeplan.worldmodel.policies.pair import Pair
@@ -59,46 +52,6 @@ NEEDED = {
     "predictor": ("encode", "advance", "latent_scale", "action_scale"),
     "policy": ("advance", "latent_scale", "action_scale"),
 }
-
-
-def guided_params(
-    config: GuidedConfig,
-    prices: tuple[Priced, ...],
-    *,
-    latent_dim: int,
-    action_dim: int,
-    action_limit: float,
-    action_scale: float,
-    places: int,
-    told: int = 1,
-) -> GuidedParams:
-    """Quantise a planner's settings. `action_scale`: real value of one action LSB; `places` to keep out of; `told`: latents
-    that the policy is told.
-
-    Raises UserError for what leaves 24 bits, for a perturbation that is not held or is mirrored, and for a cost-to-go.
-    """
-    if config.correlation != 1 or config.mirrored:
-        raise UserError(
-            "integer guided: a perturbation is held and drawn for each copy; leave out --correlation and --mirrored"
-        )
-    if config.to_go:
-        raise UserError("integer guided: the cost-to-go has no integer form yet; leave out --to-go")
-    top, action_shift = plan_limit(action_limit, action_scale)
-    reach = max(priced.weight * PRICES[priced.name].make(**priced.settings).most for priced in prices)
-    needed = max(0, (reach // (TOP + 1)).bit_length())
-    return GuidedParams(
-        samples=config.samples,
-        horizon=config.horizon,
-        limit=top,
-        action_shift=action_shift,
-        spread=tuple(round(config.decay**t * config.spread * top * SPREAD_OF_SIGMA) for t in range(config.horizon)),
-        cost_shift=max(math.ceil(math.log2(config.horizon)), needed),
-        latent_dim=latent_dim,
-        action_dim=action_dim,
-        places=places,
-        told=told,
-        prices=prices,
-    )
 
 
 class IntegerGuidedTrace(NamedTuple):
@@ -151,6 +104,9 @@ class IntegerGuided:
             raise UserError(
                 "integer guided: policy and predictor have other scales; convert the policy for this predictor"
             )
+        self.value: Any = predictor.value_of(config.to_go)
+        if self.value is not None and not hasattr(self.value, "advance"):
+            raise UserError("integer guided: the cost-to-go runs in floating point; use a sigma-delta method")
         self.predictor, self.config, self.reference, self.op_counts = predictor, config, reference, op_counts
         self.action_dim, self.action_limit = action_dim, action_limit
         self.evaluator: Cost = evaluator or LatentDistance(config.energy, config.reduce)
@@ -163,6 +119,7 @@ class IntegerGuided:
     def params(self, places: int) -> GuidedParams:
         """The constants of a plan with so many places to keep out of."""
         if places not in self._params:
+            unit = 1.0 if self.value is None else self.value.output_scale
             self._params[places] = guided_params(
                 self.config,
                 priced_by(self.evaluator, self.units),
@@ -172,6 +129,7 @@ class IntegerGuided:
                 action_scale=self.units.action,
                 places=places,
                 told=1 + self.policy.places,
+                value=None if self.value is None else (unit / self.units.latent, self.value.action_limit / unit),
             )
         return self._params[places]
 
@@ -191,7 +149,10 @@ class IntegerGuided:
     def noise_of(self, seeds_B: Tensor) -> Tensor:
         """What the chip draws from these seeds: as `noise`."""
         seeds = seeds_B.numpy().astype(np.int64)
-        return torch.from_numpy(noise.candidate_noise(seeds, self.config.samples, 1, self.action_dim)[:, :, 0]).long()
+        drawn = torch.from_numpy(noise.candidate_noise(seeds, self.config.samples, 1, self.action_dim)[:, :, 0]).long()
+        if self.config.mirrored:
+            drawn[:, 2::2] = -drawn[:, 1:-1:2]
+        return drawn
 
     def shift(self, mean_BVA: Tensor) -> Tensor:
         """Nothing is kept from one control step to the next."""
@@ -251,6 +212,14 @@ class IntegerGuided:
         start = z_BD[:, None].expand(-1, s, -1)
         latents, _ = unroll(self.network.advance, start, propose, state, charge, steps=r.horizon)
         cost_BS = torch.from_numpy(cost).unflatten(0, (b, s))
+        if self.value is not None:
+            end, _, counts = self.value.advance(latents[:, :, -1], goal_BD[:, None].expand(-1, s, -1), None)
+            inside = end[..., 0].long().clamp(-r.to_go_limit, r.to_go_limit)
+            term, far = saturated(r.to_go_weight * shifted(inside, r.to_go_shift))
+            cost_BS, more = saturated(cost_BS + term)
+            over += far + more
+            for layer in counts if self.op_counts is not None else ():
+                self.op_counts.add("predictor", layer, iteration=0)  # type: ignore[union-attr]
         if self.op_counts is not None:
             book_iteration(
                 self.op_counts,
@@ -259,7 +228,8 @@ class IntegerGuided:
                 batch=b,
                 action_dim=self.action_dim,
                 iteration=0,
-                accumulates=accumulates_of(self.evaluator, r.horizon, z_BD, self.action_dim, Goal(goal_BD, places_BKD)),
+                accumulates=accumulates_of(self.evaluator, r.horizon, z_BD, self.action_dim, Goal(goal_BD, places_BKD))
+                + int(self.value is not None),
                 source_on_chip=True,
             )
         return IntegerGuidedTrace(cost_BS, cost_BS.argmin(1), torch.stack(actions, 2), latents.long(), over)

@@ -27,7 +27,7 @@ def planner_of(model: WorldModel) -> CEMPlanner:
 
 
 def collect(model: WorldModel, config: PolicyConfig, rng: np.random.Generator, report: Report) -> Pairs:
-    """What the dense planner did in the model's own task."""
+    """What the dense planner did in episodes of the model's own task that it solved."""
     world, seed = make_world(model.task), int(rng.integers(2**31))
     episodes = world.sample(config.episodes, rng)
     latent_of = ImageLatent(world, model.encoder)

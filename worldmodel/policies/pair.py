@@ -28,14 +28,17 @@ class Pair:
 
     def judging(self, own: Cost, weight: float) -> Cost:
         """A planner's cost, and the cost-to-go at its end. Raises UserError where there is none."""
-        if not weight:
-            return own
-        if self.value is None:
+        value = self.value_of(weight)
+        return own if value is None else Sum((own, CostToGo(network=value, weight=weight)))
+
+    def value_of(self, weight: float) -> Policy | None:
+        """The cost-to-go of a planner that weighs it so; None at 0. Raises UserError where there is none."""
+        if weight and self.value is None:
             raise UserError(
                 "this method has no cost-to-go; leave out --to-go, or make TASK.cost-to-go.safetensors with `spikeplan train` "
                 "(there is none in LIF spikes)"
             )
-        return Sum((own, CostToGo(network=self.value, weight=weight)))
+        return self.value if weight else None
 
     @property
     def references(self) -> tuple[str, ...]:

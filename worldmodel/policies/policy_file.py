@@ -5,6 +5,7 @@ A cost-to-go is kept the same way: a network of [z, z_goal] with one output (`co
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from dataclasses import asdict, dataclass
@@ -42,6 +43,13 @@ class PolicyMeta:
     validation_success: float | None = None
 
 
+def made_so(path: Path, *, recipe: str, config: Any, source_sha256: str) -> bool:
+    """Whether a file stands that was made by this recipe, with these settings and from this source."""
+    known = FILE.header(path)
+    made = known.get("recipe"), known.get("config"), known.get("source_sha256")
+    return made == (recipe, json.loads(json.dumps(asdict(config))), source_sha256)
+
+
 def save_policy(policy: GoalPolicy, path: str | os.PathLike[str], meta: PolicyMeta) -> Path:
     """Write a policy, whole or not at all. Raises UserError where the folder cannot be written."""
     target = Path(path)
@@ -64,7 +72,10 @@ def save_policy(policy: GoalPolicy, path: str | os.PathLike[str], meta: PolicyMe
 
 def load_cost_to_go(path: str | os.PathLike[str], *, task: str, latent_dim: int) -> GoalPolicy:
     """Read a cost-to-go; its limit is the largest cost that it tells. Raises UserError as `load_policy`."""
-    return load_policy(path, task=task, latent_dim=latent_dim, action_dim=1, to_go=True)
+    found = load_policy(path, task=task, latent_dim=latent_dim, action_dim=1, to_go=True)
+    if found.places:
+        raise UserError(f"{path}: a cost-to-go that is told of places, which none is; train it again")
+    return found
 
 
 def load_policy(

@@ -1,6 +1,7 @@
 """Cost: what each copy's imagined future costs, summed while it is imagined.
 
     J = sat24(J + sum_i sat24(weight_i trunc(sat24(price_i(z[t+1], a[t])) / 2^cost_shift)))
+    J = sat24(J + sat24(weight_V trunc(V / 2^shift_V)))        at the end, where there is a cost-to-go
 
 Shapes: S copies, D latent, A action, K places. Units: z, goal and places in latent LSB; a in action LSB.
 """
@@ -19,19 +20,21 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from spikeplan.core.guided_params import GuidedParams
-from spikeplan.lava_procs.guided.arithmetic import charge, goal_and_places, terms_of
+from spikeplan.lava_procs.guided.arithmetic import charge, charge_end, goal_and_places, terms_of
 from spikeplan.lava_procs.guided.model import GuidedModel
 
 
 class Cost(AbstractProcess):
     """goal_in: (M + K, D) in step 0; moved_in: (S, D), and action_in: (S, A) of the step before, in steps 2, 4, ..., 2 H;
-    cost_out: (S,) and counts_out: (counted,), how many prices and sums were clipped, in the last step."""
+    to_go_in: (S,) in the last step, where the plan has a cost-to-go; cost_out: (S,) and counts_out: (counted,), how many prices
+    and sums were clipped, in the last step."""
 
     def __init__(self, *, params: GuidedParams, layout: str, counted: int, name: str = "cost") -> None:
         super().__init__(params=params, layout=layout, counted=counted, name=name)
         self.goal_in = InPort(shape=(params.told + params.places, params.latent_dim))
         self.moved_in = InPort(shape=(params.samples, params.latent_dim))
         self.action_in = InPort(shape=(params.samples, params.action_dim))
+        self.to_go_in = InPort(shape=(params.samples,))
         self.cost_out = OutPort(shape=(params.samples,))
         self.counts_out = OutPort(shape=(counted,))
 
@@ -43,6 +46,7 @@ class CostModel(GuidedModel):
     goal_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     moved_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     action_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
+    to_go_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     cost_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
     counts_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
 
@@ -65,5 +69,8 @@ class CostModel(GuidedModel):
         self.cost, clipped = charge(self.cost, z, action, self.goal, self.terms, self.params)
         self.counts[-1] += clipped
         if self.phase.last:
+            if self.params.to_go_weight:
+                self.cost, clipped = charge_end(self.cost, self.to_go_in.recv(), self.params)
+                self.counts[-1] += clipped
             self.cost_out.send(self.cost)
             self.counts_out.send(self.counts)

@@ -22,7 +22,8 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from spikeplan.core.guided_params import GuidedParams
 from spikeplan.core.ir.artifact import Artifact
-from spikeplan.lava_procs.guided.arithmetic import charge, draw_noise, goal_and_places, perturb, terms_of
+from spikeplan.lava_procs.guided.arithmetic import charge, charge_end, draw_noise, goal_and_places, perturb, terms_of
+from spikeplan.lava_procs.guided.graph import counted
 from spikeplan.lava_procs.guided.model import GuidedModel
 from spikeplan.lava_procs.guided.network import CountedNetwork
 from spikeplan.lava_procs.planning import advance
@@ -31,7 +32,7 @@ from spikeplan.lava_procs.planning import advance
 class Rollout(AbstractProcess):
     """seed_in: (1,); start_in: (D,); goal_in: (M + K, D); and in the same Lava step cost_out: (S,); actions_out: (H, S, A);
     first_out: (S, A), its first row, for the winner; path_out: (H, S, D), latents after each step; counts_out: [messages by
-    layer of policy and predictor, everything clipped]."""
+    layer of policy, predictor and cost-to-go, everything clipped]."""
 
     def __init__(
         self,
@@ -40,11 +41,18 @@ class Rollout(AbstractProcess):
         layout: str,
         policy: Artifact,
         predictor: Artifact,
+        value: Artifact | None,
         reference: str,
         name: str = "rollout",
     ) -> None:
         super().__init__(
-            params=params, layout=layout, policy=policy, predictor=predictor, reference=reference, name=name
+            params=params,
+            layout=layout,
+            policy=policy,
+            predictor=predictor,
+            value=value,
+            reference=reference,
+            name=name,
         )
         h, s, a, d = params.horizon, params.samples, params.action_dim, params.latent_dim
         self.seed_in = InPort(shape=(1,))
@@ -54,7 +62,7 @@ class Rollout(AbstractProcess):
         self.first_out = OutPort(shape=(s, a))
         self.actions_out = OutPort(shape=(h, s, a))
         self.path_out = OutPort(shape=(h, s, d))
-        self.counts_out = OutPort(shape=(len(policy.layers) + len(predictor.layers) + 1,))
+        self.counts_out = OutPort(shape=(counted(policy, predictor, value),))
 
 
 @implements(proc=Rollout, protocol=LoihiProtocol)
@@ -74,6 +82,11 @@ class RolloutModel(GuidedModel):
         super().__init__(proc_params)
         self.policy = CountedNetwork(proc_params["policy"], self.params, proc_params["reference"])
         self.predictor = CountedNetwork(proc_params["predictor"], self.params, proc_params["reference"])
+        self.networks = [self.policy, self.predictor]
+        self.value = None
+        if proc_params["value"] is not None:
+            self.value = CountedNetwork(proc_params["value"], self.params, proc_params["reference"])
+            self.networks.append(self.value)
         self.terms = terms_of(self.params)
 
     def run_spk(self) -> None:
@@ -82,8 +95,8 @@ class RolloutModel(GuidedModel):
         z = np.tile(self.start_in.recv(), (p.samples, 1))
         given = self.goal_in.recv()
         told, goal = np.tile(given[: p.told].reshape(-1), (p.samples, 1)), goal_and_places(given, p)
-        self.policy.begin()
-        self.predictor.begin()
+        for network in self.networks:
+            network.begin()
         cost, clipped = np.zeros(p.samples, np.int64), 0
         actions = np.empty((p.horizon, p.samples, p.action_dim), np.int64)
         path = np.empty((p.horizon, p.samples, p.latent_dim), np.int64)
@@ -93,12 +106,17 @@ class RolloutModel(GuidedModel):
             cost, over = charge(cost, z, actions[t], goal, self.terms, p)
             path[t] = z
             clipped += beyond + over
+        if self.value is not None:
+            cost, over = charge_end(cost, self.value.run(z, np.tile(goal[0], (p.samples, 1)))[:, 0], p)
+            clipped += over
         self.cost_out.send(cost)
         self.first_out.send(actions[0])
         self.actions_out.send(actions)
         self.path_out.send(path)
-        before = len(self.policy.sent)
-        length = before + len(self.predictor.sent) + 1
-        counts = self.policy.counts(0, length) + self.predictor.counts(before, length)
+        length, offset = sum(len(network.sent) for network in self.networks) + 1, 0
+        counts = np.zeros(length, np.int64)
+        for network in self.networks:
+            counts += network.counts(offset, length)
+            offset += len(network.sent)
         counts[-1] += clipped
         self.counts_out.send(counts)

@@ -46,6 +46,7 @@ class PlainPlan(NamedTuple):
     path: np.ndarray  # (H, S, D)
     policy_messages: list[int]
     predictor_messages: list[int]
+    value_messages: list[int]
     saturated: int
     action_clips: int
 
@@ -70,7 +71,7 @@ def params() -> Callable[..., GuidedParams]:
 @pytest.fixture(scope="session")
 def networks(make_chain: Callable[..., Artifact]) -> dict[str, Artifact]:
     """All layers send both zeros and others; a policy's outputs go beyond the action's limit now and then. A policy has no
-    residual edge. `told`: a policy that is told the mean of the places, too."""
+    residual edge. `told`: a policy that is told the mean of the places, too. `value`: a cost-to-go."""
     rng = np.random.default_rng(8)
     acting: dict[str, Any] = {"shifts": (5, 7, 4), "thresholds": (32, 200), "weight_exps": (2, 2), "action_scale": 1e-4}
     policy = make_chain(rng, (2 * D, 12, A), **acting)
@@ -78,11 +79,13 @@ def networks(make_chain: Callable[..., Artifact]) -> dict[str, Artifact]:
         rng, (D + A, 14, 10, D), shifts=(5, 7, 6, 2), thresholds=(40, 300, 70), weight_exps=(2, 1, 1)
     )
     told = make_chain(rng, (3 * D, 12, A), **acting)
+    value = make_chain(rng, (2 * D, 10, 1), **acting)
     feeds = tuple(edge for edge in policy.edges if edge.role == "feed")
     return {
         "policy": replace(policy, edges=feeds),
         "predictor": predictor,
         "told": replace(told, edges=feeds),
+        "value": replace(value, edges=feeds),
     }
 
 
@@ -91,6 +94,11 @@ def files(networks: dict[str, Artifact], tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("networks")
     policy, predictor = (save(networks[name], folder / f"{name}.safetensors") for name in ("policy", "predictor"))
     return policy, predictor
+
+
+@pytest.fixture(scope="session")
+def value_file(networks: dict[str, Artifact], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save(networks["value"], tmp_path_factory.mktemp("value") / "value.safetensors")
 
 
 @pytest.fixture(scope="session")
@@ -116,7 +124,9 @@ def plain_plan(networks: dict[str, Artifact], plain_pass: Callable[..., Any]) ->
         """`price(z, a, goal, places)`: of a user, in place of the price named mine. `mean`: what the policy is told beside the
         goal, where it is told."""
         acts, told = ("policy", [*goal]) if mean is None else ("told", [*goal, *mean])
-        noise = candidate_noise(np.array([seed]), p.samples, 1, p.action_dim)[0, :, 0]
+        noise = candidate_noise(np.array([seed]), p.samples, 1, p.action_dim)[0, :, 0].astype(int)
+        for copy in range(2, p.samples, 2) if p.mirrored else ():
+            noise[copy] = [-int(e) for e in noise[copy - 1]]
         clip, action_clips = _Clip(), 0
         cost, actions, path = [], np.zeros((p.horizon, p.samples, A), int), np.zeros((p.horizon, p.samples, D), int)
         sent = {name: [0] * len(networks[name].layers) for name in networks}
@@ -157,9 +167,12 @@ def plain_plan(networks: dict[str, Artifact], plain_pass: Callable[..., Any]) ->
                     added += clip(term.weight * (clip(found) // 2**p.cost_shift))
                 total = clip(total + added)
                 actions[t, s], path[t, s] = act, here
+            if p.to_go_weight:
+                (told_V,), _ = through("value", [*here, *goal], None)
+                inside = max(-p.to_go_limit, min(p.to_go_limit, told_V))
+                total = clip(total + clip(p.to_go_weight * int(inside / 2**p.to_go_shift)))
             cost.append(total)
-        return PlainPlan(
-            cost, cost.index(min(cost)), actions, path, sent[acts], sent["predictor"], clip.count, action_clips
-        )
+        messages = sent[acts], sent["predictor"], sent["value"] if p.to_go_weight else []
+        return PlainPlan(cost, cost.index(min(cost)), actions, path, *messages, clip.count, action_clips)
 
     return run

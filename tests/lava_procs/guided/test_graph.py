@@ -40,6 +40,7 @@ def same(found: GuidedRecord, action: np.ndarray, plain: Any) -> None:
     assert (action == plain.actions[0, plain.winner]).all()
     assert found.policy_messages_L.tolist() == plain.policy_messages
     assert found.predictor_messages_L.tolist() == plain.predictor_messages
+    assert found.value_messages_L.tolist() == plain.value_messages
     assert found.saturated == plain.saturated
 
 
@@ -82,6 +83,35 @@ def test_every_number_of_every_plan_equals_plain_numbers(
     assert any(plain.action_clips < p.samples * p.horizon * 2 for _, plain in records), "and not always"
     assert full.cost == [TOP] * p.samples and clipped.winner == 0, "equals: the least number"
     assert clipped.saturated > max(record.saturated for record, _ in records)
+
+
+@pytest.mark.parametrize(("layout", "reference"), [("fused", "zero"), ("fused", "previous_step"), ("stepwise", "zero")])
+def test_a_cost_to_go_is_charged_once_at_the_end(
+    layout: str,
+    reference: str,
+    files: tuple[Path, Path],
+    value_file: Path,
+    params: Callable[..., GuidedParams],
+    plain_plan: Callable[..., Any],
+    tmp_path: Path,
+) -> None:
+    """Beside copies that stray in pairs. It turns a winner, it goes below zero, and its limit is met."""
+    rng, limit = np.random.default_rng(7), 3000
+    far: dict[str, Any] = {"mirrored": True, "limit": 2000, "spread": (3000, 2000, 1500, 1000)}
+    p = params(**far, to_go_weight=90, to_go_shift=2, to_go_limit=limit)
+    opened = {"value_path": value_file, "timeout_s": START_S, "workdir": tmp_path}
+    turned = 0
+    with GuidedSession.open(*files, p, **opened, reference=reference, layout=layout) as session:
+        for seed in range(12):
+            z, goal = rng.integers(-1500, 1500, 4), rng.integers(-1500, 1500, 4)
+            keep_out = z + rng.integers(-900, 900, (2, 4))
+            action, found = session.plan(z, goal, keep_out, seed)
+            same(found, action, plain_plan(p, z, goal, keep_out, seed, reference=reference))
+            without = plain_plan(params(**far), z, goal, keep_out, seed, reference=reference)
+            added = found.cost_S - np.array(without.cost)
+            assert (np.abs(added) <= 90 * (limit // 4)).all() and added.any()
+            turned += found.winner != without.winner
+    assert turned, "it decides"
 
 
 @pytest.mark.parametrize("layout", ["fused", "stepwise"])

@@ -37,7 +37,7 @@ def lasting(
     ("changed", "match"),
     [
         ({"latent_int": np.zeros(5, np.int64)}, r"latent of shape \(5,\).*expected \(4,\) 24-bit integers"),
-        ({"told_int": np.zeros(4)}, "goal of .*float64"),
+        ({"told_int": np.zeros(4)}, "told of .*float64"),
         ({"told_int": np.full(4, 1 << 23)}, "24-bit integers"),
         ({"places_int": np.zeros((1, 4), np.int64)}, r"places of shape \(1, 4\).*expected \(2, 4\)"),
         ({"places_int": np.zeros(8, np.int64)}, r"places of shape \(8,\)"),
@@ -87,6 +87,17 @@ def test_what_does_not_fit_is_refused_before_anything_starts(
     refused(policy, predictor, p, match="^reference 'chunk' does not run", folder=tmp_path, reference="chunk")
     refused(policy, predictor, p, match="timeout_s 0", folder=tmp_path, timeout_s=0)
     refused(policy, predictor, params(told=2), match="policy: 8 inputs .* needs 12 and 2", folder=tmp_path)
+    weighed = params(to_go_weight=3, to_go_limit=9)
+    refused(policy, predictor, weighed, match="no network of the cost-to-go", folder=tmp_path)
+    refused(policy, predictor, p, match="a cost-to-go of no weight", folder=tmp_path, value_path=policy)
+    refused(
+        policy,
+        predictor,
+        weighed,
+        match="cost-to-go: 8 inputs and 2 outputs; .* needs 8 and 1",
+        folder=tmp_path,
+        value_path=policy,
+    )
     alone = params(places=0, prices=(Priced(name="avoid", settings={"margin": 9}),))
     refused(policy, predictor, alone, match="price avoid without a place to keep out of", folder=tmp_path)
     last = networks["policy"].layers[-1]

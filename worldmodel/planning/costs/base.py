@@ -42,7 +42,7 @@ class Goal(NamedTuple):
         """
         if not places:
             return self.goal_BD
-        if self.keep_out_BKD is None:
+        if self.keep_out_BKD is None or not self.places:
             raise UserError(
                 "policy: it is told of places to keep out of, and none were given; use the policy of a task that has none"
             )

@@ -49,4 +49,4 @@ class CostToGo:
         return 1
 
     def priced(self, units: Units) -> tuple[Priced, ...]:
-        raise UserError("cost-to-go: integer planners and Lava do not run it yet; leave out --to-go")
+        raise UserError("cost-to-go: it has no price a step; an integer planner takes its weight, to_go")
