@@ -62,8 +62,8 @@ from spikeplan.worldmodel.train import TrainConfig, train
 
 @dataclass(frozen=True)
 class Stage:
-    """`name`: delta, guided, told, lif, policy, policy-lif, cost-to-go, pruned-P, or narrow-W (with delta-W). `dense`: its success
-    of every validation episode."""
+    """`name`: delta, guided, told, lif, policy, policy-lif, cost-to-go, pruned-P, or narrow-W (with delta-W). `dense`: its
+    success of every validation episode."""
 
     name: str
     checkpoint: Path
