@@ -49,6 +49,16 @@ def test_a_task_s_own_narrow_network_is_read_where_there_is_one(tmp_path: Path, 
     assert METHODS[method].files(other)[1] == bundle.beside(plain), "another task does not read it"
 
 
+def test_a_model_of_its_own_task_reads_nothing_from_a_folder_of_that_name(tmp_path: Path) -> None:
+    """Such a folder is another run's, as `spikeplan train --out` leaves them."""
+    bundle = bundle_with(tmp_path, "keep-out/policy")
+    assert bundle.policy_path == bundle.beside("keep-out/policy")
+    other = load_bundle("two-room", checkpoint=str(bundle.model_path))
+    other.beside("two-room/policy").parent.mkdir()
+    shutil.copy(bundle.policy_path, other.beside("two-room/policy"))
+    assert other.policy_path == other.beside("policy") and not other.policy().places
+
+
 def test_what_is_loaded_is_the_file_that_was_named(tmp_path: Path) -> None:
     """The bytes of the task's own network, which are not those of the world model's; the policy shares its integers."""
     bundle = bundle_with(tmp_path, "narrow-96", "delta-96")

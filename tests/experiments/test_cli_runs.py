@@ -52,13 +52,17 @@ def test_plan_one_method(method: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_task_is_planned_with_its_own_settings(tmp_path: Path) -> None:
-    """Keep-out's guided planning has a cost-to-go; what is asked for replaces a setting, and another planner has its own."""
+    """Keep-out's guided planning has a cost-to-go, in integers too, and LIF has none; what is asked for replaces a setting, and
+    another planner has its own."""
     asked = ["plan", "--task", "keep-out", "--episodes", "1", "--samples", "2", "--horizon", "1"]
     kept = {}
-    for method, more in (("refined", ["--iterations", "1", "--copies", "1"]), ("guided", [])):
+    refined = ["--iterations", "1", "--copies", "1"]
+    for method, more in (("refined", refined), ("guided", []), ("guided-integer", []), ("guided-lif", [])):
         main([*asked, "--method", method, *more, "--out", str(tmp_path / method)])
         kept[method] = json.loads((tmp_path / method / "config.json").read_text())["planner"]
-    assert (kept["guided"]["to_go"], kept["guided"]["samples"], kept["refined"]["to_go"]) == (0.15, 2, 0.0)
+    weights = {method: settings["to_go"] for method, settings in kept.items()}
+    assert weights == {"refined": 0.0, "guided": 0.15, "guided-integer": 0.15, "guided-lif": 0.0}
+    assert kept["guided"]["samples"] == 2 and kept["guided-integer"]["mirrored"]
 
 
 @pytest.mark.slow
