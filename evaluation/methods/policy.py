@@ -69,15 +69,15 @@ def spiking_policy(site: Site, width: int | None = None) -> DeltaPolicy:
     return site.once(f"policy sigma_delta {width}", make)
 
 
-def _valued(policy: str, site: Site, width: int | None = None) -> Policy | None:
+def _valued(arithmetic: str, site: Site, width: int | None = None) -> Policy | None:
     """The policy's cost-to-go in the policy's own arithmetic; None where there is no file of it, or no such form."""
-    if policy == "lif" or not site.bundle.to_go_path.is_file():
+    if arithmetic == "lif" or not site.bundle.to_go_path.is_file():
         return None
     network = site.bundle.cost_to_go()
     latent, goal = asked(network, site)
-    if policy == "fp32":
+    if arithmetic == "fp32":
         return DensePolicy(network, VALUE_PREFIX)
-    if policy == "int8":
+    if arithmetic == "int8":
         return site.once("to go int8", lambda: Int8Policy(network, latent, goal, VALUE_PREFIX))
 
     def make() -> DeltaPolicy:
@@ -127,11 +127,9 @@ def _method(name: str, make: Callable[[Site], Predictor], planner: str, **more: 
     return Method(name=name, make=make, planner=planner, **(settings | more))
 
 
-FORMS: dict[Callable[[Site], Policy], str] = {_dense: "fp32", _int8: "int8", spiking_policy: "sigma_delta"}
-
-
-def _pair(predictor: Callable[[Site], Predictor], policy: Callable[[Site], Policy], site: Site) -> Predictor:
-    return Pair(predictor(site), policy(site), _valued(FORMS.get(policy, "lif"), site))
+def _pair(predictor: Callable[[Site], Predictor], arithmetic: str, site: Site) -> Predictor:
+    """`arithmetic`: of policy and cost-to-go, one of POLICY_IN."""
+    return Pair(predictor(site), POLICY_IN[arithmetic](site), _valued(arithmetic, site))
 
 
 def _dense_predictor(site: Site) -> Predictor:
@@ -148,6 +146,14 @@ def _lif_predictor(site: Site) -> Predictor:
 
 def _lif(site: Site) -> Policy:
     return site.bundle.lif_policy
+
+
+POLICY_IN: dict[str, Callable[[Site], Policy]] = {
+    "fp32": _dense,
+    "int8": _int8,
+    "sigma_delta": spiking_policy,
+    "lif": _lif,
+}
 
 
 def _in_lava(*, cost: str | None = None, **settings: Any) -> LavaLoopRow:
@@ -212,25 +218,25 @@ METHOD = (
         method
         for planner in ("guided", "refined")
         for method in (
-            _method(planner, partial(_pair, _dense_predictor, _dense), planner),
-            _method(f"{planner}-int8", partial(_pair, _int8_predictor, _int8), planner),
-            _method(f"{planner}-sigma_delta", partial(_pair, _sigma_delta, spiking_policy), planner, **SPIKING),
-            _method(f"{planner}-sigma_delta-int8", partial(_pair, _sigma_delta, _int8), planner, **(SPIKING | ORANGE)),
+            _method(planner, partial(_pair, _dense_predictor, "fp32"), planner),
+            _method(f"{planner}-int8", partial(_pair, _int8_predictor, "int8"), planner),
+            _method(f"{planner}-sigma_delta", partial(_pair, _sigma_delta, "sigma_delta"), planner, **SPIKING),
+            _method(f"{planner}-sigma_delta-int8", partial(_pair, _sigma_delta, "int8"), planner, **(SPIKING | ORANGE)),
         )
     ),
     *(
-        _method(f"{planner}-lif", partial(_pair, _lif_predictor, _lif), planner, **BINARY)
+        _method(f"{planner}-lif", partial(_pair, _lif_predictor, "lif"), planner, **BINARY)
         for planner in ("guided", "refined")
     ),
     _method(
         "guided-lif-int8",
-        partial(_pair, _lif_predictor, _int8),
+        partial(_pair, _lif_predictor, "int8"),
         "guided",
         **(BINARY | {"files": _policy_files("lif"), "to_go": True}),
     ),
-    _method("guided-sigma_delta-lif", partial(_pair, _sigma_delta, _lif), "guided", **MIXED),
+    _method("guided-sigma_delta-lif", partial(_pair, _sigma_delta, "lif"), "guided", **MIXED),
     *(
-        _method(name, partial(_pair, _sigma_delta, spiking_policy), "integer_guided", **(SPIKING | more))
+        _method(name, partial(_pair, _sigma_delta, "sigma_delta"), "integer_guided", **(SPIKING | more))
         for name, more in (
             ("guided-integer", {"marker": "D"}),
             ("guided-lava", {"marker": "^", "closed_loop": _in_lava}),
@@ -247,7 +253,7 @@ METHOD = (
         for planner in ("guided", "refined")
         for width in WIDTHS
     ),
-    _method("gradient", partial(_pair, _dense_predictor, _dense), "gradient", relative_cost=1.5),
+    _method("gradient", partial(_pair, _dense_predictor, "fp32"), "gradient", relative_cost=1.5),
     *(
         _method(
             f"gradient-narrow-{width}",
