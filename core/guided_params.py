@@ -11,7 +11,7 @@ from typing import Any
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import STATE_BITS, limit
 from spikeplan.core.noise import CENTRE
-from spikeplan.core.prices import PRICES, Price, Priced
+from spikeplan.core.prices import Price, Priced, made
 
 TOP = limit(STATE_BITS)
 
@@ -70,7 +70,7 @@ class GuidedParams:
             raise UserError(
                 f"guided plan: weight {priced.weight!r} of {priced.name} must be a whole number of at least 1"
             )
-        most = PRICES[priced.name].make(**priced.settings).most
+        most = made(priced).most
         return f"{priced.name} times its weight", priced.weight * (most >> self.cost_shift), "lower its weight"
 
     def _whole(self, name: str, least: int) -> None:
@@ -80,7 +80,7 @@ class GuidedParams:
 
     def made(self) -> list[tuple[int, Price]]:
         """Each term's weight and price."""
-        return [(priced.weight, PRICES[priced.name].make(**priced.settings)) for priced in self.prices]
+        return [(priced.weight, made(priced)) for priced in self.prices]
 
     def as_json(self) -> dict[str, Any]:
         """What `of` reads back."""

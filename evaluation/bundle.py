@@ -112,6 +112,12 @@ class Bundle:
         path = self.beside(f"{self.task}/{name}")
         return path if task_of(self.task).trained_on is not None and path.is_file() else self.beside(name)
 
+    def borrowed(self, files: Sequence[Path]) -> list[Path]:
+        """Those of them that are the world model's, where the task should have its own: they stand in for a missing one."""
+        shared = {self.model_path, *self.to_go_files, self.beside(LIF)}
+        own = task_of(self.task).teacher is not None
+        return [file for file in files if own and file.parent == self.model_path.parent and file not in shared]
+
     @cached_property
     def lif(self) -> LIFNetwork:
         return load_lif(self.beside("lif"))
@@ -147,6 +153,11 @@ class Bundle:
         """The amortised policy that was made with this world model, for the task where it has one of its own."""
         model, path = self.model.predictor, self.policy_path
         task = self.model.task if path == self.beside(POLICY) else self.task
+        if task != self.task and task_of(self.task).teacher is not None:
+            raise UserError(
+                f"{self.beside(f'{self.task}/{POLICY}')}: no such file; {self.task} is planned with a policy of its own, make it "
+                f"with `spikeplan train --task {task}`"
+            )
         return load_policy(path, task=task, latent_dim=model.latent_dim, action_dim=model.action_dim)
 
     @property
@@ -180,7 +191,8 @@ class Bundle:
         sha = hashlib.sha256()
         for path in files:
             if not path.is_file():
-                raise UserError(f"{path}: no such file; make it with `spikeplan train --task TASK`")
+                source = task_of(self.task).trained_on or self.task
+                raise UserError(f"{path}: no such file; make it with `spikeplan train --task {source}`")
             sha.update(path.read_bytes())
         return sha.hexdigest()
 

@@ -8,9 +8,22 @@ A price is whole and never negative. To add one, drop a file here that exports P
 
 from __future__ import annotations
 
+from spikeplan.core.errors import UserError
 from spikeplan.core.prices.base import IntegerGoal, Price, Priced, PriceKind, whole
 from spikeplan.core.registry import Registry
 
 PRICES: Registry[PriceKind] = Registry("PRICE", "spikeplan.core.prices", PriceKind, "price")
 
-__all__ = ["PRICES", "IntegerGoal", "Price", "PriceKind", "Priced", "whole"]
+
+def made(priced: Priced) -> Price:
+    """The price that a term names, with its settings. Raises UserError for settings that it does not take."""
+    try:
+        return PRICES[priced.name].make(**priced.settings)
+    except TypeError as error:
+        settings = ", ".join(f"{name}={value!r}" for name, value in priced.settings.items()) or "none"
+        raise UserError(
+            f"price {priced.name}: make takes no such settings ({settings}): {error}; correct `priced` of the cost"
+        ) from error
+
+
+__all__ = ["PRICES", "IntegerGoal", "Price", "PriceKind", "Priced", "made", "whole"]

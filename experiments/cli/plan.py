@@ -71,7 +71,8 @@ def plan_command(
     kind = PLANNERS[with_planner or METHODS[method].planner]
     planner, best = kind.settings(bundle.model.planner), task_of(task).planner
     if best is not None and type(best) is type(planner):  # the task's own settings of this planner
-        weighs = getattr(best, "to_go", 0.0) > 0 and not METHODS[method].to_go
+        # LIF has no cost-to-go, and what a policy would pay is none of another cost's business.
+        weighs = getattr(best, "to_go", 0.0) > 0 and (cost is not None or not METHODS[method].to_go)
         planner = best.at(to_go=0.0) if weighs else best
     planner = planner.at(**budget)
     check_seed(seed)
@@ -79,7 +80,12 @@ def plan_command(
     one = METHODS[method]
     factor = 1.0 if threshold is None else threshold
     own = "zero" if one.artifact is None else one.artifact(bundle).reference
-    digest = bundle.digest(one.files(bundle))
+    files = one.files(bundle)
+    digest = bundle.digest(files)
+    for file in bundle.borrowed([file for file in files if artifact is None or file != Path(artifact)]):
+        console.print(
+            f"{task} has no {file.name} of its own (folder {task} beside it); {file} stands in", soft_wrap=True
+        )
     jobs = [
         Job(
             task=task,

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from spikeplan.core.fixed_point import STATE_BITS, saturate, trunc_shift
 from spikeplan.core.guided_params import GuidedParams
 from spikeplan.core.noise import candidate_noise
-from spikeplan.core.prices import PRICES, IntegerGoal, Priced, whole
+from spikeplan.core.prices import IntegerGoal, Priced, made, whole
 
 NOISE_SHIFT = 8
 Ints = NDArray[np.int64]
@@ -81,7 +81,7 @@ def price_of(priced: Priced) -> PriceOf:
 
 
 def _users(priced: Priced) -> PriceOf:
-    price = PRICES[priced.name].make(**priced.settings)
+    price = made(priced)
 
     def ask(z_SD: Ints, action_SA: Ints, goal_OD: Ints) -> Ints:
         answer = price.step(z_SD.copy(), action_SA.copy(), IntegerGoal(goal_OD[0].copy(), goal_OD[1:].copy()))

@@ -26,7 +26,7 @@ def bundle_with(folder: Path, *kinds: str) -> Bundle:
     """Of keep-out, beside these derived networks alone."""
     model = folder / "two-room.safetensors"
     shutil.copy(shipped("two-room"), model)
-    for kind in ("policy", *kinds):
+    for kind in ("policy", "keep-out/policy", *kinds):
         file = derived(model, kind)
         file.parent.mkdir(exist_ok=True)
         shutil.copy(derived(shipped("two-room"), kind), file)
@@ -39,11 +39,13 @@ def test_a_task_s_own_narrow_network_is_read_where_there_is_one(tmp_path: Path, 
     plain, own = FILES[method]
     bundle = bundle_with(tmp_path, plain)
     before = METHODS[method].files(bundle)
-    assert before == [bundle.model_path, bundle.beside(plain), bundle.beside("policy")]
+    assert before == [bundle.model_path, bundle.beside(plain), bundle.beside("keep-out/policy")]
+    assert bundle.borrowed(before) == [bundle.beside(plain)], "it stands in"
     digest = bundle.digest(before)
     bundle_with(tmp_path, own)
     after = METHODS[method].files(bundle)
-    assert after == [bundle.model_path, bundle.beside(own), bundle.beside("policy")]
+    assert after == [bundle.model_path, bundle.beside(own), bundle.beside("keep-out/policy")]
+    assert bundle.borrowed(after) == []
     assert bundle.digest(after) != digest
     other = load_bundle("two-room", checkpoint=str(bundle.model_path))
     assert METHODS[method].files(other)[1] == bundle.beside(plain), "another task does not read it"
@@ -51,12 +53,19 @@ def test_a_task_s_own_narrow_network_is_read_where_there_is_one(tmp_path: Path, 
 
 def test_a_model_of_its_own_task_reads_nothing_from_a_folder_of_that_name(tmp_path: Path) -> None:
     """Such a folder is another run's, as `spikeplan train --out` leaves them."""
-    bundle = bundle_with(tmp_path, "keep-out/policy")
+    bundle = bundle_with(tmp_path)
     assert bundle.policy_path == bundle.beside("keep-out/policy")
     other = load_bundle("two-room", checkpoint=str(bundle.model_path))
     other.beside("two-room/policy").parent.mkdir()
     shutil.copy(bundle.policy_path, other.beside("two-room/policy"))
     assert other.policy_path == other.beside("policy") and not other.policy().places
+
+
+def test_a_task_with_a_policy_of_its_own_is_not_planned_with_another_s(tmp_path: Path) -> None:
+    bundle = bundle_with(tmp_path)
+    bundle.beside("keep-out/policy").unlink()
+    with pytest.raises(UserError, match=r"keep-out/two-room.policy.safetensors: no such file; .* --task two-room`"):
+        bundle.policy()
 
 
 def test_what_is_loaded_is_the_file_that_was_named(tmp_path: Path) -> None:

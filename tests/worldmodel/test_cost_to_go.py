@@ -152,7 +152,7 @@ def test_what_cannot_be_done_is_refused_in_one_line(tmp_path: Path) -> None:
     model, policy, value = shipped()
     without = Pair(DensePredictor(model.predictor), DensePolicy(policy))
     space: dict[str, Any] = {"action_dim": 2, "action_limit": 0.1}
-    with pytest.raises(UserError, match="no cost-to-go; leave out --to-go"):
+    with pytest.raises(UserError, match="no cost-to-go; plan with --to-go 0"):
         GuidedPlanner(without, GuidedConfig(to_go=0.3), **space)
     with pytest.raises(UserError, match="change --to-go"):
         GuidedConfig(to_go=-1.0)
@@ -194,6 +194,19 @@ def test_what_cannot_be_done_is_refused_in_one_line(tmp_path: Path) -> None:
 
 
 def test_a_method_without_such_a_form_is_told_so() -> None:
-    with pytest.raises(UserError, match="no cost-to-go; leave out --to-go"):
+    with pytest.raises(UserError, match="no cost-to-go; plan with --to-go 0"):
         ran("guided-lif", GuidedConfig(samples=1, horizon=2, to_go=0.3))
     assert METHODS["guided-lif"].files(load_bundle(TASK))
+
+
+def test_a_cost_of_another_shape_is_one_line() -> None:
+    class Flat(LatentDistance):
+        def cost(self, latents_BSHD: Any, actions_BSHA: Any, goal: Any) -> Any:
+            return latents_BSHD.sum(-1)
+
+    latents, goal = torch.zeros(2, 3, 4, 6), Goal(torch.zeros(2, 6))
+    for cost in (Flat(), Sum((LatentDistance(), Flat()))):
+        with pytest.raises(
+            UserError, match=r"cost Flat: cost returned \(2, 3, 4\); expected \(2, 3\), one a candidate"
+        ):
+            judge(cost, latents, torch.zeros(2, 3, 4, 2), goal)

@@ -269,3 +269,23 @@ def test_a_cost_to_go_adds_what_it_tells_of_the_last_latent(artifact: Artifact, 
         to_go_params(1e3, 0, 4.0, 10.0)
     with pytest.raises(UserError, match="this method has no cost-to-go"):
         IntegerGuided(Pair(DeltaPredictor(artifact), policy), config.at(to_go=weight), **settings)
+
+
+@pytest.mark.parametrize(
+    ("returned", "message"),
+    [
+        ((), r"priced returned \(\); expected a tuple of at least one Priced"),
+        (Priced(name="distance"), "expected a tuple of at least one Priced"),
+        ((Priced(name="distance", settings={"zz": 3}),), r"price distance: make takes no such settings \(zz=3\)"),
+    ],
+)
+def test_an_integer_form_that_is_none_is_one_line(
+    returned: Any, message: str, artifact: Artifact, policy: DeltaPolicy
+) -> None:
+    class Mine(LatentDistance):
+        def priced(self, units: Any) -> Any:
+            return returned
+
+    with pytest.raises(UserError, match=message) as error:
+        planner(artifact, policy, evaluator=Mine()).params(0)
+    assert "\n" not in str(error.value)

@@ -7,7 +7,7 @@ import math
 from spikeplan.core.errors import UserError
 from spikeplan.core.guided_params import GuidedParams
 from spikeplan.core.guided_planning import GuidedConfig
-from spikeplan.core.prices import PRICES, Priced
+from spikeplan.core.prices import Priced, made
 from spikeplan.worldmodel.planning.integer_cem import SPREAD_OF_SIGMA, TOP, plan_limit
 
 WEIGHT_TOP = 127  # of a cost-to-go: 8 bits, so that it is right within one part in 127
@@ -33,7 +33,7 @@ def guided_params(
     if config.correlation != 1:
         raise UserError("integer guided: a perturbation is held; leave out --correlation")
     top, action_shift = plan_limit(action_limit, action_scale)
-    reach = max(priced.weight * PRICES[priced.name].make(**priced.settings).most for priced in prices)
+    reach = max(priced.weight * made(priced).most for priced in prices)
     needed = max(0, (reach // (TOP + 1)).bit_length())
     cost_shift = max(math.ceil(math.log2(config.horizon)), needed)
     weight, shift, most = (0, 0, 0) if value is None else to_go_params(config.to_go, cost_shift, *value)

@@ -35,8 +35,8 @@ class Pair:
         """The cost-to-go of a planner that weighs it so; None at 0. Raises UserError where there is none."""
         if weight and self.value is None:
             raise UserError(
-                "this method has no cost-to-go; leave out --to-go, or make TASK.cost-to-go.safetensors with `spikeplan train` "
-                "(there is none in LIF spikes)"
+                "this method has no cost-to-go; plan with --to-go 0, or make TASK.cost-to-go.safetensors with "
+                "`spikeplan train --task TASK` (there is none in LIF spikes)"
             )
         return self.value if weight else None
 

@@ -103,10 +103,15 @@ def judge(
 def counted(cost: Cost, latents_BSHD: Tensor, actions_BSHA: Tensor, goal: Goal) -> tuple[Tensor, list[LayerCounts]]:
     """Costs (B, S), and the operations of a network that the cost has; most have none."""
     own = getattr(cost, "counted", None)
-    if own is None:
-        return cost.cost(latents_BSHD, actions_BSHA, goal), []
-    found: tuple[Tensor, list[LayerCounts]] = own(latents_BSHD, actions_BSHA, goal)
-    return found
+    found, layers = (
+        (cost.cost(latents_BSHD, actions_BSHA, goal), []) if own is None else own(latents_BSHD, actions_BSHA, goal)
+    )
+    if not isinstance(found, Tensor) or found.shape != latents_BSHD.shape[:2]:
+        shape = tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__
+        raise UserError(
+            f"cost {type(cost).__name__}: cost returned {shape}; expected {tuple(latents_BSHD.shape[:2])}, one a candidate"
+        )
+    return found, layers
 
 
 class Units(NamedTuple):
@@ -117,13 +122,17 @@ class Units(NamedTuple):
 
 
 def priced_by(cost: Cost, units: Units) -> tuple[Priced, ...]:
-    """The integer form of a cost. Raises UserError for one that has none."""
+    """The integer form of a cost. Raises UserError for one that has none, or that is no tuple of prices."""
     form = getattr(cost, "priced", None)
     if form is None:
         raise UserError(
             f"cost {type(cost).__name__} has no integer form; give it `priced(units)`, or use a planner in real numbers"
         )
-    found: tuple[Priced, ...] = form(units)
+    found = form(units)
+    if not isinstance(found, tuple) or not found or not all(isinstance(each, Priced) for each in found):
+        raise UserError(
+            f"cost {type(cost).__name__}: priced returned {found!r}; expected a tuple of at least one Priced"
+        )
     return found
 
 
@@ -134,7 +143,7 @@ class Sum:
     costs: tuple[Cost, ...]
 
     def cost(self, latents_BSHD: Tensor, actions_BSHA: Tensor, goal: Goal) -> Tensor:
-        return torch.stack([each.cost(latents_BSHD, actions_BSHA, goal) for each in self.costs]).sum(0)
+        return torch.stack([counted(each, latents_BSHD, actions_BSHA, goal)[0] for each in self.costs]).sum(0)
 
     def counted(self, latents_BSHD: Tensor, actions_BSHA: Tensor, goal: Goal) -> tuple[Tensor, list[LayerCounts]]:
         """The sum, and the operations of those costs that have a network."""
