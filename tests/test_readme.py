@@ -175,7 +175,7 @@ def test_the_headline_table_is_that_of_the_results_page() -> None:
     table = headline(page)
     assert between(README, "headline", table) == README
     assert table.count("\n") == 1 + 11 and "| TwoRoom, tutorial | sigma_delta | 0.943 |" in table
-    assert table.splitlines()[2].startswith("| KeepOut | refined | "), "the task that needs its planner comes first"
+    assert table.splitlines()[2].startswith("| KeepOut | guided | "), "the task that needs its planner comes first"
     assert headline(page.replace("| sigma_delta | 0.943 |", "| sigma_delta | 0.5 |")) != table
 
 
