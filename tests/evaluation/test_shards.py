@@ -19,6 +19,7 @@ from rich.console import Console
 
 from spikeplan.core.errors import UserError
 from spikeplan.evaluation.aggregate import group, method_row
+from spikeplan.evaluation.methods import base
 from spikeplan.evaluation.rows.shard_result import ShardResult
 from spikeplan.evaluation.shard import job_key, run_job
 from spikeplan.experiments.runner import pool, progress
@@ -108,6 +109,7 @@ def test_a_study_shows_progress_before_its_first_shard_is_done(
     """Two shards: without reports from within, only 50 and 100 % could be seen."""
     monkeypatch.setattr(progress, "PATIENCE_S", 0.01)
     monkeypatch.setattr(progress, "EVERY_S", 0.02)
+    base._calibration.cache_clear()  # of an earlier test in this process: then nothing is left to wait for
     where = Console(file=io.StringIO(), force_terminal=False, width=100)
     jobs = [job("int8", seed=seed) for seed in range(2)]
     found = pool.run_jobs(jobs, tmp_path, console=where, workers=workers)
