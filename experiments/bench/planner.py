@@ -30,6 +30,7 @@ from spikeplan.evaluation.aggregate import Run, group, pooled
 from spikeplan.evaluation.bundle import derived, load_bundle
 from spikeplan.evaluation.lava.guided import guided_episodes
 from spikeplan.evaluation.methods import METHODS
+from spikeplan.evaluation.methods.policy import SPIKING_WIDTHS
 from spikeplan.evaluation.placed_energy import placed
 from spikeplan.evaluation.run_energy import traffic_of_planned
 from spikeplan.evaluation.shard import Job, one_thread, shards
@@ -58,7 +59,7 @@ GUIDED = GuidedConfig(samples=3, horizon=4, to_go=0.3)
 ON_CHIP = {"two-room": GUIDED, "keep-out": PLANNER}
 # With one planner seed: a policy has no noise, and CEM at its full budget takes most of the time.
 ONCE = ("policy", f"{DENSE}cem")
-NARROW = (128, 96, 64)
+NARROW = SPIKING_WIDTHS["guided"]
 NEEDED = (  # of a further training seed, beside its world model
     *("policy", "cost-to-go", "delta", "keep-out/policy", "keep-out/delta"),
     *(f"keep-out/{kind}-{width}" for kind in ("narrow", "delta") for width in NARROW),

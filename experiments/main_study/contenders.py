@@ -8,6 +8,7 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.guided_planning import GuidedConfig, PlannerConfig, RefinedConfig
 from spikeplan.core.planning import CEMConfig
 from spikeplan.evaluation.bundle import load_bundle
+from spikeplan.evaluation.methods.policy import SPIKING_WIDTHS
 from spikeplan.worldmodel.tasks import task_of
 
 
@@ -33,21 +34,23 @@ class Contenders:
         return tuple(name for name in known if name is not None)
 
 
-def _with_policy(planner: str, widths: tuple[int, ...]) -> Contenders:
+def _with_policy(planner: str) -> Contenders:
     return Contenders(
         dense=planner,
         int8=f"{planner}-int8",
         spiking=f"{planner}-sigma_delta",
         lif=None,
         in_lava="guided-lava",
-        narrow=tuple(f"{planner}-{kind}-{width}" for width in widths for kind in ("narrow", "sigma_delta")),
+        narrow=tuple(
+            f"{planner}-{kind}-{width}" for width in SPIKING_WIDTHS[planner] for kind in ("narrow", "sigma_delta")
+        ),
     )
 
 
 BY_PLANNER: dict[type[PlannerConfig], Contenders] = {
     CEMConfig: Contenders(dense="dense", int8="int8", spiking="sigma_delta", lif="lif", in_lava="lava"),
-    RefinedConfig: _with_policy("refined", (96, 128)),
-    GuidedConfig: _with_policy("guided", (64, 96, 128)),
+    RefinedConfig: _with_policy("refined"),
+    GuidedConfig: _with_policy("guided"),
 }
 
 

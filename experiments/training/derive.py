@@ -136,12 +136,9 @@ def make_policy_lif(
     config: DeriveConfig,
     report: Report,
     *,
-    task: str | None = None,
+    task: str,
 ) -> LIFNetwork:
-    """Initialised from the dense policy's weights, fine-tuned to its actions on what guided planning asks of it.
-
-    `task`: another than the model's own, that its model is used for.
-    """
+    """Initialised from the dense policy's weights, fine-tuned to its actions on what guided planning of `task` asks of it."""
     plans, episodes = config.policy_plans, config.policy_episodes
     asked = record_guided(model, policy, episodes=episodes, seed=RECORD_SEED, config=plans, task=task)
     # In place of predictor inputs [z, a]: the policy's are [z, told].

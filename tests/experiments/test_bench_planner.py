@@ -14,6 +14,7 @@ from spikeplan.core.counts.operations import LayerCounts, OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.guided_planning import DirectConfig, GuidedConfig
 from spikeplan.evaluation.aggregate import Run, group, pooled
+from spikeplan.evaluation.bundle import derived
 from spikeplan.evaluation.methods import METHODS
 from spikeplan.evaluation.shard import Job, run_job
 from spikeplan.experiments.bench import planner
@@ -144,6 +145,10 @@ def test_a_folder_without_a_network_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(
         UserError, match=r"--trained .*: no two-room\..*; train it with `spikeplan train --task two-room`"
     ):
+        planner.checkpoint_in(str(tmp_path))
+    for kind in ("policy", "cost-to-go", "delta"):
+        shutil.copy(derived(shipped("two-room"), kind), derived(tmp_path / "two-room.safetensors", kind))
+    with pytest.raises(UserError, match=r"no keep-out/two-room\.policy\.safetensors; train it with"):
         planner.checkpoint_in(str(tmp_path))
     model = load_model(shipped("two-room"))
     other, again = (str(save_model(replace(model, seed=8), tmp_path / f"{name}.safetensors")) for name in "ab")

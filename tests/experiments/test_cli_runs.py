@@ -51,18 +51,23 @@ def test_plan_one_method(method: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_task_is_planned_with_its_own_settings(tmp_path: Path) -> None:
+def test_a_task_is_planned_with_its_own_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Keep-out's guided planning has a cost-to-go, in integers too, and LIF has none; what is asked for replaces a setting, and
     another planner has its own."""
     asked = ["plan", "--task", "keep-out", "--episodes", "1", "--samples", "2", "--horizon", "1"]
     kept = {}
     refined = ["--iterations", "1", "--copies", "1"]
-    for method, more in (("refined", refined), ("guided", []), ("guided-integer", []), ("guided-lif", [])):
+    others = (("guided", []), ("guided-integer", []), ("guided-lif", []), ("guided-int8", ["--cost", "effort"]))
+    for method, more in (("refined", refined), *others):
         main([*asked, "--method", method, *more, "--out", str(tmp_path / method)])
         kept[method] = json.loads((tmp_path / method / "config.json").read_text())["planner"]
     weights = {method: settings["to_go"] for method, settings in kept.items()}
-    assert weights == {"refined": 0.0, "guided": 0.15, "guided-integer": 0.15, "guided-lif": 0.0}
+    assert weights == {"refined": 0.0, "guided": 0.15, "guided-integer": 0.15, "guided-lif": 0.0, "guided-int8": 0.0}
     assert kept["guided"]["samples"] == 2 and kept["guided-integer"]["mirrored"]
+    assert "stands in" not in capsys.readouterr().out
+    asked[2] = "keep-out-two"
+    main([*asked, "--method", "guided-narrow-64", "--out", str(tmp_path / "two")])
+    assert "keep-out-two has no two-room.narrow-64.safetensors of its own" in capsys.readouterr().out
 
 
 @pytest.mark.slow

@@ -42,11 +42,11 @@ class Goal(NamedTuple):
         """
         if not places:
             return self.goal_BD
-        if self.keep_out_BKD is None or not self.places:
+        if not self.places:
             raise UserError(
                 "policy: it is told of places to keep out of, and none were given; use the policy of a task that has none"
             )
-        return torch.cat([self.goal_BD, self.keep_out_BKD.mean(1)], -1)
+        return torch.cat([self.goal_BD, self.places_BKD.mean(1)], -1)
 
     def finite(self) -> bool:
         """Whether every latent is."""
