@@ -16,50 +16,28 @@ from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.process.ports.ports import InPort, OutPort
-from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from spikeplan.core.guided_params import GuidedParams
-from spikeplan.core.ir.artifact import Artifact
-from spikeplan.lava_procs.guided.model import GuidedModel
-from spikeplan.lava_procs.guided.network import CountedNetwork
+from spikeplan.lava_procs.guided.processes.network import NetworkModel, NetworkProcess
 
 
-class Policy(AbstractProcess):
+class Policy(NetworkProcess):
     """goal_in: (M + K, D) in step 0, of which the places are left aside; z_in, proposal_out: (S, D), (S, A) in steps 2 t;
     counts_out: (counted,) in the last step, this network's from `offset` on."""
 
-    def __init__(
-        self,
-        *,
-        params: GuidedParams,
-        layout: str,
-        artifact: Artifact,
-        reference: str,
-        offset: int,
-        counted: int,
-        name: str = "policy",
-    ) -> None:
-        super().__init__(
-            params=params,
-            layout=layout,
-            artifact=artifact,
-            reference=reference,
-            offset=offset,
-            counted=counted,
-            name=name,
-        )
+    def __init__(self, *, params: GuidedParams, name: str = "policy", **network: Any) -> None:
+        super().__init__(params=params, name=name, **network)
         self.goal_in = InPort(shape=(params.told + params.places, params.latent_dim))
         self.z_in = InPort(shape=(params.samples, params.latent_dim))
         self.proposal_out = OutPort(shape=(params.samples, params.action_dim))
-        self.counts_out = OutPort(shape=(counted,))
 
 
 @implements(proc=Policy, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class PolicyModel(GuidedModel):
+class PolicyModel(NetworkModel):
     goal_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     z_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     proposal_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
@@ -67,8 +45,6 @@ class PolicyModel(GuidedModel):
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self.network = CountedNetwork(proc_params["artifact"], self.params, proc_params["reference"])
-        self.offset, self.counted = proc_params["offset"], proc_params["counted"]
         self.told = np.zeros((self.params.samples, self.params.told * self.params.latent_dim), np.int64)
 
     def run_spk(self) -> None:
@@ -78,4 +54,4 @@ class PolicyModel(GuidedModel):
         if self.phase.proposes:
             self.proposal_out.send(self.network.run(self.z_in.recv(), self.told))
         if self.phase.last:
-            self.counts_out.send(self.network.counts(self.offset, self.counted))
+            self.send_counts()

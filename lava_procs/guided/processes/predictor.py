@@ -15,59 +15,32 @@ from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.process.ports.ports import InPort, OutPort
-from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from spikeplan.core.guided_params import GuidedParams
-from spikeplan.core.ir.artifact import Artifact
-from spikeplan.lava_procs.guided.model import GuidedModel
-from spikeplan.lava_procs.guided.network import CountedNetwork
+from spikeplan.lava_procs.guided.processes.network import NetworkModel, NetworkProcess
 
 
-class Predictor(AbstractProcess):
+class Predictor(NetworkProcess):
     """z_in: (S, D) of the step before, action_in: (S, A), value_out: (S, D), all in steps 2 t + 1; counts_out: (counted,) in
     the last step, this network's from `offset` on."""
 
-    def __init__(
-        self,
-        *,
-        params: GuidedParams,
-        layout: str,
-        artifact: Artifact,
-        reference: str,
-        offset: int,
-        counted: int,
-        name: str = "predictor",
-    ) -> None:
-        super().__init__(
-            params=params,
-            layout=layout,
-            artifact=artifact,
-            reference=reference,
-            offset=offset,
-            counted=counted,
-            name=name,
-        )
+    def __init__(self, *, params: GuidedParams, name: str = "predictor", **network: Any) -> None:
+        super().__init__(params=params, name=name, **network)
         self.z_in = InPort(shape=(params.samples, params.latent_dim))
         self.action_in = InPort(shape=(params.samples, params.action_dim))
         self.value_out = OutPort(shape=(params.samples, params.latent_dim))
-        self.counts_out = OutPort(shape=(counted,))
 
 
 @implements(proc=Predictor, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class PredictorModel(GuidedModel):
+class PredictorModel(NetworkModel):
     z_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     action_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     value_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
     counts_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
-
-    def __init__(self, proc_params: Any) -> None:
-        super().__init__(proc_params)
-        self.network = CountedNetwork(proc_params["artifact"], self.params, proc_params["reference"])
-        self.offset, self.counted = proc_params["offset"], proc_params["counted"]
 
     def run_spk(self) -> None:
         if self.phase.first:
@@ -75,4 +48,4 @@ class PredictorModel(GuidedModel):
         if self.phase.predicts:
             self.value_out.send(self.network.run(self.z_in.recv(), self.action_in.recv()))
         if self.phase.last:
-            self.counts_out.send(self.network.counts(self.offset, self.counted))
+            self.send_counts()

@@ -14,50 +14,28 @@ from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.process.ports.ports import InPort, OutPort
-from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from spikeplan.core.guided_params import GuidedParams
-from spikeplan.core.ir.artifact import Artifact
-from spikeplan.lava_procs.guided.model import GuidedModel
-from spikeplan.lava_procs.guided.network import CountedNetwork
+from spikeplan.lava_procs.guided.processes.network import NetworkModel, NetworkProcess
 
 
-class ToGo(AbstractProcess):
+class ToGo(NetworkProcess):
     """goal_in: (M + K, D) in step 0, of which the goal alone is used; moved_in: (S, D) in steps 2, 4, ..., 2 H; told_out: (S,)
     and counts_out: (counted,), this network's from `offset` on, in the last step."""
 
-    def __init__(
-        self,
-        *,
-        params: GuidedParams,
-        layout: str,
-        artifact: Artifact,
-        reference: str,
-        offset: int,
-        counted: int,
-        name: str = "to_go",
-    ) -> None:
-        super().__init__(
-            params=params,
-            layout=layout,
-            artifact=artifact,
-            reference=reference,
-            offset=offset,
-            counted=counted,
-            name=name,
-        )
+    def __init__(self, *, params: GuidedParams, name: str = "to_go", **network: Any) -> None:
+        super().__init__(params=params, name=name, **network)
         self.goal_in = InPort(shape=(params.told + params.places, params.latent_dim))
         self.moved_in = InPort(shape=(params.samples, params.latent_dim))
         self.told_out = OutPort(shape=(params.samples,))
-        self.counts_out = OutPort(shape=(counted,))
 
 
 @implements(proc=ToGo, protocol=LoihiProtocol)
 @requires(CPU)
 @tag("fixed_pt")
-class ToGoModel(GuidedModel):
+class ToGoModel(NetworkModel):
     goal_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     moved_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, np.int64)
     told_out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
@@ -65,8 +43,6 @@ class ToGoModel(GuidedModel):
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self.network = CountedNetwork(proc_params["artifact"], self.params, proc_params["reference"])
-        self.offset, self.counted = proc_params["offset"], proc_params["counted"]
         self.goal = np.zeros((self.params.samples, self.params.latent_dim), np.int64)
 
     def run_spk(self) -> None:
@@ -79,4 +55,4 @@ class ToGoModel(GuidedModel):
         z = self.moved_in.recv()
         if self.phase.last:
             self.told_out.send(self.network.run(z, self.goal)[:, 0])
-            self.counts_out.send(self.network.counts(self.offset, self.counted))
+            self.send_counts()
