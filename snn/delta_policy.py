@@ -1,7 +1,7 @@
 """A sigma-delta network as a planner's policy: [z, told] in, an action out; bit-exact with its artifact.
 
-It takes latents in the integers of the predictor that it acts in (conversion/policy.py). Reference zero: values are sent, not
-changes; the integer guided planner also runs it on previous_step.
+It takes latents in the integers of the predictor that it acts in (conversion/policy.py), and is compared with earlier passes as
+that one is (snn/delta_reference.py). On a reference but zero, what it is told is sent once, for it does not change in a plan.
 Shapes: B episodes, S copies, D latent, A action.
 """
 
@@ -13,10 +13,10 @@ from torch import Tensor
 from spikeplan.core.counts.operations import LayerCounts
 from spikeplan.core.ir.artifact import Artifact
 from spikeplan.snn.delta import DeltaState
-from spikeplan.snn.delta_on_chip import DeltaOnChip
+from spikeplan.snn.delta_reference import DeltaReferring, ReferenceState, in_order
 
 
-class DeltaPolicy(DeltaOnChip):
+class DeltaPolicy(DeltaReferring):
     """`action_limit`: actions are clipped to plus and minus this, in the task's units.
 
     `output`: the scale that the output is in; `value` for a cost-to-go, whose limit is a cost.
@@ -32,11 +32,26 @@ class DeltaPolicy(DeltaOnChip):
         self.output_scale = artifact.scales[output]
         self.places = bool(artifact.provenance.get("policy", {}).get("places", False))
 
+    def begin_acting(self, order_BSHA: Tensor, reference: str) -> ReferenceState:
+        """State at the start of a rollout. `order_BSHA`: what copies are sorted by."""
+        order = in_order(order_BSHA) if reference == "previous_candidate" else None
+        return ReferenceState(reference, order=order)
+
     @torch.no_grad()
-    def act(self, latent_BSD: Tensor, told_BG: Tensor) -> tuple[Tensor, list[LayerCounts]]:
-        """Real latents in, real actions out, clipped; the operations of each layer."""
-        z = self.encode(latent_BSD)
-        value, _, counts = self.advance(z, self.encode(told_BG)[:, None].expand(-1, z.shape[1], -1), None)
+    def act(
+        self, latent_BSD: Tensor, told_BG: Tensor, state: ReferenceState | None = None
+    ) -> tuple[Tensor, list[LayerCounts]]:
+        """Real latents in, real actions out, clipped; the operations of each layer.
+
+        `state`: of the rollout that it takes part in, changed in place; None: values are sent, not changes. On mean_candidate it
+        has the mean candidate's latent as `mean_latent`, in latent LSB.
+        """
+        state = ReferenceState("zero") if state is None else state
+        told = self.encode(told_BG)[:, None]
+        x = torch.cat([self.encode(latent_BSD), told.expand(-1, latent_BSD.shape[1], -1)], -1)
+        mean = None if state.mean_latent is None else torch.cat([state.mean_latent, told], -1)
+        value, counts, _ = self.compared(x, state, mean)
+        state.step += 1
         action = (value * self.output_scale).float().clamp(-self.action_limit, self.action_limit)
         return action, counts
 

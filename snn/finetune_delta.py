@@ -1,14 +1,11 @@
 """Event-rate fine-tuning of a ReLU chain for one reference, with learned thresholds.
 
-    x_hat = ref + g q,   d = x - ref,   g = 1[|d| >= theta_l],   q = M trunc(d / M)
     L     = mean |z_hat - z|^2 + mean (J_hat - J)^2 / mean var_s J
             + lambda sum_l fan_out_l rate_l / sum_l fan_in_l fan_out_l
 
 z and J are latents and costs of the dense teacher on rollouts recorded from real planning; z_hat is the chain run the
 way the chip runs it on the reference (`none`: ref = 0; `mean`: candidates compared with the mean candidate at the same step,
-the mean with itself one step before). The gate is hard forward and a sigmoid of width theta/3 backward; trunc passes
-its gradient straight through. rate_l is the number of messages of layer l in one pass, the mean's own pass included;
-its gradient is that of |d| / (|d| + theta), which reaches neurons far above the threshold too.
+the mean with itself one step before). rate_l is the number of messages of layer l in one pass, the mean's own pass included.
 Shapes: B records, S candidates, H steps, D latent, A action.
 """
 
@@ -23,7 +20,7 @@ from torch import Tensor, nn
 
 from spikeplan.core.descent import descend
 from spikeplan.core.errors import UserError
-from spikeplan.core.ir.artifact import Artifact
+from spikeplan.snn.delta_chain import DeltaChain
 
 Judge = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -66,78 +63,6 @@ class DeltaTraining:
             raise UserError(
                 f"fine-tuning: steps {self.steps}, records {self.records}, candidates {self.candidates} must be >= 1"
             )
-
-
-class DeltaChain(nn.Module):
-    """Differentiable twin of the integer network: `linears`, log thresholds, fixed message steps."""
-
-    def __init__(self, linears: list[nn.Linear], artifact: Artifact) -> None:
-        super().__init__()
-        self.linears = nn.ModuleList(linears)
-        self.widths = [linear.in_features for linear in linears]
-        self.latent_dim = linears[-1].out_features
-        scale = artifact.scales["latent"]
-        self.stretch = scale / artifact.scales["action"]
-        message = [scale * 2 ** artifact.layers[0].shift]
-        self.message: list[float] = []
-        thresholds: list[float] = []
-        for i, layer in enumerate(artifact.layers[:-1]):
-            lsb = message[-1] / 2**layer.shift
-            self.message.append(message[-1])
-            thresholds.append(layer.threshold_lsb * lsb)
-            following = artifact.layers[i + 1]
-            if following.kind == "sigma_delta":
-                real = linears[i].weight.detach().clone()
-                if i == 0:
-                    real[:, self.latent_dim :] /= self.stretch
-                unit = float(real.abs().max()) / 127.0
-                message.append(unit * message[-1] * 2**following.shift)
-        self.log_threshold = nn.Parameter(torch.tensor(thresholds).log())
-
-    def thresholds(self) -> tuple[float, ...]:
-        return tuple(self.log_threshold.detach().exp().tolist())
-
-    def run(self, z: Tensor, action: Tensor, refs: list[Tensor]) -> tuple[Tensor, list[Tensor], Tensor]:
-        """One pass from `refs` (broadcastable); returns next z, new refs, messages per pass of each sending layer."""
-        x = torch.cat([z, action * self.stretch], -1)
-        new, sent = [], []
-        for i, linear in enumerate(self.linears):
-            theta = self.log_threshold[i].exp()
-            d = x - refs[i]
-            size = d.abs()
-            soft = torch.sigmoid((size - theta) * (3.0 / theta.detach()))
-            gate = (size >= theta).to(d.dtype) + soft - soft.detach()
-            m = self.message[i]
-            q = d + ((d / m).trunc() * m - d).detach()
-            ref = refs[i] + gate * q
-            new.append(ref)
-            reach = size / (size + theta)
-            sent.append(((size >= theta).to(d.dtype) + reach - reach.detach()).sum(-1).mean())
-            y = ref
-            if i == 0:
-                y = torch.cat([ref[..., : self.latent_dim], ref[..., self.latent_dim :] / self.stretch], -1)
-            x = linear(y)
-            if i + 1 < len(self.linears):
-                x = x.relu()
-        return z + x, new, torch.stack(sent)
-
-    def rollout(
-        self, z_BD: Tensor, actions_BSHA: Tensor, mean_BHA: Tensor | None, mean_share: float = 0.0
-    ) -> tuple[Tensor, Tensor]:
-        """Latents (B, S, H, D) and messages per candidate pass (layers,). `mean_BHA` None: reference zero; else reference
-        `mean`, its own pass counted with weight `mean_share` = 1 / S."""
-        b, s, horizon, _ = actions_BSHA.shape
-        refs = [z_BD.new_zeros(b, 1, n) for n in self.widths]
-        z, zm = z_BD[:, None].expand(-1, s, -1), z_BD[:, None]
-        path, total = [], z_BD.new_zeros(len(self.widths))
-        for t in range(horizon):
-            if mean_BHA is not None:
-                zm, refs, mean_sent = self.run(zm, mean_BHA[:, None, t], refs)
-                total = total + mean_share * mean_sent
-            z, _, sent = self.run(z, actions_BSHA[:, :, t], refs)
-            path.append(z)
-            total = total + sent
-        return torch.stack(path, 2), total / horizon
 
 
 def finetune_delta(

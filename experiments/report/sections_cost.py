@@ -13,7 +13,7 @@ from spikeplan.experiments.report.captions import CAVEATS
 from spikeplan.experiments.report.episode_gif import film, grey, png
 from spikeplan.experiments.report.markup import Markup, table, tag, text
 from spikeplan.experiments.report.page import Gallery, Section, by_task
-from spikeplan.snn.delta_predictor import STATE_KIND
+from spikeplan.snn.delta_reference import STATE_KIND
 
 
 def energies(results: Results, gallery: Gallery) -> Section:

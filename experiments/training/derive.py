@@ -19,7 +19,8 @@ from spikeplan.evaluation.bundle import POLICY_LIF
 from spikeplan.evaluation.methods.smaller import PERCENT, WIDTHS
 from spikeplan.evaluation.recorded_plans import RECORD_SEED, Plans, calibration_of, record_guided
 from spikeplan.evaluation.threshold_search import Choice
-from spikeplan.snn.finetune_delta import DeltaChain, DeltaTraining, Rollouts, finetune_delta
+from spikeplan.snn.delta_chain import DeltaChain
+from spikeplan.snn.finetune_delta import DeltaTraining, Rollouts, finetune_delta
 from spikeplan.snn.lif import LIFConfig, LIFNetwork, LIFTraining, finetune_lif
 from spikeplan.snn.lif_policy import LIFPolicyTraining, finetune_lif_policy
 from spikeplan.worldmodel.checkpoint import WorldModel

@@ -9,8 +9,9 @@ import torch
 
 from spikeplan.conversion import Calibration, SigmaDelta, convert
 from spikeplan.conversion.calibration import chain_of
+from spikeplan.snn.delta_chain import DeltaChain
 from spikeplan.snn.delta_predictor import DeltaPredictor
-from spikeplan.snn.finetune_delta import DeltaChain, DeltaTraining, Rollouts, finetune_delta
+from spikeplan.snn.finetune_delta import DeltaTraining, Rollouts, finetune_delta
 
 B, S, H = 6, 16, 4
 

@@ -17,7 +17,8 @@ import torch
 
 from spikeplan.core.counts.operations import REFERENCES
 from spikeplan.core.errors import UserError
-from spikeplan.snn.delta_predictor import STATE_KIND, DeltaPredictor
+from spikeplan.snn.delta_predictor import DeltaPredictor
+from spikeplan.snn.delta_reference import STATE_KIND
 
 B, S, H, D, A = 2, 4, 5, 4, 2
 ITERATIONS = 3

@@ -131,7 +131,7 @@ class GuidedPlanner:
         told_BG = told_to(self.predictor.policy, goal)
 
         def propose(t: int, latent_BSD: Tensor) -> Tensor:
-            action, counts = self.predictor.policy.act(latent_BSD, told_BG)
+            action, counts = self.predictor.propose(latent_BSD, told_BG, state)
             if self.op_counts is not None:
                 for layer in counts:
                     self.op_counts.add("predictor", layer, iteration=0, step=t)
@@ -140,7 +140,7 @@ class GuidedPlanner:
 
         state = self.predictor.begin_acting(latent_BD, noise_BSHA, self.reference)
         latents, _ = unroll(
-            self.predictor.step, start_BSD, propose, state, counting(self.op_counts, 0), steps=c.horizon
+            self.predictor.follow, start_BSD, propose, state, counting(self.op_counts, 0), steps=c.horizon
         )
         taken = torch.stack(actions, 2)
         cost = judge(self.evaluator, latents, taken, goal, self.op_counts)

@@ -18,6 +18,14 @@ from spikeplan.worldmodel.predictor import Predictor
 REFERENCES = ("zero", "previous_step", "previous_candidate", "mean_candidate")  # a policy's copies act in one pass
 
 
+@dataclass
+class Acting:
+    """Where both stand in a rollout; `policy`: None where it keeps no state."""
+
+    predictor: Any
+    policy: Any = None
+
+
 @dataclass(frozen=True)
 class Pair:
     """A predictor and the policy that acts in it, as one thing to be counted and placed. `value`: the policy's cost-to-go."""
@@ -90,10 +98,24 @@ class Pair:
     def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, reference: str, previous: Any = None) -> Any:
         return self.predictor.begin(latent_BD, candidates_BSHA, reference, previous)
 
-    def begin_acting(self, latent_BD: Tensor, order_BSHA: Tensor, reference: str) -> Any:
+    def begin_acting(self, latent_BD: Tensor, order_BSHA: Tensor, reference: str) -> Acting:
         """Where the policy's actions are not known yet: copies that start together are ordered by what perturbs them."""
         begin = getattr(self.predictor, "begin_acting", self.predictor.begin)
-        return begin(latent_BD, order_BSHA, reference)
+        compared = getattr(self.policy, "begin_acting", None)
+        policy = None if compared is None else compared(order_BSHA, reference)
+        return Acting(begin(latent_BD, order_BSHA, reference), policy)
+
+    def propose(self, latent_BSD: Tensor, told_BG: Tensor, state: Acting) -> tuple[Tensor, list[LayerCounts]]:
+        """The policy's actions in this step of the rollout, and the operations of each of its layers."""
+        if state.policy is None:
+            return self.policy.act(latent_BSD, told_BG)
+        state.policy.mean_latent = state.predictor.mean_latent
+        return self.policy.act(latent_BSD, told_BG, state.policy)  # type: ignore[call-arg]
+
+    def follow(self, latent_BSD: Tensor, action_BSA: Tensor, state: Acting) -> tuple[Tensor, Acting, list[LayerCounts]]:
+        """The predictor's step after it."""
+        reached, state.predictor, counts = self.predictor.step(latent_BSD, action_BSA, state.predictor)
+        return reached, state, counts
 
     def step(self, latent_BSD: Tensor, action_BSA: Tensor, state: Any) -> tuple[Tensor, Any, list[LayerCounts]]:
         return self.predictor.step(latent_BSD, action_BSA, state)

@@ -1,0 +1,112 @@
+"""Differentiable twin of a sigma-delta chain: what event-rate fine-tuning trains.
+
+    x_hat = ref + g q,   d = x - ref,   g = 1[|d| >= theta_l],   q = M trunc(d / M)
+
+The gate is hard forward and a sigmoid of width theta/3 backward; trunc passes its gradient straight through. Messages are
+counted; their gradient is that of |d| / (|d| + theta), which reaches neurons far above the threshold too.
+Shapes: B records, S candidates, H steps, D latent, A action; N neurons of a layer.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from spikeplan.core.ir.artifact import Artifact
+
+
+class Sent(NamedTuple):
+    """One pass: output, the new references of each sending layer, and its messages a pass (layers,)."""
+
+    out: Tensor
+    refs: list[Tensor]
+    messages: Tensor
+
+
+class SendingChain(nn.Module):
+    """`linears`, log thresholds, fixed message steps. Inputs from number `plain` on are stretched as the artifact says."""
+
+    def __init__(self, linears: list[nn.Linear], artifact: Artifact, *, plain: int | None = None) -> None:
+        super().__init__()
+        self.linears = nn.ModuleList(linears)
+        self.widths = [linear.in_features for linear in linears]
+        scale = artifact.scales["latent"]
+        stretch = torch.ones(self.widths[0])
+        if plain is not None:
+            stretch[plain:] = scale / artifact.scales["action"]
+        self.stretch: Tensor
+        self.register_buffer("stretch", stretch)
+        message = [scale * 2 ** artifact.layers[0].shift]
+        self.message: list[float] = []
+        thresholds: list[float] = []
+        for i, layer in enumerate(artifact.layers[:-1]):
+            lsb = message[-1] / 2**layer.shift
+            self.message.append(message[-1])
+            thresholds.append(layer.threshold_lsb * lsb)
+            following = artifact.layers[i + 1]
+            if following.kind == "sigma_delta":
+                real = linears[i].weight.detach()
+                unit = float((real / stretch if i == 0 else real).abs().max()) / 127.0
+                message.append(unit * message[-1] * 2**following.shift)
+        self.log_threshold = nn.Parameter(torch.tensor(thresholds).log())
+
+    def thresholds(self) -> tuple[float, ...]:
+        """Of each sending layer, in real units."""
+        return tuple(self.log_threshold.detach().exp().tolist())
+
+    def silent(self, like: Tensor) -> list[Tensor]:
+        """The zero references, broadcastable to any rows."""
+        return [like.new_zeros(n) for n in self.widths]
+
+    def sent(self, x: Tensor, refs: list[Tensor]) -> Sent:
+        """One pass of inputs (..., I) from `refs` (broadcastable)."""
+        x = x * self.stretch
+        new, sent = [], []
+        for i, linear in enumerate(self.linears):
+            theta = self.log_threshold[i].exp()
+            d = x - refs[i]
+            size = d.abs()
+            soft = torch.sigmoid((size - theta) * (3.0 / theta.detach()))
+            gate = (size >= theta).to(d.dtype) + soft - soft.detach()
+            m = self.message[i]
+            q = d + ((d / m).trunc() * m - d).detach()
+            ref = refs[i] + gate * q
+            new.append(ref)
+            reach = size / (size + theta)
+            sent.append(((size >= theta).to(d.dtype) + reach - reach.detach()).sum(-1).mean())
+            x = linear(ref / self.stretch if i == 0 else ref)
+            if i + 1 < len(self.linears):
+                x = x.relu()
+        return Sent(x, new, torch.stack(sent))
+
+
+class DeltaChain(SendingChain):
+    """Of a residual predictor: [z, a] in, the next z out."""
+
+    def __init__(self, linears: list[nn.Linear], artifact: Artifact) -> None:
+        super().__init__(linears, artifact, plain=linears[-1].out_features)
+
+    def run(self, z: Tensor, action: Tensor, refs: list[Tensor]) -> Sent:
+        """One prediction from `refs`."""
+        done = self.sent(torch.cat([z, action], -1), refs)
+        return done._replace(out=z + done.out)
+
+    def rollout(
+        self, z_BD: Tensor, actions_BSHA: Tensor, mean_BHA: Tensor | None, mean_share: float = 0.0
+    ) -> tuple[Tensor, Tensor]:
+        """Latents (B, S, H, D) and messages per candidate pass (layers,). `mean_BHA` None: reference zero; else reference
+        `mean`, its own pass counted with weight `mean_share` = 1 / S."""
+        s, horizon = actions_BSHA.shape[1:3]
+        refs = self.silent(z_BD)
+        z, zm = z_BD[:, None].expand(-1, s, -1), z_BD[:, None]
+        path, total = [], z_BD.new_zeros(len(self.widths))
+        for t in range(horizon):
+            if mean_BHA is not None:
+                zm, refs, mean_sent = self.run(zm, mean_BHA[:, None, t], refs)
+                total = total + mean_share * mean_sent
+            z, _, sent = self.run(z, actions_BSHA[:, :, t], refs)
+            path.append(z)
+            total = total + sent
+        return torch.stack(path, 2), total / horizon
