@@ -51,7 +51,7 @@ def convert_policy(
     latent_ND: Tensor,
     told_NG: Tensor,
     *,
-    thresholds: float = 0.05,
+    thresholds: float | tuple[float, ...] = 0.05,
     prefix: str = POLICY_PREFIX,
 ) -> Artifact:
     """The spiking form of a policy that acts in this predictor, or of a cost-to-go that judges what it imagines.
@@ -59,14 +59,16 @@ def convert_policy(
     Args:
         predictor: the sigma-delta network whose latents and actions it shares.
         latent_ND, told_NG: what the policy sees and is told; they set ranges and thresholds.
-        thresholds: of every sending layer, in units of the layer's standard deviation.
+        thresholds: of every sending layer, in units of the layer's standard deviation; or real values, one a sending layer,
+            which fine-tuning learns.
         prefix: of the layers' names; it says which of both it is.
 
     Raises UserError for other widths, and for thresholds that are negative or not finite.
 
     >>> artifact = convert_policy(bundle.policy(), bundle.artifact, data.latent_ND, data.latent_ND.flip(0))
     """
-    if not (math.isfinite(thresholds) and thresholds >= 0):
+    values = thresholds if isinstance(thresholds, tuple) else (thresholds,)
+    if not all(math.isfinite(value) and value >= 0 for value in values):
         raise UserError(f"policy: thresholds {thresholds} must be finite and >= 0")
     code, acts = predictor.layers[0], prefix == POLICY_PREFIX
     actions = policy.action_dim if acts else code.n_in - policy.latent_dim
@@ -97,7 +99,10 @@ def convert_policy(
     lsbs = [predictor.scales["latent"], *(u * m for u, m in zip(unit, message, strict=True))]
     lsbs[-1] = wanted * 2.0 ** -max(0, finer)
     spread = [latent.std] + [reached.std for reached in outputs[:-1]]
-    least_lsb = [round(thresholds * std / lsb) for std, lsb in zip(spread, lsbs, strict=False)]
+    real = thresholds if isinstance(thresholds, tuple) else tuple(thresholds * std for std in spread)
+    if len(real) != len(spread):
+        raise UserError(f"policy: {len(real)} thresholds for {len(spread)} sending layers (coder first)")
+    least_lsb = [round(theta / lsb) for theta, lsb in zip(real, lsbs, strict=False)]
     layers = [
         Layer(
             name=f"{prefix}code",

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-import torch
-from safetensors.torch import save_file
-
+from spikeplan.core.counts.operations import VALUE_PREFIX
 from spikeplan.core.errors import UserError
-from spikeplan.core.files import file_digest, write_whole
+from spikeplan.core.files import file_digest
 from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.core.ir.artifact import Artifact
-from spikeplan.core.tensor_file import FileKind
-from spikeplan.snn.lif import LIFConfig, LIFNetwork
+from spikeplan.evaluation.network_files import LIF, POLICY_LIF, TO_GO_LIF, header, load_lif, load_narrow
+from spikeplan.snn.lif import LIFNetwork
 from spikeplan.snn.lif_policy import LIFPolicy
 from spikeplan.worldmodel.checkpoint import WorldModel, load_model, shipped
 from spikeplan.worldmodel.policies.base import GoalPolicy
@@ -26,8 +23,8 @@ from spikeplan.worldmodel.policies.policy_file import load_cost_to_go, load_poli
 from spikeplan.worldmodel.predictor import ResidualPredictor
 from spikeplan.worldmodel.tasks import make_world, task_of
 
-LIF, POLICY_LIF = "lif", "policy-lif"  # kinds of files that hold a LIF network
 TO_GO, POLICY = "cost-to-go", "policy"
+BESIDE = "predictor_sha256"  # of the artifact that a policy or cost-to-go was fine-tuned together with
 
 
 def derived(checkpoint: Path, name: str) -> Path:
@@ -107,6 +104,32 @@ class Bundle:
     def guided_narrow_artifact(self, width: int) -> Artifact:
         return self._fitting(self.guided_delta_path(width))
 
+    def acting_path(self, kind: str, width: int | None) -> Path | None:
+        """The sigma-delta form of the policy (kind POLICY) or cost-to-go (TO_GO) that was fine-tuned together with the task's own
+        predictor of this width (None: the whole one); None where there is none, or where another predictor is used."""
+        size = "" if width is None else f"-{width}"
+        predictor = self.guided_path if width is None else self.guided_delta_path(width)
+        path = self.beside(f"{self.task}/{kind}-delta{size}")
+        return path if path.is_file() and predictor == self.beside(f"{self.task}/delta{size}") else None
+
+    def acting_files(self, width: int | None) -> list[Path]:
+        """Both, where there are any."""
+        found = (self.acting_path(kind, width) for kind in (POLICY, TO_GO))
+        return [path for path in found if path is not None]
+
+    def acting(self, kind: str, width: int | None) -> Artifact | None:
+        """What `acting_path` names. Raises UserError for one that was made together with another predictor."""
+        path = self.acting_path(kind, width)
+        if path is None:
+            return None
+        found, predictor = (
+            artifact_file.load(path),
+            self.guided_path if width is None else self.guided_delta_path(width),
+        )
+        if found.provenance.get(BESIDE) != file_digest(predictor):
+            raise UserError(f"{path}: made together with another network than {predictor.name}; train both again")
+        return found
+
     def _own(self, name: str) -> Path:
         """The task's own file where its world model is another task's and there is one; else the world model's."""
         path = self.beside(f"{self.task}/{name}")
@@ -114,13 +137,32 @@ class Bundle:
 
     def borrowed(self, files: Sequence[Path]) -> list[Path]:
         """Those of them that are the world model's, where the task should have its own: they stand in for a missing one."""
-        shared = {self.model_path, *self.to_go_files, self.beside(LIF)}
+        shared = {self.model_path, *self.to_go_files, *self.lif_to_go_files}
         own = task_of(self.task).teacher is not None
         return [file for file in files if own and file.parent == self.model_path.parent and file not in shared]
 
     @cached_property
     def lif(self) -> LIFNetwork:
         return load_lif(self.beside("lif"))
+
+    @cached_property
+    def guided_lif(self) -> LIFNetwork:
+        """The LIF predictor for planning with the policy."""
+        return load_lif(self.guided_lif_path)
+
+    @property
+    def guided_lif_path(self) -> Path:
+        """Its file: the task's own where there is one, else the world model's."""
+        return self._own(LIF)
+
+    @cached_property
+    def lif_cost_to_go(self) -> LIFPolicy:
+        """The cost-to-go in LIF spikes. Raises UserError for one of another cost-to-go than the file beside it."""
+        path = self.beside(TO_GO_LIF)
+        net = load_lif(path, kind=TO_GO_LIF)
+        if header(path).get("source_sha256") != file_digest(self.to_go_path):
+            raise UserError(f"{path}: made from another network than {self.to_go_path.name}; train it again")
+        return LIFPolicy(net, action_limit=self.cost_to_go().action_limit, prefix=VALUE_PREFIX)
 
     @cached_property
     def lif_policy(self) -> LIFPolicy:
@@ -166,6 +208,12 @@ class Bundle:
         return [self.to_go_path, self.beside(POLICY)] if self.to_go_path.is_file() else []
 
     @property
+    def lif_to_go_files(self) -> list[Path]:
+        """The same of its LIF form."""
+        path = self.beside(TO_GO_LIF)
+        return [path, *self.to_go_files] if path.is_file() else []
+
+    @property
     def to_go_path(self) -> Path:
         return self.beside(TO_GO)
 
@@ -200,67 +248,3 @@ class Bundle:
 def load_bundle(task: str, *, checkpoint: str | None = None, artifact: str | None = None) -> Bundle:
     model_path = Path(checkpoint) if checkpoint else shipped(task)
     return Bundle(task, model_path, Path(artifact) if artifact else derived(model_path, "delta"))
-
-
-FILE = FileKind(
-    key="spikeplan",
-    name="file",
-    form="network of `spikeplan train`",
-    make="make it with `spikeplan train --task TASK`",
-    again="train it again",
-)
-
-
-def _save(tensors: dict[str, torch.Tensor], meta: dict[str, object], path: Path) -> None:
-    whole = {k: v.detach().contiguous() for k, v in tensors.items()}
-    write_whole(path, lambda part: save_file(whole, part, metadata=FILE.metadata(meta)))
-
-
-def _load(path: Path, kind: str) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    meta, tensors = FILE.read(path)
-    if not isinstance(meta, dict) or meta.get("kind") != kind:
-        raise UserError(f"{path}: a safetensors file but no {kind}; {FILE.make}")
-    return tensors, meta
-
-
-def header(path: Path) -> dict[str, Any]:
-    """The header of a file made here; {} when there is none."""
-    return FILE.header(path)
-
-
-def save_lif(net: LIFNetwork, path: Path, *, kind: str = LIF, **provenance: object) -> None:
-    tensors = {k: v for k, v in net.state_dict().items() if k.startswith("w")}
-    sizes = [net.w1.in_features, net.w1.out_features, net.w2.out_features, net.w3.out_features]
-    _save(tensors, {"kind": kind, "sizes": sizes, "config": asdict(net.config), **provenance}, path)
-
-
-def load_lif(path: Path, *, kind: str = LIF) -> LIFNetwork:
-    """`kind`: LIF for a predictor, POLICY_LIF for a policy. Raises UserError for another kind, a damaged file, and weights that
-    are not finite."""
-    tensors, meta = _load(path, kind)
-    try:
-        n_in, first, second, n_out = meta["sizes"]
-        net = LIFNetwork(n_in, (first, second), n_out, LIFConfig(**meta["config"]))
-        for name in ("w1", "w2", "w3"):
-            getattr(net, name).load_state_dict({k: tensors[f"{name}.{k}"] for k in ("weight", "bias")})
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"{path}: damaged LIF file ({error!r}); train it again") from error
-    if not all(torch.isfinite(value).all() for value in tensors.values()):
-        raise UserError(f"{path}: weights are not finite; train it again")
-    return net.eval()
-
-
-def save_narrow(net: ResidualPredictor, path: Path, **provenance: object) -> None:
-    sizes = {"latent_dim": net.latent_dim, "action_dim": net.action_dim, "hidden": list(net.hidden)}
-    _save(dict(net.state_dict()), {"kind": "narrow", "sizes": sizes, **provenance}, path)
-
-
-def load_narrow(path: Path) -> ResidualPredictor:
-    tensors, meta = _load(path, "narrow")
-    try:
-        sizes = meta["sizes"]
-        net = ResidualPredictor(sizes["latent_dim"], sizes["action_dim"], tuple(sizes["hidden"]))
-        net.load_state_dict(tensors)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise UserError(f"{path}: damaged predictor file ({error!r}); train it again") from error
-    return net.eval()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,11 +15,12 @@ from spikeplan.core.counts.operations import VALUE_PREFIX, OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.guided_planning import GuidedConfig, RefinedConfig
 from spikeplan.core.progress import OnProgress, no_progress
-from spikeplan.snn.finetune_delta import Rollouts
+from spikeplan.snn.finetune_acting import Starts
+from spikeplan.snn.finetune_delta import Judge, Rollouts
 from spikeplan.worldmodel.checkpoint import WorldModel
 from spikeplan.worldmodel.planning.cem import CEMPlanner, PlanTrace
 from spikeplan.worldmodel.planning.closed_loop import ImageLatent, goals_of, run_episodes
-from spikeplan.worldmodel.planning.costs import Cost, Goal
+from spikeplan.worldmodel.planning.costs import Cost, Goal, LatentDistance
 from spikeplan.worldmodel.planning.guided import GuidedPlanner, GuidedTrace
 from spikeplan.worldmodel.planning.refined import RefinedPlanner, RefinedTrace, refined_settings
 from spikeplan.worldmodel.planning.rollout import counting, rollout
@@ -31,6 +32,13 @@ from spikeplan.worldmodel.predictor import DensePredictor, Predictor
 from spikeplan.worldmodel.tasks import make_world, task_of
 
 RECORD_SEED = 5_000_000  # episodes for calibration and fine-tuning; never reported, never validated on
+
+
+class Recorded(NamedTuple):
+    """Refined planning: what each part of it asked of the dense predictor, the policy's copies last, and where it started."""
+
+    rollouts: list[Rollouts]
+    starts: Starts
 
 
 @dataclass(frozen=True)
@@ -117,7 +125,7 @@ def record_refined(
     every: int = 3,
     config: RefinedConfig | None = None,
     value: GoalPolicy | None = None,
-) -> list[Rollouts]:
+) -> Recorded:
     """What refined planning asks of the dense predictor: CEM's candidates, and a policy's copies acting in the model.
 
     Each set of records judges a future as the planner does.
@@ -149,12 +157,19 @@ def record_refined(
 
     run_episodes(world, latent_of, planner, drawn, seed=seed, block=episodes, record=keep)
     places = [None if wanted.keep_out_BKD is None else wanted.keep_out_BKD[part] for part, *_ in kept]
+    known = [place for place in places if place is not None]
+    places_NKD = torch.cat(known) if known else None
+    latent_ND, goal_ND = torch.cat([k[1] for k in kept]), torch.cat([k[2] for k in kept])
+    own_cost = LatentDistance.of(config) if cost is None else cost
+    told_NG = Goal(goal_ND, places_NKD).told_BG(policy.places)
+    starts = Starts(latent_ND, told_NG, goal_ND, judging(own_cost, goal_ND, places_NKD))
+    judge = judging(planner.search.evaluator, goal_ND, places_NKD)
     searched: list[Rollouts] = []
     for i in range(config.iterations):
         futures = [(k[3].search.candidates_IBSHA[i], k[3].search.latents_IBSHD[i]) for k in kept]  # type: ignore[index]
-        searched.append(_rollouts(kept, futures, places, planner.search.evaluator))
+        searched.append(_rollouts(latent_ND, goal_ND, futures, judge))
     copies = [(k[3].guided.actions_BSHA, k[3].guided.latents_BSHD) for k in kept]
-    return [*searched, _rollouts(kept, copies, places, planner.search.evaluator)]
+    return Recorded([*searched, _rollouts(latent_ND, goal_ND, copies, judge)], starts)
 
 
 def record_guided(
@@ -196,23 +211,18 @@ def record_guided(
         return Pairs(latent_ND, told_NG, policy(latent_ND, told_NG))
 
 
-def _rollouts(
-    kept: Sequence[tuple[slice, Tensor, Tensor, Any]],
-    futures: Sequence[tuple[Tensor, Tensor]],
-    places: Sequence[Tensor | None],
-    cost: Cost,
-) -> Rollouts:
-    goal_ND = torch.cat([goal for _, _, goal, _ in kept])
-    known = [place for place in places if place is not None]
-    places_NKD = torch.cat(known) if known else None
+def _rollouts(latent_ND: Tensor, goal_ND: Tensor, futures: Sequence[tuple[Tensor, Tensor]], judge: Judge) -> Rollouts:
+    return Rollouts(latent_ND, goal_ND, torch.cat([a for a, _ in futures]), torch.cat([z for _, z in futures]), judge)
+
+
+def judging(cost: Cost, goal_ND: Tensor, places_NKD: Tensor | None) -> Judge:
+    """A cost as fine-tuning asks for it: of the futures of some records."""
 
     def judge(records: Tensor, latents_BSHD: Tensor, actions_BSHA: Tensor) -> Tensor:
-        return cost.cost(
-            latents_BSHD, actions_BSHA, Goal(goal_ND[records], None if places_NKD is None else places_NKD[records])
-        )
+        places = None if places_NKD is None else places_NKD[records]
+        return cost.cost(latents_BSHD, actions_BSHA, Goal(goal_ND[records], places))
 
-    latent_ND = torch.cat([latent for _, latent, _, _ in kept])
-    return Rollouts(latent_ND, goal_ND, torch.cat([a for a, _ in futures]), torch.cat([z for _, z in futures]), judge)
+    return judge
 
 
 def calibration_of(sets: Sequence[Rollouts], limit: int = 40_000) -> Calibration:

@@ -23,8 +23,9 @@ from spikeplan.core.guided_planning import GuidedConfig, PlannerConfig
 from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.core.planning import CEMConfig
 from spikeplan.core.progress import OnProgress, no_progress
-from spikeplan.evaluation.bundle import header, load_bundle, load_lif
+from spikeplan.evaluation.bundle import load_bundle
 from spikeplan.evaluation.job import EPISODE_SEED, Job
+from spikeplan.evaluation.network_files import header, load_lif
 from spikeplan.evaluation.recorded_plans import Plans, record_plans, rerun
 from spikeplan.placement.groups import contexts_of
 from spikeplan.snn.delta_predictor import DeltaPredictor

@@ -76,9 +76,6 @@ def finetune_delta(
     """Train `chain` in place, on the sets of records by turns. Raises UserError without a set."""
     if not data:
         raise UserError("fine-tuning: no records; record plans first")
-    linears = [linear for linear in chain.linears if isinstance(linear, nn.Linear)]
-    fan_out = torch.tensor([float(linear.out_features) for linear in linears])
-    dense = float(sum(linear.weight.numel() for linear in linears))
     optimizer = torch.optim.AdamW(
         [
             {"params": chain.linears.parameters(), "lr": config.rate},
@@ -90,20 +87,7 @@ def finetune_delta(
     )
 
     def losses(step: int) -> dict[str, Tensor]:
-        turn = data[step % len(data)]
-        n, s_all = turn.candidates_NSHA.shape[:2]
-        pick = torch.randint(n, (config.records,), generator=generator)
-        some = torch.randperm(s_all, generator=generator)[: config.candidates]
-        candidates = turn.candidates_NSHA[pick]
-        teacher = turn.latents_NSHD[pick][:, some]
-        mean = candidates.mean(1) if config.reference == "mean_candidate" else None
-        z, sent = chain.rollout(turn.latent_ND[pick], candidates[:, some], mean, 1 / s_all)
-        prediction = (z - teacher).square().mean()
-        cost, target = (turn.costs(pick, x, candidates[:, some]) for x in (z, teacher))
-        ranking = (cost - target).square().mean() / target.var(1).mean().clamp_min(1e-6)
-        density = (sent * fan_out).sum() / dense
-        loss = prediction + config.cost_weight * ranking + config.rate_weight * density
-        return {"total": loss, "prediction": prediction, "ranking": ranking, "density": density}
+        return delta_losses(chain, data[step % len(data)], config, generator)
 
     def tell(step: int, row: dict[str, float]) -> None:
         if report:
@@ -117,3 +101,25 @@ def finetune_delta(
         clip=lambda: nn.utils.clip_grad_norm_(chain.parameters(), 1.0),
         progress=tell,
     )
+
+
+def delta_losses(
+    chain: DeltaChain, turn: Rollouts, config: DeltaTraining, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """The terms of one step on some of a set's records and candidates; `total` is their weighted sum."""
+    linears = [linear for linear in chain.linears if isinstance(linear, nn.Linear)]
+    fan_out = torch.tensor([float(linear.out_features) for linear in linears])
+    dense = float(sum(linear.weight.numel() for linear in linears))
+    n, s_all = turn.candidates_NSHA.shape[:2]
+    pick = torch.randint(n, (config.records,), generator=generator)
+    some = torch.randperm(s_all, generator=generator)[: config.candidates]
+    candidates = turn.candidates_NSHA[pick]
+    teacher = turn.latents_NSHD[pick][:, some]
+    mean = candidates.mean(1) if config.reference == "mean_candidate" else None
+    z, sent = chain.rollout(turn.latent_ND[pick], candidates[:, some], mean, 1 / s_all)
+    prediction = (z - teacher).square().mean()
+    cost, target = (turn.costs(pick, x, candidates[:, some]) for x in (z, teacher))
+    ranking = (cost - target).square().mean() / target.var(1).mean().clamp_min(1e-6)
+    density = (sent * fan_out).sum() / dense
+    loss = prediction + config.cost_weight * ranking + config.rate_weight * density
+    return {"total": loss, "prediction": prediction, "ranking": ranking, "density": density}

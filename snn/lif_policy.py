@@ -24,19 +24,22 @@ from spikeplan.snn.lif_on_chip import LIFOnChip
 
 class LIFPolicy(LIFOnChip):
     """`action_limit`: actions are clipped to plus and minus this, in the task's units. `places`: it is told where not to go, too.
+    `prefix`: of its layers' names; that of a cost-to-go makes it one, whose limit is a cost.
 
     Raises UserError for a limit that is not above 0 and for a network that takes no such latents.
 
     >>> action_BSA, counts = LIFPolicy(network, action_limit=0.08).act(latent_BSD, told_BG)
     """
 
-    def __init__(self, network: LIFNetwork, *, action_limit: float, places: bool = False) -> None:
+    def __init__(
+        self, network: LIFNetwork, *, action_limit: float, places: bool = False, prefix: str = POLICY_PREFIX
+    ) -> None:
         if not (math.isfinite(action_limit) and action_limit > 0):
             raise UserError(f"policy: action limit {action_limit} must be finite and above 0")
         if network.w1.in_features % (2 + places):
             what = "latent, goal and mean of places" if places else "latent and goal"
             raise UserError(f"policy: {network.w1.in_features} inputs are no {what} of one width")
-        super().__init__(network, prefix=POLICY_PREFIX)
+        super().__init__(network, prefix=prefix)
         self.action_limit, self.places = action_limit, places
 
     @torch.no_grad()

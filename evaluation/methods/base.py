@@ -78,7 +78,6 @@ class Method:
         planner: name of its planner in PLANNERS.
         closed_loop: plans whole episodes by itself (Lava); gets what `lava_episodes` takes and returns one row. One that takes
             `cost`, a name in COSTS, is given it where the user asks for one.
-        to_go: it has a cost-to-go wherever its task has one; a planner's own weight of it is left out where not.
         readings: the same run charged to other hardware, as runs of their own; takes and returns evaluation.aggregate.Run.
         relative_cost: time of a prediction, in those of the dense one; for progress and scheduling only.
         colour, marker: how figures draw it.
@@ -93,7 +92,6 @@ class Method:
     artifact: Callable[[Bundle], Artifact] | None = None
     planner: str = "cem"
     closed_loop: Callable[..., LavaLoopRow] | None = None
-    to_go: bool = True
     readings: Callable[[Any], list[Any]] = lambda run: []
     relative_cost: float = 1.0
     colour: str = "#7A7A7A"

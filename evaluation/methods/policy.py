@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from spikeplan.conversion import Calibration
 from spikeplan.conversion.policy import convert_policy
 from spikeplan.core.counts.operations import VALUE_PREFIX
 from spikeplan.core.ir.artifact import Artifact
+from spikeplan.evaluation.bundle import POLICY, TO_GO
 from spikeplan.evaluation.methods.base import Method, Site
 from spikeplan.evaluation.methods.dense import int8_predictor
 from spikeplan.evaluation.methods.smaller import WIDTHS
@@ -46,8 +48,13 @@ def _int8(site: Site) -> Policy:
 
 
 def asked(policy: GoalPolicy, site: Site) -> tuple[Tensor, Tensor]:
+    """As `told_anything`, of every method's calibration data."""
+    return told_anything(policy, site.calibration)
+
+
+def told_anything(policy: GoalPolicy, data: Calibration) -> tuple[Tensor, Tensor]:
     """Latents of the calibration data, each with what a policy might be told there: latents from elsewhere in them."""
-    latent_ND = site.calibration.latent_ND
+    latent_ND = data.latent_ND
     others = [latent_ND.flip(0), latent_ND.roll(len(latent_ND) // 2, 0)]
     return latent_ND, torch.cat(others[: 1 + policy.places], -1)
 
@@ -58,21 +65,25 @@ def _artifact(width: int | None, bundle: Bundle) -> Artifact:
 
 
 def spiking_policy(site: Site, width: int | None = None) -> DeltaPolicy:
-    """The policy in the integers of the task's sigma-delta predictor of this width; made from the same data as every
-    calibration."""
+    """The policy in the integers of the task's sigma-delta predictor of this width: fine-tuned together with it, or converted by
+    the data of every calibration."""
 
     def make() -> DeltaPolicy:
-        policy = site.bundle.policy()
-        artifact = convert_policy(policy, _artifact(width, site.bundle), *asked(policy, site))
+        policy, artifact = site.bundle.policy(), site.bundle.acting(POLICY, width)
+        if artifact is None:
+            artifact = convert_policy(policy, _artifact(width, site.bundle), *asked(policy, site))
         return DeltaPolicy(artifact.scaled(site.threshold), action_limit=policy.action_limit)
 
     return site.once(f"policy sigma_delta {width}", make)
 
 
 def _valued(arithmetic: str, site: Site, width: int | None = None) -> Policy | None:
-    """The policy's cost-to-go in the policy's own arithmetic; None where there is no file of it, or no such form."""
-    if arithmetic == "lif" or not site.bundle.to_go_path.is_file():
+    """The policy's cost-to-go in the policy's own arithmetic; None where there is no file of it."""
+    needed = site.bundle.lif_to_go_files if arithmetic == "lif" else site.bundle.to_go_files
+    if not needed:
         return None
+    if arithmetic == "lif":
+        return site.bundle.lif_cost_to_go
     network = site.bundle.cost_to_go()
     latent, goal = asked(network, site)
     if arithmetic == "fp32":
@@ -81,7 +92,9 @@ def _valued(arithmetic: str, site: Site, width: int | None = None) -> Policy | N
         return site.once("to go int8", lambda: Int8Policy(network, latent, goal, VALUE_PREFIX))
 
     def make() -> DeltaPolicy:
-        artifact = convert_policy(network, _artifact(width, site.bundle), latent, goal, prefix=VALUE_PREFIX)
+        artifact = site.bundle.acting(TO_GO, width)
+        if artifact is None:
+            artifact = convert_policy(network, _artifact(width, site.bundle), latent, goal, prefix=VALUE_PREFIX)
         return DeltaPolicy(artifact.scaled(site.threshold), action_limit=network.action_limit, output="value")
 
     return site.once(f"to go sigma_delta {width}", make)
@@ -106,16 +119,22 @@ def _narrow_files(width: int, bundle: Bundle) -> list[Path]:
     return [bundle.model_path, bundle.guided_narrow_path(width), bundle.policy_path, *bundle.to_go_files]
 
 
+def _whole_spikes_files(bundle: Bundle) -> list[Path]:
+    made = bundle.acting_files(None)
+    return [bundle.model_path, bundle.guided_path, bundle.policy_path, *bundle.to_go_files, *made]
+
+
 def _narrow_spikes_files(width: int, bundle: Bundle) -> list[Path]:
-    return [bundle.model_path, bundle.guided_delta_path(width), bundle.policy_path, *bundle.to_go_files]
+    made = bundle.acting_files(width)
+    return [bundle.model_path, bundle.guided_delta_path(width), bundle.policy_path, *bundle.to_go_files, *made]
 
 
 def _files(*names: str) -> Callable[[Bundle], list[Path]]:
     return lambda bundle: [bundle.model_path, *(bundle.beside(name) for name in names), *bundle.to_go_files]
 
 
-def _lif_files(*names: str) -> Callable[[Bundle], list[Path]]:
-    return lambda bundle: [*_files(*names)(bundle), bundle.lif_policy_path]
+def _lif_files(bundle: Bundle) -> list[Path]:
+    return [bundle.model_path, bundle.lif_policy_path, *bundle.lif_to_go_files]
 
 
 def _policy_files(*names: str) -> Callable[[Bundle], list[Path]]:
@@ -141,7 +160,7 @@ def _sigma_delta(site: Site, width: int | None = None) -> Predictor:
 
 
 def _lif_predictor(site: Site) -> Predictor:
-    return LIFPredictor(site.bundle.lif)
+    return LIFPredictor(site.bundle.guided_lif)
 
 
 def _lif(site: Site) -> Policy:
@@ -164,7 +183,7 @@ def _in_lava(*, cost: str | None = None, **settings: Any) -> LavaLoopRow:
 
 SPIKING: dict[str, Any] = {
     "family": "spiking",
-    "files": lambda bundle: [bundle.model_path, bundle.guided_path, bundle.policy_path, *bundle.to_go_files],
+    "files": _whole_spikes_files,
     "artifact": lambda bundle: bundle.guided_artifact,
     "colour": "#D55E00",
     "relative_cost": 1.6,
@@ -173,17 +192,15 @@ SPIKING_WIDTHS = {"guided": (64, 96, 128), "refined": (96, 128)}  # of narrow pr
 ALONE: dict[str, Any] = {"relative_cost": 0.01, "marker": "*"}
 BINARY: dict[str, Any] = {
     "family": "spiking",
-    "files": _lif_files("lif"),
+    "files": lambda bundle: [bundle.guided_lif_path, *_lif_files(bundle)],
     "colour": "#CC79A7",
     "marker": "s",
     "relative_cost": 5.8,
-    "to_go": False,
 }
 MIXED: dict[str, Any] = SPIKING | {
-    "files": lambda bundle: [bundle.model_path, bundle.guided_path, bundle.lif_policy_path],
+    "files": lambda bundle: [bundle.guided_path, *_lif_files(bundle)],
     "colour": "#E69F00",
     "marker": "s",
-    "to_go": False,
 }
 ORANGE: dict[str, Any] = {"colour": "#E69F00"}
 
@@ -212,7 +229,7 @@ METHOD = (
         "policy-lif",
         lambda site: PolicyAlone(_lif(site)),
         "direct",
-        **(BINARY | ALONE | {"files": _lif_files()}),
+        **(BINARY | ALONE | {"files": _lif_files}),
     ),
     *(
         method
@@ -232,7 +249,7 @@ METHOD = (
         "guided-lif-int8",
         partial(_pair, _lif_predictor, "int8"),
         "guided",
-        **(BINARY | {"files": _policy_files("lif"), "to_go": True}),
+        **(BINARY | {"files": lambda bundle: [bundle.guided_lif_path, *_policy_files()(bundle)]}),
     ),
     _method("guided-sigma_delta-lif", partial(_pair, _sigma_delta, "lif"), "guided", **MIXED),
     *(

@@ -17,7 +17,7 @@ from spikeplan.core.chips import CHIPS
 from spikeplan.core.errors import UserError
 from spikeplan.core.format import several
 from spikeplan.core.ir import artifact as artifact_file
-from spikeplan.evaluation.bundle import header
+from spikeplan.evaluation.network_files import header
 from spikeplan.evaluation.recorded_plans import RECORD_SEED, record_plans
 from spikeplan.experiments.runner.output import open_output, write_report
 from spikeplan.experiments.runner.progress import counted, working

@@ -71,8 +71,7 @@ def plan_command(
     kind = PLANNERS[with_planner or METHODS[method].planner]
     planner, best = kind.settings(bundle.model.planner), task_of(task).planner
     if best is not None and type(best) is type(planner):  # the task's own settings of this planner
-        # LIF has no cost-to-go, and what a policy would pay is none of another cost's business.
-        weighs = getattr(best, "to_go", 0.0) > 0 and (cost is not None or not METHODS[method].to_go)
+        weighs = getattr(best, "to_go", 0.0) > 0 and cost is not None  # what a policy would pay is none of its business
         planner = best.at(to_go=0.0) if weighs else best
     planner = planner.at(**budget)
     check_seed(seed)

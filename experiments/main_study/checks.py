@@ -20,7 +20,6 @@ from spikeplan.experiments.main_study.contenders import contenders, full_planner
 from spikeplan.experiments.main_study.controls import gates_row
 from spikeplan.experiments.main_study.grid import TASKS, Size
 from spikeplan.worldmodel.tasks import make_world, task_of
-from spikeplan.worldmodel.tasks.keep_out import COPIES
 
 
 def agreement_rows(task: str, *, episodes: int = 6, every: int = 5) -> list[AgreementRow]:
@@ -92,7 +91,7 @@ def layers_row(task: str) -> LayersRow:
 def guided_lava_rows(task: str, out: Path, *, episodes: int) -> list[LavaLoopRow]:
     """The policy's copies in Lava for whole episodes: the task's own planner where that is all that it does."""
     own = task_of(task).planner
-    planner = own if isinstance(own, GuidedConfig) else COPIES
+    planner = own if isinstance(own, GuidedConfig) else GuidedConfig()
     folder = out / "lava" / task
     return [guided_episodes(bundle=load_bundle(task), planner=planner, episodes=episodes, folder=folder, progress=None)]
 

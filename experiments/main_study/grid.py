@@ -17,7 +17,7 @@ from spikeplan.evaluation.methods.sigma_delta import NARROW as NARROW_SIGMA_DELT
 from spikeplan.evaluation.shard import Job, shards
 from spikeplan.experiments.main_study.contenders import contenders, full_planner
 from spikeplan.worldmodel.tasks import task_of
-from spikeplan.worldmodel.tasks.keep_out import COPIES, DESCENTS
+from spikeplan.worldmodel.tasks.keep_out import DESCENTS
 
 ALONE = ("policy-int8", "policy-sigma_delta", "policy-lif")  # beside the dense one, which is a level of admission
 TASKS = ("keep-out", "two-room", "planar-reach")
@@ -215,8 +215,8 @@ def _policy_fronts(plan: Plan, budgets: Sequence[PlannerConfig], searched: CEMCo
     searches and gradients."""
     named, teacher = contenders(plan.task), task_of(plan.task).teacher
     points: list[tuple[str, PlannerConfig]] = [(method, DirectConfig()) for method in ALONE]
-    points += [("guided-integer", planner) for planner in budgets if isinstance(planner, GuidedConfig)]
-    points += [("guided-lif", COPIES)]
+    guided = [planner for planner in budgets if isinstance(planner, GuidedConfig)]
+    points += [(method, planner) for method in ("guided-integer", "guided-lif") for planner in guided]
     points += [(method, planner) for method in named.narrow for planner in budgets]
     if plan.size.front:
         whole = (named.int8, named.spiking)

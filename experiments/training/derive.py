@@ -15,9 +15,9 @@ from spikeplan.conversion.calibration import chain_of, measure_ranges
 from spikeplan.core.errors import UserError
 from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.core.ir.artifact import Artifact
-from spikeplan.evaluation.bundle import POLICY_LIF
 from spikeplan.evaluation.methods.smaller import PERCENT, WIDTHS
-from spikeplan.evaluation.recorded_plans import RECORD_SEED, Plans, calibration_of, record_guided
+from spikeplan.evaluation.network_files import LIF, POLICY_LIF
+from spikeplan.evaluation.recorded_plans import Plans, calibration_of
 from spikeplan.evaluation.threshold_search import Choice
 from spikeplan.snn.delta_chain import DeltaChain
 from spikeplan.snn.finetune_delta import DeltaTraining, Rollouts, finetune_delta
@@ -26,6 +26,7 @@ from spikeplan.snn.lif_policy import LIFPolicyTraining, finetune_lif_policy
 from spikeplan.worldmodel.checkpoint import WorldModel
 from spikeplan.worldmodel.distil import Distillation, Records, distil
 from spikeplan.worldmodel.policies import GoalPolicy, PolicyConfig
+from spikeplan.worldmodel.policies.base import Pairs
 from spikeplan.worldmodel.policies.cost_to_go import CostToGoConfig
 from spikeplan.worldmodel.predictor import ResidualPredictor
 from spikeplan.worldmodel.prune import prune, zeros_kept
@@ -44,10 +45,13 @@ class DeriveConfig:
     # Tried on keep-out at half the budget: rates of 0.8, 1 and 2 are a tenth cheaper and 3 to 10 points worse; a quarter of the
     # episodes and half of the steps are 1 to 4 points worse.
     guided: DeltaTraining = field(default_factory=lambda: DeltaTraining(steps=4000, rate_weight=0.4))
+    # Of a predictor together with a policy that is the task's own.
+    acting: DeltaTraining = field(default_factory=lambda: DeltaTraining(steps=4000, rate_weight=0.4))
     guided_widths: tuple[int, ...] = (64, 96, 128)
     guided_distillation: Distillation = field(default_factory=lambda: Distillation(steps=8000))
     lif: LIFConfig = field(default_factory=LIFConfig)
     lif_training: LIFTraining = field(default_factory=LIFTraining)
+    guided_lif: LIFTraining = field(default_factory=lambda: LIFTraining(steps=3000))
     narrow_widths: tuple[int, ...] = tuple(WIDTHS)
     pruned_percent: tuple[int, ...] = tuple(PERCENT)
     distillation: Distillation = field(default_factory=Distillation)
@@ -68,8 +72,9 @@ class DeriveConfig:
     validation_episodes: int = 100
 
     def __post_init__(self) -> None:
-        if len(self.policy.hidden) != 2:
-            raise UserError(f"policy: hidden {self.policy.hidden}: its LIF form has exactly 2 hidden layers")
+        for name, part in (("policy", self.policy), ("told", self.told), ("cost-to-go", self.cost_to_go)):
+            if len(part.hidden) != 2:
+                raise UserError(f"{name}: hidden {part.hidden}: its LIF form has exactly 2 hidden layers")
 
     @property
     def policy_lif(self) -> str:
@@ -115,18 +120,26 @@ def make_delta(
     return artifact, layers.as_dict()
 
 
-def make_lif(model: WorldModel, plans: Plans, config: DeriveConfig, report: Report) -> LIFNetwork:
+def make_lif(
+    model: WorldModel,
+    calibration: Calibration,
+    paths: tuple[Tensor, Tensor],
+    config: DeriveConfig,
+    report: Report,
+    *,
+    name: str = LIF,
+) -> LIFNetwork:
     """Initialised from the dense weights, fine-tuned with surrogate gradients on the dense teacher's paths."""
-    _, _, outputs = measure_ranges(chain_of(model.predictor), plans.calibration())
+    _, _, outputs = measure_ranges(chain_of(model.predictor), calibration)
     net = LIFNetwork.from_dense(model.predictor.linears(), [r.top for r in outputs[:-1]], config.lif)
-    latents, actions = teacher_paths(plans)
+    latents, actions = paths
     finetune_lif(
         net,
         latents,
         actions,
         config.lif_training,
         generator=torch.Generator().manual_seed(model.seed),
-        report=lambda row: report("lif", {**row, "total_steps": config.lif_training.steps}),
+        report=lambda row: report(name, {**row, "total_steps": config.lif_training.steps}),
     )
     return net
 
@@ -134,14 +147,13 @@ def make_lif(model: WorldModel, plans: Plans, config: DeriveConfig, report: Repo
 def make_policy_lif(
     model: WorldModel,
     policy: GoalPolicy,
+    asked: Pairs,
     config: DeriveConfig,
     report: Report,
     *,
-    task: str,
+    name: str = POLICY_LIF,
 ) -> LIFNetwork:
-    """Initialised from the dense policy's weights, fine-tuned to its actions on what guided planning of `task` asks of it."""
-    plans, episodes = config.policy_plans, config.policy_episodes
-    asked = record_guided(model, policy, episodes=episodes, seed=RECORD_SEED, config=plans, task=task)
+    """Initialised from the weights of a dense policy or cost-to-go, fine-tuned to its answers on what is asked of it."""
     # In place of predictor inputs [z, a]: the policy's are [z, told].
     _, _, outputs = measure_ranges(policy.linears(), Calibration(asked.latent_ND, asked.told_NG))
     net = LIFNetwork.from_dense(policy.linears(), [r.top for r in outputs[:-1]], config.policy_spikes)
@@ -152,17 +164,16 @@ def make_policy_lif(
         asked.action_NA / policy.action_limit,
         config.policy_training,
         generator=torch.Generator().manual_seed(model.seed),
-        report=lambda row: report(POLICY_LIF, {**row, "total_steps": config.policy_training.steps}),
+        report=lambda row: report(name, {**row, "total_steps": config.policy_training.steps}),
     )
     return net
 
 
-def teacher_paths(plans: Plans, samples: int = 16) -> tuple[Tensor, Tensor]:
+def paths_of(records: Rollouts, samples: int = 16) -> tuple[Tensor, Tensor]:
     """Recorded rollouts as paths: latents (N, H+1, D) with the start in front, actions (N, H, A)."""
-    latents = plans.latents_NISHD[:, :, :samples].flatten(0, 2)
-    actions = plans.candidates_NISHA[:, :, :samples].flatten(0, 2)
-    start = plans.latent_ND.repeat_interleave(len(latents) // len(plans.latent_ND), 0)
-    return torch.cat([start[:, None], latents], 1), actions
+    latents = records.latents_NSHD[:, :samples].flatten(0, 1)
+    start = records.latent_ND.repeat_interleave(len(latents) // len(records.latent_ND), 0)
+    return torch.cat([start[:, None], latents], 1), records.candidates_NSHA[:, :samples].flatten(0, 1)
 
 
 def make_narrow(model: WorldModel, plans: Plans, width: int, config: DeriveConfig, report: Report) -> ResidualPredictor:

@@ -1,8 +1,10 @@
 """Networks for planning a task with another task's world model and its policy: fine-tuned on what that planner asks.
 
 OTHER/TASK.delta.safetensors     sigma-delta form of the whole predictor
+OTHER/TASK.lif.safetensors       LIF form of it
 OTHER/TASK.narrow-W.safetensors  dense predictor of width W, distilled
 OTHER/TASK.delta-W.safetensors   the sigma-delta form of that one
+OTHER/TASK.policy-delta[-W], .cost-to-go-delta[-W]   policy and cost-to-go fine-tuned together with it (acting.py)
 
 TASK is the world model's, OTHER the one that is planned. All are made from the same records, judged by the planner's own cost;
 the records are of episodes that are never reported. Tried and dropped: one network for all such tasks, which plans keep-out
@@ -19,10 +21,13 @@ from typing import TYPE_CHECKING
 from spikeplan.core.files import file_digest
 from spikeplan.core.guided_planning import GuidedConfig, RefinedConfig
 from spikeplan.core.ir import artifact as artifact_file
-from spikeplan.evaluation.bundle import POLICY, header, load_bundle, load_narrow, save_narrow
-from spikeplan.evaluation.recorded_plans import RECORD_SEED, record_refined
-from spikeplan.experiments.training.derive import Report, make_delta, narrowed
-from spikeplan.snn.finetune_delta import Rollouts
+from spikeplan.evaluation.bundle import POLICY, TO_GO, load_bundle
+from spikeplan.evaluation.network_files import LIF, header, load_narrow, save_lif, save_narrow
+from spikeplan.evaluation.recorded_plans import RECORD_SEED, Recorded, calibration_of, record_refined
+from spikeplan.experiments.training.acting import acting_stage
+from spikeplan.experiments.training.derive import Report, make_delta, make_lif, narrowed, paths_of
+from spikeplan.snn.finetune_acting import ActingTraining
+from spikeplan.snn.finetune_delta import DeltaTraining
 from spikeplan.worldmodel.predictor import ResidualPredictor
 from spikeplan.worldmodel.tasks import task_of
 
@@ -35,18 +40,20 @@ def policy_of(stage: Stage, task: str) -> str:
     return f"{task}/{POLICY}" if task_of(task).teacher is not None else POLICY
 
 
-def guided_stage(stage: Stage, task: str, width: int | None, report: Report) -> None:
-    """Makes the files of one task and width; None: of the whole predictor, sigma-delta alone."""
+def guided_stage(stage: Stage, task: str, name: str, report: Report) -> None:
+    """Makes the files of one task: delta, lif, or narrow-W with its delta-W."""
     stage.file(f"{task}/delta").parent.mkdir(exist_ok=True)
-    if width is None:
+    if name == "delta":
         _delta(stage, stage.model.predictor, task, f"{task}/delta", policy_of(stage, task), report)
-        return
-    narrow = f"{task}/narrow-{width}"
-    _narrow(stage, task, width, narrow, report)
-    _delta(stage, load_narrow(stage.file(narrow)), task, f"{task}/delta-{width}", narrow, report)
+    elif name == LIF:
+        _lif(stage, task, report)
+    else:
+        narrow, width = f"{task}/{name}", int(name.partition("-")[2])
+        _narrow(stage, task, width, narrow, report)
+        _delta(stage, load_narrow(stage.file(narrow)), task, f"{task}/delta-{width}", narrow, report)
 
 
-def _records(stage: Stage, task: str) -> list[Rollouts]:
+def _records(stage: Stage, task: str) -> Recorded:
     policy = file_digest(stage.file(policy_of(stage, task)))
     return records_of(stage.checkpoint, policy, task, stage.config.guided_episodes)
 
@@ -68,7 +75,7 @@ def planner_of(task: str) -> RefinedConfig | None:
 
 
 @lru_cache(maxsize=1)
-def records_of(checkpoint: Path, policy_sha256: str, task: str, episodes: int) -> list[Rollouts]:
+def records_of(checkpoint: Path, policy_sha256: str, task: str, episodes: int) -> Recorded:
     """What planning `task` asks, with policy and cost-to-go beside the checkpoint; recorded once for all stages of a process."""
     bundle, config = load_bundle(task, checkpoint=str(checkpoint)), planner_of(task)
     return record_refined(
@@ -83,17 +90,48 @@ def records_of(checkpoint: Path, policy_sha256: str, task: str, episodes: int) -
 
 
 def _delta(stage: Stage, source: ResidualPredictor, task: str, name: str, of: str, report: Report) -> None:
-    """Fine-tunes and converts `source`, which the file `of` holds."""
-    file, training = stage.file(name), stage.config.guided
+    """Fine-tunes and converts `source`, which the file `of` holds; together with the task's own policy where it has one."""
+    file, planner = stage.file(name), task_of(task).planner
+    together = isinstance(planner, GuidedConfig) and task_of(task).teacher is not None
+    training: DeltaTraining | ActingTraining = stage.config.guided
+    if together and isinstance(planner, GuidedConfig):
+        training = ActingTraining(copies=planner, shared=stage.config.acting)
     known = artifact_file.load(file).provenance if file.exists() else {}
     data = recorded(stage, task)
-    if (known.get("training"), known.get("records")) == (f"{training}", data) and stage.stands(known, of):
+    size = name.removeprefix(f"{task}/delta")
+    whole = not together or all(stage.file(f"{task}/{kind}-delta{size}").exists() for kind in (POLICY, TO_GO))
+    if whole and (known.get("training"), known.get("records")) == (f"{training}", data) and stage.stands(known, of):
+        return
+    if isinstance(training, ActingTraining):
+        acting_stage(
+            stage,
+            source,
+            _records(stage, task),
+            training,
+            report,
+            task=task,
+            name=name,
+            size=size,
+            of=of,
+            header={"records": data},
+        )
         return
     artifact, layers = make_delta(
-        stage.model, source, _records(stage, task), training, stage.config, report, name=name, task=task
+        stage.model, source, _records(stage, task).rollouts, training, stage.config, report, name=name, task=task
     )
     made = {**stage.made_with(of), **artifact.provenance, "layers": layers, "records": data}
     artifact_file.save(replace(artifact, provenance=made), file)
+
+
+def _lif(stage: Stage, task: str, report: Report) -> None:
+    """The whole predictor in LIF spikes, on what the policy's copies imagine and do."""
+    file, config, source = stage.file(f"{task}/{LIF}"), stage.config, policy_of(stage, task)
+    training, known = f"{config.lif}, {config.guided_lif} on {recorded(stage, task)}", header(file)
+    if known.get("training") == training and stage.stands(known, source):
+        return
+    copies, whole = _records(stage, task).rollouts[-1], replace(config, lif_training=config.guided_lif)
+    net = make_lif(stage.model, calibration_of([copies]), paths_of(copies), whole, report, name=f"{task}/{LIF}")
+    save_lif(net, file, **{**stage.made_with(source), "task": task, "training": training})
 
 
 def _narrow(stage: Stage, task: str, width: int, name: str, report: Report) -> None:
@@ -102,5 +140,5 @@ def _narrow(stage: Stage, task: str, width: int, name: str, report: Report) -> N
     policy = policy_of(stage, task)
     if known.get("distillation") == recipe and stage.stands(known, policy):
         return
-    narrow = narrowed(stage.model, _records(stage, task), width, config.guided_distillation, report, name=name)
+    narrow = narrowed(stage.model, _records(stage, task).rollouts, width, config.guided_distillation, report, name=name)
     save_narrow(narrow, file, **{**stage.made_with(policy), "task": task, "distillation": recipe})

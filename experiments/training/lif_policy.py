@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spikeplan.evaluation.bundle import POLICY_LIF, header, load_bundle, save_lif
+from spikeplan.evaluation.bundle import load_bundle
+from spikeplan.evaluation.network_files import POLICY_LIF, header, save_lif
+from spikeplan.evaluation.recorded_plans import RECORD_SEED, record_guided
 from spikeplan.experiments.training.derive import DeriveConfig, Report, make_policy_lif
 from spikeplan.snn.lif_policy import LIFPolicy
 from spikeplan.worldmodel.policies.training import policy_success
@@ -22,8 +24,11 @@ def lif_policy_stage(stage: Stage, task: str, source: str, config: DeriveConfig,
     known = header(file)
     if known.get("training") == config.policy_lif and stage.stands(known, source):
         return
-    policy = load_bundle(task, checkpoint=str(stage.checkpoint)).policy()
-    net = make_policy_lif(stage.model, policy, config, report, task=task)
+    policy, plans = load_bundle(task, checkpoint=str(stage.checkpoint)).policy(), config.policy_plans
+    asked = record_guided(
+        stage.model, policy, episodes=config.policy_episodes, seed=RECORD_SEED, config=plans, task=task
+    )
+    net = make_policy_lif(stage.model, policy, asked, config, report)
     spiking = LIFPolicy(net, action_limit=policy.action_limit, places=policy.places)
     success = float(policy_success(stage.model, spiking, config.validation_episodes, task).mean())
     made = {**stage.made_with(source), "task": task, "training": config.policy_lif, "validation_success": success}

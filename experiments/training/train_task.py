@@ -8,9 +8,10 @@ TASK.delta-W.safetensors   the sigma-delta form of that one
 TASK.pruned-P.safetensors  dense predictor of which P % of the weights are zero, distilled again
 TASK.policy.safetensors    amortised policy: cloned from the dense planner
 TASK.policy-lif.safetensors  the LIF form of that one, fine-tuned with surrogate gradients to its actions
-TASK.cost-to-go.safetensors  what that policy still has to pay, for the end of a planner's horizon
+TASK.cost-to-go.safetensors  what that policy still has to pay, for the end of a planner's horizon; cost-to-go-lif, its LIF form
 OTHER/TASK.policy.safetensors  for each task that is planned with this world model, told of its places (`told.py`)
-OTHER/TASK.delta, OTHER/TASK.narrow-W, OTHER/TASK.delta-W   the same networks for planning it with that policy (`guided.py`)
+OTHER/TASK.delta, .lif, .narrow-W, .delta-W   the same networks for planning it with that policy (`guided.py`)
+OTHER/TASK.policy-delta[-W], .cost-to-go-delta[-W]   that policy and cost-to-go, fine-tuned together with delta[-W] (`acting.py`)
 
 The derived networks need only the world model, so each is made in a process of its own; the last need the policy, too. A stage
 whose file is there, was derived from the same source and with the same settings is not run again.
@@ -31,7 +32,8 @@ from spikeplan.conversion.upgrade import as_trained, at_operating_point
 from spikeplan.core.files import file_digest
 from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.core.ir.artifact import Artifact
-from spikeplan.evaluation.bundle import POLICY, POLICY_LIF, TO_GO, derived, header, load_narrow, save_lif, save_narrow
+from spikeplan.evaluation.bundle import POLICY, TO_GO, derived
+from spikeplan.evaluation.network_files import LIF, POLICY_LIF, header, load_narrow, save_lif, save_narrow
 from spikeplan.evaluation.recorded_plans import RECORD_SEED, Plans, record_plans
 from spikeplan.evaluation.threshold_search import choose_thresholds, validation_success
 from spikeplan.experiments.runner.interrupts import signals_wait
@@ -44,6 +46,7 @@ from spikeplan.experiments.training.derive import (
     make_lif,
     make_narrow,
     make_pruned,
+    paths_of,
 )
 from spikeplan.experiments.training.guided import guided_stage
 from spikeplan.experiments.training.lif_policy import lif_policy_stage
@@ -165,7 +168,7 @@ def lif_stage(stage: Stage, plans: Plans, report: Report) -> None:
     known = header(stage.file("lif"))
     if f"lif={config.lif}, lif_training={config.lif_training}" in known.get("derive", "") and stage.stands(known):
         return
-    lif = make_lif(stage.model, plans, config, report)
+    lif = make_lif(stage.model, plans.calibration(), paths_of(plans.rollouts()), config, report)
     success = float(stage.success(LIFPredictor(lif), config.validation_episodes).mean())
     save_lif(lif, stage.file("lif"), **stage.made_with(), validation_success=success)
 
@@ -217,9 +220,9 @@ def train_task(
     of_policy = [(Stage(name, checkpoint, derive, dense),) for name in (POLICY_LIF, TO_GO)]
     run_reporting(run_stage, of_policy, report, workers=workers)
     run_reporting(told_stage, [(replace(stages[0], name="told"), user) for user in users], report, workers=workers)
-    widths = [None, *sorted(derive.guided_widths, reverse=True)]
+    names = ["delta", LIF, *(f"narrow-{width}" for width in sorted(derive.guided_widths, reverse=True))]
     if users:
-        guided = [(replace(stages[0], name="guided"), user, width) for user in users for width in widths]
+        guided = [(replace(stages[0], name="guided"), user, name) for user in users for name in names]
         run_reporting(guided_stage, guided, report, workers=workers)
     first = stages[0]
     made = POLICY_FILE.header(first.file("policy"))

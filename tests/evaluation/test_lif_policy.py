@@ -14,8 +14,9 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.guided_planning import DirectConfig, GuidedConfig, RefinedConfig
 from spikeplan.core.planning import CEMConfig
 from spikeplan.evaluation.aggregate import group
-from spikeplan.evaluation.bundle import POLICY_LIF, Bundle, header, load_bundle, load_lif, save_lif
+from spikeplan.evaluation.bundle import Bundle, load_bundle
 from spikeplan.evaluation.methods import METHODS, Site
+from spikeplan.evaluation.network_files import POLICY_LIF, header, load_lif, save_lif
 from spikeplan.evaluation.run_energy import energy_rows, hops_of_job, placed_rows, placements_of_run
 from spikeplan.evaluation.shard import Job, run_job
 from spikeplan.snn.lif import LIFConfig, LIFNetwork

@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from rich.console import Console
 
 from spikeplan.core.errors import UserError
 from spikeplan.core.files import file_digest
 from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.core.planning import CEMConfig
-from spikeplan.evaluation.bundle import POLICY_LIF, derived, header, load_bundle, load_narrow
+from spikeplan.evaluation.bundle import derived, load_bundle
+from spikeplan.evaluation.methods import METHODS
+from spikeplan.evaluation.methods.base import Site
+from spikeplan.evaluation.network_files import POLICY_LIF, header, load_narrow
 from spikeplan.evaluation.threshold_search import Choice
 from spikeplan.experiments.cli import train as command
 from spikeplan.experiments.runner.pool import run_reporting
@@ -24,6 +28,7 @@ from spikeplan.experiments.training import guided
 from spikeplan.experiments.training.derive import DeriveConfig
 from spikeplan.experiments.training.guided import guided_stage
 from spikeplan.experiments.training.train_task import Stage, run_stage, train_task, train_world_model
+from spikeplan.snn.delta_policy import DeltaPolicy
 from spikeplan.snn.finetune_delta import DeltaTraining
 from spikeplan.snn.lif import LIFTraining
 from spikeplan.snn.lif_policy import LIFPolicyTraining
@@ -31,6 +36,7 @@ from spikeplan.worldmodel.checkpoint import shipped
 from spikeplan.worldmodel.distil import Distillation
 from spikeplan.worldmodel.policies import PolicyConfig
 from spikeplan.worldmodel.policies.cost_to_go import CostToGoConfig
+from spikeplan.worldmodel.policies.pair import Pair
 from spikeplan.worldmodel.policies.policy_file import PolicyMeta, save_policy
 from spikeplan.worldmodel.prune import zero_share
 from spikeplan.worldmodel.train import TrainConfig
@@ -51,8 +57,10 @@ DERIVE = DeriveConfig(
     record_episodes=2,
     delta=DeltaTraining(steps=2, records=2, candidates=4),
     guided_episodes=2,
-    cost_to_go=CostToGoConfig(hidden=(8,), episodes=2, steps=2, ahead=2),
+    cost_to_go=CostToGoConfig(hidden=(8, 8), episodes=2, steps=2, ahead=2),
     guided=DeltaTraining(steps=2, records=2, candidates=4),
+    acting=DeltaTraining(steps=4, records=2),
+    guided_lif=LIFTraining(steps=2),
     guided_widths=(8,),
     guided_distillation=Distillation(steps=2, short_steps=1),
     lif_training=LIFTraining(steps=2),
@@ -68,7 +76,18 @@ DERIVE = DeriveConfig(
     told=PolicyConfig(hidden=(8, 8), episodes=2, steps=2, rows=4),
     validation_episodes=2,
 )
-FILES = ["", ".cost-to-go", ".delta", ".delta-8", ".lif", ".narrow-8", ".policy", ".policy-lif", ".pruned-50"]
+FILES = [
+    "",
+    ".cost-to-go",
+    ".cost-to-go-lif",
+    ".delta",
+    ".delta-8",
+    ".lif",
+    ".narrow-8",
+    ".policy",
+    ".policy-lif",
+    ".pruned-50",
+]
 
 
 def times(out: Path) -> dict[str, int]:
@@ -128,8 +147,10 @@ def test_a_task_that_uses_another_s_model_gets_a_network_of_its_own(folder: Path
     before = load_bundle("keep-out", checkpoint=str(folder))
     assert before.guided_path == before.artifact_path, "without one, the plain network"
     stage, rows = Stage("guided", folder, DERIVE, ()), []
-    guided_stage(stage, "keep-out", None, lambda name, row: rows.append((name, row["step"])))
-    assert rows == [("keep-out/delta", 1), ("keep-out/delta", 2)]
+    guided_stage(stage, "keep-out", "delta", lambda name, row: rows.append((name, row["step"], "imitation" in row)))
+    assert rows == [("keep-out/delta", 2, True), ("keep-out/delta", 4, True)], (
+        "every other step is of the policy acting in it"
+    )
     bundle = load_bundle("keep-out", checkpoint=str(folder))
     assert bundle.guided_path == folder.with_name("keep-out") / "two-room.delta.safetensors"
     assert bundle.guided_artifact.provenance["task"] == "keep-out" and bundle.guided_artifact.synapses > 0
@@ -138,7 +159,58 @@ def test_a_task_that_uses_another_s_model_gets_a_network_of_its_own(folder: Path
     named = load_bundle("keep-out", checkpoint=str(folder), artifact=str(folder.with_name("mine.safetensors")))
     assert named.guided_path.name == "mine.safetensors"
     made = times(folder.parent)
-    guided_stage(stage, "keep-out", None, lambda name, row: None)
+    guided_stage(stage, "keep-out", "delta", lambda name, row: None)
+    assert times(folder.parent) == made, "made once"
+
+
+@pytest.mark.slow
+def test_policy_and_cost_to_go_are_fine_tuned_together_with_the_predictor(folder: Path) -> None:
+    """They are what its spiking methods act and judge with, in the predictor's integers, and of no use beside another one."""
+    stage = Stage("guided", folder, DERIVE, ())
+    site = Site(load_bundle("keep-out", checkpoint=str(folder)))
+    converted, plain = (part.network for part in acting_of(site))
+    guided_stage(stage, "keep-out", "delta", lambda name, row: None)
+    bundle = load_bundle("keep-out", checkpoint=str(folder))
+    names = ["two-room.policy-delta.safetensors", "two-room.cost-to-go-delta.safetensors"]
+    assert [path.name for path in bundle.acting_files(None)] == names
+    assert set(bundle.acting_files(None)) < set(METHODS["guided-sigma_delta"].files(bundle))
+    policy, value = acting_of(Site(bundle))
+    assert policy.artifact.scales["latent"] == bundle.guided_artifact.scales["latent"] == value.latent_scale
+    assert policy.places and policy.action_limit == bundle.policy().action_limit
+    for tuned, before in ((policy.network, converted), (value.network, plain)):
+        assert not torch.equal(tuned.weight_t[1], before.weight_t[1])
+    named = load_bundle("keep-out", checkpoint=str(folder), artifact=str(derived(folder, "delta-128")))
+    assert named.acting_files(None) == [], "a network that the user named has a policy converted for it"
+    assert load_bundle("two-room", checkpoint=str(folder)).acting_files(None) == []
+    made = times(folder.parent)
+    bundle.acting_files(None)[1].unlink()
+    guided_stage(stage, "keep-out", "delta", lambda name, row: None)
+    assert all(when != made[name] for name, when in times(folder.parent).items() if "keep-out/two-room.delta." in name)
+    shutil.copy(derived(shipped("two-room"), "delta"), stage.file("keep-out/delta"))
+    with pytest.raises(
+        UserError, match="made together with another network than two-room.delta.safetensors; train both"
+    ):
+        acting_of(Site(load_bundle("keep-out", checkpoint=str(folder))))
+
+
+def acting_of(site: Site) -> tuple[DeltaPolicy, DeltaPolicy]:
+    pair = METHODS["guided-sigma_delta"].predictor(site)
+    assert isinstance(pair, Pair) and isinstance(pair.policy, DeltaPolicy) and isinstance(pair.value, DeltaPolicy)
+    return pair.policy, pair.value
+
+
+@pytest.mark.slow
+def test_such_a_task_gets_a_lif_predictor_of_its_own(folder: Path) -> None:
+    """Fitted to what the policy's copies imagine; its own planner's methods read it, those of the world model's task do not."""
+    stage, rows = Stage("guided", folder, DERIVE, ()), []
+    guided_stage(stage, "keep-out", "lif", lambda name, row: rows.append((name, row["step"])))
+    assert rows == [("keep-out/lif", 1), ("keep-out/lif", 2)]
+    bundle = load_bundle("keep-out", checkpoint=str(folder))
+    assert bundle.guided_lif_path == stage.file("keep-out/lif") in METHODS["guided-lif"].files(bundle)
+    assert bundle.guided_lif.w1.in_features == 34
+    assert load_bundle("two-room", checkpoint=str(folder)).guided_lif_path == stage.file("lif")
+    made = times(folder.parent)
+    guided_stage(stage, "keep-out", "lif", lambda name, row: None)
     assert times(folder.parent) == made, "made once"
 
 
@@ -152,10 +224,10 @@ def test_such_a_task_gets_narrow_networks_of_its_own_too(folder: Path, monkeypat
     )
     guided.records_of.cache_clear()
     stage, rows = Stage("guided", folder, DERIVE, ()), []
-    for width in (None, 8):
-        guided_stage(stage, "keep-out", width, lambda name, row: rows.append((name, row["step"], row["total_steps"])))
+    for size in ("delta", "narrow-8"):
+        guided_stage(stage, "keep-out", size, lambda name, row: rows.append((name, row["step"], row["total_steps"])))
     narrow, delta = "keep-out/narrow-8", "keep-out/delta-8"
-    assert rows[2:] == [(narrow, 1, 3), (narrow, 2, 3), (narrow, 3, 3), (delta, 1, 2), (delta, 2, 2)]
+    assert rows[2:] == [(narrow, 1, 3), (narrow, 2, 3), (narrow, 3, 3), (delta, 2, 4), (delta, 4, 4)]
     assert recorded == ["keep-out"]
     bundle = load_bundle("keep-out", checkpoint=str(folder))
     assert bundle.guided_narrow(8).hidden == (8, 8)
@@ -169,21 +241,22 @@ def test_such_a_task_gets_narrow_networks_of_its_own_too(folder: Path, monkeypat
         return str(stage.file(file).relative_to(folder.parent))
 
     def changed(config: DeriveConfig) -> set[str]:
-        guided_stage(replace(stage, config=config), "keep-out", 8, lambda name, row: None)
+        guided_stage(replace(stage, config=config), "keep-out", "narrow-8", lambda name, row: None)
         now = times(folder.parent)
         again = {name for name, when in now.items() if when != made[name]}
         made.update(now)
         return again
 
     assert changed(DERIVE) == set(), "made once"
-    other = replace(DERIVE, guided=replace(DERIVE.guided, rate_weight=0.1))
-    assert changed(other) == {named(delta)}, "the dense network stands"
+    other = replace(DERIVE, acting=replace(DERIVE.acting, rate_weight=0.1))
+    spiking = {named(delta), named("keep-out/policy-delta-8"), named("keep-out/cost-to-go-delta-8")}
+    assert changed(other) == spiking, "the dense network stands"
     finer = replace(other, guided_distillation=replace(DERIVE.guided_distillation, steps=1))
-    assert changed(finer) == {named(narrow), named(delta)}, "and what was derived from it"
+    assert changed(finer) == {named(narrow), *spiking}, "and what was derived from it"
     first = stage.file(narrow).read_bytes(), stage.file(delta).read_bytes()
     stage.file(narrow).unlink()
     stage.file(delta).unlink()
-    guided_stage(replace(stage, config=finer), "keep-out", 8, lambda name, row: None)
+    guided_stage(replace(stage, config=finer), "keep-out", "narrow-8", lambda name, row: None)
     assert (stage.file(narrow).read_bytes(), stage.file(delta).read_bytes()) == first, "the same bytes again"
 
 

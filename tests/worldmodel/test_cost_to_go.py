@@ -78,7 +78,7 @@ def shipped() -> tuple[Any, GoalPolicy, GoalPolicy]:
 def test_the_shipped_one_knows_states_that_it_was_not_fitted_to() -> None:
     """What refined planning imagines in other episodes."""
     model, policy, value = shipped()
-    latent, goal = imagined_states(record_refined(model, policy, TASK, episodes=4, seed=77, every=6))
+    latent, goal = imagined_states(record_refined(model, policy, TASK, episodes=4, seed=77, every=6).rollouts)
     wanted = costs_to_go(model, policy, latent, goal, CostToGoConfig().ahead)
     told = value(latent, goal)[:, 0].detach()
     assert 1 - (told - wanted).var() / wanted.var() > 0.8

@@ -44,7 +44,7 @@ class Pair:
         if weight and self.value is None:
             raise UserError(
                 "this method has no cost-to-go; plan with --to-go 0, or make TASK.cost-to-go.safetensors with "
-                "`spikeplan train --task TASK` (there is none in LIF spikes)"
+                "`spikeplan train --task TASK`"
             )
         return self.value if weight else None
 

@@ -1,0 +1,255 @@
+"""Event-rate fine-tuning of a predictor together with the policy that acts in it and the policy's cost-to-go.
+
+    a_hat[s,t]   = clip(policy_hat(z_hat[s,t], told) + stray[s,t]),    z_hat[s,t+1] = predictor_hat(z_hat[s,t], a_hat[s,t])
+    J_hat[s]     = cost(z_hat[s], a_hat[s]) + w V_hat(z_hat[s,H], goal)
+    L            = mean |z_hat - z|^2 + mean |policy_hat(z_hat) - policy(z_hat)|^2 / limit^2
+                   + mean (J_hat - J)^2 / mean var_s J + lambda synops / dense MACs
+
+z, J: the dense networks' own imagined futures, their copies straying alike. The loop is closed: what thresholds hold back in one
+network is paid by the other. Synops are those of all three networks in a plan, on the reference that they are trained for.
+Every other step is the predictor's alone, on the candidates of a recorded search where there is one (finetune_delta.py), so that
+it stays right beside the policy's own way.
+Shapes: B records, S copies, H steps, D latent, A action, G told.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from spikeplan.core.descent import descend
+from spikeplan.core.errors import UserError
+from spikeplan.core.guided_planning import GuidedConfig
+from spikeplan.snn.delta_chain import DeltaChain, SendingChain
+from spikeplan.snn.finetune_delta import DeltaTraining, Judge, Rollouts, delta_losses
+
+REFERENCES = ("zero", "previous_step", "previous_candidate", "mean_candidate")
+
+
+class Acting(Protocol):
+    """A policy or cost-to-go in real numbers: GoalPolicy."""
+
+    @property
+    def action_limit(self) -> float: ...
+    def raw(self, latent: Tensor, told: Tensor) -> Tensor: ...
+
+
+class Starts(NamedTuple):
+    """Where planning started, what its policy was told and its goal; `judge` as in Rollouts, without a cost-to-go."""
+
+    latent_ND: Tensor
+    told_NG: Tensor
+    goal_ND: Tensor
+    judge: Judge
+
+
+class Teachers(NamedTuple):
+    """The dense networks."""
+
+    predictor: Callable[[Tensor, Tensor], Tensor]
+    policy: Acting
+    value: Acting | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActingTraining:
+    """`copies`: how many act, how far, how they stray, and the weight of the cost-to-go. `shared`: as fine-tuning a predictor."""
+
+    copies: GuidedConfig
+    shared: DeltaTraining
+    reference: str = "zero"
+    action_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.reference not in REFERENCES:
+            raise UserError(f"fine-tuning on reference {self.reference!r} is not offered; use {', '.join(REFERENCES)}")
+
+
+class Imagined(NamedTuple):
+    """What copies imagined and did; `proposed_BSHA`: by the policy alone, in action limits, before the clip. `synops`: of one."""
+
+    latents_BSHD: Tensor
+    actions_BSHA: Tensor
+    proposed_BSHA: Tensor
+    value_BS: Tensor | None
+    synops: Tensor
+
+
+class _Compared:
+    """One chain in a rollout, compared with earlier passes. Copies are in the order in which they are compared."""
+
+    def __init__(self, chain: SendingChain, like: Tensor, reference: str) -> None:
+        self.chain, self.reference, self.silent = chain, reference, chain.silent(like)
+        self.refs = self.silent
+        self.fan_out = torch.tensor([float(linear.out_features) for linear in _linears(chain)])
+
+    def run(self, x_BSI: Tensor, mean_B1I: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Outputs, the mean copy's, and synops of a copy's pass."""
+        if self.reference == "previous_candidate":
+            refs, outs, total = self.silent, [], x_BSI.new_zeros(())
+            for s in range(x_BSI.shape[1]):
+                out, refs, messages = self.chain.sent(x_BSI[:, s], refs)
+                outs.append(out)
+                total = total + (messages * self.fan_out).sum()
+            return torch.stack(outs, 1), None, total / x_BSI.shape[1]
+        mean_out, more = None, x_BSI.new_zeros(())
+        if mean_B1I is not None:
+            mean_out, self.refs, messages = self.chain.sent(mean_B1I, self.refs)
+            more = (messages * self.fan_out).sum() / x_BSI.shape[1]
+        out, refs, messages = self.chain.sent(x_BSI, self.refs)
+        if self.reference == "previous_step":
+            self.refs = refs
+        return out, mean_out, (messages * self.fan_out).sum() + more
+
+
+class ActingChains(nn.Module):
+    """The twins of the three networks. `limit`: of an action; `most`: of the cost-to-go."""
+
+    def __init__(self, predictor: DeltaChain, policy: SendingChain, value: SendingChain | None) -> None:
+        super().__init__()
+        self.predictor, self.policy, self.value = predictor, policy, value
+
+    def dense(self, horizon: int) -> float:
+        """MACs of one copy."""
+        own = horizon * (_macs(self.predictor) + _macs(self.policy))
+        return own + (0.0 if self.value is None else _macs(self.value))
+
+    def imagine(
+        self, z_BD: Tensor, told_BG: Tensor, stray_BSHA: Tensor, limits: tuple[float, float], on: str
+    ) -> Imagined:
+        """`limits`: of an action, and of the cost-to-go. `on`: the reference."""
+        s, horizon, d = *stray_BSHA.shape[1:3], z_BD.shape[1]
+        limit, most = limits
+        acting, predicting = (_Compared(chain, z_BD, on) for chain in (self.policy, self.predictor))
+        z, told = z_BD[:, None].expand(-1, s, -1), told_BG[:, None]
+        mean = z_BD[:, None] if on == "mean_candidate" else None
+        path, taken, proposed, synops = [], [], [], z_BD.new_zeros(())
+        for t in range(horizon):
+            asked = torch.cat([z, told.expand(-1, s, -1)], -1)
+            out, _, sent = acting.run(asked, None if mean is None else torch.cat([mean, told], -1))
+            action = (limit * out + stray_BSHA[:, :, t]).clamp(-limit, limit)
+            of_mean = None if mean is None else torch.cat([mean, action.mean(1, keepdim=True)], -1)
+            change, mean_change, more = predicting.run(torch.cat([z, action], -1), of_mean)
+            mean = None if mean is None or mean_change is None else mean + mean_change
+            z, synops = z + change, synops + sent + more
+            path.append(z)
+            taken.append(action)
+            proposed.append(out)
+        value = None
+        if self.value is not None:
+            goal = told[..., :d].expand(-1, s, -1)
+            out, _, sent = _Compared(self.value, z_BD, "zero").run(torch.cat([z, goal], -1), None)
+            value, synops = most * out[..., 0].clamp(-1.0, 1.0), synops + sent
+        return Imagined(torch.stack(path, 2), torch.stack(taken, 2), torch.stack(proposed, 2), value, synops)
+
+
+@torch.no_grad()
+def dense_futures(
+    teachers: Teachers, z_BD: Tensor, told_BG: Tensor, stray_BSHA: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The dense networks' latents (B, S, H, D), actions (B, S, H, A) and cost-to-go (B, S), 0 without one."""
+    s, limit = stray_BSHA.shape[1], teachers.policy.action_limit
+    z, told, path, taken = z_BD[:, None].expand(-1, s, -1), told_BG[:, None].expand(-1, s, -1), [], []
+    for t in range(stray_BSHA.shape[2]):
+        own = limit * teachers.policy.raw(z, told).clamp(-1.0, 1.0)
+        taken.append((own + stray_BSHA[:, :, t]).clamp(-limit, limit))
+        z = teachers.predictor(z, taken[-1])
+        path.append(z)
+    value = z.new_zeros(z.shape[:2])
+    if teachers.value is not None:
+        goal = told[..., : z.shape[-1]]
+        value = teachers.value.action_limit * teachers.value.raw(z, goal)[..., 0].clamp(-1.0, 1.0)
+    return torch.stack(path, 2), torch.stack(taken, 2), value
+
+
+def finetune_acting(
+    chains: ActingChains,
+    teachers: Teachers,
+    starts: Starts,
+    searched: Sequence[Rollouts],
+    config: ActingTraining,
+    *,
+    generator: torch.Generator,
+    report: Callable[[dict[str, float]], None] | None = None,
+) -> None:
+    """Train `chains` in place. `searched`: what a search asked of the predictor; none: the copies are all it learns from."""
+    c, shared, limit = config.copies, config.shared, teachers.policy.action_limit
+    most = 0.0 if teachers.value is None else teachers.value.action_limit
+    weights = [p for name, p in chains.named_parameters() if not name.endswith("log_threshold")]
+    thresholds = [p for name, p in chains.named_parameters() if name.endswith("log_threshold")]
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": weights, "lr": shared.rate},
+            {"params": thresholds, "lr": shared.threshold_rate, "weight_decay": 0.0},
+        ]
+    )
+    rates = [shared.rate, shared.threshold_rate]
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=shared.steps, pct_start=0.1)
+    fading = limit * c.spread * torch.tensor([c.decay**t for t in range(c.horizon)])[:, None]
+    dense = chains.dense(c.horizon)
+
+    def strayed(records: int) -> Tensor:
+        eps = torch.randn(records, c.samples, 1, _actions(chains), generator=generator)
+        if c.mirrored:
+            eps[:, 2::2] = -eps[:, 1:-1:2]
+        eps[:, 0] = 0.0
+        if config.reference == "previous_candidate":
+            order = eps[:, :, 0, 0].argsort(dim=1, stable=True)
+            eps = eps[torch.arange(records)[:, None], order]
+        return eps * fading
+
+    def losses(step: int) -> dict[str, Tensor]:
+        if searched and step % 2:
+            return delta_losses(chains.predictor, searched[(step // 2) % len(searched)], shared, generator)
+        pick = torch.randint(len(starts.latent_ND), (shared.records,), generator=generator)
+        z, told, stray = starts.latent_ND[pick], starts.told_NG[pick], strayed(shared.records)
+        latents, actions, value = dense_futures(teachers, z, told, stray)
+        ours = chains.imagine(z, told, stray, (limit, most), config.reference)
+        prediction = (ours.latents_BSHD - latents).square().mean()
+        before = torch.cat([z[:, None, None].expand(-1, c.samples, 1, -1), ours.latents_BSHD[:, :, :-1]], 2).detach()
+        with torch.no_grad():
+            wanted = teachers.policy.raw(before, told[:, None, None].expand(*before.shape[:3], -1)).clamp(-1.0, 1.0)
+        inside = ours.proposed_BSHA - wanted  # beyond the clip it may go farther
+        beyond = (wanted.abs() == 1.0) & (inside * wanted > 0)
+        imitation = inside.masked_fill(beyond, 0.0).square().mean()
+        cost = starts.judge(pick, ours.latents_BSHD, ours.actions_BSHA)
+        target = starts.judge(pick, latents, actions) + c.to_go * value
+        if ours.value_BS is not None:
+            cost = cost + c.to_go * ours.value_BS
+        ranking = (cost - target).square().mean() / target.var(1).mean().clamp_min(1e-6)
+        density = ours.synops / dense
+        loss = prediction + config.action_weight * imitation + shared.cost_weight * ranking
+        total = loss + shared.rate_weight * density
+        parts = {"prediction": prediction, "imitation": imitation, "ranking": ranking, "density": density}
+        return {"total": total, **parts}
+
+    def tell(step: int, row: dict[str, float]) -> None:
+        if report and "imitation" in row:
+            report({"step": step, **{name: value for name, value in row.items() if name != "total"}})
+
+    descend(
+        range(1, shared.steps + 1),
+        losses,
+        optimizer=optimizer,
+        schedule=schedule,
+        clip=lambda: nn.utils.clip_grad_norm_(chains.parameters(), 1.0),
+        progress=tell,
+    )
+
+
+def _actions(chains: ActingChains) -> int:
+    """Numbers of an action."""
+    return _linears(chains.policy)[-1].out_features
+
+
+def _linears(chain: SendingChain) -> list[nn.Linear]:
+    return [linear for linear in chain.linears if isinstance(linear, nn.Linear)]
+
+
+def _macs(chain: SendingChain) -> float:
+    return float(sum(math.prod(linear.weight.shape) for linear in _linears(chain)))
