@@ -162,6 +162,9 @@ class Bundle:
         net = load_lif(path, kind=TO_GO_LIF)
         if header(path).get("source_sha256") != file_digest(self.to_go_path):
             raise UserError(f"{path}: made from another network than {self.to_go_path.name}; train it again")
+        found, wanted = (net.w1.in_features, net.w3.out_features), (2 * self.model.predictor.latent_dim, 1)
+        if found != wanted:
+            raise UserError(f"{path}: {found[0]} inputs and {found[1]} outputs, not {wanted[0]} and 1; train it again")
         return LIFPolicy(net, action_limit=self.cost_to_go().action_limit, prefix=VALUE_PREFIX)
 
     @cached_property

@@ -2,8 +2,8 @@
 
     guided_*    TwoRoom: copies of a policy in the model, with the policy's cost-to-go at the end; the same in graded spikes
     keepout_*   discs that are known only at plan time: the policy alone, told of them; 5 % of the dense budget; and guided
-                planning with whole and narrow networks, dense ones by search and along their gradient, too; the ratio is to the
-                cheapest of the dense ones
+                planning with whole and narrow networks, dense ones by search and along their gradient, too, and in LIF spikes;
+                the ratio is sigma-delta's to the cheapest of the dense ones
     guided_values_different, guided_plan_seconds   both tasks in Lava, every value against the integer reference
     guided_chip_ms   the same placed on one Loihi 2, by the time model
 
@@ -35,6 +35,7 @@ from spikeplan.evaluation.placed_energy import placed
 from spikeplan.evaluation.run_energy import traffic_of_planned
 from spikeplan.evaluation.shard import Job, one_thread, shards
 from spikeplan.experiments.bench.planner_rows import (
+    BINARY,
     DENSE,
     SMALL,
     SPIKING,
@@ -61,7 +62,8 @@ ON_CHIP = {"two-room": GUIDED, "keep-out": PLANNER}
 ONCE = ("policy", f"{DENSE}cem")
 NARROW = SPIKING_WIDTHS["guided"]
 NEEDED = (  # of a further training seed, beside its world model
-    *("policy", "cost-to-go", "delta", "keep-out/policy", "keep-out/delta"),
+    *("policy", "cost-to-go", "cost-to-go-lif", "delta"),
+    *(f"keep-out/{kind}" for kind in ("policy", "policy-lif", "delta", "lif")),
     *(f"keep-out/{kind}-{width}" for kind in ("narrow", "delta") for width in NARROW),
 )
 SPREADS = (1, 2, 4, 8)  # times the fewest cores a layer
@@ -131,6 +133,7 @@ def _keep_out() -> dict[str, tuple[str, PlannerConfig]]:
     points[f"{DENSE}refined-narrow-128"] = ("refined-narrow-128", task.teacher)
     for role, methods in GUIDED_BY.items():
         points |= {f"{role}{method}{size}": (method, budget) for method in methods for size, budget in guided.items()}
+    points |= {f"{BINARY}guided-lif{size}": ("guided-lif", budget) for size, budget in guided.items()}
     return points
 
 

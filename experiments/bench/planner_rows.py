@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
-from spikeplan.core.counts.operations import per_action
+from spikeplan.core.counts.operations import POLICY_PREFIX, VALUE_PREFIX, part_of, per_action
 from spikeplan.evaluation.aggregate import Run
 from spikeplan.evaluation.intervals import paired
 from spikeplan.experiments.bench.rows import BenchRow
 
 POINTS = -0.03  # what a spiking method may lose
-SMALL, DENSE, SPIKING = "budget5-", "dense-", "spiking-"  # how a point's name begins
+SMALL, DENSE, SPIKING, BINARY = "budget5-", "dense-", "spiking-", "lif-"  # how a point's name begins
+PARTS = {POLICY_PREFIX: "policy", "": "predictor", VALUE_PREFIX: "cost-to-go"}
 
 
 def _operations(run: Run, field: str) -> float:
@@ -18,6 +20,18 @@ def _operations(run: Run, field: str) -> float:
     assert run.op_counts is not None
     rows = [row for row in run.op_counts.rows(run.schedules[-1]) if row.phase != "encoder"]
     return per_action(rows, run.op_counts.actions, field)
+
+
+def shares(run: Run) -> str:
+    """Which part of a plan takes which share of its synop-equivalents, the largest first; the encoder aside."""
+    assert run.op_counts is not None
+    taken: dict[str, float] = defaultdict(float)
+    for row in run.op_counts.rows(run.schedules[-1]):
+        if row.phase != "encoder":
+            taken[PARTS[part_of(row.layer)] if row.phase == "predictor" else row.phase] += row.synop_equivalents
+    whole = sum(taken.values())
+    largest = sorted(taken.items(), key=lambda one: -one[1])
+    return ", ".join(f"{name} {part / whole:.0%}" for name, part in largest if part >= 0.005 * whole)
 
 
 def less(ours: Run, other: Run) -> float:
@@ -149,7 +163,8 @@ def seed_rows(prefix: str, by_seed: Sequence[dict[str, Run]], dense: str, spikin
 
 
 def point_rows(prefix: str, runs: dict[str, Run], best: str) -> list[BenchRow]:
-    """Every point: its success beside the lower bound of what it loses to the best dense one, and what it takes, in the unit."""
+    """Every point: its success beside the lower bound of what it loses to the best dense one; in the unit what it takes, and
+    which part of it takes how much."""
     found = []
     for name, run in runs.items():
         if run.op_counts is None or name == "on-chip":
@@ -162,7 +177,7 @@ def point_rows(prefix: str, runs: dict[str, Run], best: str) -> list[BenchRow]:
                 ours=_success(run),
                 other=low,
                 unit=f"success, and the lower bound of what it has more than {best}: {run.job.planner.label}, "
-                f"{millions:.3g} M synop-equivalents",
+                f"{millions:.3g} M synop-equivalents ({shares(run)})",
             )
         )
     return found

@@ -91,7 +91,7 @@ def records_of(checkpoint: Path, policy_sha256: str, task: str, episodes: int) -
 
 def _delta(stage: Stage, source: ResidualPredictor, task: str, name: str, of: str, report: Report) -> None:
     """Fine-tunes and converts `source`, which the file `of` holds; together with the task's own policy where it has one."""
-    file, planner = stage.file(name), task_of(task).planner
+    file, planner = stage.file(name), task_of(task).dearest
     together = isinstance(planner, GuidedConfig) and task_of(task).teacher is not None
     training: DeltaTraining | ActingTraining = stage.config.guided
     if together and isinstance(planner, GuidedConfig):

@@ -42,7 +42,7 @@ def told_stage(stage: Stage, task: str, report: Report) -> None:
     teacher = task_of(task).teacher
     if teacher is not None:
         _policy(stage, task, teacher, report)
-        planner, config = task_of(task).planner, stage.config
+        planner, config = task_of(task).dearest, stage.config
         if isinstance(planner, GuidedConfig):
             config = replace(config, policy_plans=planner.at(to_go=0.0))  # records are made without a cost-to-go
         lif_policy_stage(stage, task, f"{task}/{POLICY}", config, report)

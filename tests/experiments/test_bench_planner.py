@@ -26,6 +26,7 @@ from spikeplan.experiments.bench.planner_rows import (
     keep_out_seed_rows,
     less,
     point_rows,
+    shares,
     two_room_rows,
 )
 from spikeplan.worldmodel.checkpoint import load_model, save_model, shipped
@@ -84,7 +85,9 @@ def test_every_guided_network_is_planned_at_every_budget() -> None:
     for kind, whole in (("guided-narrow", "guided"), ("guided-sigma_delta", "guided-sigma_delta")):
         for method in (whole, *(f"{kind}-{width}" for width in (64, 96, 128))):
             labels = [settings.label for used, settings in points.values() if used == method]
-            assert labels == [f"guided {budget} + 0.15 V" for budget in ("8 H4", "5 H3", "5 H2")]
+            assert labels == [f"guided {budget} + 0.15 V" for budget in ("5 H3", "8 H4", "5 H2")]
+    binary = [settings.label for used, settings in points.values() if used == "guided-lif"]
+    assert binary == labels, "LIF at every budget, too"
     searches = {method for _, method in sides[DENSE]} - {method for method, _ in points.values() if "guided" in method}
     assert searches == {"dense", "gradient-narrow-96", "refined-narrow-128"}, (
         "dense planners that spikes have no match for"
@@ -124,7 +127,16 @@ def test_every_point_is_told_with_what_it_takes() -> None:
     runs = {f"{DENSE}refined": run(0.9, 2_000_000), f"{SPIKING}96": run(0.9, 500_000, spiking=True)}
     dense, spiking = point_rows("keepout", runs | {"on-chip": run(1.0, 1, spiking=True)}, f"{DENSE}refined")
     assert (dense.name, dense.ours, spiking.ours) == (f"keepout_point_{DENSE}refined", 0.9, 0.9)
-    assert "2 M synop-equivalents" in dense.unit and "0.5 M" in spiking.unit and -0.03 < spiking.other < 0  # type: ignore[operator]
+    assert "2 M synop-equivalents (predictor 100%)" in dense.unit and "0.5 M" in spiking.unit
+    assert -0.03 < spiking.other < 0  # type: ignore[operator]
+    parts = run(0.9, 600_000)
+    assert parts.op_counts is not None
+    for layer, macs in (("policy.h1", 300_000), ("value.h1", 96_000), ("value.h2", 1_000)):
+        parts.op_counts.add("predictor", LayerCounts(layer=layer, macs=macs))
+    parts.op_counts.add("selection", LayerCounts(layer="select", acs=3_000))
+    assert shares(parts) == "predictor 60%, policy 30%, cost-to-go 10%", (
+        "the encoder aside, and what is below half a per cent"
+    )
 
 
 def test_points_of_fewer_planner_seeds_are_paired_by_episode() -> None:

@@ -24,7 +24,8 @@ class Task:
         planner: settings of the planner that solves it best; None: those that its world model was validated with.
         teacher: planner that a policy of the task's own is cloned from, where its world model is another's; None: that model's
             policy is used.
-        budgets: cheaper settings of that planner, from the dearest down: the front of a study, and what its demo plans with.
+        budgets: other settings of that planner, from the dearest down: the front of a study. Networks are fine-tuned for the
+            dearest.
         tutorial: a policy that never plans does as well, so the task carries no claim about planning.
 
     >>> TASK = Task(name="corridor", world=CorridorWorld, recipe={"latent_dim": 16, "steps": 900})
@@ -39,4 +40,10 @@ class Task:
     planner: PlannerConfig | None = None
     teacher: RefinedConfig | None = None
     budgets: tuple[PlannerConfig, ...] = ()
+
     tutorial: bool = False
+
+    @property
+    def dearest(self) -> PlannerConfig | None:
+        """The planner's own settings or those of `budgets` with the most predictions; None without a planner."""
+        return None if self.planner is None else max((self.planner, *self.budgets), key=lambda one: one.evaluations)
