@@ -1,6 +1,7 @@
 """`spikeplan bench NAME`: side by side in one run. NAME: plan, lava (experiments/bench/lava.py), events
 (experiments/bench/events.py), energy (experiments/bench/peers/agreement.py: counts and Joules, not times),
-planner (experiments/bench/planner.py: success and operations).
+planner (experiments/bench/planner.py: success and operations), references (experiments/bench/references.py: the same on each
+reference, networks trained for it).
 
 `bench plan`: candidate steps per second of every method, as ratios to dense measured in the same run.
 
@@ -110,12 +111,19 @@ def _bench_planner(console: Console, parts: Path | None = None, trained: Sequenc
     return bench_planner(console, parts, trained=trained)
 
 
+def _bench_references(console: Console) -> list[BenchRow]:
+    from spikeplan.experiments.bench.references import bench_references
+
+    return bench_references(console)
+
+
 BENCHES: dict[str, Callable[..., list[BenchRow]]] = {
     "plan": bench_plan,
     "lava": _bench_lava,
     "events": _bench_events,
     "energy": _bench_energy,
     "planner": _bench_planner,
+    "references": _bench_references,
 }
 
 

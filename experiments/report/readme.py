@@ -28,6 +28,7 @@ BENCHES = {  # by the first row
     "plan_values_different": "bench lava",
     "histogram_vs_tonic": "bench events",
     "guided_success": "bench planner",
+    "zero_5_H3": "bench references",
 }
 FOUR = ("dense", "int8", "sigma_delta", "lif")
 HEADLINE = {  # task -> its name and its rows; the admitted one first

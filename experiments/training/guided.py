@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spikeplan.core.files import file_digest
 from spikeplan.core.guided_planning import GuidedConfig, RefinedConfig
@@ -103,18 +103,8 @@ def _delta(stage: Stage, source: ResidualPredictor, task: str, name: str, of: st
     if whole and (known.get("training"), known.get("records")) == (f"{training}", data) and stage.stands(known, of):
         return
     if isinstance(training, ActingTraining):
-        acting_stage(
-            stage,
-            source,
-            _records(stage, task),
-            training,
-            report,
-            task=task,
-            name=name,
-            size=size,
-            of=of,
-            header={"records": data},
-        )
+        rest: dict[str, Any] = {"task": task, "size": size, "of": of, "header": {"records": data}}
+        acting_stage(stage, source, _records(stage, task), training, report, **rest)
         return
     artifact, layers = make_delta(
         stage.model, source, _records(stage, task).rollouts, training, stage.config, report, name=name, task=task
