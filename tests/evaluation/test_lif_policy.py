@@ -44,6 +44,41 @@ def test_the_shipped_policy_acts_as_the_dense_one_does(task: str) -> None:
     assert made["task"] == task and made["validation_success"] >= 0.9
 
 
+def test_the_shipped_cost_to_go_tells_what_the_dense_one_does(tmp_path: Path) -> None:
+    """On recorded latents: a tenth of the variance is lost at most; and of another cost-to-go it is refused."""
+    from spikeplan.evaluation.recorded_plans import record_guided
+
+    bundle = load_bundle(TASK)
+    asked = record_guided(bundle.model, bundle.policy(), episodes=4, seed=77, config=SMALL)
+    with torch.no_grad():
+        dense = bundle.cost_to_go()(asked.latent_ND, asked.told_NG)[:, 0]
+    told, counts = bundle.lif_cost_to_go.act(asked.latent_ND[:, None], asked.told_NG)
+    assert (told[:, 0, 0] - dense).square().mean() < 0.1 * dense.var()
+    assert {c.layer.partition(".")[0] for c in counts} == {"value"}
+    other = copied(tmp_path)
+    for kind in ("cost-to-go", "cost-to-go-lif", "policy"):
+        shutil.copy(bundle.beside(kind), other.beside(kind))
+    assert METHODS["guided-lif"].files(other)[-1] == other.beside("policy")
+    path = other.beside("cost-to-go-lif")
+    save_lif(load_lif(path, kind="cost-to-go-lif"), path, kind="cost-to-go-lif", source_sha256="another")
+    with pytest.raises(
+        UserError, match="made from another network than two-room.cost-to-go.safetensors; train it again"
+    ):
+        METHODS["guided-lif"].predictor(Site(other))
+    path.unlink()
+    assert METHODS["guided-lif"].predictor(Site(load_bundle(TASK, checkpoint=str(other.model_path)))).value is None  # type: ignore[attr-defined]
+
+
+def test_it_is_counted_and_placed_with_what_it_judges() -> None:
+    planned = job("guided-lif", SMALL.at(to_go=0.3))
+    (run,) = group([run_job(planned)], [planned])
+    assert run.op_counts is not None and run.op_counts.value_steps == (5, 2)
+    calls = sum(c.calls for (_, layer, _, _), c in run.op_counts.counts("predictor") if layer == "value.h1")
+    assert calls == run.op_counts.actions * SMALL.samples, "once a copy"
+    hops = hops_of_job(planned)
+    assert hops is not None and hops.hops["loihi2"]["loop"]["value.out"] > 0
+
+
 def test_the_policy_alone_solves_the_task() -> None:
     result = run_job(job("policy-lif", DirectConfig(), 20))
     assert sum(result.success) >= 16

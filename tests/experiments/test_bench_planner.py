@@ -158,7 +158,7 @@ def test_a_folder_without_a_network_is_refused_by_name(tmp_path: Path) -> None:
         UserError, match=r"--trained .*: no two-room\..*; train it with `spikeplan train --task two-room`"
     ):
         planner.checkpoint_in(str(tmp_path))
-    for kind in ("policy", "cost-to-go", "delta"):
+    for kind in ("policy", "cost-to-go", "cost-to-go-lif", "delta"):
         shutil.copy(derived(shipped("two-room"), kind), derived(tmp_path / "two-room.safetensors", kind))
     with pytest.raises(UserError, match=r"no keep-out/two-room\.policy\.safetensors; train it with"):
         planner.checkpoint_in(str(tmp_path))
