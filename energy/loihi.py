@@ -1,15 +1,18 @@
 """Spiking chips.
 
     Loihi 2   A  e_eq (S + AC + 10 (N_active + N_idle + restores))   hops and on-chip memory are inside e_eq
-              C  + P_static chips t; not in the low band, whose e_eq holds the static power already
+              C  + P_static chips t + e_step chips steps
     Loihi 1   A  e_syn (S + AC) + e_active (N_active + restores) + e_idle N_idle
               B  + e_message messages + e_hop hops; where hops are not known, the message within its tile only
               C  + P_static chips t
-    time      t = steps t_barrier + max(t_syn S, t_upd N) / cores + host words / io_rate, or a placement's + host words
+    time      Loihi 2: t = max(steps t_barrier, t_syn S / cores, t_upd N / cores) + host words / io_rate
+              Loihi 1: t = steps t_barrier + max(t_syn S, t_upd N) / cores + host words / io_rate
+              or, on either, a placement's + host words
 
-S synops, N updates, AC additions of the distance, which a chip would do as synops. `max` is over the sums of a run and
-the work is spread evenly over `cores`: both are lower bounds on time, while cores=1 is the slowest placement. Off-chip
-DRAM traffic has no figure for either chip, so a row that has some is refused.
+S synops, N updates, AC additions of the distance, which a chip would do as synops. A step of Loihi 2 is over when its slowest
+part is (arXiv 2601.10035 measured it so: synops, updates, links, barrier). Here `max` is over the sums of a run and the work is
+spread evenly over `cores`. Both are lower bounds on time, while cores=1 is the slowest placement; a placement times every step.
+Off-chip DRAM traffic has no figure for either chip, so a row that has some is refused.
 Loihi 1 sends single bits: a graded message is refused unless assumed, and is then charged as one spike.
 """
 
@@ -78,8 +81,8 @@ def charge(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup,
         device.figure("chips").band.nominal if "chips" in device.figures else setup.chips
     )  # a machine is on as a whole
     standing = Term.of(device.figure("p_static"), on * chips)
-    if device.kind == "loihi2":
-        standing = replace(standing, band=replace(standing.band, low=0.0))
+    if "e_step" in device.figures:
+        standing += Term.of(device.figure("e_step"), chips * total(rows, "chip_steps") / actions)
     figures = ("t_barrier", "t_synop", "t_update", *(("t_link",) if setup.time_s is not None else ()))
     timing = {device.figure(name).evidence for name in figures if name in device.figures}
     standing = replace(standing, codes=standing.codes | (timing if setup.step_s is None else set()))
@@ -122,4 +125,7 @@ def _time(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup) 
     synops = device.figure("t_synop").band * ((total(rows, "synops") + total(rows, "acs")) / actions / setup.cores)
     updates = device.figure("t_update").band * (total(rows, "updates") / actions / setup.cores)
     work = Band(*map(np.maximum, synops.bounds(), updates.bounds()))
-    return device.figure("t_barrier").band * steps + work + Band(io, io, io)
+    waiting = device.figure("t_barrier").band * steps
+    if device.kind == "loihi2":
+        return Band(*map(np.maximum, work.bounds(), waiting.bounds())) + Band(io, io, io)
+    return waiting + work + Band(io, io, io)

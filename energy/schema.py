@@ -22,6 +22,7 @@ EVIDENCE = ("R", "Q", "S", "V", "D", "assumed")
 TO_SI = {
     "pJ": 1e-12,
     "nJ": 1e-9,
+    "uJ": 1e-6,
     "pJ/B": 1e-12,
     "W": 1.0,
     "mW": 1e-3,
@@ -47,7 +48,7 @@ REQUIRED = {  # a figure of these, or its name under `unavailable` with the reas
     "asic": ("e_sram", "e_dram"),
 }
 OPTIONAL = {  # beside REQUIRED, what the models of a kind read; a trailing _ stands for a precision
-    "loihi2": ("chips", "t_link", "t_barrier_chips"),
+    "loihi2": ("chips", "e_step", "t_link", "t_barrier_chips"),
     "loihi1": ("chips", "io_rate", "t_link", "t_barrier_chips"),
     "gpu": ("peak_", "cache"),
     "asic": ("mac_", "ac_", "p_static"),
@@ -55,7 +56,7 @@ OPTIONAL = {  # beside REQUIRED, what the models of a kind read; a trailing _ st
 UNITS = {  # of a device's figure, by the beginning of its name: a watt where Joules belong would be a wrong sum
     "e_sram": ("pJ/B",),
     "e_dram": ("pJ/B",),
-    "e_": ("pJ", "nJ"),
+    "e_": ("pJ", "nJ", "uJ"),
     "mac_": ("pJ", "nJ"),
     "ac_": ("pJ", "nJ"),
     "p_": ("W", "mW"),

@@ -1,16 +1,15 @@
 """How sure is a comparison of energies? The figures' bands are drawn, both methods are charged with the same draw.
 
-    draw          every figure that has a band, once for all devices that share it: ln x is triangular on
-                  [ln low, ln mode, ln high]. A constant that both methods use (the encoder's host) cancels as it should.
+    draw          every figure that has a band, once for all that share a name: figures of one measurement, or of several
+                  machines. ln x is triangular on [ln low, ln mode, ln high]. A constant that both methods use (the encoder's
+                  host) cancels as it should.
     probability   share of the draws in which the spiking method takes less energy
-    sensitivity        one figure at a time to its low and its high end, the others nominal: which one turns the verdict?
+    sensitivity   one figure at a time to its low and its high end, the others nominal: which one turns the verdict?
 
-Priors: the bands say where a figure may lie, not how likely each place is, so the probability is given under five of them.
+Priors: the bands say where a figure may lie, not how likely each place is, so the probability is given under four of them.
     log-triangular   mode at the nominal figure
     log-uniform      every place in the band alike
     mode-low         mode at the geometric mean of low and nominal; mode-high: of nominal and high
-    static-inside    log-triangular, and chips draw no static power beside their operations: the reading of Loihi 2's band
-                     in which e_eq holds it (true at its low end only, so this favours spikes)
 """
 
 from __future__ import annotations
@@ -25,8 +24,7 @@ from numpy.typing import NDArray
 from spikeplan.core.errors import UserError
 from spikeplan.energy.catalogue import Band, Catalogue, Device, Figure
 
-PRIORS = ("log-triangular", "log-uniform", "mode-low", "mode-high", "static-inside")
-TINY = np.finfo(np.float64).tiny  # J, W: a power that is none, where a figure must be positive
+PRIORS = ("log-triangular", "log-uniform", "mode-low", "mode-high")
 
 Energies = Callable[[Catalogue], Any]  # J an action; a number, or an array of draws
 
@@ -47,7 +45,7 @@ def draw(catalogue: Catalogue, *, prior: str, draws: int, rng: np.random.Generat
             quantile[key] = rng.random(draws)
         return _fixed(figure, _at(figure.band, quantile[key], prior))
 
-    return _each(catalogue, value, static=prior != "static-inside")
+    return _each(catalogue, value)
 
 
 def probability(spiking: Energies, dense: Energies, drawn: Catalogue) -> float:
@@ -105,11 +103,9 @@ def _fixed(figure: Figure, value: Any) -> Figure:
     return replace(figure, band=Band(value, value, value))
 
 
-def _each(catalogue: Catalogue, value: Callable[[str, Figure], Figure], *, static: bool = True) -> Catalogue:
+def _each(catalogue: Catalogue, value: Callable[[str, Figure], Figure]) -> Catalogue:
     def device_of(device: Device) -> Device:
         figures: Mapping[str, Figure] = {key: value(device.name, figure) for key, figure in device.figures.items()}
-        if not static and device.kind == "loihi2" and "p_static" in figures:
-            figures = {**figures, "p_static": _fixed(figures["p_static"], TINY)}
         return replace(device, figures=figures)
 
     return replace(catalogue, devices={name: device_of(device) for name, device in catalogue.devices.items()})

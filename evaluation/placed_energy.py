@@ -56,7 +56,10 @@ class Placed:
                 self.found,
                 self.network,
                 self.messages,
-                Speed(**{key: getattr(device.figure(name).band, bound) for key, name in names.items()}),
+                Speed(
+                    **{key: getattr(device.figure(name).band, bound) for key, name in names.items()},
+                    barrier_adds=device.kind != "loihi2",
+                ),
                 restored=restored,
             )
             for bound in BOUNDS

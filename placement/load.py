@@ -11,6 +11,11 @@ from numpy.typing import NDArray
 Reals = NDArray[np.float64]
 
 
+def lasting(busy_s: Any, barrier_s: Any, adds: bool) -> Any:
+    """Seconds of steps that are busy so long."""
+    return busy_s + barrier_s if adds else np.maximum(busy_s, barrier_s)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Load:
     """The chip steps of an action by what they do, without the constants: so many steps of J kinds; in a step of each, synops of
@@ -34,11 +39,12 @@ class Load:
         if not self.steps_J.sum() > 0:
             raise ValueError("load: no chip steps")
 
-    def seconds(self, synop_s: Any, update_s: Any, link_s: Any, barrier_s: Any) -> Any:
-        """An action's time. The figures may be arrays of draws (N,): then so is the time."""
+    def seconds(self, synop_s: Any, update_s: Any, link_s: Any, barrier_s: Any, *, barrier_adds: bool = False) -> Any:
+        """An action's time. The figures may be arrays of draws (N,): then so is the time. `barrier_adds` as in Speed."""
         synops, links = np.multiply.outer(synop_s, self.synops_J), np.multiply.outer(link_s, self.messages_J)
         updates = np.asarray(update_s)[..., None] * self.updates
-        return (np.maximum(np.maximum(synops, links), updates) + np.asarray(barrier_s)[..., None]) @ self.steps_J
+        busy = np.maximum(np.maximum(synops, links), updates)
+        return lasting(busy, np.asarray(barrier_s)[..., None], barrier_adds) @ self.steps_J
 
     def scaled(self, factor: float) -> Load:
         """As if the predictor sent `factor` times as much. Exact as long as the same core and link stay the busiest or another

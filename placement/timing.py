@@ -1,6 +1,9 @@
 """How long a placed network takes: a prediction and an action. The constants are the caller's.
 
-    t_step = max( max over cores (synop_s x synops, update_s x updates),  max over links link_s x messages )  + barrier_s
+    t_step = max( max over cores (synop_s x synops, update_s x updates),  max over links link_s x messages,  barrier_s )
+
+The barrier is a part among others where it was measured so (Loihi 2, arXiv 2601.10035); where it was measured alone it comes on
+top (`Speed.barrier_adds`).
 
 Chip steps are not throttled: a step is over when its slowest core is. Two readings of one prediction:
 
@@ -25,6 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +37,7 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.groups import NeuronGroups, Stage
 from spikeplan.core.planning import Pass, PlanBudget
 from spikeplan.placement.groups import selection_steps, turns_in
-from spikeplan.placement.load import Load
+from spikeplan.placement.load import Load, lasting
 from spikeplan.placement.place import CENTRE, Placement, link_loads
 
 SCHEDULES = ("sequential", "interleaved")
@@ -42,12 +46,14 @@ Reals = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class Speed:
-    """Seconds of one synaptic operation and one update of a core, one message on a link, one barrier."""
+    """Seconds of one synaptic operation and one update of a core, one message on a link, one barrier. `barrier_adds`: it begins
+    when all else is done."""
 
     synop_s: float
     update_s: float
     link_s: float
     barrier_s: float
+    barrier_adds: bool = True
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -141,7 +147,7 @@ class Clock:
         """Seconds of each of those steps."""
         synops, messages = self._busiest(sending_GP)
         busy = np.maximum(synops * self.speed.synop_s, messages * self.speed.link_s)
-        return np.asarray(np.maximum(busy, self.updating_s) + self.speed.barrier_s)
+        return np.asarray(self._lasting(np.maximum(busy, self.updating_s)))
 
     def prediction(self) -> PredictionTime:
         """Time of one prediction, in a full pipe and alone."""
@@ -274,7 +280,10 @@ class Clock:
         if not self.network.whole_loop:
             return 0.0
         busy = max(self._asked(one) * self.speed.synop_s, self._asked(one) * self.speed.link_s)
-        return max(busy, self.updating_s) + self.speed.barrier_s
+        return float(self._lasting(max(busy, self.updating_s)))
+
+    def _lasting(self, busy_s: Any) -> Any:
+        return lasting(busy_s, self.speed.barrier_s, self.speed.barrier_adds)
 
     def _asked(self, one: Pass) -> int:
         """Synops of the busiest core, and messages of its link, in a step of the selection: every cost to each of its pairs, or

@@ -31,7 +31,7 @@ ASSUMED = (
     "axons in and out of a core (Loihi 1's)",
     "tiles and links (Loihi 1's)",
     "time on a link (Loihi 1's hop)",
-    "barrier (Loihi 1's)",
+    "barrier of several chips (Loihi 1's)",
     "state words that a program may hold",
     "no idle core is gated",
 )

@@ -103,14 +103,14 @@ def test_dram_is_refused():
 
 
 def test_launches_by_hand():
-    # 3 rows with MACs are 3 kernels: 3 x 1.3 us at 80.3 W on top of scope system; sampling without MACs rides along
+    # 3 rows with MACs are 3 kernels: 3 x 1.3 us at 70 W on top of scope system; sampling without MACs rides along
     dense = [replace(ENCODER, phase="predictor", schedule="batched", macs=10**6, rollout_step=i) for i in range(3)]
     rows = [*dense, replace(dense[0], phase="selection", macs=0, acs=10)]
     bound = launch_bound(default().device("h100"), rows, 1)
     whole = of("h100", rows=tuple(rows))
     assert bound is not None and bound.idle_j is not None and bound.kernels == 3
     assert bound.latency_s.nominal == pytest.approx(whole.nominal / 700 + 3.9e-6)
-    assert bound.idle_j.nominal == pytest.approx(whole.nominal + 80.3 * 3.9e-6)
+    assert bound.idle_j.nominal == pytest.approx(whole.nominal + 70 * 3.9e-6)
     assert bound.full_j.nominal == pytest.approx(whole.nominal + 700 * 3.9e-6)
     assert bound.latency_s.low < bound.latency_s.nominal < bound.latency_s.high
     unknown = launch_bound(default().device("thor"), rows, 1)

@@ -56,10 +56,10 @@ def test_the_load_of_an_action_by_hand(placed: Any, net: Artifact) -> None:
     assert load.updates == 24 and load.steps_J.sum() == 3 * (5 * 16 + 16 + 3)
     assert kinds == {0.0: 3, 24.0: 3, 120.0: 3, 240.0: 3 * 96}
     for factor in (1.0, 7.0):
-        fast = load.seconds(1e-9, 2e-9, SPEED.link_s, factor * 60e-9)
+        fast = load.seconds(1e-9, 2e-9, SPEED.link_s, factor * 60e-9, barrier_adds=True)
         assert fast == pytest.approx(3 * (96 * 240 + 120 + 48 + 48) * 1e-9 + 3 * 99 * factor * 60e-9)
     # Draws: one action's time each. A chip that updates slowly: 24 x 20 ns in every step.
-    some = load.seconds(1e-9, np.array([2e-9, 20e-9]), SPEED.link_s, 60e-9)
+    some = load.seconds(1e-9, np.array([2e-9, 20e-9]), SPEED.link_s, 60e-9, barrier_adds=True)
     assert some == pytest.approx([clock.action(PLAN, "interleaved").action_s, 3 * 99 * (480 + 60) * 1e-9])
     assert (load.synops_sent_J == load.synops_J).all() and not load.fixed_J.any(), "the predictor alone"
 
@@ -78,7 +78,9 @@ def test_more_messages_of_the_predictor_and_the_loop_as_it_is(net: Artifact, fac
 
     said = load(1.0).scaled(factor)
     figures = (SPEED.synop_s, SPEED.update_s, SPEED.link_s, SPEED.barrier_s)
-    assert said.seconds(*figures) == pytest.approx(load(factor).seconds(*figures), rel=1e-9)
+    assert said.seconds(*figures, barrier_adds=True) == pytest.approx(
+        load(factor).seconds(*figures, barrier_adds=True), rel=1e-9
+    )
     assert (said.synops_J >= said.fixed_J).all() and said.fixed_J.any()
 
 
