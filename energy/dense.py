@@ -4,6 +4,7 @@
         A  P 2 MAC / F                      the peak: a lower bound on what the device can do
         B  P max(2 MAC / F, bytes / BW)     where the weights do not arrive in time, power is drawn all the same
         C  P max(2 MAC / (eta F), bytes / BW)
+    NPU         as measured, whole (npu.py)
     ASIC        A  MAC e_mac + AC e_ac
                 B  + (weight bytes + activation bytes) e_sram + DRAM bytes e_dram         a MAC's e_sram / reuse: the
                    reuse of a weight is the batch, that of an activation the layer's width
@@ -26,6 +27,7 @@ import numpy as np
 
 from spikeplan.core.counts.operations import BYTES, CountRow
 from spikeplan.core.errors import UserError
+from spikeplan.energy import npu
 from spikeplan.energy.catalogue import Band, Device, Figure
 from spikeplan.energy.charge import Charge, CpuPeak, Setup, Term
 
@@ -38,6 +40,8 @@ def charge(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup,
                 f"method '{row.method}', layer '{row.layer}': spiking operations cannot run on '{device.name}', which skips "
                 "nothing; use loihi2 or loihi1, or give the rows of the dense method"
             )
+    if device.kind == "npu":
+        return npu.charge(device, rows, actions, setup)
     result = _asic if device.kind == "asic" else _roofline
     return result(device, _cached(device, rows) if batch is None else rows, actions, setup, batch)
 
@@ -61,6 +65,8 @@ def e_mac(device: Device, precision: str) -> Band:
         return device.figure("power").band * Band(2 / peak.high, 2 / peak.nominal, 2 / peak.low)
     if device.kind == "asic":
         return device.figure(f"mac_{precision}").band
+    if device.kind == "npu" and precision == npu.PRECISION:
+        return device.figure("e_mac").band
     raise UserError(f"device '{device.name}' has no energy per MAC in the catalogue; use a GPU or an ASIC")
 
 

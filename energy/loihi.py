@@ -75,7 +75,7 @@ def charge(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup,
     operations, memory = (_loihi2 if device.kind == "loihi2" else _loihi1)(device, rows, actions, setup)
     if not total(rows, "chip_steps"):
         operations += Term(notes=("no chip steps in the scope: time is a lower bound",))
-    time = _time(device, rows, actions, setup)
+    time = seconds(device, rows, actions, setup)
     on = time + Band(wait_s, wait_s, wait_s)
     chips = (
         device.figure("chips").band.nominal if "chips" in device.figures else setup.chips
@@ -112,7 +112,7 @@ def _loihi1(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup
     return operations, memory
 
 
-def _time(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup) -> Band:
+def seconds(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup) -> Band:
     """Seconds an action that the chip computes and talks to its host."""
     steps = total(rows, "chip_steps") / actions
     words = total(rows, "host_words") / actions

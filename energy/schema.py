@@ -28,6 +28,7 @@ TO_SI = {
     "mW": 1e-3,
     "ns": 1e-9,
     "us": 1e-6,
+    "ms": 1e-3,
     "s": 1.0,
     "op/s": 1.0,
     "B/s": 1.0,
@@ -46,12 +47,14 @@ REQUIRED = {  # a figure of these, or its name under `unavailable` with the reas
     "gpu": ("power", "bandwidth", "eta", "p_idle", "t_launch"),
     "cpu": ("power_per_core",),
     "asic": ("e_sram", "e_dram"),
+    "npu": ("e_mac", "t_mac", "p_rest"),
 }
 OPTIONAL = {  # beside REQUIRED, what the models of a kind read; a trailing _ stands for a precision
     "loihi2": ("chips", "e_step", "t_link", "t_barrier_chips"),
     "loihi1": ("chips", "io_rate", "t_link", "t_barrier_chips"),
     "gpu": ("peak_", "cache"),
     "asic": ("mac_", "ac_", "p_static"),
+    "npu": ("t_wake", "memory"),
 }
 UNITS = {  # of a device's figure, by the beginning of its name: a watt where Joules belong would be a wrong sum
     "e_sram": ("pJ/B",),
@@ -61,16 +64,17 @@ UNITS = {  # of a device's figure, by the beginning of its name: a watt where Jo
     "ac_": ("pJ", "nJ"),
     "p_": ("W", "mW"),
     "power": ("W", "mW"),
-    "t_": ("ns", "us", "s"),
+    "t_": ("ns", "us", "ms", "s"),
     "peak_": ("op/s",),
     "bandwidth": ("B/s",),
     "io_rate": ("word/s",),
     "cache": ("B",),
+    "memory": ("B",),
     "eta": ("1",),
     "update_weight": ("1",),
     "chips": ("count",),
 }
-PLAIN = ("cache", "update_weight")  # a value: these decide or are pinned, and are not drawn
+PLAIN = ("cache", "memory", "update_weight")  # a value: these decide or are pinned, and are not drawn
 FURTHEST = 1e30  # a number outside 1 / FURTHEST .. FURTHEST is a slip, and its sums would overflow
 DEVICE_KEYS = {"kind", "title", "node", "hypothetical", "graded_messages", "figures", "unavailable"}
 FIGURE_KEYS = {"value", "low", "nominal", "high", "unit", "source", "evidence", "node", "note", "shared"}

@@ -33,7 +33,7 @@ def test_every_figure_is_sourced_and_ordered():
         assert figure.source and figure.evidence in EVIDENCE, figure.name
         assert 0 < figure.band.low <= figure.band.nominal <= figure.band.high, figure.name
     chips = "loihi2 loihi1 loihi1_sanafe hala_point spinnaker spinnaker_seneca spinnaker2 spinnaker2_seneca seneca speck akida"
-    dense = "orin_nano agx_orin thor h100 rtx4090 cpu jepa_r digital45"
+    dense = "orin_nano agx_orin thor h100 rtx4090 gap9 cpu jepa_r digital45"
     assert set(catalogue.devices) == {*chips.split(), *dense.split()}
     for device in catalogue.devices.values():
         assert all(figure.node for figure in device.figures.values()), device.name

@@ -13,6 +13,7 @@ import pytest
 from spikeplan.core.counts.exchange import load_rows
 from spikeplan.core.counts.operations import CountRow
 from spikeplan.energy import SCOPES, CpuPeak, Setup, default, estimate, load
+from spikeplan.energy.systems import load_systems
 
 DOC = (Path(__file__).resolve().parents[2] / "docs" / "energy.md").read_text()
 EXAMPLES = {name: body for name, body in re.findall(r"```example (\w+)\n(.*?)```", DOC, re.S)}
@@ -97,7 +98,8 @@ def test_the_op_counts_in_the_text_is_one():
 
 
 def test_the_device_file_in_the_text_is_one(tmp_path: Path):
-    found = re.search(r"```toml\n(.*?)```", DOC, re.S)
-    assert found is not None
-    (tmp_path / "own.toml").write_text(found.group(1))
+    system, device = re.findall(r"```toml\n(.*?)```", DOC, re.S)
+    (tmp_path / "own.toml").write_text(device)
     assert load(own=tmp_path / "own.toml").device("speck").figure("e_synop").band.nominal == 2e-12
+    (tmp_path / "npu-loihi2.toml").write_text(system)
+    assert load_systems(tmp_path / "npu-loihi2.toml")["npu-loihi2"] == load_systems()["npu-loihi2"]

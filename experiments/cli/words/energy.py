@@ -37,6 +37,28 @@ def report(
     )
 
 
+def systems(
+    run_dir: Annotated[tyro.conf.Positional[str], text("results folder of demo, results or plan", "DIR")],
+    rate: Annotated[str, text("actions a second", "HZ,HZ")] = "1,10,50,200",
+    systems: Annotated[str | None, text("which of the shipped ones, and of --own", "NAME,NAME", "all")] = None,
+    own: Annotated[str | None, text("a system of your own (docs/energy.md)", "FILE", "none")] = None,
+    json: Json = None,
+    devices: Devices = None,
+) -> None:
+    """Mean watts of whole systems at control rates, waiting included: each with its cheapest plan of equal success."""
+    from spikeplan.experiments.cli.energy_systems import systems_command
+
+    systems_command(
+        run_dir,
+        rates=rate,
+        systems=systems,
+        own=own,
+        json=json,
+        devices=devices,
+        console=result_console(json),
+    )
+
+
 def show_devices(json: Json = None, devices: Devices = None) -> None:
     """Print the catalogue: every constant with its band, node, source and evidence."""
     check_outputs({"--json": json}, inputs=(devices,))
@@ -84,6 +106,7 @@ GROUP = Group(
     "Price operation counts on chips and machines: counts are simulated, energy is an estimate with its band.",
     {
         "report": Command(report),
+        "systems": Command(systems),
         "devices": Command(show_devices),
         "compare": Command(compare),
         "claims": Command(claims),
