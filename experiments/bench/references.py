@@ -18,13 +18,11 @@ from rich.console import Console
 from spikeplan.core.counts.operations import OperationCounts, per_action
 from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.evaluation.bundle import Bundle, load_bundle
+from spikeplan.evaluation.fine_tuned import Report, Tuned, fine_tuned, planner_of
 from spikeplan.evaluation.recorded_plans import RECORD_SEED, Recorded, record_refined
 from spikeplan.evaluation.shard import one_thread
 from spikeplan.experiments.bench.rows import BenchRow
 from spikeplan.experiments.runner.progress import progress_bar
-from spikeplan.experiments.training.acting import Tuned, fine_tuned
-from spikeplan.experiments.training.derive import DeriveConfig, Report
-from spikeplan.experiments.training.guided import planner_of
 from spikeplan.snn.delta_policy import DeltaPolicy
 from spikeplan.snn.delta_predictor import DeltaPredictor
 from spikeplan.snn.finetune_acting import REFERENCES, ActingTraining
@@ -97,7 +95,6 @@ def _tuned(bundle: Bundle, records: Recorded, training: DeltaTraining, reference
         bundle.guided_narrow(WIDTH),
         records,
         ActingTraining(copies=copies, shared=training, reference=reference),
-        start=DeriveConfig().start_threshold,
         report=report,
         name=reference,
         searches=False,

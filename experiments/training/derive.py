@@ -15,6 +15,7 @@ from spikeplan.conversion.calibration import chain_of, measure_ranges
 from spikeplan.core.errors import UserError
 from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.core.ir.artifact import Artifact
+from spikeplan.evaluation.fine_tuned import START
 from spikeplan.evaluation.methods.smaller import PERCENT, WIDTHS
 from spikeplan.evaluation.network_files import LIF, POLICY_LIF
 from spikeplan.evaluation.recorded_plans import Plans, calibration_of
@@ -39,7 +40,6 @@ class DeriveConfig:
     """How the derived networks are made and how many validation episodes LIF and narrow networks are measured on."""
 
     record_episodes: int = 32
-    start_threshold: float = 0.05
     delta: DeltaTraining = field(default_factory=lambda: DeltaTraining(steps=2500, rate_weight=1.5))
     guided_episodes: int = 256  # of each other task that the world model is used for
     # Tried on keep-out at half the budget: rates of 0.8, 1 and 2 are a tenth cheaper and 3 to 10 points worse; a quarter of the
@@ -98,7 +98,7 @@ def make_delta(
     `data`: records of planning `task`; `name`: what is reported.
     """
     calibration = calibration_of(data)
-    draft, _ = convert(source, calibration, SigmaDelta(thresholds=config.start_threshold))
+    draft, _ = convert(source, calibration, SigmaDelta(thresholds=START))
     student = copy.deepcopy(source)
     chain = DeltaChain(chain_of(student), draft)
     finetune_delta(

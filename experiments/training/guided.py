@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spikeplan.core.files import file_digest
-from spikeplan.core.guided_planning import GuidedConfig, RefinedConfig
+from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.evaluation.bundle import POLICY, TO_GO, load_bundle
+from spikeplan.evaluation.fine_tuned import planner_of
 from spikeplan.evaluation.network_files import LIF, header, load_narrow, save_lif, save_narrow
 from spikeplan.evaluation.recorded_plans import RECORD_SEED, Recorded, calibration_of, record_refined
 from spikeplan.experiments.training.acting import acting_stage
@@ -61,17 +62,6 @@ def _records(stage: Stage, task: str) -> Recorded:
 def recorded(stage: Stage, task: str) -> str:
     """What the records of a task are, as a file's header keeps it."""
     return f"{stage.config.guided_episodes} episodes of {planner_of(task) or 'its own planner'}"
-
-
-def planner_of(task: str) -> RefinedConfig | None:
-    """The teacher, its copies straying as those of the planner do: it asks for all that guided and refined planning ask for.
-    Without a teacher, the planner where it is refined."""
-    teacher, planner = task_of(task).teacher, task_of(task).planner
-    if teacher is None:
-        return planner if isinstance(planner, RefinedConfig) else None
-    if not isinstance(planner, GuidedConfig):
-        return teacher
-    return replace(teacher, spread=planner.spread, decay=planner.decay)
 
 
 @lru_cache(maxsize=1)

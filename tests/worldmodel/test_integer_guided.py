@@ -157,23 +157,6 @@ def test_a_finished_plan_is_the_one_in_real_numbers_but_for_rounding(artifact: A
     assert (real - whole).abs().max() < 0.05 * real.mean()
 
 
-def test_what_a_policy_is_told_is_sent_once_on_previous_step(artifact: Artifact) -> None:
-    """Its action is the same on both references but for what thresholds hold back; a latent that stands still is not sent again,
-    nor is what it is told where only the latent moves."""
-    policy = random_policy(artifact, True)
-    generator = torch.Generator().manual_seed(0)
-    z, told = 0.2 * torch.randn(4, 3, 6, generator=generator), 0.2 * torch.randn(4, 12, generator=generator)
-    state = policy.begin_acting(z[:, :, None], "previous_step")
-    first, counts = policy.act(z, told, state)
-    alone, sent = policy.act(z, told)
-    assert torch.equal(first, alone) and counts[0].messages == sent[0].messages > 12 * 6
-    assert [c.state_restores for c in counts] == [12 * layer.n_out for layer in policy.artifact.layers]
-    still = policy.act(z, told, state)[1]
-    assert still[0].messages == 0 and sum(c.state_restores for c in still) == 0
-    moved = policy.act(z.flip(0), told, state)[1]
-    assert 0 < moved[0].messages <= 12 * 6 < policy.act(z.flip(0), told)[1][0].messages
-
-
 @pytest.mark.parametrize(
     ("cost", "message"),
     [

@@ -1,0 +1,110 @@
+"""A task's predictor, policy and cost-to-go in graded spikes, fine-tuned together and in one set of integers."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import torch
+
+from spikeplan.conversion import Calibration, SigmaDelta, convert
+from spikeplan.conversion.calibration import chain_of
+from spikeplan.conversion.policy import convert_policy
+from spikeplan.core.counts.operations import POLICY_PREFIX, VALUE_PREFIX
+from spikeplan.core.guided_planning import GuidedConfig, RefinedConfig
+from spikeplan.core.ir.artifact import Artifact
+from spikeplan.evaluation.bundle import Bundle
+from spikeplan.evaluation.methods.policy import told_anything
+from spikeplan.evaluation.recorded_plans import Recorded, calibration_of
+from spikeplan.snn.delta_chain import DeltaChain, SendingChain
+from spikeplan.snn.finetune_acting import ActingChains, ActingTraining, Teachers, finetune_acting
+from spikeplan.worldmodel.policies.base import GoalPolicy
+from spikeplan.worldmodel.predictor import ResidualPredictor
+from spikeplan.worldmodel.tasks import task_of
+
+START = 0.05  # thresholds that fine-tuning begins with, in standard deviations
+Report = Callable[[str, dict[str, Any]], None]
+Thresholds = float | tuple[float, ...]
+
+
+def planner_of(task: str) -> RefinedConfig | None:
+    """The teacher, its copies straying as those of the planner do: it asks for all that guided and refined planning ask for.
+    Without a teacher, the planner where it is refined."""
+    teacher, planner = task_of(task).teacher, task_of(task).planner
+    if teacher is None:
+        return planner if isinstance(planner, RefinedConfig) else None
+    if not isinstance(planner, GuidedConfig):
+        return teacher
+    return replace(teacher, spread=planner.spread, decay=planner.decay)
+
+
+class Tuned(NamedTuple):
+    """The sigma-delta forms of all three, in one set of integers, and what conversion says of the predictor's layers."""
+
+    predictor: Artifact
+    policy: Artifact
+    value: Artifact
+    layers: dict[str, Any]
+
+
+def fine_tuned(
+    bundle: Bundle,
+    source: ResidualPredictor,
+    recorded: Recorded,
+    training: ActingTraining,
+    *,
+    report: Report,
+    name: str,
+    searches: bool = True,
+) -> Tuned:
+    """Fine-tunes copies of `source` and of the task's policy and cost-to-go, and converts them.
+
+    Args:
+        recorded: plans of the task; they start what the copies imagine.
+        name: what is reported.
+        searches: every other step is of a search's candidates.
+    """
+    policy, value, calibration = bundle.policy(), bundle.cost_to_go(), calibration_of(recorded.rollouts)
+    students = copy.deepcopy(source), copy.deepcopy(policy), copy.deepcopy(value)
+    draft, _ = convert(source, calibration, SigmaDelta(thresholds=START))
+    drafts = converted(policy, value, draft, calibration, (START, START))
+    judging = SendingChain(students[2].linears(), drafts[1])
+    chains = ActingChains(
+        DeltaChain(chain_of(students[0]), draft), SendingChain(students[1].linears(), drafts[0]), judging
+    )
+    finetune_acting(
+        chains,
+        Teachers(bundle.model.predictor, policy, value),
+        recorded.starts,
+        recorded.rollouts if searches else (),
+        training,
+        generator=torch.Generator().manual_seed(bundle.model.seed),
+        report=lambda row: report(name, {**row, "total_steps": training.shared.steps}),
+    )
+    artifact, layers = convert(
+        students[0],
+        calibration,
+        SigmaDelta(thresholds=chains.predictor.thresholds(), absolute=True),
+        task=bundle.task,
+        seed=bundle.model.seed,
+        trained_on_reference=training.reference,
+        training=f"{training}",
+    )
+    learned = chains.policy.thresholds(), judging.thresholds()
+    return Tuned(artifact, *converted(students[1], students[2], artifact, calibration, learned), layers.as_dict())
+
+
+def converted(
+    policy: GoalPolicy,
+    value: GoalPolicy,
+    predictor: Artifact,
+    data: Calibration,
+    thresholds: tuple[Thresholds, Thresholds],
+) -> tuple[Artifact, Artifact]:
+    """Policy and cost-to-go in the predictor's integers."""
+    return (
+        convert_policy(policy, predictor, *told_anything(policy, data), thresholds=thresholds[0], prefix=POLICY_PREFIX),
+        convert_policy(value, predictor, *told_anything(value, data), thresholds=thresholds[1], prefix=VALUE_PREFIX),
+    )
