@@ -214,12 +214,10 @@ def loads(**changes: Any) -> dict[str, Any]:
 
 
 def test_the_undamaged_load_is_read(options: list[StoredPlacement]) -> None:
-    assert (
-        from_json({**to_json(options[0]), "load": loads()}, StoredPlacement)
-        .load["sequential"]
-        .seconds(1.0, 0.5, 2.0, 3.0)
-        == 5.0
-    )
+    load = from_json({**to_json(options[0]), "load": loads()}, StoredPlacement).load["sequential"]
+    assert load.seconds(1.0, 0.5, 2.0, 3.0) == 3.0, "a step is over when its slowest part is"
+    assert load.seconds(1.0, 0.5, 4.0, 3.0) == 4.0
+    assert load.seconds(1.0, 0.5, 2.0, 3.0, barrier_adds=True) == 5.0
 
 
 @pytest.mark.parametrize(

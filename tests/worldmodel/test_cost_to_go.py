@@ -18,7 +18,7 @@ from spikeplan.core.counts.operations import VALUE_PREFIX, LayerCounts, Operatio
 from spikeplan.core.errors import UserError
 from spikeplan.core.guided_planning import GuidedConfig, RefinedConfig
 from spikeplan.evaluation.aggregate import Run, group
-from spikeplan.evaluation.bundle import load_bundle
+from spikeplan.evaluation.bundle import derived, load_bundle
 from spikeplan.evaluation.methods import METHODS
 from spikeplan.evaluation.methods.base import Site
 from spikeplan.evaluation.recorded_plans import record_refined
@@ -193,10 +193,16 @@ def test_what_cannot_be_done_is_refused_in_one_line(tmp_path: Path) -> None:
         load_cost_to_go(save_policy(narrow, tmp_path / "v.safetensors", meta), task=TASK, latent_dim=latent_dim)
 
 
-def test_a_method_without_such_a_form_is_told_so() -> None:
-    with pytest.raises(UserError, match="no cost-to-go; plan with --to-go 0"):
-        ran("guided-lif", GuidedConfig(samples=1, horizon=2, to_go=0.3))
-    assert METHODS["guided-lif"].files(load_bundle(TASK))
+def test_a_method_without_such_a_file_is_told_so(tmp_path: Path) -> None:
+    model = tmp_path / "two-room.safetensors"
+    shutil.copy(shipped(TASK), model)
+    for kind in ("delta", "policy"):
+        shutil.copy(derived(shipped(TASK), kind), derived(model, kind))
+    bundle = load_bundle(TASK, checkpoint=str(model))
+    pair = METHODS["guided-sigma_delta"].predictor(Site(bundle))
+    with pytest.raises(UserError, match="no cost-to-go; plan with --to-go 0, or make TASK.cost-to-go.safetensors"):
+        GuidedPlanner(pair, GuidedConfig(to_go=0.3), action_dim=2, action_limit=0.08)  # type: ignore[arg-type]
+    assert METHODS["guided-sigma_delta"].files(bundle)
 
 
 def test_a_cost_of_another_shape_is_one_line() -> None:
