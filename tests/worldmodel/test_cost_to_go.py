@@ -26,6 +26,7 @@ from spikeplan.evaluation.run_energy import hops_of_job, placements_of_run
 from spikeplan.evaluation.shard import Job, run_job
 from spikeplan.experiments.training.cost_to_go import imagined_states
 from spikeplan.snn.delta_policy import DeltaPolicy
+from spikeplan.worldmodel.checkpoint import shipped as shipped_file
 from spikeplan.worldmodel.planning.costs import CostToGo, Goal, LatentDistance, Sum, Units, judge
 from spikeplan.worldmodel.planning.guided import GuidedPlanner
 from spikeplan.worldmodel.policies.base import GoalPolicy
@@ -195,9 +196,9 @@ def test_what_cannot_be_done_is_refused_in_one_line(tmp_path: Path) -> None:
 
 def test_a_method_without_such_a_file_is_told_so(tmp_path: Path) -> None:
     model = tmp_path / "two-room.safetensors"
-    shutil.copy(shipped(TASK), model)
+    shutil.copy(shipped_file(TASK), model)
     for kind in ("delta", "policy"):
-        shutil.copy(derived(shipped(TASK), kind), derived(model, kind))
+        shutil.copy(derived(shipped_file(TASK), kind), derived(model, kind))
     bundle = load_bundle(TASK, checkpoint=str(model))
     pair = METHODS["guided-sigma_delta"].predictor(Site(bundle))
     with pytest.raises(UserError, match="no cost-to-go; plan with --to-go 0, or make TASK.cost-to-go.safetensors"):
