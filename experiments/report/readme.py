@@ -2,7 +2,7 @@
 headline table from that page: no figure in a table there is typed by hand.
 
 python -m spikeplan.experiments.report.readme results/full [results/planners] [results/lava-TASK ...] [bench-NAME.json ...]
-                                              [runs/TASK-spread.json ...] [energy.json]
+                                              [runs/TASK-spread.json ...] [energy.json] [systems.json]
 
 In place of results/full: one directory a task, as `spikeplan results --task TASK` makes it.
 """
@@ -23,6 +23,7 @@ from spikeplan.evaluation.rows import FrontRow
 from spikeplan.evaluation.summary import MethodSummary, Summary
 from spikeplan.experiments.report.front import equivalents, families, pareto
 from spikeplan.experiments.report.readme_energy import energy_section
+from spikeplan.experiments.report.readme_systems import systems_section
 
 BENCHES = {  # by the first row
     "plan_values_different": "bench lava",
@@ -249,8 +250,8 @@ def marks(section: str) -> tuple[str, str]:
 
 
 def rewrite(page: Path, paths: list[Path], readme: Path | None = None) -> None:
-    """`readme` gets the headline table. A directory holds results, planners or episodes in Lava; a file a spread, bench rows or
-    an energy report. Spreads, episodes in Lava, and results of single tasks make one table each."""
+    """`readme` gets the headline table. A directory holds results, planners or episodes in Lava; a file a spread, bench rows,
+    an energy report or systems. Spreads, episodes in Lava, and results of single tasks make one table each."""
     text = page.read_text()
     spreads, episodes, studies = [], [], []
     fronts: dict[str, list[str]] = {}
@@ -269,6 +270,8 @@ def rewrite(page: Path, paths: list[Path], readme: Path | None = None) -> None:
             text = between(text, BENCHES[found[0]["name"]], bench_table(found))
         elif found.get("report") == "energy":
             text = between(text, "energy", energy_section(found))
+        elif found.get("report") == "systems":
+            text = between(text, "systems", systems_section(found))
         else:
             spreads.append(found)
     text = between(text, "results", tables(merged(studies), fronts)) if studies else text

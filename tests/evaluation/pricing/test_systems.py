@@ -14,6 +14,7 @@ from spikeplan.energy.systems import draw_of, load_systems
 from spikeplan.evaluation.pricing.runs import BATCHED, read_run
 from spikeplan.evaluation.pricing.systems import systems_report
 from spikeplan.experiments.cli.main import main
+from spikeplan.experiments.report.readme_systems import systems_section
 
 RATES = (1.0, 10.0)
 
@@ -51,6 +52,14 @@ def test_a_policy_that_falls_short_is_a_row_of_its_own(folder: Path) -> None:
     rows = systems_report(folder, energy.default(), load_systems(), RATES)["tasks"]["toy"]["rows"]
     short = [row for row in rows if row["kind"] == "policy alone"]
     assert {row["system"] for row in short} == {"npu", "orin", "h100"} and {row["success"] for row in short} == {0.2}
+
+
+def test_the_page_s_table_has_a_row_a_system(folder: Path) -> None:
+    found = systems_report(folder, energy.default(), load_systems(), (10.0, 1e6))
+    table = [line for line in systems_section(found).splitlines() if line.startswith("| toy")]
+    assert len(table) == 5 + 3 and sum("too few succeed" in line for line in table) == 3
+    (npu,) = (line for line in table if "alone | int8" in line and "microcontroller" in line)
+    assert "mW" in npu and npu.split(" | ")[-2] == "-", "a microsecond is too short for it"
 
 
 def test_what_is_not_there_is_refused(folder: Path) -> None:
