@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from spikeplan.core.counts.operations import CountRow
+from spikeplan.core.counts.operations import BYTES, CountRow
 from spikeplan.core.errors import UserError
 from spikeplan.energy.charge import Charge, Setup, Term
 from spikeplan.energy.schema import Device
@@ -21,11 +21,15 @@ PRECISION = "int8"
 
 def charge(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup) -> Charge:
     """Energy and time of dense rows, per action. Raises UserError for other precisions and for weights that do not fit."""
-    weights = sum({(row.phase, row.layer): row.weight_bytes for row in rows}.values())
+    stored = {
+        (row.phase, row.layer): row.weight_bytes * BYTES[PRECISION] / BYTES.get(row.precision, BYTES[PRECISION])
+        for row in rows
+    }
+    weights = sum(stored.values())
     if "memory" in device.figures and weights > device.figure("memory").band.nominal:
         room = device.figure("memory").band.nominal
         raise UserError(
-            f"method '{rows[0].method}': {weights:,} bytes of weights do not fit the {room:,.0f} of '{device.name}'; take a "
+            f"method '{rows[0].method}': {weights:,.0f} bytes of weights do not fit the {room:,.0f} of '{device.name}'; take a "
             "smaller network or another machine"
         )
     for row in rows:

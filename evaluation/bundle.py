@@ -25,6 +25,7 @@ from spikeplan.worldmodel.tasks import make_world, task_of
 
 TO_GO, POLICY = "cost-to-go", "policy"
 BESIDE = "predictor_sha256"  # of the artifact that a policy or cost-to-go was fine-tuned together with
+DENSE = "dense_sha256"  # of the dense network that it is the spiking form of
 
 
 def derived(checkpoint: Path, name: str) -> Path:
@@ -118,16 +119,27 @@ class Bundle:
         return [path for path in found if path is not None]
 
     def acting(self, kind: str, width: int | None) -> Artifact | None:
-        """What `acting_path` names. Raises UserError for one that was made together with another predictor."""
+        """What `acting_path` names. Raises UserError for one that was made together with another predictor, from another dense
+        network or for another purpose, and where it is missing beside a predictor that was fine-tuned together with it."""
+        predictor = self.guided_path if width is None else self.guided_delta_path(width)
         path = self.acting_path(kind, width)
         if path is None:
+            own = predictor.parent.name == self.task and predictor.is_file()
+            if own and f"{artifact_file.load(predictor).provenance.get('training')}".startswith("ActingTraining"):
+                missing = predictor.with_name(predictor.name.replace(".delta", f".{kind}-delta"))
+                raise UserError(
+                    f"{missing}: no such file; {predictor.name} was fine-tuned together with it, train both again"
+                )
             return None
-        found, predictor = (
-            artifact_file.load(path),
-            self.guided_path if width is None else self.guided_delta_path(width),
-        )
-        if found.provenance.get(BESIDE) != file_digest(predictor):
-            raise UserError(f"{path}: made together with another network than {predictor.name}; train both again")
+        found = artifact_file.load(path)
+        dense = self.policy_path if kind == POLICY else self.to_go_path
+        for key, wanted, what in (
+            ("kind", kind, f"as a {found.provenance.get('kind')}, not a {kind}"),
+            (BESIDE, file_digest(predictor), f"together with another network than {predictor.name}"),
+            (DENSE, file_digest(dense), f"from another network than {dense.name}"),
+        ):
+            if found.provenance.get(key) != wanted:
+                raise UserError(f"{path}: made {what}; train both again")
         return found
 
     def _own(self, name: str) -> Path:
@@ -214,7 +226,7 @@ class Bundle:
     def lif_to_go_files(self) -> list[Path]:
         """The same of its LIF form."""
         path = self.beside(TO_GO_LIF)
-        return [path, *self.to_go_files] if path.is_file() else []
+        return [path, self.to_go_path, self.beside(POLICY)] if path.is_file() else []
 
     @property
     def to_go_path(self) -> Path:

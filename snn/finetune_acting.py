@@ -5,6 +5,7 @@
     L            = mean |z_hat - z|^2 + mean |policy_hat(z_hat) - policy(z_hat)|^2 / limit^2
                    + mean (J_hat - J)^2 / mean var_s J + lambda synops / dense MACs
 
+A planner clips what the policy says before it strays, too; the twin clips once, so that a policy at its limit has a gradient.
 z, J: the dense networks' own imagined futures, their copies straying alike. The loop is closed: what thresholds hold back in one
 network is paid by the other. Synops are those of all three networks in a plan, on the reference that they are trained for.
 Every other step is the predictor's alone, on the candidates of a recorded search where there is one (finetune_delta.py), so that
@@ -68,6 +69,11 @@ class ActingTraining:
     def __post_init__(self) -> None:
         if self.reference not in REFERENCES:
             raise UserError(f"fine-tuning on reference {self.reference!r} is not offered; use {', '.join(REFERENCES)}")
+        if self.copies.samples < 2 or self.copies.correlation != 1:
+            raise UserError(
+                f"fine-tuning together: {self.copies.samples} copies with correlation {self.copies.correlation:g}; it takes at "
+                "least 2, whose perturbation is held"
+            )
 
 
 class Imagined(NamedTuple):
@@ -177,7 +183,12 @@ def finetune_acting(
     generator: torch.Generator,
     report: Callable[[dict[str, float]], None] | None = None,
 ) -> None:
-    """Train `chains` in place. `searched`: what a search asked of the predictor; none: the copies are all it learns from."""
+    """Train `chains` in place. `searched`: what a search asked of the predictor; none: the copies are all it learns from.
+
+    Raises UserError for searches on a reference but zero, which the predictor's own steps do not have.
+    """
+    if searched and config.reference != "zero":
+        raise UserError(f"fine-tuning together: searches are on zero, not on {config.reference}; leave them out")
     c, shared, limit = config.copies, config.shared, teachers.policy.action_limit
     most = 0.0 if teachers.value is None else teachers.value.action_limit
     weights = [p for name, p in chains.named_parameters() if not name.endswith("log_threshold")]

@@ -58,7 +58,7 @@ class DeltaTraining:
 
     def __post_init__(self) -> None:
         if self.reference not in ("zero", "mean_candidate"):
-            raise UserError(f"fine-tuning on reference {self.reference!r} is not offered; use none or mean")
+            raise UserError(f"fine-tuning on reference {self.reference!r} is not offered; use zero or mean_candidate")
         if min(self.steps, self.records, self.candidates) < 1:
             raise UserError(
                 f"fine-tuning: steps {self.steps}, records {self.records}, candidates {self.candidates} must be >= 1"

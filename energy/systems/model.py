@@ -1,10 +1,11 @@
 """What a system draws when it acts f times a second.
 
-    P = sum over machines of  f E_busy + P_rest (1 - f t_busy)
+    P = sum over machines of  f E_busy + P_rest (1 - f t_busy);    at most busy all the time
 
     GPU       E, t   low: at its peaks; nominal: it waits between dependent kernels at idle power; high: it waits at full power
               P_rest p_idle; it has no sleep here
-    NPU       E, t   as measured;  P_rest p_rest (sleep), or what it draws at work (idle);  waking adds t_wake to the latency
+    NPU       E, t   as measured;  P_rest p_rest (sleep), or what it draws at work (idle);  waking takes t_wake at the power that
+                     it draws at work
     Loihi 2   E = operations and steps, P_rest = p_static, all the time: a chip that waits draws its static power and nothing else
 The host of a chip encodes, then rests while the chip plans. Units: W, s, J; bands are low, nominal, high of the constants.
 """
@@ -94,8 +95,11 @@ def draw_of(
 
 
 def _mean(part: _Busy, rate_hz: float) -> Band:
-    bounds = zip(part.joules.bounds(), part.busy_s.bounds(), part.rest_W.bounds(), strict=True)
-    return Band(*(rate_hz * joules + rest * max(0.0, 1 - rate_hz * busy) for joules, busy, rest in bounds))
+    watts = []
+    for joules, busy, rest in zip(part.joules.bounds(), part.busy_s.bounds(), part.rest_W.bounds(), strict=True):
+        share = rate_hz * busy
+        watts.append(rate_hz * joules / max(1.0, share) + rest * max(0.0, 1 - share))
+    return Band(*watts)
 
 
 def _chip(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup) -> _Busy:
@@ -134,8 +138,9 @@ def _npu(part: Part, device: Device, rows: Sequence[CountRow], actions: int) -> 
     done = dense.charge(device, rows, actions, Setup(), None).operations.band if rows else ZERO
     macs = sum(row.macs + row.acs for row in rows) / actions
     time = device.figure("t_mac").band * macs
-    at_work = device.figure("e_mac").band.low / device.figure("t_mac").band.low  # W; both bands are of one measurement
-    asleep = device.figure("p_rest").band
-    rest = asleep if part.rest == "sleep" else Band(at_work, at_work, at_work)
-    waking = device.figure("t_wake").band if part.rest == "sleep" and "t_wake" in device.figures else ZERO
-    return _Busy(done, time, time + waking, rest)
+    pairs = zip(device.figure("e_mac").band.bounds(), device.figure("t_mac").band.bounds(), strict=True)
+    at_work = Band(*(joules / seconds for joules, seconds in pairs))  # W; both bands are of one measurement
+    if part.rest != "sleep":
+        return _Busy(done, time, time, at_work)
+    waking = device.figure("t_wake").band if rows and "t_wake" in device.figures else ZERO
+    return _Busy(done + at_work * waking, time + waking, time + waking, device.figure("p_rest").band)

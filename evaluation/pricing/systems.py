@@ -46,7 +46,11 @@ def systems_report(
     pricing, done, tasks = Pricing(catalogue=catalogue), 0, {}
     for task, methods in run.methods.items():
         full = full_dense(methods)
-        level = None if full is None else full.success - MARGIN
+        if full is None:
+            raise UserError(
+                f"{folder}: task {task} has no full dense plan to hold success against; run demo or results"
+            )
+        level = full.success - MARGIN
         rows: list[dict[str, Any]] = []
         refused: dict[str, str] = {}
         for system in systems.values():
@@ -55,14 +59,14 @@ def systems_report(
                 rows += found
                 done += 1
                 on_progress(done, len(systems) * len(rates_hz) * len(run.methods))
-        tasks[task] = {"full_success": None if full is None else full.success, "rows": rows, "refused": refused}
+        tasks[task] = {"full_success": full.success, "rows": rows, "refused": refused}
     return {"report": "systems", "rates_hz": list(rates_hz), "margin": MARGIN, "tasks": tasks}
 
 
 def _rows(
     system: System,
     methods: Sequence[PricedRun],
-    level: float | None,
+    level: float,
     rate: float,
     pricing: Pricing,
     refused: dict[str, str],
@@ -73,18 +77,21 @@ def _rows(
         points = [one for one in on_chip(methods, chip) if one.role == "front"]
     else:
         points = [one for one in methods if not one.spiking and one.family in DENSE and one.role == "front"]
-    enough = [one for one in points if level is None or one.success >= level]
+    enough = [one for one in points if one.success >= level]
     short = [one for one in points if one.method in ALONE and one not in enough]
     rows = []
     for kind, candidates in (("plan", enough), ("policy alone", short)):
-        priced = []
+        priced, why = [], dict[str, str]()
         for number, method in enumerate(candidates):
             try:
                 drawn = _drawn(system, method, rate, pricing)
             except UserError as error:
-                refused[f"{method.name} on {system.name} at {rate:g} Hz"] = str(error)
+                why.setdefault(str(error), method.name)
                 continue
             priced.append((drawn.watts.nominal, number, drawn))
+        if why and not priced:
+            first, name = next(iter(why.items()))
+            refused[f"{system.name} at {rate:g} Hz ({kind})"] = f"{name}: {first}"
         if priced:
             _, number, drawn = min(priced, key=lambda one: one[:2])
             rows.append(_row(system, kind, candidates[number], rate, drawn))

@@ -15,6 +15,8 @@ from spikeplan.experiments.cli.energy_devices import catalogue_of
 from spikeplan.experiments.runner.output import check_outputs, write_report
 from spikeplan.experiments.runner.progress import counted
 
+MOST_TOLD = 6
+
 
 def systems_command(
     run_dir: str,
@@ -45,8 +47,11 @@ def systems_command(
         )
     for task, part in found["tasks"].items():
         console.print(_table(task, part, found["rates_hz"]))
-        for what, why in list(part["refused"].items())[:3]:
+        told = list(part["refused"].items())
+        for what, why in told[:MOST_TOLD]:
             console.print(f"not priced: {what}: {why}", soft_wrap=True)
+        if len(told) > MOST_TOLD:
+            console.print(f"and {len(told) - MOST_TOLD} more; --json FILE has all of them")
     if json is not None:
         write_report(json, found)
 
@@ -68,10 +73,10 @@ def _table(task: str, part: dict[str, Any], rates: list[float]) -> Table:
         "ms an action",
         title=f"{task}: mean power of whole systems, nominal (low .. high)",
     )
-    rows: dict[tuple[str, str], dict[float, dict[str, Any]]] = {}
+    rows: dict[tuple[str, str, str], dict[float, dict[str, Any]]] = {}
     for row in part["rows"]:
-        rows.setdefault((row["title"], row["kind"]), {})[row["rate_hz"]] = row
-    for (title, kind), by_rate in sorted(
+        rows.setdefault((row["title"], row["kind"], row["method"]), {})[row["rate_hz"]] = row
+    for (title, kind, _), by_rate in sorted(
         rows.items(), key=lambda one: min(r["watts"]["nominal"] for r in one[1].values())
     ):
         first = next(iter(by_rate.values()))

@@ -11,16 +11,17 @@ def systems_section(found: dict[str, Any]) -> str:
     lines = [
         "`spikeplan energy systems`: mean watts, waiting included, of whole systems that act so often a second; nominal (low .. "
         "high) of the constants. Each runs the plan of its side that draws least within "
-        f"{100 * found['margin']:.0f} points of full dense planning. A dash: the plan takes longer than the period.",
+        f"{100 * found['margin']:.0f} points of full dense planning. A dash: another plan draws less there, or none keeps the "
+        "rate.",
         "",
         "| task | system | plan | success | " + " | ".join(f"{rate:g} Hz" for rate in rates) + " | ms an action |",
         "|" + "---|" * (5 + len(rates)),
     ]
     for task, part in found["tasks"].items():
-        rows: dict[tuple[str, str], dict[float, dict[str, Any]]] = {}
+        rows: dict[tuple[str, str, str], dict[float, dict[str, Any]]] = {}
         for row in part["rows"]:
-            rows.setdefault((row["title"], row["kind"]), {})[row["rate_hz"]] = row
-        for (title, kind), by_rate in sorted(rows.items(), key=lambda one: _first(one[1])["watts"]["nominal"]):
+            rows.setdefault((row["title"], row["kind"], row["method"]), {})[row["rate_hz"]] = row
+        for (title, kind, _), by_rate in sorted(rows.items(), key=lambda one: _first(one[1])["watts"]["nominal"]):
             first = _first(by_rate)
             cells = [_band(by_rate[rate]["watts"]) if rate in by_rate else "-" for rate in rates]
             plan = first["method"] if kind == "plan" else f"{first['method']}, too few succeed"

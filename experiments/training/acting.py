@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from spikeplan.core.files import file_digest
 from spikeplan.core.ir import artifact as artifact_file
-from spikeplan.evaluation.bundle import BESIDE, POLICY, TO_GO, load_bundle
+from spikeplan.evaluation.bundle import BESIDE, DENSE, POLICY, TO_GO, load_bundle
 from spikeplan.evaluation.fine_tuned import fine_tuned
 from spikeplan.evaluation.recorded_plans import Recorded
 from spikeplan.experiments.training.derive import Report
@@ -43,5 +43,7 @@ def acting_stage(
         replace(done.predictor, provenance={**shared, **done.predictor.provenance, "layers": done.layers}), file
     )
     for kind, one in ((POLICY, done.policy), (TO_GO, done.value)):
-        its = {**shared, **one.provenance, BESIDE: file_digest(file)}
+        dense = bundle.policy_path if kind == POLICY else bundle.to_go_path
+        own = {"task": task, "kind": kind, BESIDE: file_digest(file), DENSE: file_digest(dense)}
+        its = {**shared, **one.provenance, **own}
         artifact_file.save(replace(one, provenance=its), stage.file(f"{task}/{kind}-delta{size}"))

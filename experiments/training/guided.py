@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from spikeplan.core.files import file_digest
 from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.core.ir import artifact as artifact_file
-from spikeplan.evaluation.bundle import POLICY, TO_GO, load_bundle
+from spikeplan.evaluation.bundle import BESIDE, DENSE, POLICY, TO_GO, load_bundle
 from spikeplan.evaluation.fine_tuned import planner_of
 from spikeplan.evaluation.network_files import LIF, header, load_narrow, save_lif, save_narrow
 from spikeplan.evaluation.recorded_plans import RECORD_SEED, Recorded, calibration_of, record_refined
@@ -89,7 +89,7 @@ def _delta(stage: Stage, source: ResidualPredictor, task: str, name: str, of: st
     known = artifact_file.load(file).provenance if file.exists() else {}
     data = recorded(stage, task)
     size = name.removeprefix(f"{task}/delta")
-    whole = not together or all(stage.file(f"{task}/{kind}-delta{size}").exists() for kind in (POLICY, TO_GO))
+    whole = not together or _belong(stage, task, size, file)
     if whole and (known.get("training"), known.get("records")) == (f"{training}", data) and stage.stands(known, of):
         return
     if isinstance(training, ActingTraining):
@@ -101,6 +101,17 @@ def _delta(stage: Stage, source: ResidualPredictor, task: str, name: str, of: st
     )
     made = {**stage.made_with(of), **artifact.provenance, "layers": layers, "records": data}
     artifact_file.save(replace(artifact, provenance=made), file)
+
+
+def _belong(stage: Stage, task: str, size: str, predictor: Path) -> bool:
+    """Whether policy and cost-to-go are there, were made together with this predictor, and from the dense ones as they are."""
+    dense = {POLICY: stage.file(policy_of(stage, task)), TO_GO: stage.file(TO_GO)}
+    for kind, source in dense.items():
+        file = stage.file(f"{task}/{kind}-delta{size}")
+        made = artifact_file.load(file).provenance if file.exists() and predictor.exists() else {}
+        if not made or made.get(BESIDE) != file_digest(predictor) or made.get(DENSE) != file_digest(source):
+            return False
+    return True
 
 
 def _lif(stage: Stage, task: str, report: Report) -> None:

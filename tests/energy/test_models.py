@@ -78,28 +78,28 @@ def test_loihi1_operations_and_network_by_hand():
 
 def test_static_power_dominates_a_small_network():
     # Facts: 1,280 evaluations x 4 steps x 10 us x 0.2 W = 10.24 mJ. At the nominal 0.232 W: x 1.16 = 11.88 mJ, and
-    # 0.28 uJ for each of the 5,120 steps.
+    # 0.386 uJ for each of the 5,120 steps.
     # Dynamic: 576 neurons x 5,120 steps x 10 + 5 % of 1,280 x 98,816 synops = 35.8 M x 17.6 pJ = 0.63 mJ
     steps = 1280 * 4
     row = spiking_row(synops=1280 * MACS // 20, updates_idle=576 * steps, chip_steps=steps)
     setup = Setup(step_s=10e-6)
     operations, whole = nominal("loihi2", [row], scope="compute"), nominal("loihi2", [row], setup=setup)
     assert operations == pytest.approx(0.630e-3, rel=2e-3)
-    assert whole - operations == pytest.approx(10.24e-3 * 0.232 / 0.2 + steps * 0.28e-6)
+    assert whole - operations == pytest.approx(10.24e-3 * 0.232 / 0.2 + steps * 0.386e-6)
     chip = default().device("loihi2")
     at_200_mw = replace(chip.figure("p_static"), band=replace(chip.figure("p_static").band, nominal=0.2))
     other = replace(chip, figures={**chip.figures, "p_static": at_200_mw})
     assert estimate(other, [row], 1, scope="system", extent="loop", setup=setup).nominal - operations == pytest.approx(
-        10.24e-3 + steps * 0.28e-6
+        10.24e-3 + steps * 0.386e-6
     )
     assert nominal("orin_nano", [dense_row(macs=1280 * MACS)], scope="compute") == pytest.approx(0.189e-3, rel=2e-3)
 
 
 def test_static_power_is_in_every_bound():
-    # 50 steps of 200 ns at 90 mW and 0.16 uJ each, at the low end
+    # 50 steps of 200 ns at 90 mW and 0.12 uJ each, at the low end
     row = spiking_row(synops=100, updates_idle=10, chip_steps=50)
     a, c = (estimate("loihi2", [row], 1, scope=scope, extent="loop") for scope in ("compute", "system"))
-    assert c.low - a.low == pytest.approx(0.09 * 50 * 200e-9 + 50 * 0.16e-6)
+    assert c.low - a.low == pytest.approx(0.09 * 50 * 200e-9 + 50 * 0.12e-6)
     older = [estimate("loihi1", [row], 1, scope=scope, extent="loop").low for scope in ("compute", "system")]
     assert older[1] > older[0]
 
@@ -123,7 +123,7 @@ def test_loihi_latency_by_hand():
     ).latency_s == pytest.approx(10.001e-3)
     assert nominal("loihi2", rows, setup=Setup(chips=3, cores=2)) - nominal(
         "loihi2", rows, scope="compute"
-    ) == pytest.approx(3 * (0.232 * 18.7e-6 + 10 * 0.28e-6))
+    ) == pytest.approx(3 * (0.232 * 18.7e-6 + 10 * 0.386e-6))
 
 
 def test_a_loop_adds_the_encoder_on_its_host():

@@ -37,14 +37,19 @@ def watts(name: str, *rows: CountRow, rate: float, **settings: Band) -> Band:
 
 
 def test_watts_by_hand() -> None:
-    # 26.7 MMAC x 2.2 / 6.6 / 19.9 pJ, 10 times a second; asleep 1 uW, or 28.9 mW where it is not busy 0.275 of the time
+    # 26.7 MMAC x 2.2 / 6.6 / 19.9 pJ, 10 times a second; asleep 1 uW, or 28.9 mW while it is not busy
     npu = watts("npu", DENSE, rate=10)
-    assert npu.low == pytest.approx(10 * 26.7e6 * 2.2e-12 + 1e-6, rel=1e-3)
-    assert npu.nominal == pytest.approx(10 * 26.7e6 * 6.6e-12 + 1e-6, rel=1e-3)
-    assert npu.high == pytest.approx(10 * 26.7e6 * 19.9e-12 + 28.9e-3 * (1 - 10 * 26.7e6 * 1.03e-9))
-    # 21.6 M synop-equivalents x 17.6 pJ and 300 steps x 0.28 uJ, static power all the time; 1 MMAC on the microcontroller
+    waking = [2.2 / 77 * 0.2e-3, 6.6 / 280 * 1.2e-3, 19.9 / 1030 * 2.5e-3]  # at the power that it draws at work
+    assert npu.low == pytest.approx(10 * (26.7e6 * 2.2e-12 + waking[0]) + 1e-6, rel=1e-3)
+    assert npu.nominal == pytest.approx(10 * (26.7e6 * 6.6e-12 + waking[1]) + 1e-6, rel=1e-3)
+    busy = 10 * (26.7e6 * 1.03e-9 + 2.5e-3)
+    assert npu.high == pytest.approx(10 * (26.7e6 * 19.9e-12 + waking[2]) + 28.9e-3 * (1 - busy))
+    assert watts("npu", DENSE, rate=100).high == pytest.approx(19.9 / 1030, rel=1e-3), "busy all the time, and no more"
+    # 21.6 M synop-equivalents x 17.6 pJ and 300 steps x 0.386 uJ, static power all the time; 1 MMAC on the microcontroller
     chip = watts("npu-loihi2", SPIKES, ENCODER, rate=10, time_s=TIME)
-    assert chip.nominal == pytest.approx(0.232 + 10 * (21.6e6 * 17.6e-12 + 300 * 0.28e-6 + 6.6e-6) + 1e-6, rel=1e-4)
+    assert chip.nominal == pytest.approx(
+        0.232 + 10 * (21.6e6 * 17.6e-12 + 300 * 0.386e-6 + 6.6e-6 + waking[1]) + 1e-6, rel=1e-4
+    )
     # one kernel: 53.4 Mop at half of 33.5 Top/s and 1.3 us; 25 W while it works, 4.6 W while it waits and between actions
     gpu, busy = watts("orin", DENSE, rate=10), 2 * 26.7e6 / (0.5 * 33.5e12)
     assert gpu.nominal == pytest.approx(10 * (25 * busy + 4.6 * 1.3e-6) + 4.6 * (1 - 10 * (busy + 1.3e-6)))

@@ -73,7 +73,7 @@ def test_what_is_loaded_is_the_file_that_was_named(tmp_path: Path) -> None:
     bundle = bundle_with(tmp_path, "narrow-96", "delta-96")
     weight, scales = bundle.guided_narrow(96).linears()[0].weight, bundle.guided_narrow_artifact(96).scales
     assert spiking_policy(Site(bundle), 96).artifact.scales == scales
-    bundle_with(tmp_path, "keep-out/narrow-96", "keep-out/delta-96")
+    bundle_with(tmp_path, "keep-out/narrow-96", "keep-out/delta-96", "keep-out/policy-delta-96")
     own = bundle.guided_narrow_artifact(96)
     assert not (bundle.guided_narrow(96).linears()[0].weight == weight).all()
     assert own.provenance["task"] == "keep-out" and own.layers[0].shift >= 0 and own.scales != scales

@@ -17,7 +17,7 @@ from spikeplan.evaluation.methods.base import Site
 from spikeplan.evaluation.network_files import header
 from spikeplan.experiments.training import guided
 from spikeplan.experiments.training.derive import DeriveConfig
-from spikeplan.experiments.training.guided import guided_stage
+from spikeplan.experiments.training.guided import _belong, guided_stage
 from spikeplan.experiments.training.train_task import Stage
 from spikeplan.snn.delta_policy import DeltaPolicy
 from spikeplan.snn.finetune_delta import DeltaTraining
@@ -93,9 +93,23 @@ def test_policy_and_cost_to_go_are_fine_tuned_together_with_the_predictor(folder
     assert named.acting_files(None) == [], "a network that the user named has a policy converted for it"
     assert load_bundle("two-room", checkpoint=str(folder)).acting_files(None) == []
     made = times(folder.parent)
-    bundle.acting_files(None)[1].unlink()
+    guided_stage(stage, "keep-out", "delta", lambda name, row: None)
+    assert times(folder.parent) == made, "made once"
+    first, second = bundle.acting_files(None)
+    shutil.copy(first, second)
+    with pytest.raises(UserError, match="two-room.cost-to-go-delta.safetensors: made as a policy, not a cost-to-go"):
+        acting_of(Site(load_bundle("keep-out", checkpoint=str(folder))))
+    second.unlink()
+    with pytest.raises(
+        UserError, match="two-room.cost-to-go-delta.safetensors: no such file; two-room.delta.* together"
+    ):
+        acting_of(Site(load_bundle("keep-out", checkpoint=str(folder))))
     guided_stage(stage, "keep-out", "delta", lambda name, row: None)
     assert all(when != made[name] for name, when in times(folder.parent).items() if "keep-out/two-room.delta." in name)
+    policy_file, whole = stage.file("keep-out/policy"), stage.file("keep-out/policy").read_bytes()
+    shutil.copy(stage.file("policy"), policy_file)  # of another purpose, and another digest
+    assert not _belong(stage, "keep-out", "", stage.file("keep-out/delta")), "another dense policy: made again"
+    policy_file.write_bytes(whole)
     shutil.copy(derived(shipped("two-room"), "delta"), stage.file("keep-out/delta"))
     with pytest.raises(
         UserError, match="made together with another network than two-room.delta.safetensors; train both"

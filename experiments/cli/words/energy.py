@@ -38,7 +38,7 @@ def report(
 
 
 def systems(
-    run_dir: Annotated[tyro.conf.Positional[str], text("results folder of demo, results or plan", "DIR")],
+    run_dir: Annotated[tyro.conf.Positional[str], text("results folder of demo or results", "DIR")],
     rate: Annotated[str, text("actions a second", "HZ,HZ")] = "1,10,50,200",
     systems: Annotated[str | None, text("which of the shipped ones, and of --own", "NAME,NAME", "all")] = None,
     own: Annotated[str | None, text("a system of your own (docs/energy.md)", "FILE", "none")] = None,

@@ -19,9 +19,9 @@ from spikeplan.evaluation.pricing.runs import read_run
 
 def test_a_pair_by_hand(toy: Any, report: dict[str, Any]):
     # An action: 392 synops + 10 x 58 updates = 972 synop-equivalents x 100 = 97,200 x 17.6 pJ = 1.71072 uJ;
-    # 100 steps x 1.77 us = 177 us x 0.232 W = 41.06 uJ, longer than the work of 3 cores; 100 x 0.28 uJ
+    # 100 steps x 1.77 us = 177 us x 0.232 W = 41.06 uJ, longer than the work of 3 cores; 100 x 0.386 uJ
     row = toy.pair_of(report, "loihi2", "h100")
-    assert row["spiking"]["nominal"] == pytest.approx(97_200 * 17.6e-12 + 0.232 * 100 * 1.77e-6 + 100 * 0.28e-6)
+    assert row["spiking"]["nominal"] == pytest.approx(97_200 * 17.6e-12 + 0.232 * 100 * 1.77e-6 + 100 * 0.386e-6)
     # 72,000 MACs: two rows, each bound by its one fetch of weights, 720 bytes at 3.35e12 B/s, or by 2 MAC / (0.5 F)
     seconds = sum(max(2 * 100 * n / (0.5 * 1978.9e12), n / 3.35e12) for n in (400, 320))
     assert row["dense"]["nominal"] == pytest.approx(700 * seconds)

@@ -66,7 +66,13 @@ def test_what_is_not_there_is_refused(folder: Path) -> None:
     with pytest.raises(UserError, match="--rate 0: give actions a second"):
         systems_report(folder, energy.default(), load_systems(), [0.0])
     fast = systems_report(folder, energy.default(), load_systems(), [1e6])["tasks"]["toy"]
-    assert "more than a period at 1e+06 Hz" in " ".join(fast["refused"].values())
+    assert "more than a period at 1e+06 Hz" in " ".join(fast["refused"].values()) and fast["rows"] == []
+    kept = [
+        line for line in (folder / "metrics.jsonl").read_text().splitlines() if '"dense"' not in line.split("method")[1]
+    ]
+    (folder / "metrics.jsonl").write_text("\n".join(kept) + "\n")
+    with pytest.raises(UserError, match="task toy has no full dense plan to hold success against; run demo or results"):
+        systems_report(folder, energy.default(), load_systems(), RATES)
 
 
 def test_the_command_prints_and_writes(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
