@@ -52,8 +52,8 @@ def test_plan_one_method(method: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_task_is_planned_with_its_own_settings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Keep-out's guided planning has a cost-to-go, in integers too, and LIF has none; what is asked for replaces a setting, and
-    another planner has its own."""
+    """Keep-out's guided planning has a cost-to-go, in integers and LIF, too; what is asked for replaces a setting, and another
+    planner or cost has its own."""
     asked = ["plan", "--task", "keep-out", "--episodes", "1", "--samples", "2", "--horizon", "1"]
     kept = {}
     refined = ["--iterations", "1", "--copies", "1"]
@@ -62,7 +62,7 @@ def test_a_task_is_planned_with_its_own_settings(tmp_path: Path, capsys: pytest.
         main([*asked, "--method", method, *more, "--out", str(tmp_path / method)])
         kept[method] = json.loads((tmp_path / method / "config.json").read_text())["planner"]
     weights = {method: settings["to_go"] for method, settings in kept.items()}
-    assert weights == {"refined": 0.0, "guided": 0.15, "guided-integer": 0.15, "guided-lif": 0.0, "guided-int8": 0.0}
+    assert weights == {"refined": 0.0, "guided": 0.15, "guided-integer": 0.15, "guided-lif": 0.15, "guided-int8": 0.0}
     assert kept["guided"]["samples"] == 2 and kept["guided-integer"]["mirrored"]
     assert "stands in" not in capsys.readouterr().out
     asked[2] = "keep-out-two"
