@@ -22,8 +22,7 @@ from spikeplan.evaluation.results import load, read_summary
 from spikeplan.evaluation.rows import FrontRow
 from spikeplan.evaluation.summary import MethodSummary, Summary
 from spikeplan.experiments.report.front import equivalents, families, pareto
-from spikeplan.experiments.report.readme_energy import energy_section
-from spikeplan.experiments.report.readme_systems import systems_section
+from spikeplan.experiments.report.readme_energy import energy_section, systems_section
 
 BENCHES = {  # by the first row
     "plan_values_different": "bench lava",

@@ -14,7 +14,7 @@ from spikeplan.energy.systems import draw_of, load_systems
 from spikeplan.evaluation.pricing.runs import BATCHED, read_run
 from spikeplan.evaluation.pricing.systems import systems_report
 from spikeplan.experiments.cli.main import main
-from spikeplan.experiments.report.readme_systems import systems_section
+from spikeplan.experiments.report.readme_energy import systems_section
 
 RATES = (1.0, 10.0)
 
