@@ -77,18 +77,25 @@ def charge(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup,
         operations += Term(notes=("no chip steps in the scope: time is a lower bound",))
     time = seconds(device, rows, actions, setup)
     on = time + Band(wait_s, wait_s, wait_s)
-    chips = (
-        device.figure("chips").band.nominal if "chips" in device.figures else setup.chips
-    )  # a machine is on as a whole
-    standing = Term.of(device.figure("p_static"), on * chips)
-    if "e_step" in device.figures:
-        standing += Term.of(device.figure("e_step"), chips * total(rows, "chip_steps") / actions)
+    standing = Term.of(device.figure("p_static"), on * chips_on(device, setup)) + stepping(device, rows, actions, setup)
     figures = ("t_barrier", "t_synop", "t_update", *(("t_link",) if setup.time_s is not None else ()))
     timing = {device.figure(name).evidence for name in figures if name in device.figures}
     standing = replace(standing, codes=standing.codes | (timing if setup.step_s is None else set()))
     if "io_rate" not in device.figures and total(rows, "host_words"):
         standing += Term(notes=("host words cost no time",))
     return Charge(operations=operations, memory=memory, standing=standing, latency_s=time.nominal)
+
+
+def chips_on(device: Device, setup: Setup) -> float:
+    """A machine is on as a whole."""
+    return float(device.figure("chips").band.nominal) if "chips" in device.figures else setup.chips
+
+
+def stepping(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup) -> Term:
+    """What the chip steps of an action take on every chip; nothing where that is not known."""
+    if "e_step" not in device.figures:
+        return Term()
+    return Term.of(device.figure("e_step"), chips_on(device, setup) * total(rows, "chip_steps") / actions)
 
 
 def _loihi2(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup) -> tuple[Term, Term]:

@@ -109,9 +109,12 @@ class Bundle:
         """The sigma-delta form of the policy (kind POLICY) or cost-to-go (TO_GO) that was fine-tuned together with the task's own
         predictor of this width (None: the whole one); None where there is none, or where another predictor is used."""
         size = "" if width is None else f"-{width}"
-        predictor = self.guided_path if width is None else self.guided_delta_path(width)
         path = self.beside(f"{self.task}/{kind}-delta{size}")
-        return path if path.is_file() and predictor == self.beside(f"{self.task}/delta{size}") else None
+        return path if path.is_file() and self.acting_in(width) == self.beside(f"{self.task}/delta{size}") else None
+
+    def acting_in(self, width: int | None) -> Path:
+        """The file of the sigma-delta predictor that a policy acts in."""
+        return self.guided_path if width is None else self.guided_delta_path(width)
 
     def acting_files(self, width: int | None) -> list[Path]:
         """Both, where there are any."""
@@ -121,8 +124,7 @@ class Bundle:
     def acting(self, kind: str, width: int | None) -> Artifact | None:
         """What `acting_path` names. Raises UserError for one that was made together with another predictor, from another dense
         network or for another purpose, and where it is missing beside a predictor that was fine-tuned together with it."""
-        predictor = self.guided_path if width is None else self.guided_delta_path(width)
-        path = self.acting_path(kind, width)
+        predictor, path = self.acting_in(width), self.acting_path(kind, width)
         if path is None:
             own = predictor.parent.name == self.task and predictor.is_file()
             if own and f"{artifact_file.load(predictor).provenance.get('training')}".startswith("ActingTraining"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -16,16 +15,15 @@ from spikeplan.core.counts.operations import POLICY_PREFIX, VALUE_PREFIX
 from spikeplan.core.guided_planning import GuidedConfig, RefinedConfig
 from spikeplan.core.ir.artifact import Artifact
 from spikeplan.evaluation.bundle import Bundle
-from spikeplan.evaluation.methods.policy import told_anything
+from spikeplan.evaluation.methods.policy import asked
 from spikeplan.evaluation.recorded_plans import Recorded, calibration_of
 from spikeplan.snn.delta_chain import DeltaChain, SendingChain
 from spikeplan.snn.finetune_acting import ActingChains, ActingTraining, Teachers, finetune_acting
-from spikeplan.worldmodel.policies.base import GoalPolicy
+from spikeplan.worldmodel.policies.base import GoalPolicy, Report
 from spikeplan.worldmodel.predictor import ResidualPredictor
 from spikeplan.worldmodel.tasks import task_of
 
 START = 0.05  # thresholds that fine-tuning begins with, in standard deviations
-Report = Callable[[str, dict[str, Any]], None]
 Thresholds = float | tuple[float, ...]
 
 
@@ -105,6 +103,6 @@ def converted(
 ) -> tuple[Artifact, Artifact]:
     """Policy and cost-to-go in the predictor's integers."""
     return (
-        convert_policy(policy, predictor, *told_anything(policy, data), thresholds=thresholds[0], prefix=POLICY_PREFIX),
-        convert_policy(value, predictor, *told_anything(value, data), thresholds=thresholds[1], prefix=VALUE_PREFIX),
+        convert_policy(policy, predictor, *asked(policy, data), thresholds=thresholds[0], prefix=POLICY_PREFIX),
+        convert_policy(value, predictor, *asked(value, data), thresholds=thresholds[1], prefix=VALUE_PREFIX),
     )

@@ -162,7 +162,7 @@ def record_refined(
     latent_ND, goal_ND = torch.cat([k[1] for k in kept]), torch.cat([k[2] for k in kept])
     own_cost = LatentDistance.of(config) if cost is None else cost
     told_NG = Goal(goal_ND, places_NKD).told_BG(policy.places)
-    starts = Starts(latent_ND, told_NG, goal_ND, judging(own_cost, goal_ND, places_NKD))
+    starts = Starts(latent_ND, told_NG, judging(own_cost, goal_ND, places_NKD))
     judge = judging(planner.search.evaluator, goal_ND, places_NKD)
     searched: list[Rollouts] = []
     for i in range(config.iterations):

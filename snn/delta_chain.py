@@ -52,6 +52,20 @@ class SendingChain(nn.Module):
                 message.append(unit * message[-1] * 2**following.shift)
         self.log_threshold = nn.Parameter(torch.tensor(thresholds).log())
 
+    @property
+    def fan_out(self) -> Tensor:
+        """Synops of a message of each sending layer (layers,)."""
+        return torch.tensor([float(weight.shape[0]) for weight in self._weights])
+
+    @property
+    def macs(self) -> float:
+        """Of one dense pass."""
+        return float(sum(weight.numel() for weight in self._weights))
+
+    @property
+    def _weights(self) -> list[Tensor]:
+        return [linear.weight for linear in self.linears if isinstance(linear, nn.Linear)]
+
     def thresholds(self) -> tuple[float, ...]:
         """Of each sending layer, in real units."""
         return tuple(self.log_threshold.detach().exp().tolist())

@@ -15,7 +15,6 @@ Shapes: B records, S copies, H steps, D latent, A action, G told.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -23,13 +22,11 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from spikeplan.core.descent import descend
+from spikeplan.core.counts.operations import ACTING_REFERENCES
 from spikeplan.core.errors import UserError
 from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.snn.delta_chain import DeltaChain, SendingChain
-from spikeplan.snn.finetune_delta import DeltaTraining, Judge, Rollouts, delta_losses
-
-REFERENCES = ("zero", "previous_step", "previous_candidate", "mean_candidate")
+from spikeplan.snn.finetune_delta import DeltaTraining, Judge, Rollouts, delta_losses, train_chains
 
 
 class Acting(Protocol):
@@ -41,11 +38,10 @@ class Acting(Protocol):
 
 
 class Starts(NamedTuple):
-    """Where planning started, what its policy was told and its goal; `judge` as in Rollouts, without a cost-to-go."""
+    """Where planning started and what its policy was told, its goal first; `judge` as in Rollouts, without a cost-to-go."""
 
     latent_ND: Tensor
     told_NG: Tensor
-    goal_ND: Tensor
     judge: Judge
 
 
@@ -54,7 +50,7 @@ class Teachers(NamedTuple):
 
     predictor: Callable[[Tensor, Tensor], Tensor]
     policy: Acting
-    value: Acting | None
+    value: Acting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +63,10 @@ class ActingTraining:
     action_weight: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.reference not in REFERENCES:
-            raise UserError(f"fine-tuning on reference {self.reference!r} is not offered; use {', '.join(REFERENCES)}")
+        if self.reference not in ACTING_REFERENCES:
+            raise UserError(
+                f"fine-tuning on reference {self.reference!r} is not offered; use {', '.join(ACTING_REFERENCES)}"
+            )
         if self.copies.samples < 2 or self.copies.correlation != 1:
             raise UserError(
                 f"fine-tuning together: {self.copies.samples} copies with correlation {self.copies.correlation:g}; it takes at "
@@ -82,7 +80,7 @@ class Imagined(NamedTuple):
     latents_BSHD: Tensor
     actions_BSHA: Tensor
     proposed_BSHA: Tensor
-    value_BS: Tensor | None
+    value_BS: Tensor
     synops: Tensor
 
 
@@ -92,7 +90,7 @@ class _Compared:
     def __init__(self, chain: SendingChain, like: Tensor, reference: str) -> None:
         self.chain, self.reference, self.silent = chain, reference, chain.silent(like)
         self.refs = self.silent
-        self.fan_out = torch.tensor([float(linear.out_features) for linear in _linears(chain)])
+        self.fan_out = chain.fan_out
 
     def run(self, x_BSI: Tensor, mean_B1I: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor]:
         """Outputs, the mean copy's, and synops of a copy's pass."""
@@ -114,16 +112,15 @@ class _Compared:
 
 
 class ActingChains(nn.Module):
-    """The twins of the three networks. `limit`: of an action; `most`: of the cost-to-go."""
+    """The twins of the three networks."""
 
-    def __init__(self, predictor: DeltaChain, policy: SendingChain, value: SendingChain | None) -> None:
+    def __init__(self, predictor: DeltaChain, policy: SendingChain, value: SendingChain) -> None:
         super().__init__()
         self.predictor, self.policy, self.value = predictor, policy, value
 
     def dense(self, horizon: int) -> float:
         """MACs of one copy."""
-        own = horizon * (_macs(self.predictor) + _macs(self.policy))
-        return own + (0.0 if self.value is None else _macs(self.value))
+        return horizon * (self.predictor.macs + self.policy.macs) + self.value.macs
 
     def imagine(
         self, z_BD: Tensor, told_BG: Tensor, stray_BSHA: Tensor, limits: tuple[float, float], on: str
@@ -146,19 +143,17 @@ class ActingChains(nn.Module):
             path.append(z)
             taken.append(action)
             proposed.append(out)
-        value = None
-        if self.value is not None:
-            goal = told[..., :d].expand(-1, s, -1)
-            out, _, sent = _Compared(self.value, z_BD, "zero").run(torch.cat([z, goal], -1), None)
-            value, synops = most * out[..., 0].clamp(-1.0, 1.0), synops + sent
-        return Imagined(torch.stack(path, 2), torch.stack(taken, 2), torch.stack(proposed, 2), value, synops)
+        goal = told[..., :d].expand(-1, s, -1)
+        out, _, sent = _Compared(self.value, z_BD, "zero").run(torch.cat([z, goal], -1), None)
+        value = most * out[..., 0].clamp(-1.0, 1.0)
+        return Imagined(torch.stack(path, 2), torch.stack(taken, 2), torch.stack(proposed, 2), value, synops + sent)
 
 
 @torch.no_grad()
 def dense_futures(
     teachers: Teachers, z_BD: Tensor, told_BG: Tensor, stray_BSHA: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The dense networks' latents (B, S, H, D), actions (B, S, H, A) and cost-to-go (B, S), 0 without one."""
+    """The dense networks' latents (B, S, H, D), actions (B, S, H, A) and cost-to-go (B, S)."""
     s, limit = stray_BSHA.shape[1], teachers.policy.action_limit
     z, told, path, taken = z_BD[:, None].expand(-1, s, -1), told_BG[:, None].expand(-1, s, -1), [], []
     for t in range(stray_BSHA.shape[2]):
@@ -166,10 +161,8 @@ def dense_futures(
         taken.append((own + stray_BSHA[:, :, t]).clamp(-limit, limit))
         z = teachers.predictor(z, taken[-1])
         path.append(z)
-    value = z.new_zeros(z.shape[:2])
-    if teachers.value is not None:
-        goal = told[..., : z.shape[-1]]
-        value = teachers.value.action_limit * teachers.value.raw(z, goal)[..., 0].clamp(-1.0, 1.0)
+    goal = told[..., : z.shape[-1]]
+    value = teachers.value.action_limit * teachers.value.raw(z, goal)[..., 0].clamp(-1.0, 1.0)
     return torch.stack(path, 2), torch.stack(taken, 2), value
 
 
@@ -190,22 +183,11 @@ def finetune_acting(
     if searched and config.reference != "zero":
         raise UserError(f"fine-tuning together: searches are on zero, not on {config.reference}; leave them out")
     c, shared, limit = config.copies, config.shared, teachers.policy.action_limit
-    most = 0.0 if teachers.value is None else teachers.value.action_limit
-    weights = [p for name, p in chains.named_parameters() if not name.endswith("log_threshold")]
-    thresholds = [p for name, p in chains.named_parameters() if name.endswith("log_threshold")]
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": weights, "lr": shared.rate},
-            {"params": thresholds, "lr": shared.threshold_rate, "weight_decay": 0.0},
-        ]
-    )
-    rates = [shared.rate, shared.threshold_rate]
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=shared.steps, pct_start=0.1)
     fading = limit * c.spread * torch.tensor([c.decay**t for t in range(c.horizon)])[:, None]
-    dense = chains.dense(c.horizon)
+    dense, actions_of = chains.dense(c.horizon), int(chains.policy.fan_out[-1])
 
     def strayed(records: int) -> Tensor:
-        eps = torch.randn(records, c.samples, 1, _actions(chains), generator=generator)
+        eps = torch.randn(records, c.samples, 1, actions_of, generator=generator)
         if c.mirrored:
             eps[:, 2::2] = -eps[:, 1:-1:2]
         eps[:, 0] = 0.0
@@ -220,7 +202,7 @@ def finetune_acting(
         pick = torch.randint(len(starts.latent_ND), (shared.records,), generator=generator)
         z, told, stray = starts.latent_ND[pick], starts.told_NG[pick], strayed(shared.records)
         latents, actions, value = dense_futures(teachers, z, told, stray)
-        ours = chains.imagine(z, told, stray, (limit, most), config.reference)
+        ours = chains.imagine(z, told, stray, (limit, teachers.value.action_limit), config.reference)
         prediction = (ours.latents_BSHD - latents).square().mean()
         before = torch.cat([z[:, None, None].expand(-1, c.samples, 1, -1), ours.latents_BSHD[:, :, :-1]], 2).detach()
         with torch.no_grad():
@@ -228,10 +210,8 @@ def finetune_acting(
         inside = ours.proposed_BSHA - wanted  # beyond the clip it may go farther
         beyond = (wanted.abs() == 1.0) & (inside * wanted > 0)
         imitation = inside.masked_fill(beyond, 0.0).square().mean()
-        cost = starts.judge(pick, ours.latents_BSHD, ours.actions_BSHA)
+        cost = starts.judge(pick, ours.latents_BSHD, ours.actions_BSHA) + c.to_go * ours.value_BS
         target = starts.judge(pick, latents, actions) + c.to_go * value
-        if ours.value_BS is not None:
-            cost = cost + c.to_go * ours.value_BS
         ranking = (cost - target).square().mean() / target.var(1).mean().clamp_min(1e-6)
         density = ours.synops / dense
         loss = prediction + config.action_weight * imitation + shared.cost_weight * ranking
@@ -243,24 +223,4 @@ def finetune_acting(
         if report and "imitation" in row:
             report({"step": step, **{name: value for name, value in row.items() if name != "total"}})
 
-    descend(
-        range(1, shared.steps + 1),
-        losses,
-        optimizer=optimizer,
-        schedule=schedule,
-        clip=lambda: nn.utils.clip_grad_norm_(chains.parameters(), 1.0),
-        progress=tell,
-    )
-
-
-def _actions(chains: ActingChains) -> int:
-    """Numbers of an action."""
-    return _linears(chains.policy)[-1].out_features
-
-
-def _linears(chain: SendingChain) -> list[nn.Linear]:
-    return [linear for linear in chain.linears if isinstance(linear, nn.Linear)]
-
-
-def _macs(chain: SendingChain) -> float:
-    return float(sum(math.prod(linear.weight.shape) for linear in _linears(chain)))
+    train_chains(chains, losses, shared, tell)

@@ -76,15 +76,6 @@ def finetune_delta(
     """Train `chain` in place, on the sets of records by turns. Raises UserError without a set."""
     if not data:
         raise UserError("fine-tuning: no records; record plans first")
-    optimizer = torch.optim.AdamW(
-        [
-            {"params": chain.linears.parameters(), "lr": config.rate},
-            {"params": [chain.log_threshold], "lr": config.threshold_rate, "weight_decay": 0.0},
-        ]
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, [config.rate, config.threshold_rate], total_steps=config.steps, pct_start=0.1
-    )
 
     def losses(step: int) -> dict[str, Tensor]:
         return delta_losses(chain, data[step % len(data)], config, generator)
@@ -93,13 +84,33 @@ def finetune_delta(
         if report:
             report({"step": step, **{name: row[name] for name in ("prediction", "ranking", "density")}})
 
+    train_chains(chain, losses, config, tell)
+
+
+def train_chains(
+    chains: nn.Module,
+    losses: Callable[[int], dict[str, Tensor]],
+    config: DeltaTraining,
+    progress: Callable[[int, dict[str, float]], None],
+) -> None:
+    """Descends the losses of one chain or several: weights at one rate, thresholds at another and without decay."""
+    parts: dict[bool, list[nn.Parameter]] = {False: [], True: []}
+    for name, parameter in chains.named_parameters():
+        parts[name.endswith("log_threshold")].append(parameter)
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": parts[False], "lr": config.rate},
+            {"params": parts[True], "lr": config.threshold_rate, "weight_decay": 0.0},
+        ]
+    )
+    rates = [config.rate, config.threshold_rate]
     descend(
         range(1, config.steps + 1),
         losses,
         optimizer=optimizer,
-        schedule=schedule,
-        clip=lambda: nn.utils.clip_grad_norm_(chain.parameters(), 1.0),
-        progress=tell,
+        schedule=torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=config.steps, pct_start=0.1),
+        clip=lambda: nn.utils.clip_grad_norm_(chains.parameters(), 1.0),
+        progress=progress,
     )
 
 
@@ -107,9 +118,6 @@ def delta_losses(
     chain: DeltaChain, turn: Rollouts, config: DeltaTraining, generator: torch.Generator
 ) -> dict[str, Tensor]:
     """The terms of one step on some of a set's records and candidates; `total` is their weighted sum."""
-    linears = [linear for linear in chain.linears if isinstance(linear, nn.Linear)]
-    fan_out = torch.tensor([float(linear.out_features) for linear in linears])
-    dense = float(sum(linear.weight.numel() for linear in linears))
     n, s_all = turn.candidates_NSHA.shape[:2]
     pick = torch.randint(n, (config.records,), generator=generator)
     some = torch.randperm(s_all, generator=generator)[: config.candidates]
@@ -120,6 +128,6 @@ def delta_losses(
     prediction = (z - teacher).square().mean()
     cost, target = (turn.costs(pick, x, candidates[:, some]) for x in (z, teacher))
     ranking = (cost - target).square().mean() / target.var(1).mean().clamp_min(1e-6)
-    density = (sent * fan_out).sum() / dense
+    density = (sent * chain.fan_out).sum() / chain.macs
     loss = prediction + config.cost_weight * ranking + config.rate_weight * density
     return {"total": loss, "prediction": prediction, "ranking": ranking, "density": density}

@@ -196,6 +196,25 @@ def test_the_summary_of_the_results_follows_from_the_table() -> None:
     assert f"{min(ratios):.0f} to {max(ratios):.0f} times the" in " ".join(README.split())
 
 
+def test_the_watts_that_the_readme_states_follow_from_the_table() -> None:
+    """Of systems at 10 Hz: a twentieth of an Orin Nano's, some 400 times a microcontroller's; a failing policy is no plan."""
+    page = (ROOT / "docs" / "results.md").read_text()
+    watts: dict[str, float] = {}
+    for line in page.split(marks("systems")[0])[1].split(marks("systems")[1])[0].splitlines():
+        cells = line.strip("| ").split(" | ")
+        if cells[0] == "keep-out" and "too few" not in cells[2]:
+            value, unit = cells[5].split()[:2]
+            watts[cells[1]] = float(value) / (1000 if unit == "mW" else 1)
+    chip, npu = watts["microcontroller + Loihi 2"], watts["microcontroller with an NPU, alone"]
+    said = " ".join(README.split())
+    assert (
+        "At ten actions a second a board with Loihi 2 draws a twentieth of an Orin Nano's watts, and some 400 times"
+        in said
+    )
+    assert round(watts["Orin Nano alone"] / chip, -1) == 20 and round(chip / npu, -2) == 400
+    assert round(1000 * npu, 1) == 0.5 and "draws half a milliwatt" in " ".join(page.split())
+
+
 def test_every_generated_table_has_a_home() -> None:
     page = (ROOT / "docs" / "results.md").read_text()
     names = ("results", "energy", "spread", "planners", "bench lava", "lava episodes", "bench events")

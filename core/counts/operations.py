@@ -31,6 +31,7 @@ from dataclasses import asdict
 from typing import Any
 
 from spikeplan.core.counts.row import (
+    ACTING_REFERENCES,
     BYTES,
     COUNTS,
     COUNTS_VERSION,
@@ -49,6 +50,7 @@ from spikeplan.core.counts.row import (
 from spikeplan.core.errors import UserError
 
 __all__ = [
+    "ACTING_REFERENCES",
     "BYTES",
     "COUNTS",
     "COUNTS_VERSION",

@@ -10,6 +10,7 @@ from spikeplan.core.errors import UserError
 COUNTS_VERSION = 3
 PHASES = ("encoder", "events", "predictor", "evaluation", "selection", "host")
 REFERENCES = ("zero", "previous_step", "previous_candidate", "mean_candidate", "previous_iteration")
+ACTING_REFERENCES = REFERENCES[:-1]  # a policy's copies act in one pass: nothing looks back at an iteration
 # These tell the layers of other networks of a plan from the predictor's, in counts and placements.
 POLICY_PREFIX, VALUE_PREFIX = "policy.", "value."
 SCHEDULES = ("sequential", "interleaved", "batched")

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from spikeplan.core.counts.operations import CountRow, total
+from spikeplan.core.counts.operations import CountRow
 from spikeplan.core.errors import UserError
 from spikeplan.energy import dense, loihi
 from spikeplan.energy.catalogue import ZERO, Band, Catalogue, Device
@@ -105,11 +105,9 @@ def _mean(part: _Busy, rate_hz: float) -> Band:
 def _chip(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup) -> _Busy:
     """Static power runs all the time, so no second of it is taken out."""
     found = loihi.charge(device, rows, actions, setup)
-    chips = device.figure("chips").band.nominal if "chips" in device.figures else setup.chips
-    joules = found.operations.band + found.memory.band
-    if "e_step" in device.figures:
-        joules += device.figure("e_step").band * (chips * total(rows, "chip_steps") / actions)
-    return _Busy(joules, ZERO, loihi.seconds(device, rows, actions, setup), device.figure("p_static").band * chips)
+    joules = found.operations.band + found.memory.band + loihi.stepping(device, rows, actions, setup).band
+    rest = device.figure("p_static").band * loihi.chips_on(device, setup)
+    return _Busy(joules, ZERO, loihi.seconds(device, rows, actions, setup), rest)
 
 
 def _machine(part: Part, device: Device, rows: Sequence[CountRow], actions: int) -> _Busy:

@@ -44,15 +44,10 @@ def _dense(site: Site) -> Policy:
 
 def _int8(site: Site) -> Policy:
     policy = site.bundle.policy()
-    return site.once("policy int8", lambda: Int8Policy(policy, *asked(policy, site)))
+    return site.once("policy int8", lambda: Int8Policy(policy, *asked(policy, site.calibration)))
 
 
-def asked(policy: GoalPolicy, site: Site) -> tuple[Tensor, Tensor]:
-    """As `told_anything`, of every method's calibration data."""
-    return told_anything(policy, site.calibration)
-
-
-def told_anything(policy: GoalPolicy, data: Calibration) -> tuple[Tensor, Tensor]:
+def asked(policy: GoalPolicy, data: Calibration) -> tuple[Tensor, Tensor]:
     """Latents of the calibration data, each with what a policy might be told there: latents from elsewhere in them."""
     latent_ND = data.latent_ND
     others = [latent_ND.flip(0), latent_ND.roll(len(latent_ND) // 2, 0)]
@@ -71,7 +66,7 @@ def spiking_policy(site: Site, width: int | None = None) -> DeltaPolicy:
     def make() -> DeltaPolicy:
         policy, artifact = site.bundle.policy(), site.bundle.acting(POLICY, width)
         if artifact is None:
-            artifact = convert_policy(policy, _artifact(width, site.bundle), *asked(policy, site))
+            artifact = convert_policy(policy, _artifact(width, site.bundle), *asked(policy, site.calibration))
         return DeltaPolicy(artifact.scaled(site.threshold), action_limit=policy.action_limit)
 
     return site.once(f"policy sigma_delta {width}", make)
@@ -85,7 +80,7 @@ def _valued(arithmetic: str, site: Site, width: int | None = None) -> Policy | N
     if arithmetic == "lif":
         return site.bundle.lif_cost_to_go
     network = site.bundle.cost_to_go()
-    latent, goal = asked(network, site)
+    latent, goal = asked(network, site.calibration)
     if arithmetic == "fp32":
         return DensePolicy(network, VALUE_PREFIX)
     if arithmetic == "int8":
@@ -119,14 +114,14 @@ def _narrow_files(width: int, bundle: Bundle) -> list[Path]:
     return [bundle.model_path, bundle.guided_narrow_path(width), bundle.policy_path, *bundle.to_go_files]
 
 
-def _whole_spikes_files(bundle: Bundle) -> list[Path]:
-    made = bundle.acting_files(None)
-    return [bundle.model_path, bundle.guided_path, bundle.policy_path, *bundle.to_go_files, *made]
-
-
-def _narrow_spikes_files(width: int, bundle: Bundle) -> list[Path]:
-    made = bundle.acting_files(width)
-    return [bundle.model_path, bundle.guided_delta_path(width), bundle.policy_path, *bundle.to_go_files, *made]
+def _spikes_files(width: int | None, bundle: Bundle) -> list[Path]:
+    return [
+        bundle.model_path,
+        bundle.acting_in(width),
+        bundle.policy_path,
+        *bundle.to_go_files,
+        *bundle.acting_files(width),
+    ]
 
 
 def _files(*names: str) -> Callable[[Bundle], list[Path]]:
@@ -183,7 +178,7 @@ def _in_lava(*, cost: str | None = None, **settings: Any) -> LavaLoopRow:
 
 SPIKING: dict[str, Any] = {
     "family": "spiking",
-    "files": _whole_spikes_files,
+    "files": partial(_spikes_files, None),
     "artifact": lambda bundle: bundle.guided_artifact,
     "colour": "#D55E00",
     "relative_cost": 1.6,
@@ -207,7 +202,7 @@ ORANGE: dict[str, Any] = {"colour": "#E69F00"}
 
 def _narrow_spiking(planner: str, width: int) -> Method:
     own: dict[str, Any] = {
-        "files": partial(_narrow_spikes_files, width),
+        "files": partial(_spikes_files, width),
         "artifact": partial(_artifact, width),
         "relative_cost": 0.6,
         "marker": WIDTHS[width],

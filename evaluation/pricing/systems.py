@@ -130,5 +130,18 @@ def _row(system: System, kind: str, method: PricedRun, rate: float, drawn: Drawn
     }
 
 
+def by_plan(part: dict[str, Any]) -> list[dict[float, dict[str, Any]]]:
+    """Rows of a task by rate, one entry a system and plan; those that draw least at their lowest rate first."""
+    found: dict[tuple[str, str, str], dict[float, dict[str, Any]]] = {}
+    for row in part["rows"]:
+        found.setdefault((row["title"], row["kind"], row["method"]), {})[row["rate_hz"]] = row
+    return sorted(found.values(), key=lambda by_rate: lowest(by_rate)["watts"]["nominal"])
+
+
+def lowest(by_rate: dict[float, dict[str, Any]]) -> dict[str, Any]:
+    """The row of the lowest rate."""
+    return by_rate[min(by_rate)]
+
+
 def _band(band: Band) -> dict[str, float]:
     return dict(zip(("low", "nominal", "high"), map(float, band.bounds()), strict=True))

@@ -15,21 +15,22 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from spikeplan.core.counts.operations import OperationCounts, per_action
+from spikeplan.core.counts.operations import ACTING_REFERENCES, per_action
 from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.evaluation.bundle import Bundle, load_bundle
-from spikeplan.evaluation.fine_tuned import Report, Tuned, fine_tuned, planner_of
+from spikeplan.evaluation.fine_tuned import Tuned, fine_tuned, planner_of
 from spikeplan.evaluation.recorded_plans import RECORD_SEED, Recorded, record_refined
-from spikeplan.evaluation.shard import one_thread
+from spikeplan.evaluation.shard import Job, make_op_counts, one_thread
 from spikeplan.experiments.bench.rows import BenchRow
 from spikeplan.experiments.runner.progress import progress_bar
 from spikeplan.snn.delta_policy import DeltaPolicy
 from spikeplan.snn.delta_predictor import DeltaPredictor
-from spikeplan.snn.finetune_acting import REFERENCES, ActingTraining
+from spikeplan.snn.finetune_acting import ActingTraining
 from spikeplan.snn.finetune_delta import DeltaTraining
 from spikeplan.worldmodel.planning.closed_loop import ImageLatent, run_episodes
 from spikeplan.worldmodel.planning.guided import GuidedPlanner
 from spikeplan.worldmodel.planning.task_cost import task_cost
+from spikeplan.worldmodel.policies.base import Report
 from spikeplan.worldmodel.policies.pair import Pair
 from spikeplan.worldmodel.tasks import make_world, task_of
 
@@ -51,11 +52,11 @@ def bench_references(
     bundle, task = load_bundle(TASK), task_of(TASK)
     budgets = [one for one in (task.planner, *task.budgets) if isinstance(one, GuidedConfig)]
     with progress_bar(console) as bar:
-        shown = bar.add_task("bench references", total=len(REFERENCES) * (training.steps + len(budgets)) + 1)
+        shown = bar.add_task("bench references", total=len(ACTING_REFERENCES) * (training.steps + len(budgets)) + 1)
         records = _records(bundle, recorded)
         bar.advance(shown)
         found: dict[tuple[str, str], tuple[float, float, float]] = {}
-        for reference in REFERENCES:
+        for reference in ACTING_REFERENCES:
 
             def step(name: str, row: dict[str, Any]) -> None:
                 bar.advance(shown)
@@ -111,16 +112,16 @@ def planned(
         DeltaPolicy(nets.policy, action_limit=world.action_limit),
         DeltaPolicy(nets.value, action_limit=value.action_limit, output="value"),
     )
-    counts = OperationCounts(
+    job = Job(
+        task=TASK,
         method="guided-sigma_delta",
+        role="bench",
+        planner=config,
+        episodes=episodes,
+        count=episodes,
         reference=reference,
-        precision=pair.precision,
-        spiking=True,
-        sequential_steps=pair.pipeline_steps[0],
-        interleaved_steps=pair.pipeline_steps[1],
-        policy_steps=pair.policy_steps,
-        value_steps=pair.value_steps,
     )
+    counts = make_op_counts(job, pair)
     latent_of = ImageLatent(world, bundle.model.encoder)
     planner = GuidedPlanner(
         pair,

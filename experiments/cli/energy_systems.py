@@ -10,7 +10,7 @@ from rich.table import Column, Table
 
 from spikeplan.core.errors import UserError
 from spikeplan.energy.systems import load_systems
-from spikeplan.evaluation.pricing.systems import systems_report
+from spikeplan.evaluation.pricing.systems import by_plan, lowest, systems_report
 from spikeplan.experiments.cli.energy_devices import catalogue_of
 from spikeplan.experiments.runner.output import check_outputs, write_report
 from spikeplan.experiments.runner.progress import counted
@@ -73,16 +73,13 @@ def _table(task: str, part: dict[str, Any], rates: list[float]) -> Table:
         "ms an action",
         title=f"{task}: mean power of whole systems, nominal (low .. high)",
     )
-    rows: dict[tuple[str, str, str], dict[float, dict[str, Any]]] = {}
-    for row in part["rows"]:
-        rows.setdefault((row["title"], row["kind"], row["method"]), {})[row["rate_hz"]] = row
-    for (title, kind, _), by_rate in sorted(
-        rows.items(), key=lambda one: min(r["watts"]["nominal"] for r in one[1].values())
-    ):
-        first = next(iter(by_rate.values()))
+    for by_rate in by_plan(part):
+        first = lowest(by_rate)
         cells = [_band(by_rate[rate]["watts"]) if rate in by_rate else "-" for rate in rates]
-        plan = first["method"] if kind == "plan" else f"{first['method']} (too few succeed)"
-        table.add_row(title, plan, f"{first['success']:.3f}", *cells, f"{1e3 * first['latency_s']['nominal']:.3g}")
+        plan = first["method"] if first["kind"] == "plan" else f"{first['method']} (too few succeed)"
+        table.add_row(
+            first["title"], plan, f"{first['success']:.3f}", *cells, f"{1e3 * first['latency_s']['nominal']:.3g}"
+        )
     return table
 
 

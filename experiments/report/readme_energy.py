@@ -6,6 +6,7 @@ from typing import Any
 
 from spikeplan.core.format import joule, percent, quantity
 from spikeplan.evaluation.pricing.pairs import replicas_in_words
+from spikeplan.evaluation.pricing.systems import by_plan, lowest
 
 CHIPS = ("loihi2", "loihi1")
 HEAD = (
@@ -126,20 +127,15 @@ def systems_section(found: dict[str, Any]) -> str:
         "|" + "---|" * (5 + len(rates)),
     ]
     for task, part in found["tasks"].items():
-        rows: dict[tuple[str, str, str], dict[float, dict[str, Any]]] = {}
-        for row in part["rows"]:
-            rows.setdefault((row["title"], row["kind"], row["method"]), {})[row["rate_hz"]] = row
-        for (title, kind, _), by_rate in sorted(rows.items(), key=lambda one: _first(one[1])["watts"]["nominal"]):
-            first = _first(by_rate)
+        for by_rate in by_plan(part):
+            first = lowest(by_rate)
             cells = [_watts(by_rate[rate]["watts"]) if rate in by_rate else "-" for rate in rates]
-            plan = first["method"] if kind == "plan" else f"{first['method']}, too few succeed"
+            plan = first["method"] if first["kind"] == "plan" else f"{first['method']}, too few succeed"
             latency = f"{1e3 * first['latency_s']['nominal']:.2g}"
-            lines.append("| " + " | ".join([task, title, plan, f"{first['success']:.3f}", *cells, latency]) + " |")
+            lines.append(
+                "| " + " | ".join([task, first["title"], plan, f"{first['success']:.3f}", *cells, latency]) + " |"
+            )
     return "\n".join(lines)
-
-
-def _first(by_rate: dict[float, dict[str, Any]]) -> dict[str, Any]:
-    return by_rate[min(by_rate)]
 
 
 def _watts(band: dict[str, float]) -> str:

@@ -18,10 +18,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spikeplan.core.errors import UserError
 from spikeplan.core.files import file_digest
 from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.core.ir import artifact as artifact_file
-from spikeplan.evaluation.bundle import BESIDE, DENSE, POLICY, TO_GO, load_bundle
+from spikeplan.evaluation.bundle import POLICY, TO_GO, load_bundle
 from spikeplan.evaluation.fine_tuned import planner_of
 from spikeplan.evaluation.network_files import LIF, header, load_narrow, save_lif, save_narrow
 from spikeplan.evaluation.recorded_plans import RECORD_SEED, Recorded, calibration_of, record_refined
@@ -82,14 +83,13 @@ def records_of(checkpoint: Path, policy_sha256: str, task: str, episodes: int) -
 def _delta(stage: Stage, source: ResidualPredictor, task: str, name: str, of: str, report: Report) -> None:
     """Fine-tunes and converts `source`, which the file `of` holds; together with the task's own policy where it has one."""
     file, planner = stage.file(name), task_of(task).dearest
-    together = isinstance(planner, GuidedConfig) and task_of(task).teacher is not None
     training: DeltaTraining | ActingTraining = stage.config.guided
-    if together and isinstance(planner, GuidedConfig):
+    if isinstance(planner, GuidedConfig) and task_of(task).teacher is not None:
         training = ActingTraining(copies=planner, shared=stage.config.acting)
     known = artifact_file.load(file).provenance if file.exists() else {}
     data = recorded(stage, task)
     size = name.removeprefix(f"{task}/delta")
-    whole = not together or _belong(stage, task, size, file)
+    whole = isinstance(training, DeltaTraining) or _belong(stage, task, int(size[1:]) if size else None)
     if whole and (known.get("training"), known.get("records")) == (f"{training}", data) and stage.stands(known, of):
         return
     if isinstance(training, ActingTraining):
@@ -103,15 +103,14 @@ def _delta(stage: Stage, source: ResidualPredictor, task: str, name: str, of: st
     artifact_file.save(replace(artifact, provenance=made), file)
 
 
-def _belong(stage: Stage, task: str, size: str, predictor: Path) -> bool:
-    """Whether policy and cost-to-go are there, were made together with this predictor, and from the dense ones as they are."""
-    dense = {POLICY: stage.file(policy_of(stage, task)), TO_GO: stage.file(TO_GO)}
-    for kind, source in dense.items():
-        file = stage.file(f"{task}/{kind}-delta{size}")
-        made = artifact_file.load(file).provenance if file.exists() and predictor.exists() else {}
-        if not made or made.get(BESIDE) != file_digest(predictor) or made.get(DENSE) != file_digest(source):
-            return False
-    return True
+def _belong(stage: Stage, task: str, width: int | None) -> bool:
+    """Whether policy and cost-to-go are there as the bundle takes them beside the predictor: made together with it, and from the
+    dense ones as they are."""
+    bundle = load_bundle(task, checkpoint=str(stage.checkpoint))
+    try:
+        return all(bundle.acting(kind, width) is not None for kind in (POLICY, TO_GO))
+    except UserError:
+        return False
 
 
 def _lif(stage: Stage, task: str, report: Report) -> None:

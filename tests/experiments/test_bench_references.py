@@ -7,8 +7,8 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from spikeplan.core.counts.operations import ACTING_REFERENCES
 from spikeplan.experiments.bench.references import bench_references
-from spikeplan.snn.finetune_acting import REFERENCES
 from spikeplan.snn.finetune_delta import DeltaTraining
 
 
@@ -17,7 +17,9 @@ def test_every_reference_is_held_against_zero_at_every_budget() -> None:
     console = Console(file=StringIO(), width=200)
     rows = bench_references(console, training=DeltaTraining(steps=2, records=2), episodes=3, recorded=2)
     budgets = ("5_H3", "8_H4", "5_H2")
-    assert [row.name for row in rows] == [f"{reference}_{budget}" for reference in REFERENCES for budget in budgets]
+    assert [row.name for row in rows] == [
+        f"{reference}_{budget}" for reference in ACTING_REFERENCES for budget in budgets
+    ]
     by_name = {row.name: row for row in rows}
     for row in rows:
         assert row.ours is not None and row.other == by_name["zero_" + row.name[-4:]].ours

@@ -14,7 +14,7 @@ from torch import Tensor
 from spikeplan.conversion import Calibration, SigmaDelta, convert
 from spikeplan.conversion.calibration import chain_of
 from spikeplan.conversion.policy import convert_policy
-from spikeplan.core.counts.operations import VALUE_PREFIX, OperationCounts
+from spikeplan.core.counts.operations import ACTING_REFERENCES, VALUE_PREFIX, OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.core.ir.artifact import Artifact
@@ -22,7 +22,6 @@ from spikeplan.snn.delta_chain import DeltaChain, SendingChain
 from spikeplan.snn.delta_policy import DeltaPolicy
 from spikeplan.snn.delta_predictor import DeltaPredictor
 from spikeplan.snn.finetune_acting import (
-    REFERENCES,
     ActingChains,
     ActingTraining,
     Starts,
@@ -81,7 +80,7 @@ def three(make_predictor: Callable[..., Any]) -> Three:
     value = GoalPolicy(6, 1, action_limit=MOST, hidden=(16, 16))
     goal = latent.flip(0)
     artifacts = spiking((predictor, policy, value), Calibration(latent, action), goal)
-    starts = Starts(latent[:40], goal[:40], goal[:40], distance(goal[:40]))
+    starts = Starts(latent[:40], goal[:40], distance(goal[:40]))
     return Three((predictor, policy, value), artifacts, starts)
 
 
@@ -95,7 +94,7 @@ def planned(artifacts: Any, starts: Starts, noise_BSHA: Tensor, reference: str) 
     )
     counts = OperationCounts(method="x", reference=reference, precision="int8", spiking=True)
     planner = GuidedPlanner(pair, COPIES, action_dim=2, action_limit=LIMIT, reference=reference, op_counts=counts)
-    trace = planner.plan(starts.latent_ND, starts.goal_ND, noise_BSHA)[2]
+    trace = planner.plan(starts.latent_ND, starts.told_NG, noise_BSHA)[2]
     sent = sum(c.synops for _, c in counts.counts("predictor"))
     return trace, sent / (len(starts.latent_ND) * COPIES.samples)
 
@@ -108,7 +107,7 @@ def noise(rows: int, seed: int) -> Tensor:
     return eps[torch.arange(rows)[:, None], order]
 
 
-@pytest.mark.parametrize("reference", REFERENCES)
+@pytest.mark.parametrize("reference", ACTING_REFERENCES)
 def test_the_twins_imagine_what_the_integer_networks_do(three: Three, reference: str) -> None:
     """Latents within 2 % of the variance of the change, synops within 5 %; on another reference they are others by more."""
     eps, starts = noise(len(three.starts.latent_ND), 1), three.starts
@@ -123,7 +122,7 @@ def test_the_twins_imagine_what_the_integer_networks_do(three: Three, reference:
     assert float(ours.synops) == pytest.approx(synops, rel=0.05)
     cost = starts.judge(torch.arange(40), ours.latents_BSHD, ours.actions_BSHA) + COPIES.to_go * ours.value_BS
     assert float((cost - trace.cost_BS).abs().mean()) < 0.03 * float(trace.cost_BS.std())
-    others = [planned(three.artifacts, starts, eps, other)[1] for other in REFERENCES if other != reference]
+    others = [planned(three.artifacts, starts, eps, other)[1] for other in ACTING_REFERENCES if other != reference]
     assert min(abs(other - synops) for other in others) > 0.05 * synops
 
 

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from spikeplan.core.counts.charges import book_iteration
-from spikeplan.core.counts.operations import OperationCounts
+from spikeplan.core.counts.operations import ACTING_REFERENCES, OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.core.planning import CEMConfig
@@ -31,7 +31,7 @@ from spikeplan.worldmodel.planning.base import PlannerKind
 from spikeplan.worldmodel.planning.costs import Cost, Goal, LatentDistance, accumulates_of, finite_goal, judge
 from spikeplan.worldmodel.planning.rollout import counting, unroll
 from spikeplan.worldmodel.policies.networks import told_to
-from spikeplan.worldmodel.policies.pair import REFERENCES, Pair
+from spikeplan.worldmodel.policies.pair import Pair
 
 
 class GuidedTrace(NamedTuple):
@@ -77,10 +77,10 @@ class GuidedPlanner:
             raise UserError(
                 f"guided: settings of another planner ({config.label}); use samples, horizon, spread and decay"
             )
-        if reference not in REFERENCES:
+        if reference not in ACTING_REFERENCES:
             raise UserError(
                 f"guided: reference {reference!r} looks back at an iteration, of which there is one; use "
-                f"{', '.join(REFERENCES)}"
+                f"{', '.join(ACTING_REFERENCES)}"
             )
         self.predictor, self.config, self.reference, self.op_counts = predictor, config, reference, op_counts
         self.action_dim, self.action_limit = action_dim, action_limit

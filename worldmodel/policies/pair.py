@@ -8,14 +8,12 @@ from typing import Any
 from torch import Tensor
 
 from spikeplan.core.chips import ChipLimits
-from spikeplan.core.counts.operations import LayerCounts
+from spikeplan.core.counts.operations import ACTING_REFERENCES, LayerCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.groups import NeuronGroups, acting, judged_by
 from spikeplan.worldmodel.planning.costs import Cost, CostToGo, Sum
 from spikeplan.worldmodel.policies.networks import Policy
 from spikeplan.worldmodel.predictor import Predictor
-
-REFERENCES = ("zero", "previous_step", "previous_candidate", "mean_candidate")  # a policy's copies act in one pass
 
 
 @dataclass
@@ -50,7 +48,7 @@ class Pair:
 
     @property
     def references(self) -> tuple[str, ...]:
-        return tuple(name for name in self.predictor.references if name in REFERENCES)
+        return tuple(name for name in self.predictor.references if name in ACTING_REFERENCES)
 
     @property
     def spiking(self) -> bool:
