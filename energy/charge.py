@@ -43,15 +43,16 @@ class CpuPeak:
 
 @dataclass(frozen=True, kw_only=True)
 class Setup:
-    """How the method is run. The defaults are one chip, one core, all CEM samples in one batch, catalogue timings.
+    """How the method is run. By default as many chips and cores as its weights and states fill, a core a layer at least; all
+    CEM samples in one batch; catalogue timings.
 
     The comments below have the units. Raises UserError for settings that are not finite and > 0 or exclude each other.
 
     >>> estimate("loihi2", rows, actions, scope="system", extent="loop", setup=Setup(cores=32))
     """
 
-    chips: int = 1
-    cores: int = 1  # neurocores that share the work evenly; 1 is the slowest placement
+    chips: int | None = None  # None: as many as weights and states fill (energy/fit.py)
+    cores: int | None = None  # neurocores that share the work evenly; None: the least that hold the network
     step_s: float | None = None  # a throttled Loihi time step; None takes barrier and work from the catalogue
     time_s: Band | None = None  # seconds an action keeps the chips busy, where a placement knows them
     host_device: str = "orin_nano"  # runs the dense phases (the encoder) of a spiking method

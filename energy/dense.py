@@ -30,6 +30,7 @@ from spikeplan.core.errors import UserError
 from spikeplan.energy import npu
 from spikeplan.energy.catalogue import Band, Device, Figure
 from spikeplan.energy.charge import Charge, CpuPeak, Setup, Term
+from spikeplan.energy.fit import refuse_uncounted
 
 
 def charge(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup, batch: int | None) -> Charge:
@@ -40,6 +41,7 @@ def charge(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup,
                 f"method '{row.method}', layer '{row.layer}': spiking operations cannot run on '{device.name}', which skips "
                 "nothing; use loihi2 or loihi1, or give the rows of the dense method"
             )
+    refuse_uncounted(device, rows)
     if device.kind == "npu":
         return npu.charge(device, rows, actions, setup)
     result = _asic if device.kind == "asic" else _roofline
@@ -48,7 +50,7 @@ def charge(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup,
 
 def _cached(device: Device, rows: Sequence[CountRow]) -> list[CountRow]:
     """Rows whose weights are charged to the first row of each layer only, where all layers fit the cache."""
-    layers = {(row.phase, row.layer): row.weight_bytes for row in rows if row.macs}
+    layers = {(row.phase, row.layer): row.weight_bytes or 0 for row in rows if row.macs}
     if "cache" not in device.figures or sum(layers.values()) > device.figure("cache").band.nominal:
         return list(rows)
     kept: list[CountRow] = []

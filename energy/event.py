@@ -42,7 +42,7 @@ def charge(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup,
     elif time is None:
         standing = Term(notes=("time unknown, static power not charged: a lower bound",))
     else:
-        standing = Term.of(device.figure("p_static"), (time + Band(wait_s, wait_s, wait_s)) * setup.chips)
+        standing = Term.of(device.figure("p_static"), (time + Band(wait_s, wait_s, wait_s)) * (setup.chips or 1))
     return Charge(
         operations=operations, memory=Term(), standing=standing, latency_s=None if time is None else time.nominal
     )

@@ -11,7 +11,8 @@
 
 S synops, N updates, AC additions of the distance, which a chip would do as synops. A step of Loihi 2 is over when its slowest
 part is (arXiv 2601.10035 measured it so: synops, updates, links, barrier). Here `max` is over the sums of a run and the work is
-spread evenly over `cores`. Both are lower bounds on time, while cores=1 is the slowest placement; a placement times every step.
+spread evenly over `cores`, the least that hold the network (fit.py). Both are lower bounds on time, while cores=1 is the slowest
+placement; a placement times every step. Several chips wait for t_barrier_chips.
 Off-chip DRAM traffic has no figure for either chip, so a row that has some is refused.
 Loihi 1 sends single bits: a graded message is refused unless assumed, and is then charged as one spike.
 """
@@ -27,6 +28,7 @@ from spikeplan.core.counts.operations import CountRow, total
 from spikeplan.core.errors import UserError
 from spikeplan.energy.catalogue import Band, Device
 from spikeplan.energy.charge import HOST_PHASES, Charge, Setup, Term, refuse_graded
+from spikeplan.energy.fit import refuse_untimed, room
 
 
 def split(device: Device, rows: Sequence[CountRow]) -> tuple[list[CountRow], list[CountRow]]:
@@ -73,11 +75,15 @@ def charge(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup,
             f"method '{rows[0].method}': '{device.name}' has no figure for DRAM; place the network on more chips"
         )
     operations, memory = (_loihi2 if device.kind == "loihi2" else _loihi1)(device, rows, actions, setup)
-    if not total(rows, "chip_steps"):
-        operations += Term(notes=("no chip steps in the scope: time is a lower bound",))
+    if setup.time_s is None:
+        refuse_untimed(device, rows)
+        if not total(rows, "chip_steps"):
+            operations += Term(notes=("no chip steps in the scope: time is a lower bound",))
     time = seconds(device, rows, actions, setup)
     on = time + Band(wait_s, wait_s, wait_s)
-    standing = Term.of(device.figure("p_static"), on * chips_on(device, setup)) + stepping(device, rows, actions, setup)
+    standing = Term.of(device.figure("p_static"), on * chips_on(device, rows, setup)) + stepping(
+        device, rows, actions, setup
+    )
     figures = ("t_barrier", "t_synop", "t_update", *(("t_link",) if setup.time_s is not None else ()))
     timing = {device.figure(name).evidence for name in figures if name in device.figures}
     standing = replace(standing, codes=standing.codes | (timing if setup.step_s is None else set()))
@@ -86,16 +92,17 @@ def charge(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup,
     return Charge(operations=operations, memory=memory, standing=standing, latency_s=time.nominal)
 
 
-def chips_on(device: Device, setup: Setup) -> float:
-    """A machine is on as a whole."""
-    return float(device.figure("chips").band.nominal) if "chips" in device.figures else setup.chips
+def chips_on(device: Device, rows: Sequence[CountRow], setup: Setup) -> float:
+    """A machine is on as a whole; it must hold the network all the same."""
+    chips = room(device, rows, setup).chips
+    return float(device.figure("chips").band.nominal) if "chips" in device.figures else chips
 
 
 def stepping(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup) -> Term:
     """What the chip steps of an action take on every chip; nothing where that is not known."""
     if "e_step" not in device.figures:
         return Term()
-    return Term.of(device.figure("e_step"), chips_on(device, setup) * total(rows, "chip_steps") / actions)
+    return Term.of(device.figure("e_step"), chips_on(device, rows, setup) * total(rows, "chip_steps") / actions)
 
 
 def _loihi2(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup) -> tuple[Term, Term]:
@@ -129,10 +136,12 @@ def seconds(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup
     if setup.step_s is not None:
         at = steps * setup.step_s + io
         return Band(at, at, at)
-    synops = device.figure("t_synop").band * ((total(rows, "synops") + total(rows, "acs")) / actions / setup.cores)
-    updates = device.figure("t_update").band * (total(rows, "updates") / actions / setup.cores)
+    has = room(device, rows, setup)
+    synops = device.figure("t_synop").band * ((total(rows, "synops") + total(rows, "acs")) / actions / has.cores)
+    updates = device.figure("t_update").band * (total(rows, "updates") / actions / has.cores)
     work = Band(*map(np.maximum, synops.bounds(), updates.bounds()))
-    waiting = device.figure("t_barrier").band * steps
+    barrier = "t_barrier_chips" if has.chips > 1 and "t_barrier_chips" in device.figures else "t_barrier"
+    waiting = device.figure(barrier).band * steps
     if device.kind == "loihi2":
         return Band(*map(np.maximum, work.bounds(), waiting.bounds())) + Band(io, io, io)
     return waiting + work + Band(io, io, io)

@@ -22,7 +22,7 @@ PRECISION = "int8"
 def charge(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup) -> Charge:
     """Energy and time of dense rows, per action. Raises UserError for other precisions and for weights that do not fit."""
     stored = {
-        (row.phase, row.layer): row.weight_bytes * BYTES[PRECISION] / BYTES.get(row.precision, BYTES[PRECISION])
+        (row.phase, row.layer): (row.weight_bytes or 0) * BYTES[PRECISION] / BYTES.get(row.precision, BYTES[PRECISION])
         for row in rows
     }
     weights = sum(stored.values())

@@ -228,10 +228,9 @@ def compare(profiles: Mapping[str, Profile], machines: Sequence[str] | None = No
     refused: list[dict[str, str]] = []
     for name, one in profiles.items():
         counts = one.op_counts
-        layers = {key[1] for key, c in counts.counts("predictor") if c.updates}
         for schedule in one.schedules:
             for machine, device in devices.items():
-                setup = energy.Setup(cores=max(1, len(layers)), assume_graded=not device.graded_messages)
+                setup = energy.Setup(assume_graded=not device.graded_messages)
                 try:
                     e = energy.estimate(
                         device, counts.rows(schedule), counts.actions, scope="system", extent="loop", setup=setup

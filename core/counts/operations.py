@@ -204,7 +204,7 @@ class OperationCounts:
             switches = 0
             if in_chain and schedule == "interleaved" and self.reference == "previous_step" and part != VALUE_PREFIX:
                 switches = max(0, c.updates - c.state_restores)
-            weight_bytes, state_bytes = self._memory.get(layer, (0, 0))
+            weight_bytes, state_bytes = self._memory.get(layer, (None, 0))
             restores = c.state_restores + switches
             if self.spiking and phase != "encoder":
                 weight_reads, state_reads, state_writes = c.synops, updates + restores, updates + restores
@@ -238,5 +238,9 @@ class OperationCounts:
                 )
             )
         for phase, words in self._host_words.items():
-            rows.append(CountRow(**same, phase="host", layer=phase, host_words=words, precision="int32"))
+            rows.append(
+                CountRow(
+                    **same, phase="host", layer=phase, host_words=words, weight_bytes=0, chip_steps=0, precision="int32"
+                )
+            )
         return rows

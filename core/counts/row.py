@@ -16,6 +16,7 @@ POLICY_PREFIX, VALUE_PREFIX = "policy.", "value."
 SCHEDULES = ("sequential", "interleaved", "batched")
 BYTES = {"int8": 1, "fp16": 2, "bf16": 2, "int32": 4, "fp32": 4}  # of a word, by a row's precision
 UPDATE_WEIGHT = 10
+UNKNOWN = ("hops", "weight_bytes", "chip_steps")  # columns that a row may leave open
 MOST = 2**63  # what other tools count in; sums over rows stay finite in float64
 
 
@@ -66,11 +67,11 @@ class CountRow:
     messages: int = 0
     message_bits: int = 0
     hops: int | None = None
-    weight_bytes: int = 0
+    weight_bytes: int | None = None  # None: never given, which a price refuses where it needs them; 0: there are none
     state_bytes: int = 0
     dram_bytes: int = 0
     host_words: int = 0
-    chip_steps: int = 0
+    chip_steps: int | None = None  # the same
     saturated: int = 0
     dense_macs: int = 0
     weight_reads: int = 0
@@ -85,7 +86,7 @@ class CountRow:
             )
         for name in COUNTS:
             value = getattr(self, name)
-            if value is None and name == "hops":
+            if value is None and name in UNKNOWN:
                 continue
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < MOST:
                 raise UserError(f"{self._where}: {name} is {value!r:.40}; a count is a finite number >= 0, below 2^63")
@@ -115,8 +116,8 @@ COUNTS = tuple(
 
 
 def total(rows: Iterable[CountRow], field: str) -> int:
-    """Sum of one column or property over rows."""
-    return sum(getattr(row, field) for row in rows)
+    """Sum of one column or property over rows; what was never given adds nothing."""
+    return sum(getattr(row, field) or 0 for row in rows)
 
 
 def per_action(rows: Iterable[CountRow], actions: int, field: str = "synop_equivalents") -> float:

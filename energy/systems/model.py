@@ -106,7 +106,7 @@ def _chip(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup) 
     """Static power runs all the time, so no second of it is taken out."""
     found = loihi.charge(device, rows, actions, setup)
     joules = found.operations.band + found.memory.band + loihi.stepping(device, rows, actions, setup).band
-    rest = device.figure("p_static").band * loihi.chips_on(device, setup)
+    rest = device.figure("p_static").band * loihi.chips_on(device, rows, setup)
     return _Busy(joules, ZERO, loihi.seconds(device, rows, actions, setup), rest)
 
 

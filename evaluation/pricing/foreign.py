@@ -21,9 +21,8 @@ def compare_counts_files(paths: Sequence[str], catalogue: Catalogue) -> dict[str
     for path in paths:
         rows, actions = read_rows(Path(path))
         for (method, schedule), part in _parts(rows).items():
-            layers = {row.layer for row in part if row.phase == "predictor" and row.updates}
             for name, device in catalogue.devices.items():
-                setup = energy.Setup(cpu=cpu, cores=max(1, len(layers)), assume_graded=not device.graded_messages)
+                setup = energy.Setup(cpu=cpu, assume_graded=not device.graded_messages)
                 where = {"file": path, "method": method, "schedule": schedule, "device": name}
                 try:
                     a, b, c = (

@@ -49,7 +49,6 @@ class Pricing:
         return energy.Setup(
             cpu=self.cpu,
             assume_graded=graded,
-            cores=max(1, method.layers),
             host_device=host,
             assume_precision=None if on_cpu is None else on_cpu.precision,
             time_s=None if placement is None else placement.time_s(chip, schedule),

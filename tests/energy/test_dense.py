@@ -20,6 +20,7 @@ DENSE = {
     "reference": "zero",
     "schedule": "batched",
     "precision": "int8",
+    "weight_bytes": 0,
 }
 
 

@@ -24,6 +24,7 @@ ROW = CountRow(
     state_restores=5,
     messages=10,
     message_bits=10,
+    weight_bytes=0,
     chip_steps=3,
 )
 ENCODER = replace(

@@ -14,7 +14,14 @@ from spikeplan.energy.catalogue import Catalogue
 from spikeplan.energy.uncertainty import PRIORS, draw, probability, sensitivity
 
 DENSE = CountRow(
-    method="d", phase="predictor", layer="h", reference="zero", schedule="batched", precision="int8", macs=2 * 10**8
+    method="d",
+    phase="predictor",
+    layer="h",
+    reference="zero",
+    schedule="batched",
+    precision="int8",
+    macs=2 * 10**8,
+    weight_bytes=0,
 )
 SPIKES = CountRow(
     method="s",
@@ -25,6 +32,7 @@ SPIKES = CountRow(
     precision="int8",
     synops=10**7,
     updates_idle=10**5,
+    weight_bytes=0,
     chip_steps=100,
 )
 

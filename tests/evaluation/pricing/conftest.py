@@ -53,6 +53,7 @@ def spiking_op_counts(predictions: int = PREDICTIONS) -> OperationCounts:
             calls=rows,
         )
         op_counts.add("predictor", counts, iteration=0, step=0)
+        op_counts.set_memory(name, weight_bytes=n_in * n_out, state_bytes=6 * neurons)
     op_counts.actions = ACTIONS
     return op_counts
 

@@ -21,7 +21,7 @@ e_sram = { value = 1, unit = "pJ/B", source = "[/]", evidence = "assumed" }
 e_dram = { value = 1, unit = "pJ/B", source = "[/]", evidence = "assumed" }
 p_static = { value = 1, unit = "mW", source = "[/]", evidence = "assumed" }
 """
-ROW = {"method": "[/x]", "phase": "predictor", "layer": "h", "schedule": "batched", "macs": 1000, "weight_reads": 10}
+ROW = {"method": "[/x]", "phase": "predictor", "layer": "h", "schedule": "batched", "macs": 1000, "weight_bytes": 10}
 
 
 @pytest.fixture

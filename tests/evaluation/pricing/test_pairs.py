@@ -69,6 +69,7 @@ def test_the_encoder_of_a_pair_runs_on_the_opponent(toy: Any, tmp_path: Path):
         iteration=0,
         step=0,
     )
+    spiking.set_memory("vit", weight_bytes=0, state_bytes=0)
     method = read_run(toy.run_dir(tmp_path, [toy.row_of("sigma_delta", spiking)])).methods["toy"][0]
     cpu = energy.CpuPeak(flop_per_s=1e9, bytes_per_s=1e9, cores=2, power_w=5.0)
     pricing = Pricing(catalogue=energy.default(), cpu=cpu)
@@ -108,6 +109,7 @@ def test_who_waits_is_charged_on_both_sides(toy: Any, tmp_path: Path):
         op_counts.add(
             "encoder", LayerCounts(layer="see", macs=toy.ACTIONS * 50, dense_macs=toy.ACTIONS * 50, calls=toy.ACTIONS)
         )
+        op_counts.set_memory("see", weight_bytes=0, state_bytes=0)
         rows.append(toy.row_of(name, op_counts))
     pair = toy.pair_of(energy_report(toy.run_dir(tmp_path, rows), energy.default(), draws=50), "loihi2", "h100")
     wait, chip = 1.3e-6, 100 * 1.77e-6  # a kernel; the chip as in test_a_pair_by_hand
