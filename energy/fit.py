@@ -85,8 +85,8 @@ def refuse_uncounted(device: Device, rows: Sequence[CountRow]) -> None:
     for row in rows:
         if row.macs and row.weight_bytes is None:
             raise UserError(
-                f"method '{row.method}', layer '{row.layer}': weight bytes were never given, and '{device.name}' reads them; state "
-                "weight_bytes (0 for a product of two activations)"
+                f"method '{row.method}', layer '{row.layer}': weight bytes were never given, and '{device.name}' reads them; "
+                "state weight_bytes (0 for a product of two activations)"
             )
 
 

@@ -43,7 +43,7 @@ README = (ROOT / "README.md").read_text()
 def test_the_python_block_prints_what_the_readme_shows(tmp_path: Path) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", README, re.S)
     (shown,) = re.findall(r"```text\n(.*?)```", README, re.S)
-    assert "import spikeplan as sp" in code and len(code.splitlines()) <= 12
+    assert "import spikeplan as sp" in code and len(code.splitlines()) <= 16
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600

@@ -8,7 +8,10 @@ Every matrix product that reaches the dispatcher is counted and booked to the mo
 attention's activation x activation products count too. They are kept apart: a product with a parameter can be a stored
 synapse, a product of two activations cannot. Masked attention counts whole, since that is what its kernels compute. Additions
 of a bias, normalisations and activation functions are no MACs. An operation that looks like a product and has no rule is an
-error, never a zero. On the meta device the count costs no arithmetic and no memory.
+error, never a zero: `register` adds a rule. On the meta device the count costs no arithmetic and no memory.
+
+With `density=True` each product with a parameter is also asked how many of its MACs an activation that is not zero sets off: what
+a chip that skips zeros would do. A stored weight of zero counts all the same.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -32,13 +35,14 @@ aten = torch.ops.aten
 
 @dataclass(frozen=True)
 class Macs:
-    """MACs with a parameter, and of two activations."""
+    """MACs with a parameter, and of two activations. `set_off`: of the first, those that a nonzero activation sets off."""
 
     weight: int = 0
     activation: int = 0
+    set_off: int = 0
 
     def __add__(self, other: Macs) -> Macs:
-        return Macs(self.weight + other.weight, self.activation + other.activation)
+        return Macs(self.weight + other.weight, self.activation + other.activation, self.set_off + other.set_off)
 
     @property
     def total(self) -> int:
@@ -47,10 +51,11 @@ class Macs:
 
 @dataclass(frozen=True)
 class MacCount:
-    """By module, in the order of first use; `output` is what the module returned."""
+    """By module, in the order of first use; `output` is what the module returned. `weights`: stored values multiplied with."""
 
     layers: dict[str, Macs]
     output: Any
+    weights: dict[str, int] = field(default_factory=dict)
 
     @property
     def macs(self) -> Macs:
@@ -64,30 +69,44 @@ class MacCount:
         ]
 
 
-def count_macs(module: nn.Module, *inputs: Any) -> MacCount:
-    """Runs `module(*inputs)` once, without gradients, in the mode it is in."""
+def count_macs(module: nn.Module, *inputs: Any, density: bool = False) -> MacCount:
+    """Runs `module(*inputs)` once, without gradients, in the mode it is in. `density` fills `set_off`.
+
+    Kernels that fuse a whole layer (attention, LSTM) are switched off, so that their products are seen one by one.
+
+    >>> count_macs(nn.Linear(3, 2), torch.zeros(1, 3)).macs.weight
+    6
+    """
     weights = {_storage(tensor) for tensor in (*module.parameters(), *module.buffers())}
-    mode = _Counting(weights)
+    mode = _Counting(weights, density)
     hooks = []
     for name, part in module.named_modules():
         hooks.append(part.register_forward_pre_hook(lambda _m, _i, name=name: mode.stack.append(name)))
         hooks.append(part.register_forward_hook(lambda _m, _i, _o: _drop(mode.stack), always_call=True))
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    mkldnn, *_ = torch.backends.mkldnn.set_flags(_enabled=False, _fp32_precision=None)
     try:
         with torch.no_grad(), mode:
             output = module(*inputs)
     finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+        torch.backends.mkldnn.set_flags(_enabled=mkldnn, _fp32_precision=None)
         for hook in hooks:
             hook.remove()
-    return MacCount(mode.found, output)
+    return MacCount(mode.found, output, {name: sum(used.values()) for name, used in mode.used.items()})
 
 
 Args = tuple[Any, ...]
 
 
 class _Counting(TorchDispatchMode):
-    def __init__(self, weights: set[int]) -> None:
+    def __init__(self, weights: set[int], density: bool) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.weights, self.stack, self.found = weights, [""], dict[str, Macs]()
+        self.weights, self.density, self.stack, self.found = weights, density, [""], dict[str, Macs]()
+        self.used: dict[
+            str, dict[int, int]
+        ] = {}  # by module: storages that it multiplied with, and how many values they hold
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Args = (), kwargs: dict[str, Any] | None = None) -> Any:
         out = func(*args, **(kwargs or {}))
@@ -95,14 +114,22 @@ class _Counting(TorchDispatchMode):
         rule = RULES.get(packet)
         if rule is not None:
             operands, count = rule(args, out)
-            with_weight = any(_storage(tensor) in self.weights for tensor in operands)
+            stored = [_storage(tensor) in self.weights for tensor in operands]
             name = self.stack[-1] or "(top)"
-            known = self.found.get(name, Macs())
-            self.found[name] = known + (Macs(weight=count) if with_weight else Macs(activation=count))
+            if not any(stored):
+                more = Macs(activation=count)
+            else:
+                used = self.used.setdefault(name, {})
+                for tensor, weight in zip(operands, stored, strict=True):
+                    if weight:
+                        used[_storage(tensor)] = tensor.untyped_storage().nbytes() // tensor.element_size()
+                set_off = SET_OFF.get(packet, _products_set_off)
+                more = Macs(weight=count, set_off=set_off(operands, stored, args, count) if self.density else 0)
+            self.found[name] = self.found.get(name, Macs()) + more
         elif PRODUCT.search(packet.__name__):
             raise UserError(
-                f"module '{self.stack[-1] or '(top)'}': the MACs of {func} are not known to the counter; "
-                "add a rule to worldmodel/mac_counter.py"
+                f"module '{self.stack[-1] or '(top)'}': the MACs of {func} are not known to the counter; give it a rule: "
+                f"spikeplan.worldmodel.mac_counter.register(torch.ops.{packet}, lambda args, out: (operands, macs))"
             )
         return out
 
@@ -145,6 +172,48 @@ RULES: dict[Any, Rule] = {
     aten._scaled_dot_product_flash_attention_for_cpu: _attention,
     aten._scaled_dot_product_efficient_attention: _attention,
     aten._scaled_dot_product_cudnn_attention: _attention,
+}
+
+
+def register(operation: Any, rule: Rule) -> None:
+    """Adds a rule for an operation of your own, or for one that the counter does not know.
+
+    Args:
+        operation: as `torch.ops.<namespace>.<name>`.
+        rule: from the operation's arguments and its output to (its two operands, its MACs).
+
+    >>> register(torch.ops.mine.twice, lambda args, out: ((args[0], args[1]), out.numel()))
+    """
+    RULES[operation] = rule
+
+
+def _products_set_off(operands: tuple[Tensor, ...], stored: list[bool], args: Args, count: int) -> int:
+    """Of a matrix product: every value that is not zero meets as many weights as every other one."""
+    free = [tensor for tensor, weight in zip(operands, stored, strict=True) if not weight]
+    if len(free) != 1 or not free[0].numel() or free[0].device.type == "meta":
+        return count
+    return int(torch.count_nonzero(free[0])) * (count // free[0].numel())
+
+
+def _convolution_set_off(operands: tuple[Tensor, ...], stored: list[bool], args: Args, count: int) -> int:
+    """Exact at the borders: the mask of what is not zero, through the same kernel of ones."""
+    x, weight = operands
+    if stored != [False, True] or x.device.type == "meta":
+        return count
+    _, _, _, stride, padding, dilation, transposed, output_padding, groups = args
+    if transposed:  # weight (C_in, C_out / groups, *kernel): an input value meets all of it, whatever is cut off
+        return int(torch.count_nonzero(x)) * (weight.numel() // weight.shape[0])
+    ones = torch.ones(groups, *weight.shape[1:], device=x.device)
+    met: Tensor = aten.convolution(
+        (x != 0).float(), ones, None, stride, padding, dilation, transposed, output_padding, groups
+    )
+    each: int = weight.shape[0] // groups
+    return int(met.sum(dtype=torch.float64)) * each
+
+
+# Of a product with a parameter, how many MACs are set off; any other is a matrix product.
+SET_OFF: dict[Any, Callable[[tuple[Tensor, ...], list[bool], Args, int], int]] = {
+    aten.convolution: _convolution_set_off
 }
 # Names of operations that multiply and add; those in RULES never get here.
 PRODUCT = re.compile(

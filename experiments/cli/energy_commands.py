@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +12,12 @@ from rich.console import Console
 from spikeplan.core.counts.exchange import dump_rows
 from spikeplan.core.errors import UserError
 from spikeplan.core.format import several
-from spikeplan.evaluation.pricing.foreign import compare_counts_files
 from spikeplan.evaluation.pricing.report import drawable, energy_report
 from spikeplan.evaluation.pricing.runs import PricedRun, read_run
 from spikeplan.experiments.cli.energy_devices import catalogue_of
 from spikeplan.experiments.report import style
 from spikeplan.experiments.report.figures_energy_ratio import ratio_figure
-from spikeplan.experiments.report.terminal.energy import print_compare, print_report
+from spikeplan.experiments.report.terminal.energy import print_report
 from spikeplan.experiments.runner.output import (
     check_outputs,
     check_seed,
@@ -28,7 +26,7 @@ from spikeplan.experiments.runner.output import (
     write_report,
     write_text,
 )
-from spikeplan.experiments.runner.progress import counted, working
+from spikeplan.experiments.runner.progress import counted
 
 MOST_DRAWS = 100_000
 
@@ -78,14 +76,3 @@ def write_counts_files(folder: Path, task: str, number: int, method: PricedRun) 
         write_json(
             folder / f"{name}.json", dump_rows(method.on("loihi1", method.rows(schedule)), method.op_counts.actions)
         )
-
-
-def compare_command(counts_files: Sequence[str], *, json: str | None, devices: str | None, console: Console) -> None:
-    if not counts_files:
-        raise UserError("energy compare: name at least one file of operation counts (JSON)")
-    check_outputs({"--json": json}, inputs=(devices, *counts_files))
-    with working("measuring this CPU's rates, pricing"):
-        found = compare_counts_files(counts_files, catalogue_of(devices))
-    print_compare(found, console)
-    if json is not None:
-        write_report(json, found)

@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spikeplan.evaluation.profiles import Comparison, Profile
+from spikeplan.evaluation.profiles import Comparison, Loop, Profile
 from spikeplan.evaluation.profiles import compare as priced
+from spikeplan.evaluation.profiles.counted import Counted
+from spikeplan.evaluation.profiles.loop import ONCE
 from spikeplan.experiments.notebook.picture import Picture, picture
 
 if TYPE_CHECKING:
@@ -30,19 +32,29 @@ class ComparisonTable(Comparison):
         return drawn
 
 
-def compare(profiles: Mapping[str, Profile], machines: Sequence[str] | None = None) -> ComparisonTable:
-    """Energy and time of one call of each network on each machine that can run it (scope system).
+def compare(
+    profiles: Mapping[str, Profile | Counted],
+    machines: Sequence[str] | None = None,
+    *,
+    systems: Sequence[str] | None = None,
+    rate_hz: float | Sequence[float] | None = None,
+    loop: Loop = ONCE,
+) -> ComparisonTable:
+    """Energy and time of one action of each network on each machine that can run it, and watts of whole systems.
 
     Args:
         profiles: name -> what `profile` counted.
         machines: names of the catalogue (`spikeplan list machines`); all of them where not given.
+        systems: names of shipped systems; all of them where only a rate is given.
+        rate_hz: actions a second, one or several; without it no system is priced.
+        loop: how often an action calls the network.
 
-    Raises UserError for an unknown machine, and where no machine can be priced.
+    Raises UserError for an unknown machine or system, and where nothing can be priced.
 
-    >>> print(compare({"mine": profile(net, inputs)}, ["orin_nano", "h100"]))
+    >>> print(compare({"mine": profile(net, inputs)}, ["orin_nano"], rate_hz=10, loop=Loop(candidates=64, horizon=12)))
     """
-    table = priced(profiles, machines)
-    return ComparisonTable(table.rows, table.refused)
+    table = priced(profiles, machines, systems=systems, rate_hz=rate_hz, loop=loop)
+    return ComparisonTable(table.rows, table.refused, table.systems)
 
 
 def comparison_figure(table: Comparison) -> Figure:
@@ -64,7 +76,7 @@ def comparison_figure(table: Comparison) -> Figure:
             )
             style.say(axes.plot((row["low"], row["high"]), (at, at), color=colour, linewidth=2.2, alpha=0.4), words)
             style.say(axes.plot(row["joules"], at, marker, color=colour), words)
-    style.log_cost(axes, "energy per call, scope system (estimate)", "J")
+    style.log_cost(axes, "energy per action, scope system (estimate)", "J")
     axes.set_yticks(range(len(places)), [machine if s == "batched" else f"{machine}, {s}" for machine, s in places])
     axes.set_ylim(len(places) - 0.5, -0.5)
     axes.grid(axis="x", color="#EEEEEE", linewidth=0.6)

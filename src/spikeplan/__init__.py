@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from spikeplan.core.registry import load_plugins
-    from spikeplan.evaluation.profiles import profile
+    from spikeplan.evaluation.profiles.loop import Loop
+    from spikeplan.evaluation.profiles.profile import profile
     from spikeplan.eventdata import open_events, open_recording
     from spikeplan.experiments.notebook.compare import compare
     from spikeplan.experiments.notebook.results import report
@@ -32,15 +33,16 @@ _PACKAGES = (
     "worldmodel",
 )
 _HOME = {
+    "Loop": "spikeplan.evaluation.profiles.loop",
     "compare": "spikeplan.experiments.notebook.compare",
     "load_plugins": "spikeplan.core.registry",
     "open_events": "spikeplan.eventdata",
     "open_recording": "spikeplan.eventdata",
-    "profile": "spikeplan.evaluation.profiles",
+    "profile": "spikeplan.evaluation.profiles.profile",
     "report": "spikeplan.experiments.notebook.results",
 }
 
-__all__ = ["__version__", "compare", "load_plugins", "open_events", "open_recording", "profile", "report"]
+__all__ = ["Loop", "__version__", "compare", "load_plugins", "open_events", "open_recording", "profile", "report"]
 
 
 def __getattr__(name: str) -> Any:

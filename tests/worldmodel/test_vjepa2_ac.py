@@ -108,7 +108,7 @@ def test_products_are_told_apart_and_none_is_skipped():
     x = torch.ones(5, 3)
     assert count_macs(Bare("parameter"), x).layers["(top)"].weight == 5 * 3 * 4
     assert count_macs(Bare("activations"), x).layers["(top)"].activation == 5 * 3 * 5
-    with pytest.raises(UserError, match=r"'\(top\)'.*cdist.*add a rule"):
+    with pytest.raises(UserError, match=r"'\(top\)'.*cdist.*give it a rule: spikeplan.worldmodel.mac_counter.register"):
         count_macs(Bare("unknown"), x)
 
 

@@ -68,17 +68,41 @@ def show_devices(json: Json = None, devices: Devices = None) -> None:
 
 
 def compare(
-    counts_files: Annotated[
+    files: Annotated[
         tyro.conf.Positional[tuple[str, ...]],
-        text("operation counts of any simulator, JSON (docs/energy.md)", "FILE..."),
+        text(
+            "operation counts of any simulator (.json), or a file whose network() makes a torch module (.py)", "FILE..."
+        ),
     ],
+    rate: Annotated[str | None, text("actions a second: prices whole systems too", "HZ,HZ", "machines alone")] = None,
+    systems: Annotated[str | None, text("which systems", "NAME,NAME", "all")] = None,
+    own: Annotated[str | None, text("a system of your own (docs/energy.md)", "FILE", "none")] = None,
+    machines: Annotated[str | None, text("which machines", "NAME,NAME", "all")] = None,
+    candidates: Annotated[int, text("candidates that an action evaluates at once", "N")] = 1,
+    iterations: Annotated[int, text("iterations of the planner", "N")] = 1,
+    horizon: Annotated[int, text("steps that a candidate is rolled out", "N")] = 1,
+    batch: Annotated[int | None, text("candidates that share a read of the weights", "N", "all of them")] = None,
+    cores: Annotated[int | None, text("neurocores that share the work", "N", "the least that hold the network")] = None,
+    chips: Annotated[int | None, text("chips that are on", "N", "the least that hold the network")] = None,
+    eta: Annotated[float | None, text("share of its peak that a GPU reaches", "SHARE", "the catalogue's")] = None,
     json: Json = None,
     devices: Devices = None,
 ) -> None:
-    """Price operation counts of any simulator on every machine that can run them."""
-    from spikeplan.experiments.cli.energy_commands import compare_command
+    """Price networks of yours, dense and spiking, on every machine that can run them and on whole systems."""
+    from spikeplan.experiments.cli.energy_compare import compare_command
 
-    compare_command(counts_files, json=json, devices=devices, console=result_console(json))
+    compare_command(
+        files,
+        rate=rate,
+        systems=systems,
+        own=own,
+        machines=machines,
+        loop={"candidates": candidates, "iterations": iterations, "horizon": horizon, "batch": batch},
+        setup={"cores": cores, "chips": chips, "eta": eta},
+        json=json,
+        devices=devices,
+        console=result_console(json),
+    )
 
 
 def claims(json: Json = None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -212,29 +211,3 @@ def _gpu(part: dict[str, Any], console: Console) -> None:
             joule(row["full_joules"]),
         )
     console.print(table)
-
-
-def print_compare(found: dict[str, Any], console: Console) -> None:
-    table = Table(title="Joules an action, whole loop", title_justify="left", header_style="bold")
-    for name in ("file", "method", "schedule", "device"):
-        table.add_column(name)
-    for name in ("M synop-eq.", "compute", "chip", "system", "low .. high of system", "time"):
-        table.add_column(name, justify="right")
-    for row in found["rows"]:
-        table.add_row(
-            escape(Path(row["file"]).name),
-            escape(row["method"]),
-            row["schedule"],
-            escape(row["device"]),
-            f"{row['equivalents'] / 1e6:.3g}",
-            joule(row["compute"]),
-            joule(row["chip"]),
-            joule(row["nominal"]),
-            f"{joule(row['low'])} .. {joule(row['high'])}",
-            quantity(row["latency_s"], "s"),
-        )
-    console.print(table)
-    for row in found["refused"]:
-        console.print(
-            f"[dim]not priced: {escape(row['method'])} on {escape(row['device'])}: {escape(row['reason'])}[/]"
-        )

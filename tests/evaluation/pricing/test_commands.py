@@ -49,9 +49,9 @@ def test_the_commands(toy: Any, tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert again[0] == (toy.spiking_op_counts().rows("interleaved"), toy.ACTIONS)
     main(["energy", "compare", *files, "--json", str(tmp_path / "c.json")])
     compared = json.loads((tmp_path / "c.json").read_text())["rows"]
-    chip = next(r for r in compared if r["device"] == "loihi2" and r["schedule"] == "interleaved")
+    chip = next(r for r in compared if r["machine"] == "loihi2" and r["schedule"] == "interleaved")
     # The encoder's host aside (there is no encoder here) compare and report price the same counts alike.
-    assert chip["nominal"] == pytest.approx(toy.pair_of(found, "loihi2", "h100")["spiking"]["nominal"])
+    assert chip["joules"] == pytest.approx(toy.pair_of(found, "loihi2", "h100")["spiking"]["nominal"])
     capsys.readouterr()
     main(["energy", "devices", "--json", "--devices", str(own)])
     devices = json.loads(capsys.readouterr().out)["devices"]
@@ -102,7 +102,7 @@ def test_a_damaged_row_of_a_run_is_one_line_and_writes_nothing(toy: Any, tmp_pat
         (["report", "{bad}"], "line 1: op_counts: Expected `int`, got `str`"),
         (["compare", "{no}"], "no operation counts"),
         (["compare", "{nan}"], "row 0: method 'x', layer 'h': macs is nan"),
-        (["compare", "{dram}", "--json", "{no}"], "no device of the catalogue can be priced; the first says: "),
+        (["compare", "{dram}", "--json", "{no}"], "no machine can be priced; the first says: "),
         (["compare", "{nan}", "--json", "{nan}"], "would write over"),
         (["devices", "--devices", "{toml}"], "source is missing"),
     ],

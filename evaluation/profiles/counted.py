@@ -1,0 +1,53 @@
+"""What is priced: operation counts by schedule, from a profile or from a file of any simulator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from spikeplan.core.counts.exchange import read_rows
+from spikeplan.core.counts.operations import CountRow
+from spikeplan.core.errors import UserError
+from spikeplan.evaluation.profiles.loop import Loop, looped
+from spikeplan.evaluation.profiles.profile import Profile
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counted:
+    """Rows of one network, by schedule, each summed over `actions`. `where`: the file that they are of."""
+
+    name: str
+    actions: int
+    rows: Mapping[str, Sequence[CountRow]]
+    where: str = ""
+
+    @property
+    def spiking(self) -> bool:
+        return "batched" not in self.rows
+
+    def looped(self, loop: Loop) -> dict[str, list[CountRow]]:
+        return {schedule: looped(rows, loop) for schedule, rows in self.rows.items()}
+
+
+def counted_profile(name: str, profile: Profile) -> Counted:
+    counts = profile.op_counts
+    return Counted(name=name, actions=counts.actions, rows={s: counts.rows(s) for s in profile.schedules})
+
+
+def read_counted(path: Path) -> list[Counted]:
+    """The methods of a file of operation counts. Raises UserError for a damaged one and for one method in both kinds."""
+    rows, actions = read_rows(path)
+    found: dict[str, dict[str, list[CountRow]]] = {}
+    for row in rows:
+        found.setdefault(row.method, {}).setdefault(row.schedule, []).append(row)
+    for method, by_schedule in found.items():
+        if "batched" in by_schedule and len(by_schedule) > 1:
+            others = ", ".join(sorted(set(by_schedule) - {"batched"}))
+            raise UserError(
+                f"{path}: method {method!r} is batched and {others}; name its dense and its spiking rows apart"
+            )
+    return [
+        Counted(name=method, actions=actions, rows=by_schedule, where=str(path))
+        for method, by_schedule in found.items()
+    ]

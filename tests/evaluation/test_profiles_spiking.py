@@ -1,0 +1,238 @@
+"""Spiking networks of four libraries, counted by hand; a loop around a call; the rows of whole systems."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import snntorch
+import torch
+from torch import Tensor, nn
+
+import spikeplan as sp
+from spikeplan.core.counts.operations import CountRow
+from spikeplan.core.errors import UserError
+from spikeplan.energy.systems import load_systems
+from spikeplan.evaluation.profiles.counted import Counted
+from spikeplan.evaluation.profiles.loop import looped
+from spikeplan.worldmodel.mac_counter import count_macs
+
+ONES, STEPS, ROWS = 3, 4, 2
+
+
+def filled(layer: nn.Module, value: float) -> nn.Module:
+    for parameter in layer.parameters():
+        nn.init.constant_(parameter, value)
+    return layer
+
+
+class Steps(nn.Module):
+    """Two layers, STEPS steps: the first fires at every step, the second never."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = filled(nn.Linear(5, 7), 1.0), filled(nn.Linear(7, 6), 0.0)
+        self.fire, self.rest = snntorch.Leaky(beta=0.0, threshold=0.5), snntorch.Leaky(beta=0.0, threshold=0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        a = b = None
+        for _ in range(STEPS):
+            spikes, a = self.fire(self.first(x), a)
+            out, b = self.rest(self.second(spikes), b)
+        return out
+
+
+def some(*shape: int) -> Tensor:
+    """ONES spikes a row of the last axis."""
+    x = torch.zeros(*shape)
+    x[..., :ONES] = 1.0
+    return x
+
+
+def check(profile: sp.profile, *, second_fires: bool = False) -> None:
+    """By hand: 3 of 5 inputs meet 7 weights each, all 7 neurons of the first layer fire and meet 6, at each step of each row."""
+    rows = {row.layer: row for row in profile.op_counts.rows("interleaved")}
+    first, second = (rows[name] for name in rows if name not in ("input", "inputs"))
+    runs = STEPS * ROWS
+    assert (first.synops, second.synops) == (runs * ONES * 7, runs * 7 * 6)
+    assert (first.updates, second.updates) == (runs * 7, runs * 6)
+    assert (first.updates_active, first.messages, first.message_bits) == (runs * 7,) * 3
+    assert second.messages == (runs * 6 if second_fires else 0)
+    assert (first.dense_macs, second.dense_macs) == (runs * 35, runs * 42)
+    assert first.state_bytes == 3 * 7 and second.state_bytes == 3 * 6
+    assert profile.op_counts.actions == ROWS
+    steps = sum(row.chip_steps or 0 for row in profile.op_counts.rows("interleaved"))
+    assert steps == STEPS * ROWS
+    assert sum(row.chip_steps or 0 for row in profile.op_counts.rows("sequential")) == (STEPS + 1) * ROWS
+
+
+def test_snntorch_by_hand() -> None:
+    found = sp.profile(Steps(), some(ROWS, 5))
+    check(found)
+    assert found.op_counts.memory["first"] == (5 * 7 + 7, 3 * 7)
+    assert {row.layer: row.messages for row in found.op_counts.rows("interleaved")}["input"] == ROWS * ONES
+    assert found.density == {"first": ONES / 5, "second": 1.0}
+
+
+def test_norse_by_hand() -> None:
+    norse = pytest.importorskip("norse.torch")
+    fires = norse.LIFParameters(v_th=torch.tensor(1e-6), tau_mem_inv=1000.0, tau_syn_inv=1000.0)
+    never = norse.LIFParameters(v_th=torch.tensor(1e9))
+    net = norse.SequentialState(
+        filled(nn.Linear(5, 7), 1.0), norse.LIF(fires), filled(nn.Linear(7, 6), 0.0), norse.LIF(never)
+    )
+    found = sp.profile(net, some(STEPS + 1, ROWS, 5))
+    # Norse integrates a current before it fires: the first of the STEPS + 1 steps is silent
+    rows = {row.layer: row for row in found.op_counts.rows("interleaved")}
+    assert rows["0"].synops == (STEPS + 1) * ROWS * ONES * 7 and rows["0"].updates == (STEPS + 1) * ROWS * 7
+    assert rows["2"].synops == rows["0"].messages * 6 > 0
+    assert found.op_counts.actions == ROWS and found.op_counts.interleaved_steps == STEPS + 1
+
+
+@pytest.mark.parametrize("mode", ["s", "m"])
+def test_spikingjelly_by_hand(mode: str) -> None:
+    neuron = pytest.importorskip("spikingjelly.activation_based.neuron", exc_type=ImportError)
+    layer = pytest.importorskip("spikingjelly.activation_based.layer", exc_type=ImportError)
+
+    def fires(threshold: float) -> nn.Module:
+        return neuron.IFNode(v_threshold=threshold, v_reset=0.0, step_mode=mode)
+
+    parts = [filled(layer.Linear(5, 7, step_mode=mode), 1.0), fires(0.5)]
+    parts += [filled(layer.Linear(7, 6, step_mode=mode), 0.0), fires(0.5)]
+
+    class Repeated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = nn.Sequential(*parts)
+
+        def forward(self, x: Tensor) -> Tensor:
+            if mode == "m":
+                return self.net(x)
+            return torch.stack([self.net(one) for one in x])
+
+    net = Repeated()
+    check(sp.profile(net, some(STEPS, ROWS, 5), calls=ROWS))
+    check(sp.profile(net, some(STEPS, ROWS, 5)))  # the state of the last call is forgotten
+
+
+def test_sinabs_by_hand() -> None:
+    layers = pytest.importorskip("sinabs.layers", exc_type=ImportError)
+    from sinabs.activation import SingleSpike
+
+    net = nn.Sequential(
+        filled(nn.Linear(5, 7), 1.0),
+        layers.IAF(spike_threshold=torch.tensor(0.5), spike_fn=SingleSpike),
+        filled(nn.Linear(7, 6), 0.0),
+        layers.IAF(spike_threshold=torch.tensor(0.5)),
+    )
+    check(sp.profile(net, some(ROWS, STEPS, 5)))
+    squeezed = nn.Sequential(
+        filled(nn.Linear(5, 7), 1.0),
+        layers.IAFSqueeze(batch_size=ROWS, spike_threshold=torch.tensor(0.5), spike_fn=SingleSpike),
+        filled(nn.Linear(7, 6), 0.0),
+        layers.IAFSqueeze(batch_size=ROWS, spike_threshold=torch.tensor(0.5)),
+    )
+    check(sp.profile(squeezed, some(ROWS * STEPS, 5)))
+
+
+def test_a_layer_without_neurons_has_accumulators_that_update() -> None:
+    net = nn.Sequential(filled(nn.Linear(5, 7), 1.0), snntorch.Leaky(0.0, 0.5, init_hidden=True), nn.Linear(7, 6))
+    rows = {row.layer: row for row in sp.profile(net, some(ROWS, 5)).op_counts.rows("interleaved")}
+    assert rows["2"].updates_idle == ROWS * 6 and rows["2"].messages == 0
+
+
+def test_graded_inputs_and_attention_are_not_passed_off_as_spikes() -> None:
+    found = sp.profile(Steps(), some(ROWS, 5) * 0.3)
+    row = found.op_counts.rows("interleaved")[0]
+    assert (row.layer, row.message_bits) == ("input", 8 * row.messages)
+
+    class Attends(Steps):
+        def forward(self, x: Tensor) -> Tensor:
+            spikes, _ = self.fire(self.first(x))
+            return spikes @ spikes.T
+
+    table = sp.profile(Attends(), some(ROWS, 5))
+    with pytest.raises(UserError, match="a dense predictor .* does not run on 'loihi2'"):
+        sp.compare({"a": table}, ["loihi2"])
+
+
+@pytest.mark.parametrize(
+    ("make", "macs"),
+    [
+        (lambda: (nn.Conv1d(3, 4, 3, padding=1), torch.rand(1, 3, 6)), 3 * 4 * 3 * 6),
+        (lambda: (nn.Conv3d(2, 3, 2), torch.rand(1, 2, 3, 3, 3)), 2 * 3 * 8 * 8),
+        (lambda: (nn.LSTM(4, 5, batch_first=True), torch.rand(1, 3, 4)), 3 * 20 * (4 + 5)),
+        (lambda: (nn.GRU(4, 5, batch_first=True), torch.rand(1, 3, 4)), 3 * 15 * (4 + 5)),
+        (lambda: (nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), torch.rand(1, 3, 8)), 3 * 512 + 9 * 16),
+        (lambda: (nn.Sequential(nn.Embedding(9, 4), nn.LayerNorm(4), nn.Linear(4, 2)), torch.tensor([[1, 2]])), 16),
+    ],
+)
+def test_other_modules_by_hand(make, macs: int) -> None:
+    net, x = make()
+    found = sp.profile(net, x)
+    assert found.macs == macs
+    stored = sum(p.numel() for p in net.parameters())
+    assert sum(weights for weights, _ in found.op_counts.memory.values()) == stored, "every weight once"
+
+
+def test_density_is_exact_at_the_borders() -> None:
+    """A single value in the corner of a 3x3 kernel's image meets four positions of each output channel."""
+    x = torch.zeros(1, 1, 5, 5)
+    x[0, 0, 0, 0] = 2.0
+    found = count_macs(nn.Conv2d(1, 6, 3, padding=1), x, density=True).macs
+    assert (found.set_off, found.weight) == (4 * 6, 25 * 9 * 6)
+
+
+def test_an_operation_that_nobody_counts_is_named_with_how_to_register_it() -> None:
+    class Far(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.rand(3, 4))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.cdist(x, self.weight)
+
+    with pytest.raises(UserError, match=r"_cdist_forward.* give it a rule: spikeplan.worldmodel.mac_counter.register"):
+        sp.profile(Far(), torch.rand(2, 4))
+
+
+def row_of(**changes: object) -> CountRow:
+    row = CountRow(method="m", phase="predictor", layer="h", reference="zero", schedule="batched", precision="int8")
+    return replace(row, macs=100, weight_bytes=50, state_reads=10, **changes)
+
+
+def test_a_loop_multiplies_operations_and_no_weights() -> None:
+    encoder = replace(row_of(), phase="encoder")
+    found = looped([encoder, row_of()], sp.Loop(candidates=8, iterations=2, horizon=3))
+    assert found[0] == encoder and len(found) == 1 + 6
+    assert {(row.iteration, row.rollout_step) for row in found[1:]} == {(i, t) for i in (0, 1) for t in (0, 1, 2)}
+    assert all((row.macs, row.state_reads, row.weight_bytes) == (800, 80, 50) for row in found[1:])
+    with pytest.raises(UserError, match="of iterations and rollout steps already"):
+        looped([row_of(iteration=0)], sp.Loop(candidates=2))
+    with pytest.raises(UserError, match="horizon is 0; give a whole number"):
+        sp.Loop(horizon=0)
+    with pytest.raises(UserError, match="more than 200,000 rows"):
+        looped([row_of()], sp.Loop(iterations=1000, horizon=1000))
+
+
+def test_systems_end_with_a_ratio_and_a_winner() -> None:
+    spikes = replace(
+        row_of(), method="s", schedule="interleaved", macs=0, synops=500, updates_idle=20, state_bytes=60, chip_steps=3
+    )
+    profiles = {
+        "dense": Counted(name="dense", actions=1, rows={"batched": [row_of()]}),
+        "spikes": Counted(name="spikes", actions=1, rows={"interleaved": [spikes]}),
+    }
+    table = sp.compare(profiles, ["orin_nano", "loihi2"], rate_hz=[10, 50])  # type: ignore[arg-type]
+    shipped = load_systems()
+    for row in table.by_system:
+        assert shipped[row["system"]].side == ("spiking" if row["name"] == "spikes" else "dense")
+        least = min(other["watts"] for other in table.systems if other["rate_hz"] == row["rate_hz"])
+        assert row["ratio"] == row["watts"] / least and row["ratio_low"] <= row["ratio"]
+    assert table.winner["system"] == "npu" and "the best spiking system" in str(table)
+    with pytest.raises(UserError, match="system 'abacus' is unknown; use "):
+        sp.compare(profiles, systems=["abacus"], rate_hz=1)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="give rate_hz"):
+        sp.compare(profiles, systems=["npu"])  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="more than a period at 1e\\+06 Hz"):
+        sp.compare(profiles, systems=["orin"], rate_hz=1e6)  # type: ignore[arg-type]
