@@ -95,7 +95,7 @@ def test_lava_and_norse_come_without_their_dependencies_only():
 
 def test_peers_are_pinned_and_nothing_of_ours_needs_them():
     peers = pins((ROOT / "requirements-peers.txt").read_text().splitlines())
-    assert peers.keys() == {"lava-dl", "neurobench", "sinabs", "pbr", "sanafe"}
+    assert peers.keys() == {"lava-dl", "neurobench", "sinabs", "pbr", "spikingjelly", "loguru", "sanafe"}
     assert not peers.keys() & (REQUIREMENTS.keys() | NODEPS.keys() | CORE.keys())
 
 

@@ -72,28 +72,28 @@ class MacCount:
 def count_macs(module: nn.Module, *inputs: Any, density: bool = False) -> MacCount:
     """Runs `module(*inputs)` once, without gradients, in the mode it is in. `density` fills `set_off`.
 
-    Kernels that fuse a whole layer (attention, LSTM) are switched off, so that their products are seen one by one.
+    The kernel that fuses a whole layer of attention is switched off, so that its products are seen one by one.
 
     >>> count_macs(nn.Linear(3, 2), torch.zeros(1, 3)).macs.weight
     6
     """
-    weights = {_storage(tensor) for tensor in (*module.parameters(), *module.buffers())}
-    mode = _Counting(weights, density)
+    # Held until the end: a buffer that the module replaces would leave its address to an activation, then taken for a weight.
+    held = [*module.parameters(), *module.buffers()]
+    mode = _Counting({_storage(tensor) for tensor in held}, density)
     hooks = []
     for name, part in module.named_modules():
         hooks.append(part.register_forward_pre_hook(lambda _m, _i, name=name: mode.stack.append(name)))
         hooks.append(part.register_forward_hook(lambda _m, _i, _o: _drop(mode.stack), always_call=True))
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
-    mkldnn, *_ = torch.backends.mkldnn.set_flags(_enabled=False, _fp32_precision=None)
     try:
         with torch.no_grad(), mode:
             output = module(*inputs)
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
-        torch.backends.mkldnn.set_flags(_enabled=mkldnn, _fp32_precision=None)
         for hook in hooks:
             hook.remove()
+    del held
     return MacCount(mode.found, output, {name: sum(used.values()) for name, used in mode.used.items()})
 
 
@@ -158,6 +158,12 @@ def _attention(args: Args, out: Any) -> tuple[tuple[Tensor, ...], int]:
     return (q, k, v), math.prod(q.shape[:-1]) * k.shape[-2] * (q.shape[-1] + v.shape[-1])
 
 
+def _lstm(args: Args, out: Any) -> tuple[tuple[Tensor, ...], int]:
+    """One layer and direction: input (T, B, I), weights (4 H, I) and (4 H, H)."""
+    x, of_input, of_hidden = args[:3]
+    return (x, of_input, of_hidden), math.prod(x.shape[:2]) * (of_input.numel() + of_hidden.numel())
+
+
 RULES: dict[Any, Rule] = {
     aten.mm: _product(0),
     aten.bmm: _product(0),
@@ -168,6 +174,7 @@ RULES: dict[Any, Rule] = {
     aten.baddbmm: _product(1),
     aten.addmv: _product(1),
     aten.convolution: _convolution,
+    aten.mkldnn_rnn_layer: _lstm,
     aten._scaled_dot_product_flash_attention: _attention,
     aten._scaled_dot_product_flash_attention_for_cpu: _attention,
     aten._scaled_dot_product_efficient_attention: _attention,
@@ -211,9 +218,16 @@ def _convolution_set_off(operands: tuple[Tensor, ...], stored: list[bool], args:
     return int(met.sum(dtype=torch.float64)) * each
 
 
+def _lstm_set_off(operands: tuple[Tensor, ...], stored: list[bool], args: Args, count: int) -> int:
+    """Of the input; the hidden state stays inside the kernel and counts whole."""
+    x, of_input, of_hidden = operands
+    return int(torch.count_nonzero(x)) * of_input.shape[0] + math.prod(x.shape[:2]) * of_hidden.numel()
+
+
 # Of a product with a parameter, how many MACs are set off; any other is a matrix product.
 SET_OFF: dict[Any, Callable[[tuple[Tensor, ...], list[bool], Args, int], int]] = {
-    aten.convolution: _convolution_set_off
+    aten.convolution: _convolution_set_off,
+    aten.mkldnn_rnn_layer: _lstm_set_off,
 }
 # Names of operations that multiply and add; those in RULES never get here.
 PRODUCT = re.compile(

@@ -1,5 +1,5 @@
 """`spikeplan bench NAME`: side by side in one run. NAME: plan, lava (experiments/bench/lava.py), events
-(experiments/bench/events.py), energy (experiments/bench/peers/agreement.py: counts and Joules, not times),
+(experiments/bench/events.py), energy (experiments/bench/energy.py: counts, MACs and prices),
 planner (experiments/bench/planner.py: success and operations), references (experiments/bench/references.py: the same on each
 reference, networks trained for it).
 
@@ -100,7 +100,7 @@ def _bench_events(console: Console) -> list[BenchRow]:
 
 
 def _bench_energy(console: Console) -> list[BenchRow]:
-    from spikeplan.experiments.bench.peers.agreement import bench_energy
+    from spikeplan.experiments.bench.energy import bench_energy
 
     return bench_energy(console)
 

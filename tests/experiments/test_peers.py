@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from rich.console import Console
 from spikeplan.core.errors import UserError
 from spikeplan.experiments.bench.peers import agreement as energy_agreement
 from spikeplan.experiments.bench.peers import neurobench as energy_neurobench
+from spikeplan.experiments.bench.peers import profiles as energy_profiles
 from spikeplan.experiments.bench.peers import sanafe as energy_sanafe
 from spikeplan.experiments.bench.peers.agreement import agreement, sinabs_conv
 from spikeplan.experiments.bench.peers.rows import NotInstalledError, need
@@ -102,21 +104,42 @@ def test_the_op_counts_that_sanafe_is_compared_with():
 
 
 def test_missing_tools_say_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path):
-    for name in ("neurobench", "sinabs"):
+    for name in ("neurobench", "sinabs", "spikingjelly"):
         monkeypatch.setitem(sys.modules, name, None)  # import raises
         for loaded in [key for key in sys.modules if key.startswith(f"{name}.")]:
             monkeypatch.setitem(sys.modules, loaded, None)
     monkeypatch.setattr(energy_sanafe, "run_sanafe", lambda job: need("no_such_tool.at_all"))
     rows = agreement()
-    torchs = rows.pop(3)
-    assert (torchs["name"], torchs["holds"], torchs["ours"]) == ("torch_vjepa2_ac_macs", True, torchs["other"])
-    assert [row["name"] for row in rows] == ["neurobench_lif", "neurobench_delta", "sinabs_conv", "sanafe"]
+    torchs = next(row for row in rows if row["name"] == "torch_vjepa2_ac_macs")
+    rows.remove(torchs)
+    assert (torchs["holds"], torchs["ours"]) == (True, torchs["other"])
+    assert {row["name"] for row in rows} == set(energy_agreement.TOOLS) - {"torch"}
     assert all(
         row["ours"] is None and row["holds"] is None and "`make peers` installs it" in row["note"] for row in rows
     )
     bench_command("energy", str(tmp_path / "rows.json"), console=Console(width=300))
     written = json.loads((tmp_path / "rows.json").read_text())
-    assert [row["ratio"] for row in written] == [None, None, None, 1.0, None]
+    by_name = {row["name"]: row for row in written}
     assert {"name", "ours", "other", "ratio", "unit", "goal", "holds"} == set(written[0])
+    assert by_name["counters_different"]["holds"] is None and "not installed: neurobench_lif" in written[0]["unit"]
+    assert "sanafe" in by_name and by_name["sanafe"]["ratio"] is None and by_name["torch_vjepa2_ac_macs"]["ratio"] == 1
     printed = capsys.readouterr().out
     assert "neurobench" in printed and "yes" in printed
+
+
+@pytest.mark.parametrize(
+    ("tool", "compare"),
+    [
+        ("neurobench", energy_profiles.neurobench_profile),
+        ("sinabs", energy_profiles.sinabs_profile),
+        ("spikingjelly", energy_profiles.spikingjelly_profile),
+    ],
+)
+@pytest.mark.parametrize("seed", range(3))
+def test_a_profile_is_what_other_counters_count(tool, compare, seed: int):
+    if find_spec(tool) is None:
+        pytest.skip(f"{tool} is not installed; `make peers` installs it")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        (row,) = compare(torch.Generator().manual_seed(seed))
+    assert row["holds"] and row["other"] > 10_000

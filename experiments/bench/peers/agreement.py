@@ -2,6 +2,7 @@
 
     NeuroBench   SynapticOperations of the LIF predictor, of a sigma-delta chain
     sinabs       synops of strided, padded, dilated and grouped convolutions
+    SpikingJelly SynOpCounter on a network of its own; the others on theirs, too (profiles.py)
     torch        FLOP of the V-JEPA 2-AC skeleton, two frames, on the meta device
     SANA-FE      Joules of the LIF predictor on Loihi 1, in a process of its own (GPL-3.0)
 
@@ -21,7 +22,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from rich.console import Console
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -30,9 +30,9 @@ from spikeplan.core.ir.network import Conv
 from spikeplan.core.planning import CEMConfig
 from spikeplan.evaluation.shard import Job, make_predictor
 from spikeplan.experiments.bench.peers.neurobench import neurobench_delta, neurobench_lif
+from spikeplan.experiments.bench.peers.profiles import neurobench_profile, sinabs_profile, spikingjelly_profile
 from spikeplan.experiments.bench.peers.rows import NotInstalledError, Row, need, row
 from spikeplan.experiments.bench.peers.sanafe import sanafe_loihi1
-from spikeplan.experiments.bench.rows import BenchRow, quotient
 from spikeplan.worldmodel.mac_counter import count_macs
 from spikeplan.worldmodel.vjepa2_ac import VJEPA2ACConfig, VJEPA2ACPredictor
 
@@ -125,6 +125,9 @@ def _delta(generator: torch.Generator) -> list[Row]:
 TOOLS: dict[str, Callable[[torch.Generator], list[Row]]] = {
     "neurobench_lif": _lif,
     "neurobench_delta": _delta,
+    "neurobench_profile": neurobench_profile,
+    "sinabs_profile": sinabs_profile,
+    "spikingjelly_profile": spikingjelly_profile,
     "sinabs_conv": sinabs_conv,
     "torch": torch_macs,
     "sanafe": sanafe_loihi1,
@@ -149,25 +152,4 @@ def agreement(seed: int = 0) -> list[Row]:
                     "note": str(missing),
                 }
             )
-    return rows
-
-
-def bench_energy(console: Console) -> list[BenchRow]:
-    """The same as rows of `spikeplan bench`; `ours` is what is left after the explained difference."""
-    rows = []
-    for r in agreement():
-        known = r["ours"] is not None
-        ours = r["ours"] - r["explained"] if known else None
-        rows.append(
-            BenchRow(
-                name=r["name"],
-                ours=ours,
-                other=r["other"],
-                ratio=quotient(ours, r["other"]),
-                unit=r["unit"] if known else r["note"],
-                goal="within 1 %" if r["unit"] == "J" else "equal",
-                holds=r["holds"],
-            )
-        )
-        console.print(f"{r['name']}: {r['note']}", markup=False)
     return rows

@@ -6,7 +6,7 @@ Its Loihi 1 model (arch/loihi.yaml) runs three layers, one core each, on the giv
 second integrates and fires, the third integrates and never fires.
 
 Job     spikes (T, n1) of 0 and 1; weight2 (n2, n1), weight3 (n3, n2); threshold; steps; tiles (3,)
-Answer  energy_J {synapse, soma, network, dendrite, total}, fired2 (steps,), hops.  Exit code 3: SANA-FE does not import.
+Answer  energy_J {synapse, soma, network, dendrite, total}, fired2 (steps,), hops, seconds.  Exit code 3: SANA-FE does not import.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ def run(sanafe: Any, job: dict[str, Any]) -> dict[str, Any]:
         "energy_J": found["energy"],
         "fired2": [len(step) for step in found["spike_trace"]],
         "hops": sum(found["perf_trace"]["hops"]),
+        "seconds": found["sim_time"],
     }
 
 
