@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,18 +26,33 @@ PATH = Path(__file__).with_name("devices")
 class Catalogue:
     """All machines by name, reference figures, and published limits of chips.
 
+    `devices` price operation counts; `sensors` have power states alone, and systems name both.
+
     >>> sorted(default().devices)
     """
 
     devices: Mapping[str, Device]
     reference: Mapping[str, Figure]
     limits: Mapping[str, Mapping[str, Figure]]
+    sensors: Mapping[str, Device] = field(default_factory=dict)
 
     def device(self, name: str) -> Device:
-        """The machine of this name. Raises UserError that lists the names there are."""
+        """The machine of this name that prices counts. Raises UserError that lists the names there are."""
         found = self.devices.get(name)
         if found is None:
-            raise UserError(f"device {name!r} is unknown; use one of {', '.join(sorted(self.devices))}")
+            what = "is a sensor, which no operations run on" if name in self.sensors else "is unknown"
+            raise UserError(f"device {name!r} {what}; use one of {', '.join(sorted(self.devices))}")
+        return found
+
+    def machine(self, name: str) -> Device:
+        """A device or a sensor, as systems have both. Raises UserError that lists the names there are.
+
+        >>> default().machine("genx320").figure("p_active").band
+        """
+        found = self.devices.get(name) or self.sensors.get(name)
+        if found is None:
+            names = ", ".join(sorted({*self.devices, *self.sensors}))
+            raise UserError(f"machine {name!r} is unknown; use one of {names}")
         return found
 
     def stated(self) -> dict[str, Any]:
@@ -53,7 +68,7 @@ class Catalogue:
                     "figures": {key: figure.stated() for key, figure in device.figures.items()},
                     "unavailable": dict(device.unavailable),
                 }
-                for name, device in self.devices.items()
+                for name, device in {**self.devices, **self.sensors}.items()
             },
             "reference": {key: figure.stated() for key, figure in self.reference.items()},
             "limits": {
@@ -184,8 +199,10 @@ def _table_in(path: Path, raw: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _catalogue(path: Path, raw: Mapping[str, Any]) -> Catalogue:
     try:
+        machines = {name: device_of(name, table) for name, table in _table(raw, "devices").items()}
         return Catalogue(
-            devices={name: device_of(name, table) for name, table in _table(raw, "devices").items()},
+            devices={name: machine for name, machine in machines.items() if machine.prices},
+            sensors={name: machine for name, machine in machines.items() if not machine.prices},
             reference=figures_of("reference", _table(raw, "reference")),
             limits={name: figures_of(f"limits.{name}", table) for name, table in _table(raw, "limits").items()},
         )

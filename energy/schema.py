@@ -1,9 +1,17 @@
 """What a device file may say: every figure with unit, source and evidence, or an error that names file, table and figure.
 
-A figure is {value | low, nominal, high; unit; source; evidence; node; note; shared}. `node` may stand at the device and is
-inherited. `shared` names a quantity that several devices have in common: Monte-Carlo draws it once for all of them. A device's
-figure must be one that the models of its kind read, in a unit of its dimension: a misspelt name would be left out of a sum
-without a word, and a watt in place of a Joule would not look wrong.
+A figure is {value | low, nominal, high; unit; source; evidence; node; note; shared; opposed}. `node` may stand at the device
+and is inherited. `shared` names a quantity that several devices have in common: Monte-Carlo draws it once for all of them.
+`opposed` names one that the figure moves against: of one measured total, what the one takes the other lacks. A device's figure
+must be one that the models of its kind read, in a unit of its dimension: a misspelt name would be left out of a sum without a
+word, and a watt in place of a Joule would not look wrong.
+
+Power states are figures of any kind of machine:
+
+    off p_off   sleep p_sleep   idle p_idle   active p_active      W
+    from sleep  t_wake e_wake   from off  t_boot e_boot            s, J until it works; without energy: time x power at work
+
+A `sensor` has states alone, and t_frame, the time that a frame keeps it active.
 
 Evidence: R read in the primary artefact, Q quoted with page or table, S secondary page, V vendor claim, D derived by
 arithmetic, `assumed` borrowed from elsewhere or bounded by judgement, said so in the source. From memory is not admitted.
@@ -23,9 +31,12 @@ TO_SI = {
     "pJ": 1e-12,
     "nJ": 1e-9,
     "uJ": 1e-6,
+    "mJ": 1e-3,
+    "J": 1.0,
     "pJ/B": 1e-12,
     "W": 1.0,
     "mW": 1e-3,
+    "uW": 1e-6,
     "ns": 1e-9,
     "us": 1e-6,
     "ms": 1e-3,
@@ -47,22 +58,33 @@ REQUIRED = {  # a figure of these, or its name under `unavailable` with the reas
     "gpu": ("power", "bandwidth", "eta", "p_idle", "t_launch"),
     "cpu": ("power_per_core",),
     "asic": ("e_sram", "e_dram"),
-    "npu": ("e_mac", "t_mac", "p_rest"),
+    "npu": ("e_mac", "t_mac", "p_sleep"),
+    "sensor": ("p_active", "p_sleep"),
 }
 OPTIONAL = {  # beside REQUIRED, what the models of a kind read; a trailing _ stands for a precision
     "loihi2": ("chips", "e_step", "t_link", "t_barrier_chips"),
     "loihi1": ("chips", "io_rate", "t_link", "t_barrier_chips"),
     "gpu": ("peak_", "cache"),
     "asic": ("mac_", "ac_", "p_static"),
-    "npu": ("t_wake", "memory"),
+    "npu": ("memory",),
+    "sensor": ("t_frame",),
 }
+STATES = {
+    "off": "p_off",
+    "sleep": "p_sleep",
+    "idle": "p_idle",
+    "active": "p_active",
+}  # watts of a power state, of any kind
+WAKING = {"sleep": ("t_wake", "e_wake"), "off": ("t_boot", "e_boot")}  # time and energy until it works
 UNITS = {  # of a device's figure, by the beginning of its name: a watt where Joules belong would be a wrong sum
     "e_sram": ("pJ/B",),
     "e_dram": ("pJ/B",),
+    "e_wake": ("uJ", "mJ", "J"),
+    "e_boot": ("uJ", "mJ", "J"),
     "e_": ("pJ", "nJ", "uJ"),
     "mac_": ("pJ", "nJ"),
     "ac_": ("pJ", "nJ"),
-    "p_": ("W", "mW"),
+    "p_": ("W", "mW", "uW"),
     "power": ("W", "mW"),
     "t_": ("ns", "us", "ms", "s"),
     "peak_": ("op/s",),
@@ -75,9 +97,10 @@ UNITS = {  # of a device's figure, by the beginning of its name: a watt where Jo
     "chips": ("count",),
 }
 PLAIN = ("cache", "memory", "update_weight")  # a value: these decide or are pinned, and are not drawn
+MOVES = ("shared", "opposed")  # quantities that a figure moves with, or against
 FURTHEST = 1e30  # a number outside 1 / FURTHEST .. FURTHEST is a slip, and its sums would overflow
 DEVICE_KEYS = {"kind", "title", "node", "hypothetical", "graded_messages", "figures", "unavailable"}
-FIGURE_KEYS = {"value", "low", "nominal", "high", "unit", "source", "evidence", "node", "note", "shared"}
+FIGURE_KEYS = {"value", "low", "nominal", "high", "unit", "source", "evidence", "node", "note", "shared", "opposed"}
 
 
 @dataclass(frozen=True)
@@ -124,6 +147,7 @@ class Figure:
     node: str = ""
     note: str = ""
     shared: str = ""
+    opposed: str = ""
 
     def stated(self) -> dict[str, Any]:
         """As the file has it, in its own unit."""
@@ -156,6 +180,11 @@ class Device:
     graded_messages: bool = False
     figures: Mapping[str, Figure] = field(default_factory=dict)
     unavailable: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def prices(self) -> bool:
+        """Whether operation counts can be priced on it: a sensor has power states and nothing else."""
+        return self.kind != "sensor"
 
     @property
     def spiking(self) -> bool:
@@ -212,6 +241,7 @@ def device_of(name: str, table: object) -> Device:
 def _fits(where: str, kind: str, figure: Figure) -> None:
     """The models of this kind read such a figure, in such a unit."""
     known = (*REQUIRED[kind], *OPTIONAL.get(kind, ()))
+    known += tuple(name for name in (*STATES.values(), *sum(WAKING.values(), ())) if name not in known)
     if not any(figure.name == key or (key.endswith("_") and figure.name.startswith(key)) for key in known):
         raise UserError(f"{where}: no model of kind {quoted(kind)} reads it; figures are {', '.join(known)}")
     units = next(units for start, units in UNITS.items() if figure.name.startswith(start))
@@ -248,7 +278,7 @@ def _figure(where: str, name: str, entry: object, node: str) -> Figure:
     if not isinstance(unit, str) or unit not in TO_SI:
         raise UserError(f"{where}: unit {quoted(unit)} is unknown; use one of {', '.join(TO_SI)}")
     own = entry.get("node", node)
-    for key, text in (("node", own), ("note", entry.get("note", "")), ("shared", entry.get("shared", ""))):
+    for key, text in (("node", own), ("note", entry.get("note", "")), *((key, entry.get(key, "")) for key in MOVES)):
         if not isinstance(text, str):
             raise UserError(f"{where}: {key} {quoted(text)} is no text")
     low, nominal, high = (number * TO_SI[unit] for number in _numbers(where, entry))
@@ -263,6 +293,7 @@ def _figure(where: str, name: str, entry: object, node: str) -> Figure:
         node=own,
         note=entry.get("note", ""),
         shared=entry.get("shared", ""),
+        opposed=entry.get("opposed", ""),
     )
 
 

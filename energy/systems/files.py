@@ -1,43 +1,76 @@
-"""What a system file says: which machines there are, what each does for an action, and what it does in between.
+"""What a system file says: which machines there are, what each does and how often, and what it does in between.
 
 title = "Orin Nano + Loihi 2"
 side = "spiking"                       the side of a comparison whose plans it runs: dense or spiking
 [[machines]]
 device = "loihi2"                      a machine of the catalogue, or of --devices
-does = "plan"                          plan: all that it can run; encode: what the planning chip leaves to its host
-rest = "idle"                          idle: it stays on between actions; sleep: it sleeps and wakes for the next
+does = "plan"                          plan: all that it can run; encode: what the planning chip leaves to its host;
+                                       sense: nothing but be on, where it is a camera
+rest = "idle"                          off, sleep, idle or active: the power state between two pieces of work
+every = 10                             it encodes or senses for each tenth action (1 without it), or
+hz = 1.0                               so often a second, whatever the control rate
+[events]                               what a spiking event encoder takes on the planning chip in every second
+synops = 1.2e6
+updates = 0.5e6
+steps = 400
+source = "where these counts are from"
 """
 
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from spikeplan.core.errors import UserError, quoted, short
+from spikeplan.energy.schema import FURTHEST, STATES
 
 FOLDER = Path(__file__).parent
-WORDS = {"side": ("dense", "spiking"), "does": ("plan", "encode"), "rest": ("idle", "sleep")}
+WORDS = {"side": ("dense", "spiking"), "does": ("plan", "encode", "sense"), "rest": tuple(STATES)}
+COUNTS = ("synops", "updates", "steps")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One machine of a system."""
+    """One machine of a system. `hz`: times a second that it works; None: with each `every`th action."""
 
     device: str
     does: str
     rest: str = "idle"
+    every: int = 1
+    hz: float | None = None
+
+    @property
+    def each_action(self) -> bool:
+        """Whether every action waits for it."""
+        return self.hz is None and self.every == 1
+
+    def works_hz(self, rate_hz: float) -> float:
+        """Times a second that it works, at a control rate."""
+        return rate_hz / self.every if self.hz is None else self.hz
+
+
+@dataclass(frozen=True, kw_only=True)
+class Events:
+    """Operations of an event encoder on the planning chip, a second."""
+
+    synops: float
+    updates: float
+    steps: float
+    source: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class System:
-    """`parts`: the one that plans, and on the spiking side its host where there is one."""
+    """`parts`: the one that plans, its host where there is one on the spiking side, and sensors."""
 
     name: str
     title: str
     side: str
     parts: tuple[Part, ...]
+    events: Events | None = None
 
     @property
     def planner(self) -> Part:
@@ -46,6 +79,10 @@ class System:
     @property
     def host(self) -> Part | None:
         return next((part for part in self.parts if part.does == "encode"), None)
+
+    @property
+    def sensors(self) -> tuple[Part, ...]:
+        return tuple(part for part in self.parts if part.does == "sense")
 
 
 def load_systems(own: Path | None = None) -> dict[str, System]:
@@ -65,35 +102,66 @@ def _system(path: Path) -> System:
         raise UserError(f"{path}: no such file; write one with title, side and [[machines]]") from error
     except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise UserError(f"{path}: not a TOML file ({short(error)}); mend it there") from error
-    _known(path, "the file", table, {"title", "side", "machines"})
+    _known(path, "the file", table, {"title", "side", "machines", "events"})
     machines = table.get("machines")
     if not isinstance(machines, list) or not all(isinstance(one, dict) for one in machines):
         raise UserError(f"{path}: machines is {quoted(machines)}; write a table [[machines]] for each")
-    parts = []
-    for number, one in enumerate(machines, 1):
-        where = f"machine {number}"
-        _known(path, where, one, {"device", "does", "rest"})
-        device = one.get("device")
-        if not isinstance(device, str):
-            raise UserError(f"{path}: {where}: device is {quoted(device)}; name one of `spikeplan energy devices`")
-        parts.append(
-            Part(
-                device=device,
-                does=_word(path, where, "does", one.get("does")),
-                rest=_word(path, where, "rest", one.get("rest", "idle")),
-            )
-        )
+    parts = tuple(_part(path, f"machine {number}", one) for number, one in enumerate(machines, 1))
     side = _word(path, "the file", "side", table.get("side"))
-    does = [part.does for part in parts]
-    if does.count("plan") != 1 or does.count("encode") > (side == "spiking"):
+    does = Counter(part.does for part in parts)
+    if does["plan"] != 1 or does["encode"] > (side == "spiking"):
         raise UserError(
-            f"{path}: machines that plan: {does.count('plan')}, that encode: {does.count('encode')}; a system has one that "
+            f"{path}: machines that plan: {does['plan']}, that encode: {does['encode']}; a system has one that "
             "plans, and one that encodes at most, on the spiking side"
         )
+    for device, times in Counter(part.device for part in parts).items():
+        if times > 1:
+            raise UserError(
+                f"{path}: {device} is there {times} times; give the other one a file of its own in --devices"
+            )
     title = table.get("title", path.stem)
     if not isinstance(title, str) or not title.strip():
         raise UserError(f"{path}: title is {quoted(title)}; write a text")
-    return System(name=path.stem, title=title, side=side, parts=tuple(parts))
+    events = None if "events" not in table else _events(path, side, table["events"])
+    return System(name=path.stem, title=title, side=side, parts=parts, events=events)
+
+
+def _part(path: Path, where: str, table: dict[str, Any]) -> Part:
+    _known(path, where, table, {"device", "does", "rest", "every", "hz"})
+    device = table.get("device")
+    if not isinstance(device, str):
+        raise UserError(f"{path}: {where}: device is {quoted(device)}; name one of `spikeplan energy devices`")
+    does = _word(path, where, "does", table.get("does"))
+    rest = _word(path, where, "rest", table.get("rest", "idle"))
+    every, hz = table.get("every", 1), table.get("hz")
+    if does == "plan" and ("every" in table or "hz" in table):
+        raise UserError(f"{path}: {where}: what plans works for each action; leave every and hz out")
+    if "every" in table and "hz" in table:
+        raise UserError(f"{path}: {where}: give every or hz, not both")
+    if type(every) is not int or not 1 <= every < FURTHEST:
+        raise UserError(f"{path}: {where}: every is {quoted(every)}; write a whole number of actions, 1 or more")
+    if hz is not None:
+        hz = _above_zero(path, where, "hz", hz)
+    return Part(device=device, does=does, rest=rest, every=every, hz=hz)
+
+
+def _events(path: Path, side: str, table: object) -> Events:
+    if side != "spiking":
+        raise UserError(f"{path}: events: they are encoded on a chip that plans in spikes; leave the table out")
+    if not isinstance(table, dict):
+        raise UserError(f"{path}: events is {quoted(table)}; write a table with {', '.join(COUNTS)} and source")
+    _known(path, "events", table, {*COUNTS, "source"})
+    synops, updates, steps = (_above_zero(path, "events", key, table.get(key)) for key in COUNTS)
+    source = table.get("source")
+    if not isinstance(source, str) or not source.strip():
+        raise UserError(f"{path}: events: source is {quoted(source)}; say where these counts are from")
+    return Events(synops=synops, updates=updates, steps=steps, source=source)
+
+
+def _above_zero(path: Path, where: str, key: str, value: object) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < FURTHEST:
+        return float(value)
+    raise UserError(f"{path}: {where}: {key} is {quoted(value)}; write a number above 0, a second")
 
 
 def _known(path: Path, where: str, table: dict[str, Any], keys: set[str]) -> None:

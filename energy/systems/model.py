@@ -1,13 +1,21 @@
 """What a system draws when it acts f times a second.
 
-    P = sum over machines of  f E_busy + P_rest (1 - f t_busy);    at most busy all the time
+    P = sum over machines of  r E + P_rest (1 - r t)      r: pieces of work a second, f where each action waits for it
+    E >= P_rest t                                         at work a machine draws at least what it draws at rest
+    J an action above rest = sum of r (E - P_rest t) / f
 
     GPU       E, t   low: at its peaks; nominal: it waits between dependent kernels at idle power; high: it waits at full power
-              P_rest p_idle; it has no sleep here
-    NPU       E, t   as measured;  P_rest p_rest (sleep), or what it draws at work (idle);  waking takes t_wake at the power that
-                     it draws at work
+    NPU       E, t   as measured
+    sensor    E, t   p_active t_frame; one that rests in state `active` is always on and takes nothing more
     Loihi 2   E = operations and steps, P_rest = p_static, all the time: a chip that waits draws its static power and nothing else
-The host of a chip encodes, then rests while the chip plans. Units: W, s, J; bands are low, nominal, high of the constants.
+    events    operations and steps of an event encoder on the planning chip, in every second
+
+P_rest is of the state that the system file names (states.py). A machine that sleeps or is off takes its waking with every piece
+of work. What each action waits for makes its latency; a machine that works more rarely has its own period.
+
+Bands are low, nominal, high of the constants. Those that move against each other are taken so: more of Loihi 2's measured watts
+as static power leave less for its steps, so low static power goes with the high step energy. A machine's band is the range
+over these three readings. Units: W, s, J.
 """
 
 from __future__ import annotations
@@ -15,30 +23,43 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from spikeplan.core.counts.operations import CountRow
+import numpy as np
+
+from spikeplan.core.counts.operations import UPDATE_WEIGHT, CountRow
 from spikeplan.core.errors import UserError
 from spikeplan.energy import dense, loihi
 from spikeplan.energy.catalogue import ZERO, Band, Catalogue, Device
 from spikeplan.energy.charge import Setup
-from spikeplan.energy.systems.files import Part, System
+from spikeplan.energy.systems.files import Events, Part, System
+from spikeplan.energy.systems.states import waking, watts_in
 
 
 @dataclass(frozen=True, kw_only=True)
 class Drawn:
-    """Mean power and time of an action; `by`: each machine's part of the watts; `rests`: what it draws between actions."""
+    """Mean power and time of an action.
+
+    `by`: each machine's part of the watts; `rests`: what it draws between its pieces of work; `takes`: the time of one, waking
+    included; `action_J`: what an action takes above what the system draws at rest.
+    """
 
     watts: Band
     latency_s: Band
+    action_J: Band
     by: dict[str, Band]
     rests: dict[str, Band]
+    takes: dict[str, Band]
 
 
 @dataclass(frozen=True)
-class _Busy:
+class _Work:
+    """One machine. The bounds of its bands are one reading of the constants each, and belong together."""
+
     joules: Band
     busy_s: Band  # in which it does not draw `rest_W`
     takes_s: Band
     rest_W: Band
+    works_hz: float
+    steady_W: Band = ZERO  # beside rest and work, in every second
 
 
 def draw_of(
@@ -57,88 +78,143 @@ def draw_of(
         rate_hz: actions a second.
         setup: placement of a spiking method; one chip, a core a layer without it.
 
-    Raises UserError for a machine without a needed figure, for rows that a machine cannot run, and for a rate that the plan
-    cannot meet.
+    Raises UserError for a machine without a needed state or figure, for rows that a machine cannot run, and for a rate that the
+    plan cannot meet.
 
     >>> draw_of(load_systems()["orin"], rows, actions, rate_hz=10, catalogue=default()).watts.nominal
     """
     if not 0 < rate_hz < 1e9:
         raise UserError(f"rate {rate_hz:g} Hz: give actions a second, above 0")
     setup = setup or Setup()
-    planner = catalogue.device(system.planner.device)
-    parts: dict[str, _Busy] = {}
+    parts: dict[Part, _Work] = {}
     if system.side == "spiking":
+        planner = catalogue.device(system.planner.device)
         chip_rows, host_rows = loihi.split(planner, rows)
         left = [row for row in host_rows if row.macs or row.acs]
-        parts[planner.name] = _chip(planner, chip_rows, actions, setup)
+        parts[system.planner] = _chip(planner, chip_rows, actions, setup, system.events, rate_hz)
         if left and system.host is None:
             phases = ", ".join(sorted({row.phase for row in left}))
             raise UserError(f"system {system.name}: nothing runs {phases}; add a machine that encodes")
         if system.host is not None:
-            host = catalogue.device(system.host.device)
-            parts[host.name] = _machine(system.host, host, left, actions)
+            parts[system.host] = _machine(system.host, catalogue, left, actions, rate_hz)
     else:
-        parts[planner.name] = _machine(system.planner, planner, rows, actions)
-    takes = sum((part.takes_s for part in parts.values()), ZERO)
-    if rate_hz * takes.nominal > 1:
+        parts[system.planner] = _machine(system.planner, catalogue, rows, actions, rate_hz)
+    for sensor in system.sensors:
+        parts[sensor] = _sensor(sensor, catalogue.machine(sensor.device), rate_hz)
+    takes = sum((work.takes_s for part, work in parts.items() if part.each_action and part.does != "sense"), ZERO)
+    if rate_hz * np.median(takes.nominal) > 1:
         raise UserError(
-            f"system {system.name}: an action takes {takes.nominal * 1e3:.3g} ms, more than a period at {rate_hz:g} Hz; lower "
-            "the rate or plan less"
+            f"system {system.name}: an action takes {np.median(takes.nominal) * 1e3:.3g} ms, more than a period at "
+            f"{rate_hz:g} Hz; lower the rate or plan less"
         )
-    by = {name: _mean(part, rate_hz) for name, part in parts.items()}
+    for part, work in parts.items():
+        if work.works_hz * np.median(work.takes_s.nominal) > 1:
+            raise UserError(
+                f"system {system.name}: '{part.device}' works {work.works_hz:g} times a second and takes "
+                f"{np.median(work.takes_s.nominal) * 1e3:.3g} ms; let it work more rarely, or rest in a state that it wakes from "
+                "sooner"
+            )
+    by = {part.device: _ordered(_mean(work)) for part, work in parts.items()}
     return Drawn(
         watts=sum(by.values(), ZERO),
         latency_s=takes,
+        action_J=sum((_above(work) * (work.works_hz / rate_hz) for work in parts.values()), ZERO),
         by=by,
-        rests={name: part.rest_W for name, part in parts.items()},
+        rests={part.device: work.rest_W for part, work in parts.items()},
+        takes={part.device: work.takes_s for part, work in parts.items()},
     )
 
 
-def _mean(part: _Busy, rate_hz: float) -> Band:
+def _mean(work: _Work) -> Band:
+    """At most busy all the time, and never less at work than at rest: so watts never fall with the rate."""
     watts = []
-    for joules, busy, rest in zip(part.joules.bounds(), part.busy_s.bounds(), part.rest_W.bounds(), strict=True):
-        share = rate_hz * busy
-        watts.append(rate_hz * joules / max(1.0, share) + rest * max(0.0, 1 - share))
+    for joules, busy, rest, steady in zip(
+        work.joules.bounds(), work.busy_s.bounds(), work.rest_W.bounds(), work.steady_W.bounds(), strict=True
+    ):
+        share = work.works_hz * busy
+        at_work = work.works_hz * np.maximum(joules, rest * busy) / np.maximum(1.0, share)
+        watts.append(at_work + rest * np.maximum(0.0, 1 - share) + steady)
     return Band(*watts)
 
 
-def _chip(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup) -> _Busy:
+def _above(work: _Work) -> Band:
+    """J of a piece of work above rest. How deep a machine sleeps says nothing about its work, so either bound goes with each."""
+    pairs = list(zip(work.joules.bounds(), work.busy_s.bounds(), strict=True))
+    least, most = ([joules - rest * busy for joules, busy in pairs] for rest in (work.rest_W.high, work.rest_W.low))
+    nominal = work.joules.nominal - work.rest_W.nominal * work.busy_s.nominal
+    found = (np.minimum.reduce(least), nominal, np.maximum.reduce(most))
+    return Band(*(np.maximum(0.0, joules) for joules in found))
+
+
+def _ordered(readings: Band) -> Band:
+    """The range over three readings of the constants."""
+    low, nominal, high = readings.bounds()
+    return Band(
+        np.minimum(np.minimum(low, high), nominal),
+        nominal,
+        np.maximum(np.maximum(low, high), nominal),
+    )
+
+
+def _chip(
+    device: Device, rows: Sequence[CountRow], actions: int, setup: Setup, events: Events | None, rate_hz: float
+) -> _Work:
     """Static power runs all the time, so no second of it is taken out."""
     found = loihi.charge(device, rows, actions, setup)
-    joules = found.operations.band + found.memory.band + loihi.stepping(device, rows, actions, setup).band
-    rest = device.figure("p_static").band * loihi.chips_on(device, rows, setup)
-    return _Busy(joules, ZERO, loihi.seconds(device, rows, actions, setup), rest)
+    chips = loihi.chips_on(device, rows, setup)
+    steps = _against(device, loihi.stepping(device, rows, actions, setup).band)
+    steady = ZERO
+    if events is not None:
+        equivalents = events.synops + UPDATE_WEIGHT * events.updates
+        each_step = _against(device, device.figure("e_step").band)
+        steady = device.figure("e_eq").band * equivalents + each_step * (events.steps * chips)
+    joules = found.operations.band + found.memory.band + steps
+    rest = watts_in(device, "idle") * chips
+    return _Work(joules, ZERO, loihi.seconds(device, rows, actions, setup), rest, rate_hz, steady)
 
 
-def _machine(part: Part, device: Device, rows: Sequence[CountRow], actions: int) -> _Busy:
+def _against(device: Device, steps: Band) -> Band:
+    """In the reading with low static power, steps took more, where both are of one measured total."""
+    if "e_step" in device.figures and device.figure("e_step").opposed == device.figure("p_static").shared != "":
+        return Band(steps.high, steps.nominal, steps.low)
+    return steps
+
+
+def _sensor(part: Part, device: Device, rate_hz: float) -> _Work:
+    rest = watts_in(device, part.rest)
+    if part.rest == "active":
+        return _Work(ZERO, ZERO, ZERO, rest, part.works_hz(rate_hz))
+    e_waking, t_waking = waking(device, part.rest)
+    frame = device.figure("t_frame").band
+    busy = frame + t_waking
+    return _Work(watts_in(device, "active") * frame + e_waking, busy, busy, rest, part.works_hz(rate_hz))
+
+
+def _machine(part: Part, catalogue: Catalogue, rows: Sequence[CountRow], actions: int, rate_hz: float) -> _Work:
     """A dense machine. Without rows it rests all the time."""
-    if device.kind == "npu":
-        return _npu(part, device, rows, actions)
-    if device.kind != "gpu":
+    device = catalogue.device(part.device)
+    if device.kind not in ("gpu", "npu"):
         raise UserError(f"machine '{device.name}': a {device.kind} has no states to rest in here; name a GPU or an NPU")
-    if part.rest == "sleep":
-        raise UserError(f"machine '{device.name}': no sleep state is known of it; write rest = \"idle\"")
-    rest = device.figure("p_idle").band
+    rest, works_hz = watts_in(device, part.rest), part.works_hz(rate_hz)
+    e_waking, t_waking = waking(device, part.rest)
     if not rows:
-        return _Busy(ZERO, ZERO, ZERO, rest)
+        return _Work(ZERO, ZERO, ZERO, rest, works_hz)
+    joules, busy = (_npu if device.kind == "npu" else _gpu)(device, rows, actions)
+    return _Work(joules + e_waking, busy + t_waking, busy + t_waking, rest, works_hz)
+
+
+def _gpu(device: Device, rows: Sequence[CountRow], actions: int) -> tuple[Band, Band]:
     charge = dense.charge(device, rows, actions, Setup(), None)
     whole = (charge.operations + charge.memory + charge.standing).band
     bound = dense.launch_bound(device, rows, actions)
     if bound is None or bound.idle_j is None:
         raise UserError(f"machine '{device.name}': p_idle and t_launch are needed; give them in --devices FILE")
-    joules = Band(whole.low, bound.idle_j.nominal, bound.full_j.high)
     at = device.figure("power").band
-    time = Band(whole.low / at.low, bound.latency_s.nominal, bound.latency_s.high)
-    return _Busy(joules, time, time, rest)
+    joules = Band(whole.low, bound.idle_j.nominal, bound.full_j.high)
+    return joules, Band(whole.low / at.low, bound.latency_s.nominal, bound.latency_s.high)
 
 
-def _npu(part: Part, device: Device, rows: Sequence[CountRow], actions: int) -> _Busy:
-    done = dense.charge(device, rows, actions, Setup(), None).operations.band if rows else ZERO
+def _npu(device: Device, rows: Sequence[CountRow], actions: int) -> tuple[Band, Band]:
+    done = dense.charge(device, rows, actions, Setup(), None).operations.band
     macs = sum(row.macs + row.acs for row in rows) / actions
-    time = device.figure("t_mac").band * macs
-    pairs = zip(device.figure("e_mac").band.bounds(), device.figure("t_mac").band.bounds(), strict=True)
-    at_work = Band(*(joules / seconds for joules, seconds in pairs))  # W; both bands are of one measurement
-    if part.rest != "sleep":
-        return _Busy(done, time, time, at_work)
-    waking = device.figure("t_wake").band if rows and "t_wake" in device.figures else ZERO
-    return _Busy(done + at_work * waking, time + waking, time + waking, device.figure("p_rest").band)
+    return done, device.figure("t_mac").band * macs

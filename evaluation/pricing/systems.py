@@ -32,7 +32,8 @@ def systems_report(
     *,
     on_progress: OnProgress = no_progress,
 ) -> dict[str, Any]:
-    """Rows of each task: system, rate, method, success, watts and latency with their bands, and each machine's part.
+    """Rows of each task: system, rate, method, success with its interval (Wilson, 95 %), and with their bands the mean watts,
+    the latency, the energy of an action above what the system draws at rest, and each machine's part.
 
     Raises UserError for a rate that is not above 0, and for a machine that the catalogue lacks.
     """
@@ -41,7 +42,7 @@ def systems_report(
             raise UserError(f"--rate {rate:g}: give actions a second, above 0")
     for system in systems.values():
         for part in system.parts:
-            catalogue.device(part.device)
+            catalogue.machine(part.device)
     run = read_run(folder)
     pricing, done, tasks = Pricing(catalogue=catalogue), 0, {}
     for task, methods in run.methods.items():
@@ -123,10 +124,14 @@ def _row(system: System, kind: str, method: PricedRun, rate: float, drawn: Drawn
         "method": method.name,
         **placement_fields(method, system.planner.device),
         "success": method.success,
+        "success_ci95": list(method.row.ci95),
+        "episodes": method.row.episodes,
         "watts": _band(drawn.watts),
         "latency_s": _band(drawn.latency_s),
+        "action_J": _band(drawn.action_J),
         "by": {name: _band(band) for name, band in drawn.by.items()},
         "rests": {name: _band(band) for name, band in drawn.rests.items()},
+        "takes_s": {name: _band(band) for name, band in drawn.takes.items()},
     }
 
 

@@ -71,14 +71,22 @@ def _table(task: str, part: dict[str, Any], rates: list[float]) -> Table:
         "success",
         *(f"{rate:g} Hz, W" for rate in rates),
         "ms an action",
+        "mJ an action above rest",
         title=f"{task}: mean power of whole systems, nominal (low .. high)",
+        caption="success with its 95 % interval; ms and mJ at the lowest rate that it keeps",
     )
     for by_rate in by_plan(part):
         first = lowest(by_rate)
         cells = [_band(by_rate[rate]["watts"]) if rate in by_rate else "-" for rate in rates]
         plan = first["method"] if first["kind"] == "plan" else f"{first['method']} (too few succeed)"
+        low, high = first["success_ci95"]
         table.add_row(
-            first["title"], plan, f"{first['success']:.3f}", *cells, f"{1e3 * first['latency_s']['nominal']:.3g}"
+            first["title"],
+            plan,
+            f"{first['success']:.3f} ({low:.2f} .. {high:.2f})",
+            *cells,
+            f"{1e3 * first['latency_s']['nominal']:.3g}",
+            _band({name: 1e3 * joules for name, joules in first["action_J"].items()}),
         )
     return table
 
