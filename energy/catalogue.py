@@ -16,7 +16,8 @@ from typing import Any
 
 from spikeplan.core.chips import CHIPS
 from spikeplan.core.errors import UserError, quoted, short
-from spikeplan.energy.schema import EVIDENCE, TO_SI, ZERO, Band, Device, Figure, device_of, figures_of
+from spikeplan.energy.band import ZERO, Band
+from spikeplan.energy.schema import EVIDENCE, TO_SI, Device, Figure, device_of, figures_of
 
 __all__ = ["EVIDENCE", "PATH", "TO_SI", "ZERO", "Band", "Catalogue", "Device", "Figure", "default", "load"]
 PATH = Path(__file__).with_name("devices")

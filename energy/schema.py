@@ -25,6 +25,7 @@ from typing import Any
 
 from spikeplan.core.counts.operations import UPDATE_WEIGHT
 from spikeplan.core.errors import UserError, quoted, short
+from spikeplan.energy.band import Band
 
 EVIDENCE = ("R", "Q", "S", "V", "D", "assumed")
 TO_SI = {
@@ -101,35 +102,6 @@ MOVES = ("shared", "opposed")  # quantities that a figure moves with, or against
 FURTHEST = 1e30  # a number outside 1 / FURTHEST .. FURTHEST is a slip, and its sums would overflow
 DEVICE_KEYS = {"kind", "title", "node", "hypothetical", "graded_messages", "figures", "unavailable"}
 FIGURE_KEYS = {"value", "low", "nominal", "high", "unit", "source", "evidence", "node", "note", "shared", "opposed"}
-
-
-@dataclass(frozen=True)
-class Band:
-    """Low, nominal and high of one quantity, added bound by bound.
-
-    The fields are floats; a Monte-Carlo run puts arrays of draws there, so the models use numpy's maximum on them.
-
-    >>> (Band(1.0, 2.0, 4.0) + Band(1.0, 1.0, 1.0)).nominal
-    3.0
-    """
-
-    low: float = 0.0
-    nominal: float = 0.0
-    high: float = 0.0
-
-    def __add__(self, other: Band) -> Band:
-        return Band(self.low + other.low, self.nominal + other.nominal, self.high + other.high)
-
-    def __mul__(self, other: float | Band) -> Band:
-        by = other if isinstance(other, Band) else Band(other, other, other)
-        return Band(self.low * by.low, self.nominal * by.nominal, self.high * by.high)
-
-    def bounds(self) -> tuple[float, float, float]:
-        """(low, nominal, high)."""
-        return self.low, self.nominal, self.high
-
-
-ZERO = Band()
 
 
 @dataclass(frozen=True, kw_only=True)

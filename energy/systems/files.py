@@ -9,10 +9,12 @@ does = "plan"                          plan: all that it can run; encode: what t
 rest = "idle"                          off, sleep, idle or active: the power state between two pieces of work
 every = 10                             it encodes or senses for each tenth action (1 without it), or
 hz = 1.0                               so often a second, whatever the control rate
-[events]                               what a spiking event encoder takes on the planning chip in every second
+[events]                               an event encoder that is always on: operations a second on the planning chip
 synops = 1.2e6
 updates = 0.5e6
 steps = 400
+macs = 3.7e6                           and dense ones on the machine that encodes, which it makes
+hz = 100                               in so many passes a second and sleeps in between, where that is its rest
 source = "where these counts are from"
 """
 
@@ -29,7 +31,7 @@ from spikeplan.energy.schema import FURTHEST, STATES
 
 FOLDER = Path(__file__).parent
 WORDS = {"side": ("dense", "spiking"), "does": ("plan", "encode", "sense"), "rest": tuple(STATES)}
-COUNTS = ("synops", "updates", "steps")
+ON_CHIP, ON_HOST = ("synops", "updates", "steps"), ("macs", "hz")  # counts of [events]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,11 +56,13 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Events:
-    """Operations of an event encoder on the planning chip, a second."""
+    """Operations of an event encoder, a second: on the planning chip, and `macs` in `hz` passes on the machine that encodes."""
 
     synops: float
     updates: float
     steps: float
+    macs: float = 0.0
+    hz: float = 0.0
     source: str
 
 
@@ -123,6 +127,8 @@ def _system(path: Path) -> System:
     if not isinstance(title, str) or not title.strip():
         raise UserError(f"{path}: title is {quoted(title)}; write a text")
     events = None if "events" not in table else _events(path, side, table["events"])
+    if events is not None and events.macs and not does["encode"]:
+        raise UserError(f"{path}: events: nothing runs its macs; add a machine that encodes, or leave macs and hz out")
     return System(name=path.stem, title=title, side=side, parts=parts, events=events)
 
 
@@ -149,13 +155,14 @@ def _events(path: Path, side: str, table: object) -> Events:
     if side != "spiking":
         raise UserError(f"{path}: events: they are encoded on a chip that plans in spikes; leave the table out")
     if not isinstance(table, dict):
-        raise UserError(f"{path}: events is {quoted(table)}; write a table with {', '.join(COUNTS)} and source")
-    _known(path, "events", table, {*COUNTS, "source"})
-    synops, updates, steps = (_above_zero(path, "events", key, table.get(key)) for key in COUNTS)
+        raise UserError(f"{path}: events is {quoted(table)}; write a table with {', '.join(ON_CHIP)} and source")
+    _known(path, "events", table, {*ON_CHIP, *ON_HOST, "source"})
+    keys = (*ON_CHIP, *(ON_HOST if set(ON_HOST) & set(table) else ()))
+    counts = {key: _above_zero(path, "events", key, table.get(key)) for key in keys}
     source = table.get("source")
     if not isinstance(source, str) or not source.strip():
         raise UserError(f"{path}: events: source is {quoted(source)}; say where these counts are from")
-    return Events(synops=synops, updates=updates, steps=steps, source=source)
+    return Events(**counts, source=source)
 
 
 def _above_zero(path: Path, where: str, key: str, value: object) -> float:

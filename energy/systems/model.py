@@ -2,16 +2,17 @@
 
     P = sum over machines of  r E + P_rest (1 - r t)      r: pieces of work a second, f where each action waits for it
     E >= P_rest t                                         at work a machine draws at least what it draws at rest
-    J an action above rest = sum of r (E - P_rest t) / f
+    J an action above rest = sum of (E - P_rest t) / n    over machines that work for each nth action
 
     GPU       E, t   low: at its peaks; nominal: it waits between dependent kernels at idle power; high: it waits at full power
     NPU       E, t   as measured
     sensor    E, t   p_active t_frame; one that rests in state `active` is always on and takes nothing more
     Loihi 2   E = operations and steps, P_rest = p_static, all the time: a chip that waits draws its static power and nothing else
-    events    operations and steps of an event encoder on the planning chip, in every second
+    events    an event encoder's operations and steps on the planning chip, and its dense passes on the host, in every second
 
 P_rest is of the state that the system file names (states.py). A machine that sleeps or is off takes its waking with every piece
-of work. What each action waits for makes its latency; a machine that works more rarely has its own period.
+of work. What runs by the clock (events, and a machine with `hz`) draws the same whether the system acts or not, and is part of
+what it draws at rest. What each action waits for makes its latency; a machine that works more rarely has its own period.
 
 Bands are low, nominal, high of the constants. Those that move against each other are taken so: more of Loihi 2's measured watts
 as static power leave less for its steps, so low static power goes with the high step energy. A machine's band is the range
@@ -21,7 +22,7 @@ over these three readings. Units: W, s, J.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,8 +39,8 @@ from spikeplan.energy.systems.states import waking, watts_in
 class Drawn:
     """Mean power and time of an action.
 
-    `by`: each machine's part of the watts; `rests`: what it draws between its pieces of work; `takes`: the time of one, waking
-    included; `action_J`: what an action takes above what the system draws at rest.
+    `by`: each machine's part of the watts; `rests`: what it draws where the system does not act; `takes`: the time of a piece of
+    its work, waking included; `action_J`: what an action takes above that. Watts are rests + rate x action_J at nominal figures.
     """
 
     watts: Band
@@ -96,7 +97,7 @@ def draw_of(
             phases = ", ".join(sorted({row.phase for row in left}))
             raise UserError(f"system {system.name}: nothing runs {phases}; add a machine that encodes")
         if system.host is not None:
-            parts[system.host] = _machine(system.host, catalogue, left, actions, rate_hz)
+            parts[system.host] = _machine(system.host, catalogue, left, actions, rate_hz, system.events)
     else:
         parts[system.planner] = _machine(system.planner, catalogue, rows, actions, rate_hz)
     for sensor in system.sensors:
@@ -118,9 +119,12 @@ def draw_of(
     return Drawn(
         watts=sum(by.values(), ZERO),
         latency_s=takes,
-        action_J=sum((_above(work) * (work.works_hz / rate_hz) for work in parts.values()), ZERO),
+        action_J=sum((_above(work) * (1 / part.every) for part, work in parts.items() if part.hz is None), ZERO),
         by=by,
-        rests={part.device: work.rest_W for part, work in parts.items()},
+        rests={
+            part.device: by[part.device] if part.hz is not None else _ordered(work.rest_W + work.steady_W)
+            for part, work in parts.items()
+        },
         takes={part.device: work.takes_s for part, work in parts.items()},
     )
 
@@ -190,17 +194,46 @@ def _sensor(part: Part, device: Device, rate_hz: float) -> _Work:
     return _Work(watts_in(device, "active") * frame + e_waking, busy, busy, rest, part.works_hz(rate_hz))
 
 
-def _machine(part: Part, catalogue: Catalogue, rows: Sequence[CountRow], actions: int, rate_hz: float) -> _Work:
-    """A dense machine. Without rows it rests all the time."""
+def _machine(
+    part: Part,
+    catalogue: Catalogue,
+    rows: Sequence[CountRow],
+    actions: int,
+    rate_hz: float,
+    events: Events | None = None,
+) -> _Work:
+    """A dense machine. Without rows it rests all the time, but for an event encoder's passes."""
     device = catalogue.device(part.device)
     if device.kind not in ("gpu", "npu"):
         raise UserError(f"machine '{device.name}': a {device.kind} has no states to rest in here; name a GPU or an NPU")
     rest, works_hz = watts_in(device, part.rest), part.works_hz(rate_hz)
-    e_waking, t_waking = waking(device, part.rest)
-    if not rows:
-        return _Work(ZERO, ZERO, ZERO, rest, works_hz)
-    joules, busy = (_npu if device.kind == "npu" else _gpu)(device, rows, actions)
-    return _Work(joules + e_waking, busy + t_waking, busy + t_waking, rest, works_hz)
+
+    def work(rows: Sequence[CountRow], actions: int) -> _Work:
+        e_waking, t_waking = waking(device, part.rest)
+        joules, busy = (_npu if device.kind == "npu" else _gpu)(device, rows, actions)
+        return _Work(joules + e_waking, busy + t_waking, busy + t_waking, rest, works_hz)
+
+    steady = ZERO
+    if events is not None and events.macs:
+        passes = replace(work([_pass(events)], 1), works_hz=events.hz)
+        steady = Band(*(one - other for one, other in zip(_mean(passes).bounds(), rest.bounds(), strict=True)))
+    done = work(rows, actions) if rows else _Work(ZERO, ZERO, ZERO, rest, works_hz)
+    return replace(done, steady_W=steady)
+
+
+def _pass(events: Events) -> CountRow:
+    """Every weight is used once."""
+    macs = round(events.macs / events.hz)
+    return CountRow(
+        method="events",
+        phase="events",
+        layer="dense",
+        reference="zero",
+        schedule="batched",
+        precision="int8",
+        macs=macs,
+        weight_bytes=macs,
+    )
 
 
 def _gpu(device: Device, rows: Sequence[CountRow], actions: int) -> tuple[Band, Band]:
