@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from spikeplan.core.errors import UserError
-from spikeplan.energy.schema import Band
+from spikeplan.energy.band import Band
 
 
 class NotReadable(Exception):

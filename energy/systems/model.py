@@ -99,7 +99,7 @@ def draw_of(
         if system.host is not None:
             parts[system.host] = _machine(system.host, catalogue, left, actions, rate_hz, system.events)
     else:
-        parts[system.planner] = _machine(system.planner, catalogue, rows, actions, rate_hz)
+        parts[system.planner] = _machine(system.planner, catalogue, rows, actions, rate_hz, system.events)
     for sensor in system.sensors:
         parts[sensor] = _sensor(sensor, catalogue.machine(sensor.device), rate_hz)
     takes = sum((work.takes_s for part, work in parts.items() if part.each_action and part.does != "sense"), ZERO)

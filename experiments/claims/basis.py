@@ -9,9 +9,9 @@ from typing import NamedTuple
 import torch
 
 from spikeplan.core.errors import UserError
+from spikeplan.energy.band import Band
 from spikeplan.energy.catalogue import Catalogue
 from spikeplan.energy.claims import Claim, Claims
-from spikeplan.energy.schema import Band
 from spikeplan.worldmodel.mac_counter import MacCount, count_macs
 from spikeplan.worldmodel.vjepa2_ac import VJEPA2ACConfig, VJEPA2ACPredictor
 

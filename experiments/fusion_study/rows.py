@@ -87,7 +87,7 @@ class TunedRow(FusionRow):
 
 @dataclass(frozen=True, kw_only=True)
 class FrontEndRow(FusionRow):
-    """What a front end costs a second. Watts are (low, nominal, high), of scopes compute and system."""
+    """What a front end draws on some machines (fusion_study.front_end_energy). Watts are (low, nominal, high)."""
 
     kind: ClassVar[str] = "front_end"
     front_end: str
@@ -99,9 +99,10 @@ class FrontEndRow(FusionRow):
     macs_per_s: float
     synops_per_s: float
     updates_per_s: float
-    watt_compute: Mean
-    watt_system: Mean
-    of_90_mw: float
+    steps_per_s: float
+    watts: Mean | None
+    watts_at_rest: Mean
+    watts_cameras: Mean | None
 
 
 @dataclass(frozen=True, kw_only=True)

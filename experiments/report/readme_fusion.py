@@ -2,17 +2,22 @@
 there is typed by hand. A page gets the tables whose marks it has.
 
 python -m spikeplan.experiments.report.readme_fusion results/fusion [docs/fusion.md docs/results.md]
+python -m spikeplan.experiments.report.readme_fusion --reprice docs/fusion.md     the cost table alone, from its own counts, with
+                                                                                  the catalogue as it is now
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from spikeplan.experiments.fusion_study.rows import FusionMethodRow, FusionSummary, Mean, read_summary
+from spikeplan.experiments.fusion_study.front_end_energy import EventRates, front_ends
+from spikeplan.experiments.fusion_study.rows import FrontEndRow, FusionMethodRow, FusionSummary, Mean, read_summary
 from spikeplan.experiments.fusion_study.summary import HEADLINE
+from spikeplan.fusion.checkpoint import FuseBundle, load_fusion
 from spikeplan.fusion.estimators import METHODS
+from spikeplan.fusion.streams import TICK_MS
 
 
 def line(*cells: str) -> str:
@@ -97,29 +102,26 @@ def latency_table(summary: FusionSummary) -> str:
     return "\n".join(lines)
 
 
+MILLI = 1e-3  # W; below it a machine sleeps
+SHOWN = ("nominal", "speed x1", "speed x8", "light 1/64")  # conditions of the cost table
+COST_COLUMNS = (
+    "condition",
+    "front end",
+    "machines",
+    "events/s",
+    "frames/s",
+    "M MACs/s",
+    "M synops/s",
+    "M updates/s",
+    "W: nominal (low .. high)",
+    "W at rest",
+    "W of cameras",
+)
+
+
 def cost_table(summary: FusionSummary) -> str:
-    lines = head(
-        "condition",
-        "front end",
-        "events/s",
-        "frames/s",
-        "M MACs/s",
-        "M synops/s",
-        "M updates/s",
-        "W, scope compute: nominal (low .. high)",
-        "W, scope system: nominal (low .. high)",
-        "of 90 mW",
-    )
-    for row in summary.front_end:
-        if row.condition not in ("nominal", "speed x1", "speed x8", "light 1/64"):
-            continue
-        if row.condition != "nominal" and row.front_end not in ("events", "fused"):
-            continue
-        watt = [f"{b[1]:.4g} ({b[0]:.3g} .. {b[2]:.3g})" for b in (row.watt_compute, row.watt_system)]
-        millions = [f"{rate / 1e6:.2f}" for rate in (row.macs_per_s, row.synops_per_s, row.updates_per_s)]
-        rates = (f"{row.events_per_s:.0f}", f"{row.frames_per_s:.1f}")
-        lines.append(line(row.condition, row.front_end, *rates, *millions, *watt, f"{row.of_90_mw:.2f} x"))
     lava = summary.lava
+    lines = cost_lines(summary.front_end)
     if lava is not None:
         lines += [
             "",
@@ -127,6 +129,52 @@ def cost_table(summary: FusionSummary) -> str:
             f"with `==`, {lava.values_different} different.",
         ]
     return "\n".join(lines)
+
+
+def cost_lines(rows: Iterable[FrontEndRow]) -> list[str]:
+    """Frames cost the same in all conditions, so they are there once."""
+    lines = head(*COST_COLUMNS)
+    for row in rows:
+        if row.condition not in SHOWN or (row.condition != "nominal" and row.front_end not in ("events", "fused")):
+            continue
+        millions = [f"{rate / 1e6:.2f}" for rate in (row.macs_per_s, row.synops_per_s, row.updates_per_s)]
+        rates = (f"{row.events_per_s:.0f}", f"{row.frames_per_s:.1f}")
+        watts = "too slow" if row.watts is None else _watts(row.watts)
+        cameras = "-" if row.watts_cameras is None else f"{row.watts_cameras[1]:.3f}"
+        rest = f"{row.watts_at_rest[1]:.3g}" if row.watts_at_rest[1] >= MILLI else "asleep"
+        lines.append(line(row.condition, row.front_end, row.device, *rates, *millions, watts, rest, cameras))
+    return lines
+
+
+def _watts(of: Mean) -> str:
+    return f"{of[1]:.4g} ({of[0]:.3g} .. {of[2]:.3g})"
+
+
+def reprice(page: Path, bundle: FuseBundle) -> None:
+    """Writes the cost table of a page again, from the counts in it: prices follow the catalogue, a run takes hours.
+
+    Raises ValueError for a page whose table lacks a column of counts.
+    """
+    begin, end = marks("cost")
+    before, rest = page.read_text().split(begin)
+    old, after = rest.split(end)
+    table = [[cell.strip() for cell in row.strip("|").split("|")] for row in old.splitlines() if row.startswith("|")]
+    place = {name: table[0].index(name) for name in ("condition", "front end", "events/s", "frames/s", "M synops/s")}
+    rows: list[FrontEndRow] = []
+    for cells in table[2:]:
+        condition, name, *numbers = (cells[at] for at in place.values())
+        if name != "events" or any(row.condition == condition for row in rows):
+            continue
+        events, frames, synops = map(float, numbers)
+        layers, tick_hz = len(bundle.artifact.layers), 1000 / TICK_MS
+        neurons = sum(layer.n_out for layer in bundle.artifact.layers)
+        rates = EventRates(synops=synops * 1e6, updates=neurons * layers * tick_hz, steps=layers * tick_hz)
+        known = {"condition": condition, "events_per_s": events, "frames_per_s": frames}
+        rows += [
+            FrontEndRow(**known, event_density=0.0, saturated=0, **vars(cost)) for cost in front_ends(bundle, rates)
+        ]
+    told = [text for text in old.splitlines() if text and not text.startswith("|")]
+    page.write_text("\n".join([f"{before}{begin}", told[0], "", *cost_lines(rows), "", *told[1:], f"{end}{after}"]))
 
 
 TABLES: dict[str, Callable[[FusionSummary], str]] = {
@@ -159,6 +207,10 @@ def rewrite(page: Path, summary: FusionSummary) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == "--reprice":
+        for name in sys.argv[2:] or ("docs/fusion.md",):
+            reprice(Path(name), load_fusion(None))
+        sys.exit()
     summary = read_summary(Path(sys.argv[1]))
     for name in sys.argv[2:] or ("docs/fusion.md", "docs/results.md"):
         rewrite(Path(name), summary)

@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from spikeplan.core.errors import UserError
+from spikeplan.energy.band import Band
 from spikeplan.energy.meter import Measured, NotReadable
-from spikeplan.energy.schema import Band
 from spikeplan.evaluation.shard import bundle_of
 from spikeplan.experiments.bench import measure_energy as energy_measure
 from spikeplan.experiments.bench.measure_energy import DensePlan, measure_command, measure_planner, row_of
