@@ -12,7 +12,7 @@ from spikeplan.core.errors import UserError
 from spikeplan.energy import default, load
 from spikeplan.energy.catalogue import EVIDENCE, PATH
 
-FILES = ("reference", *default().devices)  # as one text, in their order
+FILES = ("reference", *default().devices, *default().sensors)  # as one text, in their order
 TEXT = "\n".join((PATH / f"{name}.toml").read_text(encoding="utf-8") for name in FILES)
 STATIC = 'p_static = { value = 0.104, unit = "W", source = "Frady 2020 (arXiv 2004.12691), table 1", evidence = "Q"'
 
@@ -26,16 +26,20 @@ def changed(tmp_path: Path, old: str, new: str) -> Path:
 
 def test_every_figure_is_sourced_and_ordered():
     catalogue = default()
-    figures = [figure for device in catalogue.devices.values() for figure in device.figures.values()]
+    machines = (*catalogue.devices.values(), *catalogue.sensors.values())
+    figures = [figure for device in machines for figure in device.figures.values()]
     figures += [*catalogue.reference.values(), *(f for table in catalogue.limits.values() for f in table.values())]
     assert len(figures) > 60
     for figure in figures:
         assert figure.source and figure.evidence in EVIDENCE, figure.name
         assert 0 < figure.band.low <= figure.band.nominal <= figure.band.high, figure.name
     chips = "loihi2 loihi1 loihi1_sanafe hala_point spinnaker spinnaker_seneca spinnaker2 spinnaker2_seneca seneca speck akida"
-    dense = "orin_nano agx_orin thor h100 rtx4090 gap9 cpu jepa_r digital45"
-    assert set(catalogue.devices) == {*chips.split(), *dense.split()}
-    for device in catalogue.devices.values():
+    dense = "orin_nano agx_orin thor h100 rtx4090 gap9 stm32u5 pi5 cpu jepa_r digital45"
+    assert set(catalogue.devices) == {*chips.split(), *dense.split()} and set(catalogue.sensors) == {
+        "genx320",
+        "picamera2",
+    }
+    for device in (*catalogue.devices.values(), *catalogue.sensors.values()):
         assert all(figure.node for figure in device.figures.values()), device.name
         assert device.spiking == (device.name in chips.split())
 

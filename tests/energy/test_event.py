@@ -87,14 +87,14 @@ def test_speck_with_a_figure_of_ones_own():
 def test_a_datasheet_is_power_times_time_and_nothing_else():
     setup = Setup(time_s=Band(1e-3, 2e-3, 3e-3))
     a, c = of("akida", "compute", setup=setup), of("akida", setup=setup)
-    assert a.nominal == 0 and (c.low, c.nominal, c.high) == pytest.approx((30e-6, 60e-6, 90e-6))
+    assert a.nominal == 0 and (c.low, c.nominal, c.high) == pytest.approx((895e-6, 1962e-6, 3063e-6))
 
 
 def test_the_chip_stays_on_while_the_host_encodes():
     host = of("orin_nano", rows=(replace(ENCODER, schedule="batched"),))
     setup = Setup(time_s=Band(1e-3, 1e-3, 1e-3))
     both = of("akida", rows=(ROW, ENCODER), setup=setup)
-    assert both.nominal == pytest.approx(host.nominal + 30e-3 * (1e-3 + host.latency_s))
+    assert both.nominal == pytest.approx(host.nominal + 981e-3 * (1e-3 + host.latency_s))
 
 
 def test_dram_is_refused():
