@@ -99,7 +99,7 @@ def _costed(bundle: FuseBundle, rates: EventRates, name: str, host: str, frame_h
     rows += [_pass(name, bundle, rates, tick_hz)] if spiking else []
     encode = Part(device=host, does="encode" if spiking else "plan", rest=HOSTS[host], hz=hz if spiking else None)
     machines = (Part(device=CHIP, does="plan"), encode) if spiking else (encode,)
-    cameras = (Part(device=EVENT_CAMERA, does="sense", rest="active"),) if spiking else ()
+    cameras: tuple[Part, ...] = (Part(device=EVENT_CAMERA, does="sense", rest="active"),) if spiking else ()
     if framed and hz < FAST_HZ:
         cameras += (Part(device=FRAME_CAMERA, does="sense", rest="idle", hz=hz),)
     ticks = Events(synops=0, updates=0, steps=0, macs=tick_macs, hz=tick_hz, source="counted") if tick_macs else None

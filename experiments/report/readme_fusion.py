@@ -169,9 +169,16 @@ def reprice(page: Path, bundle: FuseBundle) -> None:
         layers, tick_hz = len(bundle.artifact.layers), 1000 / TICK_MS
         neurons = sum(layer.n_out for layer in bundle.artifact.layers)
         rates = EventRates(synops=synops * 1e6, updates=neurons * layers * tick_hz, steps=layers * tick_hz)
-        known = {"condition": condition, "events_per_s": events, "frames_per_s": frames}
         rows += [
-            FrontEndRow(**known, event_density=0.0, saturated=0, **vars(cost)) for cost in front_ends(bundle, rates)
+            FrontEndRow(
+                condition=condition,
+                events_per_s=events,
+                frames_per_s=frames,
+                event_density=0.0,
+                saturated=0,
+                **vars(cost),
+            )
+            for cost in front_ends(bundle, rates)
         ]
     told = [text for text in old.splitlines() if text and not text.startswith("|")]
     page.write_text("\n".join([f"{before}{begin}", told[0], "", *cost_lines(rows), "", *told[1:], f"{end}{after}"]))
