@@ -4,7 +4,7 @@
     compare     spikeplan.compare on what `profile` returns
     file        the rows through a file, as `energy compare FILE` reads it
     run         the method of a results directory, as `energy report` prices it
-    system      a system of one chip: (watts - static power) / rate = energy without static power; of one NPU that never sleeps
+    system      a system of one chip: (watts - static power) / rate + static power x latency
 
 `compare` on an unplaced network and `report` use the same cores: the least that hold the network.
 """
@@ -85,7 +85,7 @@ def prices(counts: OperationCounts, device: str, schedule: str) -> Iterator[tupl
         path.write_text(json.dumps(dump_rows(rows, actions)))
         yield "file", compare(read_networks([str(path)]), [device]).rows[0]["joules"]
     yield "run", Pricing(catalogue=energy.default()).price(as_run(counts), device, schedule).nominal
-    if device in ("loihi2", "gap9"):
+    if device == "loihi2":
         yield "system", _by_system(counts, device, schedule)
 
 
