@@ -1,4 +1,4 @@
-"""Joules measured, with idle subtracted: RAPL for the processor's packages, NVML for one GPU.
+"""Joules measured, with idle subtracted: RAPL for the processor's packages, NVML for one GPU, a Jetson's own power monitor.
 
     idle   P_idle = J / t of a pause, once before and once after the work: its band
     work   gross = J / runs,     net = gross - P_idle t / runs
@@ -8,11 +8,14 @@ read after every run. Net of idle is what the work adds to a machine that is on 
 people's work included. Where a counter cannot be read there is `NotReadable` with the reason, never an estimate.
 
 RAPL is read through zeus (the extra `rapl`; You et al., NSDI 2023), NVML through NVIDIA's own binding, nvidia-ml-py (the extra
-`gpu`): the energy counter that GPUs have since Volta, in millijoules.
+`gpu`): the energy counter that GPUs have since Volta, in millijoules. A Jetson has no counter but a monitor of watts (INA3221);
+zeus adds them up in a process of its own, ten times a second, in the pauses as in the work, so it cancels.
 """
 
 from __future__ import annotations
 
+import platform
+import queue
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,6 +34,11 @@ class NotReadable(Exception):
 class Meter(Protocol):
     @property
     def name(self) -> str: ...
+    @property
+    def device(self) -> str:
+        """What is measured, as it names itself."""
+        ...
+
     def joules(self) -> float:
         """Since the meter was made; never less than the last time."""
 
@@ -59,6 +67,7 @@ class RaplMeter:
         self.packages = [zone for zone in zones if zone is not None and zone.name.startswith("package")]
         if not self.packages:
             raise NotReadable("RAPL: no zone of this machine is a processor's package")
+        self.device = _processor()
         self.last, self.total = self._read(), 0
 
     def joules(self) -> float:
@@ -89,7 +98,8 @@ class NvmlMeter:
         try:
             self.nvml.nvmlInit()
             self.handle = self.nvml.nvmlDeviceGetHandleByIndex(index)
-            self.name = f"NVML, {_text(self.nvml.nvmlDeviceGetName(self.handle))}"
+            self.device = _text(self.nvml.nvmlDeviceGetName(self.handle))
+            self.name = f"NVML, {self.device}"
             self.first = self._read()
         except self.nvml.NVMLError as error:
             raise NotReadable(f"NVML: GPU {index} shows no energy counter here ({error})") from error
@@ -102,6 +112,42 @@ class NvmlMeter:
 
     def _read(self) -> int:
         return int(self.nvml.nvmlDeviceGetTotalEnergyConsumption(self.handle))
+
+
+class JetsonMeter:
+    """A Jetson's whole module: its input rail, GPU, CPU and memory together."""
+
+    name = "INA3221, the module's input (zeus)"
+
+    def __init__(self) -> None:
+        try:
+            jetson = import_module("zeus.device.soc.jetson")
+            failures = (import_module("zeus.device.soc.common").ZeusSoCInitError, OSError, ValueError)
+        except ImportError as error:
+            raise NotReadable(f"Jetson: zeus is not installed ({error}); it is the extra `rapl`") from error
+        if not jetson.jetson_is_available():
+            raise NotReadable("Jetson: this machine is none")
+        try:
+            self.monitor: Any = jetson.Jetson()
+        except failures as error:
+            raise NotReadable(f"Jetson: its power monitor cannot be read here ({error})") from error
+        self.device = _board()
+        self.first = self._read()
+
+    def joules(self) -> float:
+        return (self._read() - self.first) * 1e-3
+
+    def _read(self) -> float:
+        """Millijoules."""
+        try:
+            found = self.monitor.get_total_energy_consumption().total_energy_mj
+        except (queue.Empty, OSError) as error:
+            raise NotReadable(f"Jetson: the power monitor answers no more ({type(error).__name__})") from error
+        if found is None:
+            raise NotReadable(
+                "Jetson: the power monitor has no rail of the whole module; GPU and CPU alone leave out memory"
+            )
+        return float(found)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,3 +205,20 @@ def _idle(meter: Meter, idle_s: float, clock: Callable[[], float], pause: Callab
 
 def _text(name: str | bytes) -> str:
     return name.decode() if isinstance(name, bytes) else name
+
+
+def _processor() -> str:
+    """The model as Linux names it, else the architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names and names[0] else platform.machine()
+
+
+def _board() -> str:
+    try:
+        return Path("/proc/device-tree/model").read_text().strip("\0 \n")
+    except OSError:
+        return "NVIDIA Jetson"

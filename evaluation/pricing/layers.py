@@ -17,6 +17,8 @@ from spikeplan import energy
 from spikeplan.core.counts.operations import UPDATE_WEIGHT, total
 from spikeplan.core.errors import UserError
 from spikeplan.energy.dense import e_mac
+from spikeplan.energy.measured import EVIDENCE, MeasuredRow
+from spikeplan.energy.measured_prices import same_plan
 from spikeplan.evaluation.pricing.pairs import MAIN_CHIP
 from spikeplan.evaluation.pricing.price import HOST, Pricing, placement_fields
 from spikeplan.evaluation.pricing.runs import BATCHED, PricedRun
@@ -137,8 +139,13 @@ def curve(
     }
 
 
-def gpu_rows(methods: Sequence[PricedRun], pricing: Pricing) -> list[dict[str, Any]]:
-    """Time and energy of dense methods on GPUs: at the peak, and when kernels wait for each other."""
+def gpu_rows(
+    methods: Sequence[PricedRun], pricing: Pricing, measured: Sequence[MeasuredRow] = ()
+) -> list[dict[str, Any]]:
+    """Time and energy of dense methods on GPUs: at the peak, when kernels wait for each other, and as somebody measured them.
+
+    `measured` has the plans of as many MACs on this machine, without the encoder, in J above idle; `evidence` says whether there
+    are any. The rest of a row is modelled."""
     rows = []
     for method in methods:
         for name in pricing.dense:
@@ -148,6 +155,8 @@ def gpu_rows(methods: Sequence[PricedRun], pricing: Pricing) -> list[dict[str, A
             if e is None or bound is None:
                 continue
             idle = device.figures.get("p_idle")
+            macs = sum(row.macs for row in method.rows(BATCHED) if row.phase == "predictor") / method.op_counts.actions
+            same = same_plan(measured, device, macs)
             rows.append(
                 {
                     "method": method.name,
@@ -162,9 +171,27 @@ def gpu_rows(methods: Sequence[PricedRun], pricing: Pricing) -> list[dict[str, A
                     "idle_w": None if idle is None else idle.band.nominal,
                     "idle_joules": None if bound.idle_j is None else bound.idle_j.nominal,
                     "full_joules": bound.full_j.nominal,
+                    "plan_macs": macs,
+                    "evidence": EVIDENCE if same else "modelled",
+                    "measured": [_measured(row) for row in same],
                 }
             )
     return rows
+
+
+def _measured(row: MeasuredRow) -> dict[str, Any]:
+    net = row.net_J
+    return {
+        "way": row.way,
+        "precision": row.precision,
+        "board": row.device,
+        "low": net.low,
+        "nominal": net.nominal,
+        "high": net.high,
+        "gross_joules": row.gross_J,
+        "seconds": row.seconds,
+        "told": row.told,
+    }
 
 
 def chip_rows(method: PricedRun, pricing: Pricing) -> list[dict[str, Any]]:

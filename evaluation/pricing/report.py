@@ -16,6 +16,7 @@ from spikeplan import energy
 from spikeplan.core.format import percent
 from spikeplan.core.progress import OnProgress, no_progress
 from spikeplan.energy.catalogue import Catalogue
+from spikeplan.energy.measured import MeasuredRow
 from spikeplan.energy.uncertainty import PRIORS
 from spikeplan.evaluation.iso_success import MARGIN
 from spikeplan.evaluation.pricing.layers import (
@@ -51,9 +52,10 @@ def energy_report(
     draws: int = DRAWS,
     rng: np.random.Generator | None = None,
     on_progress: OnProgress = no_progress,
+    measured: Sequence[MeasuredRow] = (),
 ) -> dict[str, Any]:
     """Counts are simulated; nothing here is a measurement of a chip. `rng` draws the figures of the bands. Progress is in
-    pairs of devices and in curves, which take nearly all of the time."""
+    pairs of devices and in curves, which take nearly all of the time. `measured`: what GPUs drew for the same plan."""
     run = read_run(folder)
     pricing = Pricing(catalogue=catalogue, cpu=energy.measure_peak())
     rng = rng or np.random.default_rng(SEED)
@@ -68,7 +70,7 @@ def energy_report(
 
     tasks = {}
     for number, (task, methods) in enumerate(run.methods.items(), 1):
-        tasks[task] = _task(task, methods, run, pricing, priors, step)
+        tasks[task] = _task(task, methods, run, pricing, priors, step, measured)
         done = part * number - 1  # a task without an opponent has no pairs
         step()
     return {
@@ -90,6 +92,7 @@ def _task(
     pricing: Pricing,
     priors: dict[str, Catalogue],
     step: Callable[[], None],
+    measured: Sequence[MeasuredRow],
 ) -> dict[str, Any]:
     refused = Pricing(catalogue=pricing.catalogue, cpu=pricing.cpu)
     spiking = cheapest_spiking(methods, refused)
@@ -104,7 +107,7 @@ def _task(
         "verdicts": [verdict_of(row) for row in rows if row["chip"] == MAIN_CHIP],
         "opponents": opponents(methods, refused),
         "layers": [row for method in reference_methods(methods) for row in break_even_rows(method, refused)],
-        "gpu": gpu_rows(dense, refused),
+        "gpu": gpu_rows(dense, refused, measured),
         "chips": [] if spiking is None else chip_rows(spiking, refused),
         "dense": [row for method in dense for row in chip_rows(method, refused)],
         "update_share": None if spiking is None else updates_share(spiking, pricing),

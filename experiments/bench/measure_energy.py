@@ -1,125 +1,255 @@
-"""`spikeplan energy measure`: the dense planner's predictor on this machine's meters, labelled measured, idle subtracted.
+"""`spikeplan energy measure`: one plan of the dense planner on this machine's meters, in every way it can run, idle subtracted.
 
-The work is one action's: `iterations` x `horizon` predictions of all candidates in one batch, by the shipped dense network at the
-task's full budget. Choosing among the candidates is left out, as it is on every device. CPU: RAPL; GPU: NVML, with a torch that
-has CUDA. What cannot be read is a row without figures that says why.
+    eager    torch, an operation at a time: what a planner is as it is written
+    graph    the same operations as a CUDA graph: no launches from the host
+    fused    one Triton kernel for the whole plan (worldmodel/planning/fused)
+
+The work is one action's: `iterations` x `horizon` predictions of all candidates by the shipped dense network, their distance to
+the goal, the choice of the elites and the refit. Latents and noise are drawn once. CPU: RAPL, eager alone; GPU: NVML; Jetson:
+the module's power monitor. One way after the other, each between its own pauses. What cannot be read is a row that says why.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
-from typing import Any
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, NamedTuple
 
 import torch
 from rich.console import Console
 from torch import Tensor
 
-from spikeplan.core.counts.operations import LayerCounts
 from spikeplan.core.errors import UserError
+from spikeplan.core.format import joule, quantity
 from spikeplan.core.planning import CEMConfig
-from spikeplan.energy.meter import Measured, Meter, NotReadable, NvmlMeter, RaplMeter, measure
+from spikeplan.energy.measured import MeasuredRow, to_file
+from spikeplan.energy.meter import JetsonMeter, Measured, Meter, NotReadable, NvmlMeter, RaplMeter, measure
 from spikeplan.evaluation.shard import bundle_of
-from spikeplan.experiments.runner.output import write_report
+from spikeplan.experiments.runner.output import versions, write_report
 from spikeplan.experiments.runner.progress import working
 from spikeplan.worldmodel.mac_counter import count_macs
-from spikeplan.worldmodel.planning.rollout import unroll
+from spikeplan.worldmodel.planning.fused import FusedPlanner, torch_plan
+from spikeplan.worldmodel.planning.fused.weights import PRECISIONS
 from spikeplan.worldmodel.predictor import ResidualPredictor
+from spikeplan.worldmodel.tasks import make_world
 
 SEED = 0
+CUDA_WAYS = ("eager", "graph", "fused")
 
 
-class DensePlan:
-    """The predictions of one action, as a call: S candidates from latents and actions that are drawn once."""
+class Place(NamedTuple):
+    """A meter, and where torch runs what it measures."""
 
-    def __init__(self, predictor: ResidualPredictor, planner: CEMConfig, device: str = "cpu") -> None:
+    meter: Meter
+    torch_device: str
+
+
+class Plan:
+    """One action's plan, of the same inputs for every way: S candidates around no plan, from a latent to a goal drawn once."""
+
+    def __init__(
+        self,
+        predictor: ResidualPredictor,
+        config: CEMConfig,
+        *,
+        action_limit: float,
+        precision: str,
+        device: str = "cpu",
+    ) -> None:
         generator = torch.Generator().manual_seed(SEED)
-        self.planner, self.device = planner, device
+        self.config, self.action_limit, self.precision, self.device = config, action_limit, precision, device
         self.predictor = deepcopy(predictor).eval().to(device)
-        self.latent_SD = torch.randn(planner.samples, predictor.latent_dim, generator=generator).to(device)
-        self.action_SA = torch.randn(planner.samples, predictor.action_dim, generator=generator).to(device)
-
-        self.actions_SHA = self.action_SA[:, None].expand(-1, planner.horizon, -1)
+        self.latent_BD, self.goal_BD = torch.randn(2, 1, predictor.latent_dim, generator=generator).to(device)
+        self.noise_BSVA = torch.randn(
+            1, config.samples, config.variables, predictor.action_dim, generator=generator
+        ).to(device)
+        self.noise_BSVA[:, 0] = 0.0
+        self.half = deepcopy(self.predictor.net).half() if precision == "fp16" else None
 
     @property
     def macs(self) -> int:
-        once = count_macs(self.predictor, self.latent_SD, self.action_SA).macs.total
-        return once * self.planner.iterations * self.planner.horizon
+        """Of its predictions; a distance and a choice have none."""
+        rows = self.latent_BD.expand(self.config.samples, -1), self.noise_BSVA[0, :, 0]
+        return count_macs(self.predictor, *rows).macs.total * self.config.iterations * self.config.horizon
 
-    def _step(self, latent_BSD: Tensor, action_BSA: Tensor, state: None) -> tuple[Tensor, None, list[LayerCounts]]:
-        return self.predictor(latent_BSD, action_BSA), None, []
+    def predict(self, latent: Tensor, action: Tensor) -> Tensor:
+        """The next latent; in fp16 the layers' products, while latents and their change stay fp32, as in the kernel."""
+        if self.half is None:
+            after: Tensor = self.predictor(latent, action)
+            return after
+        change: Tensor = self.half(torch.cat([latent, action], -1).half())
+        return latent + change.float()
 
-    @torch.no_grad()
-    def __call__(self) -> None:
-        for _ in range(self.planner.iterations):
-            unroll(self._step, self.latent_SD[None], self.actions_SHA[None], None)
-        if self.device != "cpu":
+    def mean(self) -> Tensor:
+        """The plan (B, V, A), in torch."""
+        return torch_plan(
+            self.predict, self.config, self.latent_BD, self.goal_BD, self.noise_BSVA, action_limit=self.action_limit
+        )
+
+    def eager(self) -> Callable[[], object]:
+        """An operation at a time, waited for."""
+        return _waited(self.mean, self.device)
+
+    def graph(self) -> Callable[[], object]:
+        """The same operations as one CUDA graph."""
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(3):  # torch asks for some runs before a capture
+                self.mean()
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            self.mean()
+        return _waited(graph.replay, self.device)
+
+    def fused(self) -> Callable[[], object]:
+        """One kernel. Raises UserError where Triton is missing."""
+        planner = FusedPlanner(
+            self.predictor,
+            self.config,
+            action_limit=self.action_limit,
+            precision=self.precision,
+            device=self.device,
+        )
+        buffers = planner.buffers(1)
+        buffers["latent"][:, : self.latent_BD.shape[1]] = self.latent_BD
+        buffers["goal"][:, : self.goal_BD.shape[1]] = self.goal_BD
+        buffers["noise"].copy_(self.noise_BSVA)
+        return _waited(lambda: planner.launch(buffers), self.device)
+
+
+def _waited(work: Callable[[], object], device: str) -> Callable[[], object]:
+    def run() -> None:
+        work()
+        if device != "cpu":
             torch.cuda.synchronize()
 
-
-def rapl_plan() -> tuple[Meter, str]:
-    return RaplMeter(), "cpu"
+    return run
 
 
-def nvml_plan() -> tuple[Meter, str]:
-    meter = NvmlMeter()
+@contextmanager
+def matmuls(precision: str) -> Iterator[None]:
+    """torch's own products in tf32, or in full."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def rapl_place() -> Place:
+    return Place(RaplMeter(), "cpu")
+
+
+def nvml_place() -> Place:
+    return Place(NvmlMeter(), _cuda("NVML: a GPU is there"))
+
+
+def jetson_place() -> Place:
+    return Place(JetsonMeter(), _cuda("Jetson: its power monitor is there"))
+
+
+def _cuda(there: str) -> str:
     if not torch.cuda.is_available():
-        raise NotReadable("NVML: a GPU is there, but this torch has no CUDA to run the planner on it")
-    return meter, "cuda"
+        raise NotReadable(f"{there}, but this torch has no CUDA to run the planner on it")
+    return "cuda"
 
 
-PLACES: dict[str, Callable[[], tuple[Meter, str]]] = {"cpu": rapl_plan, "gpu": nvml_plan}
+PLACES: dict[str, Callable[[], Place]] = {"cpu": rapl_place, "gpu": nvml_place, "jetson": jetson_place}
 
 
-def measure_planner(task: str, seconds: float) -> list[dict[str, Any]]:
-    """One row a place: {place, meter, evidence, runs, seconds, gross_J, idle_W, net_J, pJ_per_mac, macs, note}."""
+def measure_planner(
+    task: str, seconds: float, precision: str = "fp32", places: dict[str, Callable[[], Place]] | None = None
+) -> tuple[list[MeasuredRow], dict[str, str]]:
+    """A row for each place and way that can be read, and why the others cannot, by place or "place, way".
+
+    Raises UserError for seconds that are not finite and > 0 and for an unknown precision.
+
+    >>> rows, unreadable = measure_planner("two-room", 2.0)
+    """
     if not 0 < seconds < float("inf"):
         raise UserError(f"--seconds {seconds} must be finite and > 0")
-    model = bundle_of(task, None, None).model
-    rows = []
-    for place, start in PLACES.items():
+    if precision not in PRECISIONS:
+        raise UserError(f"--precision {precision!r} is unknown; use one of {', '.join(PRECISIONS)}")
+    model, limit = bundle_of(task, None, None).model, make_world(task).action_limit
+    rows, unreadable = [], {}
+    for place, start in (PLACES if places is None else places).items():
         try:
             meter, device = start()
-            plan = DensePlan(model.predictor, model.planner, device)
-            rows.append(row_of(place, plan.macs, measure(meter, plan, least_s=seconds, idle_s=seconds)))
         except NotReadable as reason:
-            rows.append({"place": place, "evidence": "not readable here", "note": str(reason)})
-    return rows
+            unreadable[place] = str(reason)
+            continue
+        on_cpu = device == "cpu"
+        plan = Plan(
+            model.predictor,
+            model.planner,
+            action_limit=limit,
+            precision="fp32" if on_cpu else precision,  # a CPU's fp16 is emulated
+            device=device,
+        )
+        for way in ("eager",) if on_cpu else CUDA_WAYS:
+            try:
+                with matmuls(plan.precision):
+                    found = measure(meter, getattr(plan, way)(), least_s=seconds, idle_s=seconds)
+            except (NotReadable, UserError) as reason:
+                unreadable[f"{place}, {way}"] = str(reason)
+                continue
+            rows.append(row_of(place, way, task, plan, meter.device, found))
+    return rows, unreadable
 
 
-def row_of(place: str, macs: int, found: Measured) -> dict[str, Any]:
-    net, idle = found.net_J, found.idle_W
-    told = net.low > 0
-    return {
-        "place": place,
-        "meter": found.meter,
-        "evidence": found.evidence,
-        "runs": found.runs,
-        "seconds": found.seconds,
-        "gross_J": found.gross_J,
-        "idle_W": {"low": idle.low, "nominal": idle.nominal, "high": idle.high},
-        "net_J": {"low": net.low, "nominal": net.nominal, "high": net.high},
-        "pJ_per_mac": net.nominal / macs * 1e12 if told else None,
-        "macs": macs,
-        "note": "the whole package or board, other programs' work included" if told else "not told apart from idle",
-    }
+def row_of(place: str, way: str, task: str, plan: Plan, device: str, found: Measured) -> MeasuredRow:
+    return MeasuredRow(
+        device=device,
+        place=place,
+        way=way,
+        task=task,
+        budget=plan.config.label,
+        precision=plan.precision,
+        macs=plan.macs,
+        meter=found.meter,
+        runs=found.runs,
+        seconds=found.seconds,
+        gross_J=found.gross_J,
+        idle_W=found.idle_W,
+        versions=_versions(),
+    )
 
 
-def measure_command(*, task: str, seconds: float, json: str | None, console: Console) -> None:
+def _versions() -> dict[str, str]:
+    found = {name: versions()[name] for name in ("python", "spikeplan", "torch")}
+    for name in ("triton", "zeus", "nvidia-ml-py"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found | {"cuda": str(torch.version.cuda or "none")}
+
+
+def measure_command(*, task: str, seconds: float, precision: str, json: str | None, console: Console) -> None:
     with working("measuring"):
-        rows = measure_planner(task, seconds)
+        rows, unreadable = measure_planner(task, seconds, precision)
     if json is not None:
-        write_report(json, rows)
-    console.print(f"dense predictor of {task}, one action's predictions", markup=False)
+        write_report(json, to_file(rows, unreadable))
+    console.print(f"one action's plan of {task}, by the dense predictor", markup=False)
     for row in rows:
-        said = f"{row['place']}: {row['evidence']}. "
-        if "meter" in row:
-            net, idle, per = row["net_J"], row["idle_W"], row["pJ_per_mac"]
-            said += (
-                f"{net['nominal'] * 1e3:.4g} mJ above idle ({net['low'] * 1e3:.4g} to {net['high'] * 1e3:.4g}), "
-                f"{row['gross_J'] * 1e3:.4g} mJ in all, {row['seconds'] * 1e3:.4g} ms; idle {idle['nominal']:.4g} W "
-                f"({idle['low']:.4g} to {idle['high']:.4g}); {row['runs']} runs of {row['macs']:,} MACs"
-                + ("" if per is None else f", {per:.3g} pJ a MAC")
-                + f". {row['meter']}: "
-            )
-        console.print(said + row["note"], markup=False, highlight=False)
+        console.print(told(row), markup=False, highlight=False)
+    for place, why in unreadable.items():
+        console.print(f"{place}: not readable here. {why}", markup=False, highlight=False)
+
+
+def told(row: MeasuredRow) -> str:
+    """A row in words."""
+    line: dict[str, Any] = row.to_json()
+    net, per = row.net_J, line["pJ_per_mac"]
+    return (
+        f"{row.place}, {row.way}, {row.precision}: measured. {joule(net.nominal)} above idle "
+        f"({joule(net.low)} to {joule(net.high)}), {joule(row.gross_J)} in all, {quantity(row.seconds, 's')}; "
+        f"idle {row.idle_W.nominal:.4g} W ({row.idle_W.low:.4g} to {row.idle_W.high:.4g}); {row.runs} runs of {row.macs:,} MACs"
+        + ("" if per is None else f", {per:.3g} pJ a MAC")
+        + f". {row.device}, {row.meter}: {line['note']}"
+    )

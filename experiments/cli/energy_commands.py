@@ -12,6 +12,8 @@ from rich.console import Console
 from spikeplan.core.counts.exchange import dump_rows
 from spikeplan.core.errors import UserError
 from spikeplan.core.format import several
+from spikeplan.energy.measured import read_measured
+from spikeplan.energy.measured_prices import with_measured
 from spikeplan.evaluation.pricing.report import drawable, energy_report
 from spikeplan.evaluation.pricing.runs import PricedRun, read_run
 from spikeplan.experiments.cli.energy_devices import catalogue_of
@@ -38,23 +40,30 @@ def report_command(
     svg: str | None,
     counts_files: str | None,
     devices: str | None,
+    measured: str | None,
     draws: int,
     seed: int,
     console: Console,
 ) -> None:
     read = (str(Path(run_dir) / name) for name in ("metrics.jsonl", "config.json", "summary.json"))
-    check_outputs({"--json": json, "--svg": svg}, inputs=(devices, *read))
+    check_outputs({"--json": json, "--svg": svg}, inputs=(devices, measured, *read))
     check_seed(seed)
     if not 1 <= draws <= MOST_DRAWS:
         raise UserError(f"--draws {draws} must be from 1 to {MOST_DRAWS}")
-    catalogue = catalogue_of(devices)
+    figures = () if measured is None else read_measured(measured)
+    catalogue = with_measured(catalogue_of(devices), figures)
     run = read_run(Path(run_dir))
     folder = None if counts_files is None else open_output(Path(counts_files))
     with counted(
         f"pricing every pair of methods on every device, {several(draws, 'draw')} of the figures"
     ) as on_progress:
         found = energy_report(
-            Path(run_dir), catalogue, draws=draws, rng=np.random.default_rng(seed), on_progress=on_progress
+            Path(run_dir),
+            catalogue,
+            draws=draws,
+            rng=np.random.default_rng(seed),
+            on_progress=on_progress,
+            measured=figures,
         )
     print_report(found, console)
     if folder is not None:

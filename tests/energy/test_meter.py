@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib
 import multiprocessing
+import queue
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from spikeplan.core.errors import UserError
-from spikeplan.energy.meter import NotReadable, NvmlMeter, RaplMeter, measure
+from spikeplan.energy.meter import JetsonMeter, NotReadable, NvmlMeter, RaplMeter, measure
 
 RANGE = 1_000_000
 
@@ -147,7 +148,7 @@ def nvml(monkeypatch: pytest.MonkeyPatch, *, fail_at: str | None = None) -> list
 def test_nvml_counts_from_its_start(monkeypatch: pytest.MonkeyPatch):
     counter = nvml(monkeypatch)
     meter = NvmlMeter()
-    assert meter.name == "NVML, NVIDIA H200"
+    assert (meter.name, meter.device) == ("NVML, NVIDIA H200", "NVIDIA H200")
     counter[0] += 1_250
     assert meter.joules() == pytest.approx(1.25)
 
@@ -163,6 +164,58 @@ def test_without_the_binding_nvml_says_which_extra(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "pynvml", None)
     with pytest.raises(NotReadable, match="nvidia-ml-py is not installed .* the extra `gpu`"):
         NvmlMeter()
+
+
+@pytest.fixture
+def jetson(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """zeus on a Jetson: its monitor answers what the test sets, in millijoules."""
+    module = importlib.import_module("zeus.device.soc.jetson")
+    rail = SimpleNamespace(total_energy_mj=2_000.0, error=None)
+
+    class Monitor:
+        def get_total_energy_consumption(self) -> SimpleNamespace:
+            if rail.error is not None:
+                raise rail.error
+            return rail
+
+    monkeypatch.setattr(module, "jetson_is_available", lambda: True)
+    monkeypatch.setattr(module, "Jetson", Monitor)
+    return rail
+
+
+def test_a_jetson_counts_its_module_from_its_start(jetson: SimpleNamespace):
+    meter = JetsonMeter()
+    assert meter.joules() == 0
+    jetson.total_energy_mj += 750.0
+    assert meter.joules() == pytest.approx(0.75)
+    assert meter.device
+    jetson.error = queue.Empty()
+    with pytest.raises(NotReadable, match="answers no more"):
+        meter.joules()
+
+
+def test_a_jetson_without_a_rail_of_the_whole_module_says_so(jetson: SimpleNamespace):
+    jetson.total_energy_mj = None
+    with pytest.raises(NotReadable, match="GPU and CPU alone leave out memory"):
+        JetsonMeter()
+
+
+def test_what_is_no_jetson_says_why(monkeypatch: pytest.MonkeyPatch):
+    module = importlib.import_module("zeus.device.soc.jetson")
+    monkeypatch.setattr(module, "jetson_is_available", lambda: False)
+    with pytest.raises(NotReadable, match="this machine is none"):
+        JetsonMeter()
+    monkeypatch.setattr(module, "jetson_is_available", lambda: True)
+
+    def refused() -> None:
+        raise importlib.import_module("zeus.device.soc.common").ZeusSoCInitError("no monitor")
+
+    monkeypatch.setattr(module, "Jetson", refused)
+    with pytest.raises(NotReadable, match="cannot be read here .no monitor."):
+        JetsonMeter()
+    monkeypatch.setitem(sys.modules, "zeus.device.soc.jetson", None)
+    with pytest.raises(NotReadable, match="zeus is not installed .* the extra `rapl`"):
+        JetsonMeter()
 
 
 def test_a_pause_of_nothing_is_refused(powercap: Path):

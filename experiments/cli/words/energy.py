@@ -19,6 +19,9 @@ def report(
         str | None, text("write every method's operation counts as JSON for `energy compare`", "DIR", "not written")
     ] = None,
     devices: Devices = None,
+    measured: Annotated[
+        str | None, text("figures that `energy measure --json` wrote", "FILE", "none: modelled")
+    ] = None,
     draws: Annotated[int, text("draws of the figures' bands, 1 to 100000", "N")] = 2000,
     seed: Seed = 0,
 ) -> None:
@@ -31,6 +34,7 @@ def report(
         svg=svg,
         counts_files=counts_files,
         devices=devices,
+        measured=measured,
         draws=draws,
         seed=seed,
         console=result_console(json),
@@ -115,15 +119,17 @@ def claims(json: Json = None) -> None:
 
 def measure(
     task: Task = "two-room",
-    seconds: Annotated[float, text("how long the work runs, and each pause before and after it", "S")] = 5.0,
+    seconds: Annotated[float, text("how long each way runs, and each pause before and after it", "S")] = 5.0,
+    precision: Annotated[str, text("of the products on a GPU: fp32, tf32 or fp16", "NAME")] = "fp32",
     json: Json = None,
 ) -> None:
-    """Measure one action's dense predictions with this machine's meters (RAPL; NVML on a GPU), idle subtracted."""
+    """Measure one action's dense plan with this machine's meters, idle subtracted: RAPL, NVML, a Jetson's monitor. A GPU plans
+    in eager torch, as a CUDA graph and as one kernel. `energy report --measured` reads the file."""
     names.check("tasks", task)
     check_outputs({"--json": json})
     from spikeplan.experiments.bench.measure_energy import measure_command
 
-    measure_command(task=task, seconds=seconds, json=json, console=result_console(json))
+    measure_command(task=task, seconds=seconds, precision=precision, json=json, console=result_console(json))
 
 
 GROUP = Group(

@@ -195,6 +195,7 @@ def _gpu(part: dict[str, Any], console: Console) -> None:
             "W",
             "J, idle while waiting",
             "J, full power throughout",
+            "plan, measured above idle",
         ),
     )
     for row in part["gpu"]:
@@ -209,5 +210,12 @@ def _gpu(part: dict[str, Any], console: Console) -> None:
             f"{row['power_w']:g}",
             joule(row["idle_joules"]),
             joule(row["full_joules"]),
+            "\n".join(map(_way, row["measured"])) or row["evidence"],
         )
     console.print(table)
+
+
+def _way(row: dict[str, Any]) -> str:
+    """One measured way; what cannot be told apart from idle has no energy."""
+    energy = joule(row["nominal"]) if row["told"] else "not told apart from idle"
+    return f"{row['way']} {escape(row['precision'])}: {energy}, {quantity(row['seconds'], 's')}"

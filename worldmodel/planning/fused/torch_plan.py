@@ -40,7 +40,8 @@ def torch_plan(
     width = torch.full_like(mean, config.sigma * action_limit)
     for _ in range(config.iterations):
         variables = (mean[:, None] + width[:, None] * noise_BSVA).clamp(-action_limit, action_limit)
-        actions = variables.repeat_interleave(config.chunk, -2)[..., : config.horizon, :]
+        held = variables[:, :, :, None].expand(-1, -1, -1, config.chunk, -1)
+        actions = held.flatten(2, 3)[:, :, : config.horizon]
         latents = unroll(lambda z, a, state: (predict(z, a), state, []), start_BSD, actions, None).latents_BSHD
         best = LatentDistance.of(config).cost(latents, None, goal_BD).topk(config.elites, dim=1, largest=False).indices
         elite = variables.gather(1, best[..., None, None].expand(-1, -1, *variables.shape[2:]))
