@@ -184,7 +184,8 @@ def _gpu(part: dict[str, Any], console: Console) -> None:
     if not part["gpu"]:
         return
     table = _table(
-        "GPUs at this network's size: at the peak, and with one dependent kernel a layer (a lower bound on their number)",
+        "GPUs at this network's size: at the peak, and with one dependent kernel a layer (a lower bound on their number): "
+        "modelled",
         ("method", "device"),
         (
             "time at peak",
@@ -195,7 +196,6 @@ def _gpu(part: dict[str, Any], console: Console) -> None:
             "W",
             "J, idle while waiting",
             "J, full power throughout",
-            "plan, measured above idle",
         ),
     )
     for row in part["gpu"]:
@@ -210,12 +210,24 @@ def _gpu(part: dict[str, Any], console: Console) -> None:
             f"{row['power_w']:g}",
             joule(row["idle_joules"]),
             joule(row["full_joules"]),
-            "\n".join(map(_way, row["measured"])) or row["evidence"],
         )
     console.print(table)
+    _measured(part["gpu"], console)
 
 
-def _way(row: dict[str, Any]) -> str:
-    """One measured way; what cannot be told apart from idle has no energy."""
-    energy = joule(row["nominal"]) if row["told"] else "not told apart from idle"
-    return f"{row['way']} {escape(row['precision'])}: {energy}, {quantity(row['seconds'], 's')}"
+def _measured(rows: list[dict[str, Any]], console: Console) -> None:
+    """What was measured of the same plans, a line each: methods of one network differ in precision, not in MACs."""
+    found = {
+        (row["device"], row["plan_macs"], way["way"], way["precision"]): way for row in rows for way in row["measured"]
+    }
+    if not found:
+        console.print(
+            "[dim]No GPU was measured: `energy measure --json FILE` where there is one, then --measured FILE.[/]"
+        )
+    for (device, macs, way, precision), row in found.items():
+        energy = f"{joule(row['nominal'])} [{joule(row['low'])} .. {joule(row['high'])}] above idle"
+        console.print(
+            f"measured, {escape(device)} ({escape(row['board'])}): {way}, {escape(precision)}, {macs / 1e6:.3g} M MACs "
+            f"without the encoder: {energy if row['told'] else 'not told apart from idle'}, {quantity(row['seconds'], 's')}",
+            highlight=False,
+        )

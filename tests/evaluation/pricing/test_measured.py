@@ -59,10 +59,17 @@ def test_the_command_reads_the_file(toy: Any, tmp_path: Path, capsys: pytest.Cap
     file.write_text(json.dumps(to_file(rows())))
     main(["energy", "report", str(folder), "--draws", "20", "--measured", str(file), "--json", str(out)])
     said = " ".join(capsys.readouterr().out.split())
-    assert "modelled" in said and "measured" in said and "fused" in said
+    assert "modelled" in said and "No GPU was measured" not in said
+    assert (
+        "measured, h100 (NVIDIA H100 80GB HBM3): eager, fp32, 0.072 M MACs without the encoder: 50.0 mJ [45.0 mJ .. 55"
+        in said
+    )
+    assert said.count("NVIDIA H100 80GB HBM3") == 3, "two methods of the same plan, one line a way"
     h100 = next(row for row in json.loads(out.read_text())["tasks"]["toy"]["gpu"] if row["device"] == "h100")
     assert h100["idle_w"] == pytest.approx(100.0), "the catalogue's idle power is the measured one"
     assert h100["measured"][1]["seconds"] == 1e-4
+    main(["energy", "report", str(folder), "--draws", "20"])
+    assert "No GPU was measured" in capsys.readouterr().out
     file.write_text("{}")
     with pytest.raises(SystemExit):
         main(["energy", "report", str(folder), "--measured", str(file)])
