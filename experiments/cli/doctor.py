@@ -36,6 +36,7 @@ OPTIONAL = {  # module -> (what for, what installs it)
     "rosbags": ("reading .bag", "pip install 'spikeplan[events]'"),
     "h5py": ("reading .h5 and netx", "pip install 'spikeplan[netx]'"),
     "numba": ("fast event filters", "pip install 'spikeplan[fast]'"),
+    "triton": ("plans as one GPU kernel", "pip install 'spikeplan[fused]'"),
     "zeus": ("reading RAPL", "pip install 'spikeplan[rapl]'"),
     "pynvml": ("reading NVML", "pip install 'spikeplan[gpu]'"),
 }

@@ -24,7 +24,9 @@ pytestmark = [
 SHARED = {80: 163 << 10, 87: 163 << 10, 89: 99 << 10, 90: 227 << 10}
 
 
-def compiled(arch: int, precision: str, module: ResidualPredictor, config: CEMConfig, folder: Path):
+def compiled(
+    arch: int, precision: str, module: ResidualPredictor, config: CEMConfig, folder: Path, spread: str = "std"
+):
     """(bytes of shared memory, registers, bytes of stack) of the kernel as `FusedPlanner` would launch it."""
     triton = pytest.importorskip("triton", reason="Triton is not installed (the extra `fused`)")
     from triton.backends.compiler import GPUTarget
@@ -35,7 +37,7 @@ def compiled(arch: int, precision: str, module: ResidualPredictor, config: CEMCo
 
     weights = kernel_weights(module, precision)
     constants = kernel_settings(
-        weights, config, action_dim=module.action_dim, spread="std", precision=precision, tile=TILES[precision]
+        weights, config, action_dim=module.action_dim, spread=spread, precision=precision, tile=TILES[precision]
     )
     half = {name for name, value in weights._asdict().items() if value.dtype == torch.float16}
     scalars = {"limit": "fp32", "least_spread": "fp32", "spread_factor": "fp32", "plans": "i32", "rank": "*i32"}
@@ -68,9 +70,9 @@ def test_the_shipped_network_stays_in_registers(arch, precision, tmp_path, monke
 
 
 @pytest.mark.parametrize("precision", TILES)
-def test_the_widest_network_fits(precision, tmp_path, monkeypatch):
+def test_the_widest_network_fits_with_every_other_setting(precision, tmp_path, monkeypatch):
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path / "cache"))
-    config = CEMConfig(samples=300, elites=30, chunk=1)
+    config = CEMConfig(samples=300, elites=30, chunk=1, energy="mse", reduce="last")
     module = ResidualPredictor(MOST_LATENT, 7, (MOST_HIDDEN, MOST_HIDDEN))
-    shared, _, stack = compiled(90, precision, module, config, tmp_path)
+    shared, _, stack = compiled(90, precision, module, config, tmp_path, spread="mad")
     assert 0 < shared <= SHARED[90] and stack < 1024

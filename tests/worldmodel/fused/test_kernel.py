@@ -78,6 +78,19 @@ def test_it_plans_as_the_planner_does(config, spread, warm, tile):
 
 
 @pytest.mark.slow
+def test_the_best_of_all_iterations_is_kept():
+    """With a spread that never shrinks the last iteration is not always the best one."""
+    triton_or_skip()
+    config = SMALL.at(samples=16, elites=2, sigma=2.0, sigma_floor=3.0)
+    module, planner, latent, goal, noise, _ = case(config)
+    wanted = planner.plan(latent, goal, noise)[2]
+    assert (wanted.cost_IBS[:-1].amin((0, 2)) < wanted.cost_IBS[-1].amin(1)).any()
+    _, found = interpreted_plans(module, config, latent, goal, noise, action_limit=LIMIT)
+    torch.testing.assert_close(found.best_cost_B, wanted.best_cost_B, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(found.best_action_BA, wanted.best_action_BA, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.slow
 def test_equal_costs_are_ranked_by_their_number():
     """A network of zeros leaves the latent where it is: all candidates cost the same, and the first are the elites."""
     triton_or_skip()

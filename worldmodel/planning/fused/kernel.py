@@ -116,7 +116,7 @@ def cem_kernel(  # type: ignore[no-untyped-def]
                 first = (other[None, :] < own[:, None]) | (
                     (other[None, :] == own[:, None]) & ((j0 + s)[None, :] < (s0 + s)[:, None])
                 )
-                before += tl.sum((first & (j0 + s < samples)[None, :]).to(tl.int32), 1)
+                before += tl.sum(first.to(tl.int32), 1)
             tl.store(rank + row + s0 + s, before, here)
             eps = tl.load(
                 noise + (plan * samples + s0 + s)[:, None] * flat + f[None, :], here[:, None] & is_flat[None, :], 0.0
