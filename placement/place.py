@@ -47,8 +47,13 @@ class CoreUse:
     @property
     def tile(self) -> tuple[int, int]:
         """(column, row) on its chip."""
-        row, column = divmod(self.core // CORES_PER_TILE, TILES_PER_ROW)
-        return column, row
+        return tile_of(self.core)
+
+
+def tile_of(core: int) -> tuple[int, int]:
+    """(column, row) of a core's tile."""
+    row, column = divmod(core // CORES_PER_TILE, TILES_PER_ROW)
+    return column, row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,8 +221,13 @@ def _way(a: CoreUse, b: CoreUse) -> Iterator[tuple[Any, ...]]:
     if a.chip != b.chip:
         yield ("chips", a.chip, b.chip)
         return
-    (x, y), (column, row) = a.tile, b.tile
+    yield from way(a.chip, a.tile, b.tile)
+
+
+def way(chip: int, start: tuple[int, int], end: tuple[int, int]) -> Iterator[tuple[Any, ...]]:
+    """Directed links from tile to tile of one chip, first along the row."""
+    (x, y), (column, row) = start, end
     while (x, y) != (column, row):
         before = (x, y)
         x, y = (x + (1 if column > x else -1), y) if x != column else (x, y + (1 if row > y else -1))
-        yield (a.chip, before, (x, y))
+        yield (chip, before, (x, y))
