@@ -28,6 +28,21 @@ BOUNDS = ("low", "nominal", "high")
 DENSE_DEVICES = ("orin_nano", "h100", "jepa_r")
 
 
+def speeds_of(device: energy.Device, chips: int) -> dict[str, Speed]:
+    """What a chip of the catalogue takes for each part of a step, one for each bound of its figures; several chips have a
+    barrier of their own where one is known.
+
+    >>> speeds_of(energy.default().device("loihi2"), chips=1)["nominal"].synop_s
+    """
+    barrier = "t_barrier_chips" if chips > 1 and "t_barrier_chips" in device.figures else "t_barrier"
+    names = {"synop_s": "t_synop", "update_s": "t_update", "link_s": "t_link", "barrier_s": barrier}
+    bands = {key: device.figure(name).band for key, name in names.items()}
+    return {
+        bound: Speed(**{key: getattr(band, bound) for key, band in bands.items()}, barrier_adds=device.kind != "loihi2")
+        for bound in BOUNDS
+    }
+
+
 @dataclass(frozen=True, kw_only=True)
 class Placed:
     """One extent of a network on a chip: the predictor alone, or the whole loop but for the encoder."""
@@ -36,6 +51,7 @@ class Placed:
     extent: str
     network: NeuronGroups
     found: Placement
+    catalogue: energy.Catalogue
 
     @property
     def messages(self) -> dict[str, float]:
@@ -45,24 +61,11 @@ class Placed:
     @cached_property
     def clocks(self) -> dict[str, Clock]:
         """One for each bound of the timing figures."""
-        device = energy.default().device(self.found.chip.name)
-        barrier = "t_barrier"
-        if self.found.chips > 1 and "t_barrier_chips" in device.figures:
-            barrier = "t_barrier_chips"
-        names = {"synop_s": "t_synop", "update_s": "t_update", "link_s": "t_link", "barrier_s": barrier}
+        speeds = speeds_of(self.catalogue.device(self.found.chip.name), self.found.chips)
         restored = self.traffic.contexts(self.found.replicas) > 0
         return {
-            bound: Clock(
-                self.found,
-                self.network,
-                self.messages,
-                Speed(
-                    **{key: getattr(device.figure(name).band, bound) for key, name in names.items()},
-                    barrier_adds=device.kind != "loihi2",
-                ),
-                restored=restored,
-            )
-            for bound in BOUNDS
+            bound: Clock(self.found, self.network, self.messages, speed, restored=restored)
+            for bound, speed in speeds.items()
         }
 
     @cached_property
@@ -139,9 +142,9 @@ class Placed:
         )
         times = self.times[schedule]
         setup = energy.Setup(chips=self.found.chips, time_s=energy.Band(*(times[b].action_s for b in BOUNDS)))
-        name = self.found.chip.name
+        chip, catalogue = self.catalogue.device(self.found.chip.name), self.catalogue
         whole, counted, operations = (
-            energy.estimate(name, some, actions, scope=scope, extent=self.extent, setup=setup)
+            energy.estimate(chip, some, actions, scope=scope, extent=self.extent, setup=setup, catalogue=catalogue)
             for some, scope in (([*rows, waiting], "system"), (rows, "system"), ([*rows, waiting], "chip"))
         )
         return {
@@ -156,7 +159,16 @@ class Placed:
         }
 
 
-def placed(traffic: Traffic, chip: ChipLimits, *, replicas: int, spread: int, extent: str) -> Placed:
+def placed(
+    traffic: Traffic,
+    chip: ChipLimits,
+    *,
+    replicas: int,
+    spread: int,
+    extent: str,
+    catalogue: energy.Catalogue | None = None,
+) -> Placed:
+    """`catalogue`: whose figures time and energy take; None: the shipped one, with those of a plug-in's chip."""
     network = traffic.network(replicas)
     if extent == "loop":
         network = with_loop(
@@ -168,15 +180,15 @@ def placed(traffic: Traffic, chip: ChipLimits, *, replicas: int, spread: int, ex
             places=traffic.places,
         )
     found = place(network.groups, chip, replicas=replicas, spread=spread)
-    return Placed(traffic=traffic, extent=extent, network=network, found=found)
+    return Placed(traffic=traffic, extent=extent, network=network, found=found, catalogue=catalogue or energy.default())
 
 
-def dense_energy(traffic: Traffic, extent: str) -> dict[str, dict[str, Any]]:
-    """The same network in int8 on dense devices, the same plans: J an action in scope system, peak rates."""
+def dense_energy(traffic: Traffic, extent: str, catalogue: energy.Catalogue | None = None) -> dict[str, dict[str, Any]]:
+    """The placed network's own layers in int8 on dense devices, the same plans: J an action in scope system, peak rates."""
     assert traffic.dense is not None
     rows, actions = traffic.dense.rows("batched"), traffic.dense.actions
     found = {}
     for device in DENSE_DEVICES:
-        e = asdict(energy.estimate(device, rows, actions, scope="system", extent=extent))
+        e = asdict(energy.estimate(device, rows, actions, scope="system", extent=extent, catalogue=catalogue))
         found[device] = {key: e[key] for key in (*BOUNDS, "unit", "evidence", "latency_s")}
     return found

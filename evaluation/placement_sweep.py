@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from spikeplan import energy
 from spikeplan.core.chips import ChipLimits
 from spikeplan.core.progress import OnProgress, no_progress
 from spikeplan.evaluation.placed_energy import BOUNDS, Placed, placed
 from spikeplan.evaluation.traffic import Traffic
+from spikeplan.placement.objective import Choice, choose
 from spikeplan.placement.place import TooManyCores
 from spikeplan.placement.timing import SCHEDULES
 
@@ -20,7 +23,12 @@ def replicas_of(samples: int) -> list[int]:
 
 
 def grid(
-    traffic: Traffic, chip: ChipLimits, spreads: tuple[int, ...], *, on_progress: OnProgress = no_progress
+    traffic: Traffic,
+    chip: ChipLimits,
+    spreads: tuple[int, ...],
+    *,
+    catalogue: energy.Catalogue | None = None,
+    on_progress: OnProgress = no_progress,
 ) -> list[Placed]:
     """Placements that hold every limit; the whole loop where the chip takes it. Too large for any machine: left out."""
     extent = "loop" if chip.graded_messages else "predictor"
@@ -29,7 +37,7 @@ def grid(
     for number, (replicas, spread) in enumerate(asked):
         on_progress(number, len(asked))
         try:
-            one = placed(traffic, chip, replicas=replicas, spread=spread, extent=extent)
+            one = placed(traffic, chip, replicas=replicas, spread=spread, extent=extent, catalogue=catalogue)
         except TooManyCores:
             continue
         found += [] if one.found.broken else [one]
@@ -41,34 +49,52 @@ def best_time(one: Placed) -> float:
     return min(one.times[schedule]["nominal"].action_s for schedule in SCHEDULES)
 
 
-def cheapest(
-    traffic: Traffic, chip: ChipLimits, *, seconds: float, chips: int, on_progress: OnProgress = no_progress
-) -> tuple[int, int, str | None]:
-    """(replicas, spread, None) of the fewest chips, then cores, that plan an action in time; where none does within
-    `chips`, the fastest that there is and a sentence that says so."""
-    tried = [one for one in grid(traffic, chip, SPREADS, on_progress=on_progress) if one.found.chips <= chips]
-    if not tried:
-        return 1, 1, f"no placement holds the limits of {chip.name} within {chips} chip(s)"
-    fitting = [one for one in tried if best_time(one) <= seconds]
-    if fitting:
-        best = min(fitting, key=lambda one: (one.found.chips, one.found.cores, best_time(one)))
-        return best.found.replicas, best.found.spread, None
-    best = min(tried, key=best_time)
-    return (
-        best.found.replicas,
-        best.found.spread,
-        (
-            f"no placement within {chips} chip(s) plans an action in {seconds * 1e3:g} ms; the fastest takes "
-            f"{best_time(best) * 1e3:.3g} ms; allow more chips or fewer candidates"
-        ),
+def best_joules(one: Placed) -> float:
+    return min(float(one.energy(schedule)["nominal"]) for schedule in SCHEDULES)
+
+
+def search(
+    traffic: Traffic,
+    chip: ChipLimits,
+    *,
+    objective: str,
+    chips: int,
+    seconds: float | None = None,
+    catalogue: energy.Catalogue | None = None,
+    on_progress: OnProgress = no_progress,
+) -> Choice[Placed] | str:
+    """Replicas and spreads within so many chips, the best of the objective first; where there are none, a sentence that says so.
+
+    `seconds`: an action's; where none is that fast, the fastest, and a sentence in `missed`.
+    """
+    found = grid(traffic, chip, SPREADS, catalogue=catalogue, on_progress=on_progress)
+    within = [one for one in found if one.found.chips <= chips]
+    if not within:
+        return f"no placement holds the limits of {chip.name} within {chips} chip(s)"
+    choice = choose(
+        within,
+        objective,
+        time_s=best_time,
+        energy_j=best_joules,
+        within_s=seconds,
+        what=f"within {chips} chip(s) plans an action",
     )
+    more = "; allow more chips or fewer candidates"
+    return choice if choice.missed is None else replace(choice, missed=choice.missed + more)
 
 
 def sweep_rows(
-    traffic: Traffic, chip: ChipLimits, *, spreads: tuple[int, ...], on_progress: OnProgress = no_progress
+    traffic: Traffic,
+    chip: ChipLimits,
+    *,
+    spreads: tuple[int, ...],
+    catalogue: energy.Catalogue | None = None,
+    on_progress: OnProgress = no_progress,
 ) -> list[dict[str, Any]]:
     """A row a placement; `front`: no other takes as few cores and less time."""
-    found = grid(traffic, chip, spreads, on_progress=lambda done, total: on_progress(done, 2 * total))
+    found = grid(
+        traffic, chip, spreads, catalogue=catalogue, on_progress=lambda done, total: on_progress(done, 2 * total)
+    )
     points = [(one.found.cores, best_time(one)) for one in found]
     rows = []
     for number, (one, (cores, time)) in enumerate(zip(found, points, strict=True), 1):
@@ -83,11 +109,11 @@ def sweep_rows(
             "front": not beaten,
         }
         for schedule in SCHEDULES:
-            energy = one.energy(schedule)
+            joules = one.energy(schedule)
             row[schedule] = {
                 "action_s": {b: one.times[schedule][b].action_s for b in BOUNDS},
-                "energy": {b: energy[b] for b in BOUNDS},
-                "without_static": energy["without_static"],
+                "energy": {b: joules[b] for b in BOUNDS},
+                "without_static": joules["without_static"],
             }
         rows.append(row)
         on_progress(len(found) + number, 2 * len(found))

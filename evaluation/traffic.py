@@ -6,7 +6,7 @@ One reported episode of the network's task is planned by the dense method; the n
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -16,11 +16,12 @@ import numpy as np
 
 from spikeplan.core.chips import LOIHI2, ChipLimits
 from spikeplan.core.counts.charges import book_iteration
-from spikeplan.core.counts.operations import BYTES, LayerCounts, OperationCounts
+from spikeplan.core.counts.operations import LayerCounts, OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.groups import BITS_SET, INPUT_BITS, NeuronGroups
 from spikeplan.core.guided_planning import GuidedConfig, PlannerConfig
 from spikeplan.core.ir import artifact as artifact_file
+from spikeplan.core.ir.artifact import Artifact
 from spikeplan.core.planning import CEMConfig
 from spikeplan.core.progress import OnProgress, no_progress
 from spikeplan.evaluation.bundle import load_bundle
@@ -33,15 +34,15 @@ from spikeplan.snn.lif import LIFNetwork
 from spikeplan.snn.lif_predictor import LIFPredictor
 from spikeplan.worldmodel.checkpoint import WorldModel
 from spikeplan.worldmodel.policies.pair import Pair
-from spikeplan.worldmodel.predictor import DensePredictor, Predictor, ResidualPredictor
+from spikeplan.worldmodel.predictor import Predictor, ResidualPredictor
 from spikeplan.worldmodel.tasks import TASKS, make_world
 from spikeplan.worldmodel.tasks.world import KeepOut
 
 
 @dataclass(frozen=True, kw_only=True)
 class Traffic:
-    """`sent`: messages of one prediction by layer. `network(replicas)`: the groups to place. `dense`: the same plans by the dense
-    network, None where none were recorded."""
+    """`sent`: messages of one prediction by layer. `network(replicas)`: the groups to place. `dense`: the same plans by its
+    own layers, computed densely; None where none were recorded."""
 
     path: str
     method: str
@@ -92,13 +93,46 @@ def traffic_of(path: str, chip: ChipLimits, *, on_progress: OnProgress = no_prog
         interleaved_steps=interleaved,
     )
     coded = INPUT_BITS * BITS_SET if is_lif and not chip.graded_messages else 1.0
-    return _record(path, model, predictor, chip, op_counts, coded, on_progress)
+    return _record(path, model, predictor, chip, op_counts, coded, _widths(net), on_progress)
 
 
 def _task(path: str, task: Any) -> str:
     if task not in TASKS:
-        raise UserError(f"{path}: its header names task {task!r}, so its traffic cannot be recorded; convert it again")
+        named = "no task" if task is None else f"task {task!r}, which is none of ours"
+        raise UserError(f"{path}: its header names {named}; say what it sends: give --recording, --inputs or --rates")
     return str(task)
+
+
+def _widths(net: LIFNetwork | Artifact) -> list[tuple[str, int, int]]:
+    """Name, inputs and outputs of every layer of synapses."""
+    if isinstance(net, Artifact):
+        return [(layer.name, layer.n_in, layer.n_out) for layer in net.layers if layer.weight is not None]
+    linears = {"h1": net.w1, "h2": net.w2, "out": net.w3}
+    return [(name, linear.in_features, linear.out_features) for name, linear in linears.items()]
+
+
+def dense_counts(layers: Sequence[tuple[str, int, int]], plans: Plans) -> OperationCounts:
+    """The placed network's own layers in int8, computed densely for every candidate of the recorded plans."""
+    dense = OperationCounts(method="int8", reference="zero", precision="int8", spiking=False)
+    number, iterations, samples, horizon, _ = plans.candidates_NISHA.shape
+    calls = number * samples
+    for iteration in range(iterations):
+        for step in range(horizon):
+            for name, inputs, outputs in layers:
+                macs = inputs * outputs * calls
+                counts = LayerCounts(
+                    layer=name,
+                    macs=macs,
+                    dense_macs=macs,
+                    calls=calls,
+                    state_reads=inputs * calls,
+                    state_writes=outputs * calls,
+                )
+                dense.add("predictor", counts, iteration=iteration, step=step)
+    for name, inputs, outputs in layers:
+        dense.set_memory(name, weight_bytes=inputs * outputs, state_bytes=0)
+    dense.actions = number
+    return dense
 
 
 def _record(
@@ -108,23 +142,22 @@ def _record(
     chip: ChipLimits,
     op_counts: OperationCounts,
     coded: float,
+    layers: Sequence[tuple[str, int, int]],
     on_progress: OnProgress,
 ) -> Traffic:
-    """`coded`: messages that one graded input becomes. Both reruns together take half as long as the recording."""
+    """`coded`: messages that one graded input becomes. `layers`: name, inputs and outputs of each. The rerun takes a quarter as
+    long as the recording."""
     plans = record_plans(
         model,
         episodes=1,
         seed=EPISODE_SEED,
         every=model.planner.horizon,
-        on_progress=lambda done, total: on_progress(2 * done, 3 * total),
+        on_progress=lambda done, total: on_progress(4 * done, 5 * total),
     )
     rerun(predictor, plans, op_counts.reference, op_counts)
     if coded != 1.0:
         op_counts = _bit_by_bit(op_counts, coded)
-    dense = OperationCounts(method="int8", reference="zero", precision="int8", spiking=False)
-    rerun(DensePredictor(model.predictor), plans, "zero", dense)
-    for name, (fp32_bytes, _) in DensePredictor(model.predictor).memory().items():
-        dense.set_memory(name, weight_bytes=fp32_bytes // BYTES["fp32"], state_bytes=0)
+    dense = dense_counts(layers, plans)
     for book in (op_counts, dense):
         _rest_of_the_loop(book, model, plans)
     return Traffic(

@@ -12,6 +12,7 @@ Each layer is cut into the least number of equal parts that holds every limit, f
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,7 +146,7 @@ def place_graph(graph: Graph, chip: ChipLimits, *, replicas: int = 1, spread: in
     if (needed := replicas * sum(cores.values())) > MOST_CORES:
         raise TooManyCores(_too_many(needed))
     rooms = {layer.name: _room(graph, layer, chip, cores) for layer in graph.layers}
-    table = [
+    table: list[dict[str, Any]] = [
         {
             "layer": name,
             "first": first,

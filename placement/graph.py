@@ -204,12 +204,12 @@ def reach(link: Link, first: int, neurons: int) -> NDArray[np.int64]:
     position, channel = np.divmod(np.arange(first, first + neurons), len(synapse.weight))
     held = np.zeros((groups, rows * columns), dtype=np.int64)
     np.add.at(held, (channel // each, position), 1)
-    held = held.reshape(groups, rows, columns)
+    grid = held.reshape(groups, rows, columns)
     (ph, pw), (sh, sw), (dh, dw) = synapse.padding, synapse.stride, synapse.dilation
     tall, wide = synapse.weight.shape[2:]
     padded = np.zeros((groups, height + 2 * ph, width + 2 * pw), dtype=np.int64)
     for i in range(tall):
         for j in range(wide):
-            padded[:, i * dh : i * dh + sh * rows : sh, j * dw : j * dw + sw * columns : sw] += held
+            padded[:, i * dh : i * dh + sh * rows : sh, j * dw : j * dw + sw * columns : sw] += grid
     inside = padded[:, ph : ph + height, pw : pw + width]
     return np.repeat(inside, channels // groups, axis=0).transpose(1, 2, 0).reshape(-1)

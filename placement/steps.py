@@ -85,7 +85,9 @@ def _synops(placement: Placement, graph: Graph, recording: Recording) -> tuple[R
             least_mean, worst = float(means.max()), uses[int(means.argmax())]
             busiest = (layer.name, worst.chip, worst.core)
         columns = np.unique(each, axis=0) if len(into) > 1 else each.max(0)[None]
-        most = np.maximum(most, _most([dict(zip((k.src for k in into), row, strict=True)) for row in columns], recording))
+        most = np.maximum(
+            most, _most([dict(zip((k.src for k in into), row, strict=True)) for row in columns], recording)
+        )
     return most, busiest
 
 
@@ -119,7 +121,9 @@ def _links(placement: Placement, graph: Graph, recording: Recording) -> tuple[li
             continue
         copies = _copies(placement, link, recording)
         for replica in range(placement.replicas):
-            for line, length, share in _routes(placement.of(link.src, replica), placement.of(link.dst, replica), copies):
+            for line, length, share in _routes(
+                placement.of(link.src, replica), placement.of(link.dst, replica), copies
+            ):
                 loads[line][link.src] += share
                 hops[link.src] += length * share / placement.replicas
     return list(map(dict, loads.values())), hops

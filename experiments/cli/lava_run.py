@@ -14,11 +14,12 @@ from rich.table import Table
 from spikeplan.conversion.lif_fixed import quantise
 from spikeplan.conversion.netx import read_netx
 from spikeplan.conversion.nir_file import read_nir
+from spikeplan.core.counts.exchange import dump_rows
 from spikeplan.core.errors import UserError
 from spikeplan.core.files import NUMPY_ERRORS
 from spikeplan.core.format import several
-from spikeplan.core.ir.network import LIFNeuron, Network
-from spikeplan.experiments.runner.output import check_outputs, check_seed, write_report, write_text
+from spikeplan.core.ir.network import Conv, LIFNeuron, Network
+from spikeplan.experiments.runner.output import check_outputs, check_seed, write_json, write_report, write_text
 from spikeplan.experiments.runner.progress import working
 from spikeplan.lava_procs.network_run import Record, run_network
 
@@ -42,9 +43,10 @@ def network_command(
     seed: int,
     json: str | None,
     svg: str | None,
+    counts: str | None = None,
     console: Console,
 ) -> None:
-    check_outputs({"--json": json, "--svg": svg}, inputs=(path, inputs))
+    check_outputs({"--json": json, "--svg": svg, "--counts": counts}, inputs=(path, inputs))
     check_seed(seed)
     if not 1 <= steps <= MOST_STEPS:
         raise UserError(f"--steps {steps} must be from 1 to {MOST_STEPS:,}")
@@ -55,9 +57,12 @@ def network_command(
         notes.append("too many neurons and steps to record states; messages only")
     with tempfile.TemporaryDirectory() as folder, working(f"{several(len(data), 'step')} in Lava"):
         record = run_network(network, data, workdir=folder, timeout_s=TIMEOUT_S, residue=residue, watch=watch)
-    facts = facts_of(path, network, record, notes, residue)
+    facts = facts_of(path, network, data, record, notes, residue)
     show(facts, console)
     try:
+        if counts:
+            with working("counting synapses"):
+                write_json(Path(counts), counts_of(network, data, record, residue))
         if json:
             write_report(json, facts)
         if svg:
@@ -112,7 +117,34 @@ def draw_inputs(network: Network, steps: int, seed: int) -> NDArray[np.int64]:
     return np.clip(np.cumsum(moves, 0), -REACH, REACH)
 
 
-def facts_of(path: str, network: Network, record: Record, notes: list[str], residue: str) -> dict[str, Any]:
+def counts_of(network: Network, data: NDArray[Any], record: Record, residue: str) -> dict[str, Any]:
+    """The run as operation counts in the exchange format, one action: what `spikeplan energy compare` reads.
+
+    Lava's processes record how many messages a layer sends, and not which neurons send. In front of a convolution that matters:
+    the reference runs once more, and must have sent as many.
+    """
+    from spikeplan.evaluation.own_network.counts import spiking_rows
+    from spikeplan.evaluation.own_network.run import run_network as run_reference
+    from spikeplan.placement.graph import INPUT, graph_of_network
+    from spikeplan.placement.recording import of_arrays
+
+    graph = graph_of_network(network)
+    sent: dict[str, NDArray[Any]] = dict(record.counts)
+    if graph.input_bits:
+        sent[INPUT] = data != 0
+    if any(isinstance(layer.synapse, Conv) for layer in network.layers):
+        rasters = run_reference(network, data, residue=residue)
+        for name, counted in record.counts.items():
+            if not np.array_equal(rasters[name].reshape(len(data), -1).sum(1), counted):
+                raise AssertionError(f"layer '{name}': the reference sent other messages than Lava's process")
+        sent |= rasters
+    method = "sigma_delta" if network.sigma_delta else "lif"
+    return dump_rows(spiking_rows(graph, of_arrays(graph, sent, "run"), method=method), 1)
+
+
+def facts_of(
+    path: str, network: Network, data: NDArray[Any], record: Record, notes: list[str], residue: str
+) -> dict[str, Any]:
     layers = [
         {
             "name": layer.name,
@@ -128,6 +160,9 @@ def facts_of(path: str, network: Network, record: Record, notes: list[str], resi
         }
         for layer in network.layers
     ]
+    spikes = np.count_nonzero(data.reshape(len(data), -1), axis=1)
+    taken = {"shape": list(network.input_shape), "messages": [int(n) for n in spikes]}
+    outside = {} if network.layers[0].synapse is None else {"input": taken}  # a coder takes values, synapses messages
     return {
         "network": path,
         "steps": len(record.out),
@@ -138,6 +173,7 @@ def facts_of(path: str, network: Network, record: Record, notes: list[str], resi
         "overflows": record.overflows,
         "notes": notes,
         "layers": layers,
+        **outside,
     }
 
 

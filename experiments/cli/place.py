@@ -12,15 +12,19 @@ from rich.console import Console
 from spikeplan.core.chips import CHIPS, ChipLimits
 from spikeplan.core.errors import UserError
 from spikeplan.core.progress import OnProgress, no_progress
+from spikeplan.energy.catalogue import Catalogue
 from spikeplan.evaluation.placed_energy import BOUNDS, Placed, dense_energy, placed
-from spikeplan.evaluation.placement_sweep import cheapest, sweep_rows
+from spikeplan.evaluation.placement_sweep import best_joules, best_time, search, sweep_rows
 from spikeplan.evaluation.traffic import Traffic, traffic_of
+from spikeplan.experiments.cli.energy_devices import catalogue_of
 from spikeplan.experiments.report.terminal.placement import print_facts, print_sweep
 from spikeplan.experiments.runner.output import check_outputs, write_report, write_text
 from spikeplan.experiments.runner.progress import counted
+from spikeplan.placement.objective import Choice
 from spikeplan.placement.place import Placement
 from spikeplan.placement.timing import SCHEDULES
 
+MAX_CHIPS = 8  # that a search may use
 MOST = 4096  # replicas, and times the least cores a layer
 BUDGETS_S = {"JEPA-R's control period": 10e-3, "V-JEPA 2-AC on an RTX 4090": 16.0}
 ON_HOST = (
@@ -43,41 +47,48 @@ def place_command(
     chip: str,
     replicas: int,
     spread: int,
+    objective: str | None,
     for_latency: float | None,
-    max_chips: int,
+    max_chips: int | None,
     sweep: bool,
+    devices: str | None,
     json: str | None,
     svg: str | None,
     sweep_svg: str | None,
     console: Console,
 ) -> int:
-    """Prints the tables; 1 when a limit is broken or `for_latency` (ms) cannot be met."""
-    if chip not in CHIPS:
-        raise UserError(f"chip {chip!r} is unknown; use one of {', '.join(CHIPS)}")
-    if for_latency is not None and not 0 < for_latency < float("inf"):
-        raise UserError(f"--for-latency {for_latency} must be finite and > 0 (milliseconds an action)")
-    if max_chips < 1:
-        raise UserError(f"--max-chips {max_chips} must be at least 1")
-    for name, value in (("replicas", replicas), ("spread", spread)):
-        if not 1 <= value <= MOST:
-            raise UserError(f"--{name} {value} must be from 1 to {MOST}")
-    check_outputs({"--json": json, "--svg": svg, "--sweep-svg": sweep_svg}, inputs=(path,))
-    limits = CHIPS[chip]
-    missed = None
+    """Places an artifact on plans of its task and prints the tables; 1 when a limit is broken or `for_latency` (ms) cannot be
+    met."""
+    limits = check_asked(chip, replicas, spread, for_latency, max_chips)
+    check_outputs({"--json": json, "--svg": svg, "--sweep-svg": sweep_svg}, inputs=(path, devices))
+    catalogue = catalogue_of(devices)
+    catalogue.device(chip)
+    choice: Choice[Placed] | str | None = None
     with counted("recording the traffic of an episode") as on_progress:
         traffic = traffic_of(path, limits, on_progress=on_progress)
-    if for_latency is not None:
+    if objective is not None or for_latency is not None:
         with counted("trying placements") as on_progress:
-            replicas, spread, missed = cheapest(
-                traffic, limits, seconds=for_latency * 1e-3, chips=max_chips, on_progress=on_progress
+            choice = search(
+                traffic,
+                limits,
+                objective=objective or "chips",
+                chips=MAX_CHIPS if max_chips is None else max_chips,
+                seconds=None if for_latency is None else for_latency * 1e-3,
+                catalogue=catalogue,
+                on_progress=on_progress,
             )
+    if isinstance(choice, Choice):
+        replicas, spread = choice.best.found.replicas, choice.best.found.spread
     with counted("placing") as on_progress:
-        facts = facts_of(traffic, limits, replicas=replicas, spread=spread, on_progress=on_progress)
-    facts["missed"] = missed
+        facts = facts_of(
+            traffic, limits, replicas=replicas, spread=spread, catalogue=catalogue, on_progress=on_progress
+        )
+    facts["missed"] = choice if isinstance(choice, str) else None if choice is None else choice.missed
+    facts["choice"] = choice_facts(objective, choice) if isinstance(choice, Choice) else None
     if sweep or sweep_svg:
         with counted("placing copies and spreads") as on_progress:
             spreads = tuple(sorted({1, 2, 4, 8, spread}))
-            facts["sweep"] = sweep_rows(traffic, limits, spreads=spreads, on_progress=on_progress)
+            facts["sweep"] = sweep_rows(traffic, limits, spreads=spreads, catalogue=catalogue, on_progress=on_progress)
     print_facts(facts, console)
     if "sweep" in facts:
         print_sweep(facts, console)
@@ -85,7 +96,34 @@ def place_command(
         write_report(json, facts)
     if svg or sweep_svg:
         draw(traffic, limits, facts, svg, sweep_svg)
-    return 1 if facts["broken"] or missed else 0
+    return 1 if facts["broken"] or facts["missed"] else 0
+
+
+def check_asked(chip: str, replicas: int, spread: int, for_latency: float | None, max_chips: int | None) -> ChipLimits:
+    """The chip's limits, or one line about a flag that asks for nothing possible."""
+    if chip not in CHIPS:
+        raise UserError(f"chip {chip!r} is unknown; use one of {', '.join(CHIPS)}")
+    if for_latency is not None and not 0 < for_latency < float("inf"):
+        raise UserError(f"--for-latency {for_latency} must be finite and > 0 (milliseconds)")
+    if max_chips is not None and max_chips < 1:
+        raise UserError(f"--max-chips {max_chips} must be at least 1")
+    for name, value in (("replicas", replicas), ("spread", spread)):
+        if not 1 <= value <= MOST:
+            raise UserError(f"--{name} {value} must be from 1 to {MOST}")
+    return CHIPS[chip]
+
+
+def choice_facts(objective: str | None, choice: Choice[Placed]) -> dict[str, Any]:
+    """Which placement was taken, and the next best."""
+
+    def of(one: Placed | None) -> dict[str, Any] | None:
+        if one is None:
+            return None
+        found = one.found
+        size = {"replicas": found.replicas, "spread": found.spread, "cores": found.cores, "chips": found.chips}
+        return {**size, "time_s": best_time(one), "joules": best_joules(one)}
+
+    return {"objective": objective or "chips", "taken": of(choice.best), "next": of(choice.next_best)}
 
 
 def draw(traffic: Traffic, chip: ChipLimits, facts: dict[str, Any], svg: str | None, sweep_svg: str | None) -> None:
@@ -106,7 +144,13 @@ def extents_of(chip: ChipLimits) -> tuple[str, ...]:
 
 
 def facts_of(
-    traffic: Traffic, chip: ChipLimits, *, replicas: int, spread: int, on_progress: OnProgress = no_progress
+    traffic: Traffic,
+    chip: ChipLimits,
+    *,
+    replicas: int,
+    spread: int,
+    catalogue: Catalogue | None = None,
+    on_progress: OnProgress = no_progress,
 ) -> dict[str, Any]:
     """What `--json` writes. `loop` is None where the chip cannot hold it."""
     facts: dict[str, Any] = {
@@ -130,7 +174,7 @@ def facts_of(
     broken: dict[tuple[str, str], Any] = {}
     extents = extents_of(chip)
     for number, extent in enumerate(extents, 1):
-        one = placed(traffic, chip, replicas=replicas, spread=spread, extent=extent)
+        one = placed(traffic, chip, replicas=replicas, spread=spread, extent=extent, catalogue=catalogue)
         facts[extent] = extent_facts(one)
         broken |= {(b.layer, b.limit): b for b in one.found.broken}
         on_progress(number, len(extents))
@@ -153,7 +197,7 @@ def extent_facts(one: Placed) -> dict[str, Any]:
         "prediction": None,
         "energy": None,
         "within": None,
-        "dense": dense_energy(one.traffic, one.extent),
+        "dense": dense_energy(one.traffic, one.extent, one.catalogue),
     }
     if found.broken:
         return facts

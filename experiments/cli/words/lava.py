@@ -28,6 +28,9 @@ def run(
     seed: Seed = 0,
     json: Json = None,
     svg: Annotated[str | None, text("draw messages and states", "FILE", "no drawing")] = None,
+    counts: Annotated[
+        str | None, text("write operation counts of the run as JSON for `energy compare`", "FILE", "not written")
+    ] = None,
 ) -> None:
     """Run a network file in our Lava processes; prints messages a step, --json and --svg add states."""
     from spikeplan.experiments.cli.lava_run import network_command
@@ -43,6 +46,7 @@ def run(
         seed=seed,
         json=json,
         svg=svg,
+        counts=counts,
         console=result_console(json),
     )
 

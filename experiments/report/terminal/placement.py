@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from spikeplan.core.format import several
+from spikeplan.core.format import quantity, several
 
 EXTENTS = {"predictor": "predictor alone", "loop": "whole loop (encoder on the host)"}
 
@@ -23,12 +23,28 @@ def print_facts(facts: dict[str, Any], console: Console) -> None:
         console.print(f"[red]{escape(row['text'])}[/]", soft_wrap=True)
     if facts["missed"]:
         console.print(f"[red]{facts['missed']}[/]", soft_wrap=True)
+    if facts["choice"]:
+        console.print(chosen(facts["choice"]), soft_wrap=True)
     timed = [extent for extent in EXTENTS if facts[extent] and facts[extent]["time"]]
     if timed:
         console.print(prediction_table(facts, timed))
         console.print(action_table(facts, timed))
         console.print(against_dense(facts, timed[-1]), soft_wrap=True)
     console.print(f"Assumed, not published: {'; '.join(facts['assumed'])}. Simulated: {facts['simulated']}.")
+
+
+def chosen(choice: dict[str, Any]) -> str:
+    """Which placement a search took, and what came next."""
+
+    def said(one: dict[str, Any]) -> str:
+        size = f"{several(one['cores'], 'core')} of {several(one['chips'], 'chip')}"
+        return (
+            f"{several(one['replicas'], 'replica')} at spread {one['spread']} ({size}, {quantity(one['time_s'], 's')}, "
+            f"{quantity(one['joules'], 'J')})"
+        )
+
+    after = f"; next best: {said(choice['next'])}" if choice["next"] else "; no other was found"
+    return f"Taken for {choice['objective']}: {said(choice['taken'])}{after}."
 
 
 def cores_table(facts: dict[str, Any], extent: str) -> Table:
