@@ -63,7 +63,7 @@ def of_rates(graph: Graph, rates: float | Mapping[str, float], source: str = "ra
     """
     sources = graph.sources
     each = dict.fromkeys(sources, rates) if isinstance(rates, int | float) else dict(rates)
-    _check_names(sources, each, source, "a rate")
+    _check_names(sources, each, source, "rate")
     for name, rate in each.items():
         if not 0 <= rate <= 1:
             raise UserError(f"{source}: {rate:g} messages a neuron and step of '{name}'; a rate is from 0 to 1")

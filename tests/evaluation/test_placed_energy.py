@@ -9,13 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from spikeplan.conversion import Calibration, convert
+from spikeplan.conversion.recipes.sigma_delta import SigmaDelta
 from spikeplan.core.chips import LOIHI1, LOIHI2
 from spikeplan.core.ir import artifact as artifact_file
-from spikeplan.evaluation.placed_energy import placed
+from spikeplan.evaluation.placed_energy import dense_energy, placed
+from spikeplan.evaluation.placement_sweep import best_joules, best_time, search
 from spikeplan.evaluation.traffic import Traffic, traffic_of
 from spikeplan.experiments.cli.main import main
 from spikeplan.worldmodel.checkpoint import shipped
+from spikeplan.worldmodel.predictor import ResidualPredictor
 
 DELTA = str(shipped("two-room").with_suffix("").with_suffix(".delta.safetensors"))
 
@@ -104,6 +109,19 @@ def test_the_front_and_the_search_agree(delta: Traffic, tmp_path: Path, capsys: 
         assert time(row) > 10e-3 or (row["chips"], row["cores"]) >= (chosen["chips"], chosen["cores"])
         dominated = any(o["cores"] < row["cores"] and time(o) < time(row) for o in rows.values())
         assert not (row["front"] and dominated)
+    found = [placed(delta, LOIHI2, replicas=r, spread=s, extent="loop") for r in (1, 8, 64) for s in (1, 4)]
+    cost = {
+        (one.found.replicas, one.found.spread): min(one.energy(s)["nominal"] for s in ("sequential", "interleaved"))
+        for one in found
+    }
+    best = search(delta, LOIHI2, objective="energy", chips=8)
+    assert not isinstance(best, str) and best.missed is None and best.next_best is not None
+    assert best_joules(best.best) <= best_joules(best.next_best) and best_joules(best.best) <= min(cost.values())
+    quick = search(delta, LOIHI2, objective="time", chips=8)
+    assert not isinstance(quick, str) and best_time(quick.best) <= best_time(best.best)
+    small = search(delta, LOIHI2, objective="chips", chips=8)
+    assert not isinstance(small, str) and (small.best.found.chips, small.best.found.replicas) == (1, 1)
+    assert small.best.found.cores < best.best.found.cores and best_joules(small.best) > best_joules(best.best)
     code, text = run([DELTA, "--for-latency", "0.01", "--max-chips", "1"], capsys)
     assert code == 1 and "no placement within 1 chip(s) plans an action in 0.01 ms; the fastest takes" in text
 
@@ -185,4 +203,23 @@ def test_bad_input_is_one_line(args: list[str], expected: str, capsys: pytest.Ca
 def test_an_artifact_without_a_task_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = artifact_file.save(replace(artifact_file.load(DELTA), provenance={}), tmp_path / "a.safetensors")
     code, line = run([str(path)], capsys)
-    assert code == 2 and "a.safetensors: its header names task None" in line
+    assert code == 2 and "a.safetensors: its header names no task; say what it sends: give --recording" in line
+    code, text = run([str(path), "--rates", "0.2"], capsys)
+    assert code == 0 and "82,432 weights" in text, "placed as the network that it is"
+
+
+@pytest.mark.parametrize(
+    ("hidden", "macs"), [((4,), 34 * 4 + 4 * 32), ((8, 6), 34 * 8 + 8 * 6 + 6 * 32), ((64,), 66 * 64)]
+)
+def test_the_dense_opponent_has_the_widths_that_are_placed(hidden: tuple[int, ...], macs: int, tmp_path: Path) -> None:
+    """Not those of the shipped network, whatever task the header names: 64 candidates, 12 steps, 4 iterations."""
+    torch.manual_seed(0)
+    data = Calibration(torch.randn(64, 32), torch.rand(64, 2) * 2 - 1)
+    net, _ = convert(ResidualPredictor(32, 2, hidden), data, SigmaDelta(thresholds=0.5), task="two-room")
+    traffic = traffic_of(str(artifact_file.save(net, tmp_path / "own.safetensors")), LOIHI2)
+    assert traffic.dense is not None and traffic.dense.actions > 0
+    rows = [row for row in traffic.dense.rows("batched") if row.phase == "predictor"]
+    assert sum(row.macs for row in rows) == macs * 64 * 12 * 4 * traffic.dense.actions
+    assert sum({row.layer: row.weight_bytes for row in rows}.values()) == macs == net.synapses
+    of_predictor = dense_energy(traffic, "predictor")
+    assert all(e["nominal"] > 0 for e in of_predictor.values())
