@@ -61,8 +61,7 @@ def place_command(
     met."""
     limits = check_asked(chip, replicas, spread, for_latency, max_chips)
     check_outputs({"--json": json, "--svg": svg, "--sweep-svg": sweep_svg}, inputs=(path, devices))
-    catalogue = catalogue_of(devices)
-    catalogue.device(chip)
+    catalogue = figures_of(chip, devices)
     choice: Choice[Placed] | str | None = None
     with counted("recording the traffic of an episode") as on_progress:
         traffic = traffic_of(path, limits, on_progress=on_progress)
@@ -111,6 +110,18 @@ def check_asked(chip: str, replicas: int, spread: int, for_latency: float | None
         if not 1 <= value <= MOST:
             raise UserError(f"--{name} {value} must be from 1 to {MOST}")
     return CHIPS[chip]
+
+
+def figures_of(chip: str, devices: str | None) -> Catalogue:
+    """The catalogue that a placement on this chip is timed and priced with, or one line where it has no such chip."""
+    catalogue = catalogue_of(devices)
+    if chip not in catalogue.devices:
+        where = "" if devices is None else f"{devices}: "
+        raise UserError(
+            f"{where}no figures of chip {chip!r}, so it has no time and no energy; give a table [devices.{chip}] with --devices, "
+            "or in its plug-in (docs/extend.md)"
+        )
+    return catalogue
 
 
 def choice_facts(objective: str | None, choice: Choice[Placed]) -> dict[str, Any]:

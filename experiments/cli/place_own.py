@@ -22,9 +22,8 @@ from spikeplan.evaluation.own_network.placed import Asked, PlacedNetwork, dense_
 from spikeplan.evaluation.own_network.run import record_inputs
 from spikeplan.evaluation.own_network.search import joules_of, time_of, tried
 from spikeplan.evaluation.placed_energy import BOUNDS
-from spikeplan.experiments.cli.energy_devices import catalogue_of
 from spikeplan.experiments.cli.lava_run import MOST_STEPS, NETX, NIR, open_network, read_inputs
-from spikeplan.experiments.cli.place import ASSUMED, check_asked, group_rows
+from spikeplan.experiments.cli.place import ASSUMED, check_asked, figures_of, group_rows
 from spikeplan.experiments.report.terminal.placement_own import print_own
 from spikeplan.experiments.runner.output import check_outputs, write_report, write_text
 from spikeplan.experiments.runner.progress import counted
@@ -77,8 +76,7 @@ def own_command(
     """Prints one short table; 1 when a limit is broken, or no placement is fast or small enough."""
     limits = check_asked(chip, replicas, spread, for_latency, max_chips)
     check_outputs({"--json": json, "--svg": svg}, inputs=(path, sent.recording, sent.inputs, devices))
-    catalogue = catalogue_of(devices)
-    catalogue.device(chip)
+    catalogue = figures_of(chip, devices)
     asked, notes = asked_of(path, sent, steps=steps, batch=batch, passes=passes)
     choice: Choice[PlacedNetwork] | None = None
     others: list[PlacedNetwork] = []

@@ -155,6 +155,42 @@ def test_a_chip(plug: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert default().device("speck").figure("e_synop").band.nominal == pytest.approx(1.5e-12)
 
 
+def test_a_chip_with_figures_of_its_own_takes_any_network(
+    plug: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A quarter of Loihi 2's cores and a barrier of 1 ms: the network goes over chips, and every step takes that long."""
+    plug(
+        """
+        from dataclasses import replace
+        from pathlib import Path
+
+        import spikeplan.energy
+        from spikeplan.core.chips import LOIHI2
+
+        text = (Path(spikeplan.energy.__file__).parent / "devices/loihi2.toml").read_text()
+        text = text.replace("devices.loihi2", "devices.quarter")
+        lines = [line for line in text.splitlines() if not line.startswith("t_barrier")]
+        lines.append('t_barrier = { value = 1, unit = "ms", source = "invented", evidence = "assumed" }')
+        CHIP = replace(LOIHI2, name="quarter", cores=2, figures="\\n".join(lines))
+        """
+    )
+    artifact = Path(__file__).resolve().parents[2] / "worldmodel/checkpoints/two-room/two-room.delta.safetensors"
+    target = tmp_path / "p.json"
+    with pytest.raises(SystemExit) as stop:
+        main(["place", str(artifact), "--rates", "0.1", "--chip", "quarter", "--json", str(target)])
+    capsys.readouterr()
+    facts = json.loads(target.read_text())
+    assert stop.value.code == 0 and (facts["cores"], facts["chips"]) == (4, 2)
+    assert facts["step"]["seconds"]["nominal"] == pytest.approx(1e-3)
+    own = tmp_path / "d.toml"
+    own.write_text(
+        '[devices.loihi2.figures]\nt_barrier = { value = 1, unit = "s", source = "x", evidence = "assumed" }\n'
+    )
+    with pytest.raises(SystemExit) as stop:
+        main(["place", str(artifact), "--rates", "0.1", "--chip", "quarter", "--devices", str(own)])
+    assert stop.value.code == 2 and "d.toml: no figures of chip 'quarter'" in capsys.readouterr().err
+
+
 def test_an_event_format(plug: Any, tmp_path: Path) -> None:
     plug(
         """

@@ -121,7 +121,7 @@ def unused(given: Mapping[str, str]) -> str | None:
             return f"{flags(given, name)} searches replicas and spread; leave out {fixed}"
     searched = "objective" in given or "for_latency" in given or (own and "sweep" in given)
     if "max_chips" in given and not searched:
-        return "--max-chips bounds a search; give --objective or --for-latency too"
+        return "--max-chips bounds a search; give --for-latency too, or --objective"
     return None
 
 
