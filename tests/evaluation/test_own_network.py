@@ -298,3 +298,18 @@ def test_bad_rates_are_one_line(text: str, expected: str) -> None:
     with pytest.raises(UserError) as error:
         read_rates(text, graph)
     assert expected in str(error.value) and "\n" not in str(error.value)
+
+
+def test_every_chip_of_a_large_network_draws_its_static_power() -> None:
+    """Chips and the time of the busiest core come from the placement, not from the sum of all work."""
+    synapse = Dense(weight=np.ones((3000, 3000), np.int8))
+    layers = [Layer(name="in", shape=(3000,), neuron=SDNeuron(kind="delta"))]
+    for number in range(6):
+        layers.append(Layer(name=f"l{number}", shape=(3000,), neuron=SDNeuron(kind="sigma_delta"), synapse=synapse))
+    graph = graph_of_network(Network(input_shape=(3000,), layers=tuple(layers)))
+    one = place_network(asked(graph, steps=2), LOIHI2, energy.default())
+    device = energy.default().device("loihi2")
+    static = device.figure("p_static").band.nominal * one.found.chips * one.inference_s.nominal
+    assert one.found.chips > 2
+    assert static < one.joules.nominal - one.without_static.nominal < 1.2 * static
+    assert one.step_s.low >= device.figure("t_barrier_chips").band.low
