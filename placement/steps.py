@@ -45,12 +45,10 @@ class StepLoad:
         return np.asarray(lasting(self._busy(speed).max(0), speed.barrier_s, speed.barrier_adds))
 
     def set_by(self, speed: Speed) -> dict[str, float]:
-        """Share of the steps that each part sets; where the barrier comes on top, what comes before it."""
-        busy = self._busy(speed)
-        if not speed.barrier_adds:
-            busy = np.vstack([busy, np.full(busy.shape[1], speed.barrier_s)])
+        """Share of the steps in which each part takes longest, the barrier among them also where it comes on top."""
+        busy = np.vstack([self._busy(speed), np.full(len(self.synops_T), speed.barrier_s)])
         first = busy.argmax(0)
-        return {name: float((first == number).mean()) for number, name in enumerate(PARTS[: len(busy)])}
+        return {name: float((first == number).mean()) for number, name in enumerate(PARTS)}
 
     def _busy(self, speed: Speed) -> Reals:
         updates = np.full(len(self.synops_T), self.updates * speed.update_s)

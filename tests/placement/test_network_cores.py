@@ -117,7 +117,9 @@ def test_a_step_by_hand() -> None:
     slow = replace(SPEED, synop_s=2e-9)
     assert load.seconds(slow)[0] == pytest.approx(20.4e-6) and load.set_by(slow)["synops"] == 1.0
     added = replace(SPEED, barrier_adds=True)
-    assert load.seconds(added)[0] == pytest.approx(13e-6)
+    assert load.seconds(added)[0] == pytest.approx(13e-6) and load.set_by(added)["updates"] == 1.0
+    late = replace(added, barrier_s=15e-6)
+    assert load.seconds(late)[0] == pytest.approx(27e-6) and load.set_by(late)["barrier"] == 1.0
 
 
 def test_synops_of_a_recording_are_exact_over_its_steps() -> None:
