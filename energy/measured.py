@@ -20,7 +20,7 @@ from typing import Any
 
 from spikeplan.core.errors import UserError, quoted, short
 from spikeplan.core.json_file import read_json
-from spikeplan.energy.schema import Band
+from spikeplan.energy.band import Band
 
 FORMAT = "spikeplan-measured"
 VERSION = 1

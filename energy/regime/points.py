@@ -4,9 +4,10 @@
     spiking   synops = density x MACs;   updates = neurons x predictions
 
 L = P / W^2 layers of W x W weights in 8 bits. Widths lie between those of networks of these sizes: 256 at 82 KB, 700 at 1 MB,
-1024 at 10 MB, 2048 at 100 MB. Distance and selection are left out on both sides. A chip holds as many replicas as candidates
-and cores allow. They take turns over the candidates, one prediction a chip step each (the interleaved schedule), and the pipeline is filled
-once an iteration.
+1024 at 10 MB, 2048 at 100 MB. Distance and selection are left out on both sides.
+
+A chip holds as many replicas as candidates and cores allow. They take turns over the candidates, one prediction a chip step each
+(the interleaved schedule), and the pipeline is filled once an iteration.
 """
 
 from __future__ import annotations
