@@ -14,10 +14,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from spikeplan.core.errors import UserError
+from spikeplan.energy.band import Band
 from spikeplan.energy.catalogue import Catalogue
 from spikeplan.energy.measured import EVIDENCE, MeasuredRow
 from spikeplan.energy.models import Energy
-from spikeplan.energy.schema import Band, Device, Figure
+from spikeplan.energy.schema import Device, Figure
 
 
 def is_device(row: MeasuredRow, device: Device) -> bool:
