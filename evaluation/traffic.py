@@ -155,6 +155,8 @@ def _record(
         on_progress=lambda done, total: on_progress(4 * done, 5 * total),
     )
     rerun(predictor, plans, op_counts.reference, op_counts)
+    for name, (weights, states) in predictor.memory().items():
+        op_counts.set_memory(name, weight_bytes=weights, state_bytes=states)
     if coded != 1.0:
         op_counts = _bit_by_bit(op_counts, coded)
     dense = dense_counts(layers, plans)

@@ -104,8 +104,8 @@ def compare(
     """
     named = _named(profiles)
     if isinstance(machines, str) or isinstance(systems, str):
-        one = machines if isinstance(machines, str) else systems
-        raise UserError(f"compare: {one!r} is a text; give a list: [{one!r}]")
+        name, one = ("machines", machines) if isinstance(machines, str) else ("systems", systems)
+        raise UserError(f"compare: {name} is the text {one!r}; give a list: {name}=[{one!r}]")
     catalogue = catalogue or energy.default()
     devices = [catalogue.device(name) for name in (catalogue.devices if machines is None else machines)]
     rates = _rates(rate_hz)

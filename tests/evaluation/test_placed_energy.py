@@ -14,6 +14,7 @@ import torch
 from spikeplan.conversion import Calibration, convert
 from spikeplan.conversion.recipes.sigma_delta import SigmaDelta
 from spikeplan.core.chips import LOIHI1, LOIHI2
+from spikeplan.core.counts.operations import total
 from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.evaluation.placed_energy import dense_energy, placed
 from spikeplan.evaluation.placement_sweep import best_joules, best_time, search
@@ -137,7 +138,7 @@ def test_copies_cut_time_and_burn_more_chips(delta: Traffic) -> None:
     busy = many.times["interleaved"]["nominal"].action_s
     encoder_s = b["latency_s"] - busy  # the chips stay on while the host computes and sends
     assert 0 < encoder_s < 1e-5
-    steps = sum(row.chip_steps for row in many.rows("interleaved")) / delta.spiking.actions
+    steps = total(many.rows("interleaved"), "chip_steps") / delta.spiking.actions
     standing = 3 * (0.232 * (busy + encoder_s) + 0.386e-6 * steps)
     assert b["nominal"] - b["without_static"]["nominal"] == pytest.approx(standing, rel=1e-2)
     # One replica, sequential, predictor alone: all its updates are in the operation counts, nothing waits.

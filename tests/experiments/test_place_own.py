@@ -90,8 +90,8 @@ def test_the_run_the_counts_and_the_placement_agree(here: Path, capsys: pytest.C
         assert row.synops == synops(rasters[before.name], after.synapse, before.shape)
     assert any(isinstance(layer.synapse, Conv) for layer in read.layers)
     main(["energy", "compare", "c.json", "--json", "e.json"])
-    priced = {row["device"]: row for row in json.loads(Path("e.json").read_text())["rows"]}
-    assert priced["loihi2"]["nominal"] > 0
+    priced = {row["machine"]: row for row in json.loads(Path("e.json").read_text())["rows"]}
+    assert priced["loihi2"]["joules"] > 0
 
 
 def test_spikes_from_outside_are_in_the_record_and_the_counts(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

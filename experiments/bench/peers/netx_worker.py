@@ -46,7 +46,7 @@ def main(job_path: str) -> int:
     source = RingBuffer(data=np.ascontiguousarray(inputs.transpose(*order, 0).astype(np.int32)))
     net = hdf5.Network(net_config=job["netx"])
     rows = Path(job_path).with_name("rows_0.npy")
-    log = Log(path=str(rows), steps=len(inputs), shape=net.out.shape)
+    log = Log(path=str(rows), steps=len(inputs), shape=tuple(map(int, net.out.shape)))  # netx has numpy's numbers there
     # netx leaves the port of an input block unconnected; its own tests go to the neurons, too
     source.s_out.connect(net.in_layer.neuron.a_in if net.in_layer.block == "Input" else net.inp)
     net.out.connect(log.a_in)
