@@ -18,7 +18,7 @@ from spikeplan.evaluation.pricing.report import drawable, energy_report
 from spikeplan.evaluation.pricing.runs import PricedRun, read_run
 from spikeplan.experiments.cli.energy_devices import catalogue_of
 from spikeplan.experiments.report import style
-from spikeplan.experiments.report.figures_energy_ratio import ratio_figure
+from spikeplan.experiments.report.figures.energy_ratio import ratio_figure
 from spikeplan.experiments.report.terminal.energy import print_report
 from spikeplan.experiments.runner.output import (
     check_outputs,

@@ -67,7 +67,7 @@ def network_command(
             write_report(json, facts)
         if svg:
             from spikeplan.experiments.report import style
-            from spikeplan.experiments.report.figures_lava_run import run_figure
+            from spikeplan.experiments.report.figures.lava_run import run_figure
 
             write_text(Path(svg), style.svg(run_figure, facts) or "")
     except OSError as error:

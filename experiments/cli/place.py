@@ -139,7 +139,7 @@ def choice_facts(objective: str | None, choice: Choice[Placed]) -> dict[str, Any
 
 def draw(traffic: Traffic, chip: ChipLimits, facts: dict[str, Any], svg: str | None, sweep_svg: str | None) -> None:
     from spikeplan.experiments.report import style
-    from spikeplan.experiments.report.figures_placement import placement_figure, sweep_figure
+    from spikeplan.experiments.report.figures.placement import placement_figure, sweep_figure
 
     if svg:
         found = placed(

@@ -110,7 +110,7 @@ def own_command(
         write_report(json, facts)
     if svg:
         from spikeplan.experiments.report import style
-        from spikeplan.experiments.report.figures_placement import placement_figure
+        from spikeplan.experiments.report.figures.placement import placement_figure
 
         write_text(Path(svg), style.svg(placement_figure, one.found) or "")
     return 1 if facts["broken"] or facts["missed"] else 0

@@ -41,7 +41,7 @@ from spikeplan.experiments.fusion_study.summary import (
     losses,
     method_rows,
 )
-from spikeplan.experiments.report.figures_fusion import write_figures
+from spikeplan.experiments.report.figures.fusion import write_figures
 from spikeplan.experiments.runner.output import open_output, versions, write_json, write_text
 from spikeplan.experiments.runner.pool import run_each
 from spikeplan.fusion.checkpoint import FuseBundle, load_fusion

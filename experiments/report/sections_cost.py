@@ -8,9 +8,9 @@ from spikeplan.core.format import DASH, joule, number, plain
 from spikeplan.evaluation.results import Results
 from spikeplan.evaluation.rows import BreakEvenRow, EnergyRow, EpisodeRow
 from spikeplan.evaluation.summary import EnergySummary
-from spikeplan.experiments.report import figures_energy as figures
 from spikeplan.experiments.report.captions import CAVEATS
 from spikeplan.experiments.report.episode_gif import film, grey, png
+from spikeplan.experiments.report.figures import energy as figures
 from spikeplan.experiments.report.markup import Markup, table, tag, text
 from spikeplan.experiments.report.page import Gallery, Section, by_task
 from spikeplan.snn.delta_reference import STATE_KIND

@@ -5,9 +5,9 @@ from __future__ import annotations
 from spikeplan.core.format import between, count, number, plain, points, share
 from spikeplan.evaluation.results import Results
 from spikeplan.evaluation.rows import AgreementRow, GatesRow, LavaReplayRow, LayersRow, ThresholdsRow
-from spikeplan.experiments.report import figures_network as figures
-from spikeplan.experiments.report.figures_front import label_of
-from spikeplan.experiments.report.figures_reference import axes_figure, sweeps
+from spikeplan.experiments.report.figures import network as figures
+from spikeplan.experiments.report.figures.front import label_of
+from spikeplan.experiments.report.figures.reference import axes_figure, sweeps
 from spikeplan.experiments.report.markup import Markup, table, tag
 from spikeplan.experiments.report.page import Gallery, Section, by_task
 from spikeplan.experiments.report.style import REFERENCE

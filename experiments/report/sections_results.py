@@ -6,7 +6,7 @@ from spikeplan.core.format import DASH, between, count, joule, number, plain, po
 from spikeplan.evaluation.iso_success import MARGIN, Comparison
 from spikeplan.evaluation.results import Results
 from spikeplan.evaluation.rows import AdmissionRow, FrontRow, MethodRow
-from spikeplan.experiments.report import figures_front as figures
+from spikeplan.experiments.report.figures import front as figures
 from spikeplan.experiments.report.front import comparisons, describe, devices, equivalents, families, joules, pareto
 from spikeplan.experiments.report.markup import Markup, table, tag
 from spikeplan.experiments.report.page import Gallery, Section, by_task

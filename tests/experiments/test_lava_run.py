@@ -15,7 +15,7 @@ from spikeplan.core.ir.network import Dense, Layer, LIFNeuron, Network
 from spikeplan.experiments.bench.peers.netx import random_network
 from spikeplan.experiments.cli.main import main
 from spikeplan.experiments.report import style
-from spikeplan.experiments.report.figures_lava_run import run_figure
+from spikeplan.experiments.report.figures.lava_run import run_figure
 
 
 def lif_network() -> Network:

@@ -16,7 +16,7 @@ from spikeplan.evaluation.results import load
 from spikeplan.evaluation.rows import FrontRow
 from spikeplan.experiments.report import style, write_report
 from spikeplan.experiments.report.captions import SECTION
-from spikeplan.experiments.report.figures_front import front_figure, joules_figure
+from spikeplan.experiments.report.figures.front import front_figure, joules_figure
 from spikeplan.experiments.report.front import comparisons, equivalents, pareto
 from spikeplan.experiments.report.headline.figure import headline_figure
 from spikeplan.experiments.report.html import SECTIONS

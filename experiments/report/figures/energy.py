@@ -8,7 +8,7 @@ from spikeplan.evaluation.methods import METHODS
 from spikeplan.evaluation.results import Results
 from spikeplan.evaluation.rows import BreakEvenRow, EnergyRow, MethodRow
 from spikeplan.experiments.report import style
-from spikeplan.experiments.report.figures_network import densities
+from spikeplan.experiments.report.figures.network import densities
 from spikeplan.experiments.report.front import band_words
 
 SCOPE_COLOURS = {"compute": style.SKY, "chip": style.BLUE, "system": style.BLACK}

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from spikeplan.evaluation.results import Results
 from spikeplan.evaluation.rows import AgreementRow, GatesRow, LavaReplayRow, LayersRow, ThresholdsRow
 from spikeplan.experiments.report import style
-from spikeplan.experiments.report.figures_front import label_of
+from spikeplan.experiments.report.figures.front import label_of
 
 
 def densities(results: Results, task: str) -> dict[str, dict[str, float]]:
