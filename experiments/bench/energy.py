@@ -11,10 +11,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from spikeplan.experiments.bench.fused import fused_rows
 from spikeplan.experiments.bench.peers.agreement import agreement
 from spikeplan.experiments.bench.prices import price_rows
 from spikeplan.experiments.bench.published_macs import published_rows
+from spikeplan.experiments.bench.regimes import regime_rows
 from spikeplan.experiments.bench.rows import BenchRow, quotient
+from spikeplan.experiments.bench.systems_review import systems_rows
 
 STRANGER = """
 import torch
@@ -35,6 +38,9 @@ def bench_energy(console: Console) -> list[BenchRow]:
     rows = counter_rows(console)
     rows += published_rows()
     rows += price_rows()
+    rows += systems_rows()
+    rows += fused_rows()
+    rows += regime_rows()
     rows.append(compare_seconds())
     return rows
 

@@ -109,6 +109,38 @@ def compare(
     )
 
 
+def regime_map(
+    weights: Annotated[str | None, text("sizes of a network's weights", "KB,KB", "64 KB to 1 GB")] = None,
+    candidates: Annotated[str | None, text("candidates that an action evaluates at once", "N,N", "1 to 800")] = None,
+    rate: Annotated[str, text("actions a second", "HZ,HZ")] = "1,10,50,200",
+    density: Annotated[float, text("density at which watts and winners are told", "SHARE")] = 0.1,
+    systems: Annotated[str | None, text("which systems", "NAME,NAME", "all without sensors")] = None,
+    own: Annotated[str | None, text("a system of your own (docs/energy.md)", "FILE", "none")] = None,
+    run: Annotated[str | None, text("results folder whose methods are put on the map", "DIR", "no points")] = None,
+    csv: Annotated[str | None, text("every point as a line", "FILE", "not written")] = None,
+    svg: Annotated[str | None, text("draw the map", "FILE", "no drawing")] = None,
+    json: Json = None,
+    devices: Devices = None,
+) -> None:
+    """Map where spikes win: break-even density over weights, candidates and control rate, and what each side's watts are."""
+    from spikeplan.experiments.cli.energy_map import map_command
+
+    map_command(
+        weights=weights,
+        candidates=candidates,
+        rate=rate,
+        density=density,
+        systems=systems,
+        own=own,
+        run=run,
+        csv_file=csv,
+        svg=svg,
+        json=json,
+        devices=devices,
+        console=result_console(json),
+    )
+
+
 def claims(json: Json = None) -> None:
     """Recompute what the articles behind this project state: each with its source, the sum and a verdict."""
     check_outputs({"--json": json})
@@ -139,6 +171,7 @@ GROUP = Group(
         "systems": Command(systems),
         "devices": Command(show_devices),
         "compare": Command(compare),
+        "map": Command(regime_map),
         "claims": Command(claims),
         "measure": Command(measure),
     },
