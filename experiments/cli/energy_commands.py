@@ -14,12 +14,15 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.format import several
 from spikeplan.energy.measured import read_measured
 from spikeplan.energy.measured_prices import with_measured
+from spikeplan.energy.systems import load_systems
 from spikeplan.evaluation.pricing.report import drawable, energy_report
-from spikeplan.evaluation.pricing.runs import PricedRun, read_run
+from spikeplan.evaluation.pricing.runs import PricedRun, full_dense, read_run
+from spikeplan.evaluation.pricing.systems import systems_report
 from spikeplan.experiments.cli.energy_devices import catalogue_of
 from spikeplan.experiments.report import style
 from spikeplan.experiments.report.figures.energy_ratio import ratio_figure
 from spikeplan.experiments.report.terminal.energy import print_report
+from spikeplan.experiments.report.terminal.energy_short import print_short
 from spikeplan.experiments.runner.output import (
     check_outputs,
     check_seed,
@@ -31,6 +34,7 @@ from spikeplan.experiments.runner.output import (
 from spikeplan.experiments.runner.progress import counted
 
 MOST_DRAWS = 100_000
+RATES_HZ = (1.0, 10.0, 50.0, 200.0)
 
 
 def report_command(
@@ -43,8 +47,10 @@ def report_command(
     measured: str | None,
     draws: int,
     seed: int,
+    full: bool = False,
     console: Console,
 ) -> None:
+    """A run without a full dense plan has no equal success, and no systems to compare: it is told in full."""
     read = (str(Path(run_dir) / name) for name in ("metrics.jsonl", "config.json", "summary.json"))
     check_outputs({"--json": json, "--svg": svg}, inputs=(devices, measured, *read))
     check_seed(seed)
@@ -65,7 +71,12 @@ def report_command(
             on_progress=on_progress,
             measured=figures,
         )
-    print_report(found, console)
+    if full or not all(full_dense(methods) for methods in run.methods.values()):
+        print_report(found, console)
+    else:
+        systems = systems_report(Path(run_dir), catalogue, load_systems(), RATES_HZ)
+        print_short(found, systems, console)
+        found["systems"] = systems
     if folder is not None:
         for task, methods in run.methods.items():
             for number, method in enumerate(methods):

@@ -24,6 +24,7 @@ def report(
     ] = None,
     draws: Annotated[int, text("draws of the figures' bands, 1 to 100000", "N")] = 2000,
     seed: Seed = 0,
+    full: Annotated[bool, text("print every table, not one screen")] = False,
 ) -> None:
     """Price a run: every method on every machine, who is ahead at equal success and how sure that is."""
     from spikeplan.experiments.cli.energy_commands import report_command
@@ -37,6 +38,7 @@ def report(
         measured=measured,
         draws=draws,
         seed=seed,
+        full=full,
         console=result_console(json),
     )
 
@@ -122,7 +124,7 @@ def regime_map(
     json: Json = None,
     devices: Devices = None,
 ) -> None:
-    """Map where spikes win: break-even density over weights, candidates and control rate, and what each side's watts are."""
+    """Map where spikes win: break-even density over weights, candidates and control rate."""
     from spikeplan.experiments.cli.energy_map import map_command
 
     map_command(

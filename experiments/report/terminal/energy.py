@@ -212,10 +212,10 @@ def _gpu(part: dict[str, Any], console: Console) -> None:
             joule(row["full_joules"]),
         )
     console.print(table)
-    _measured(part["gpu"], console)
+    print_measured(part["gpu"], console)
 
 
-def _measured(rows: list[dict[str, Any]], console: Console) -> None:
+def print_measured(rows: list[dict[str, Any]], console: Console) -> None:
     """What was measured of the same plans, a line each: methods of one network differ in precision, not in MACs."""
     found = {
         (row["device"], row["plan_macs"], way["way"], way["precision"]): way for row in rows for way in row["measured"]

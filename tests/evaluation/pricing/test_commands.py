@@ -39,8 +39,13 @@ def test_the_commands(toy: Any, tmp_path: Path, capsys: pytest.CaptureFixture[st
         ]
     )
     said = capsys.readouterr().out
-    assert "P(win)" in said and "Opponents of sigma_delta" in said and "no chip was" in said
+    assert "toy: mean power of whole systems at a control rate" in said and "busy, loihi2 / h100: " in said
+    assert "no chip was" in said and said.count("\n") <= 30, "one screen a task"
     found = json.loads((tmp_path / "r.json").read_text())
+    assert {row["system"] for row in found["systems"]["tasks"]["toy"]["rows"]} >= {"npu", "npu-loihi2", "orin", "h100"}
+    main(["energy", "report", str(folder), "--draws", "50", "--full"])
+    said = capsys.readouterr().out
+    assert "P(win)" in said and "Opponents of sigma_delta" in said
     assert "toy" in energy_section(found) and "loihi2 | interleaved, not placed | h100" in energy_section(found)
     assert (tmp_path / "r.svg").read_text().count("<svg") == 1
     files = sorted(str(path) for path in (tmp_path / "l").glob("*.json"))
