@@ -151,6 +151,13 @@ def claims(json: Json = None) -> None:
     claims_command(json=json, console=result_console(json))
 
 
+def reproductions(json: Json = None, devices: Devices = None) -> None:
+    """Recompute published measurements from their operation counts: ours beside measured, hits and misses alike."""
+    from spikeplan.experiments.cli.energy_reproductions import reproductions_command
+
+    reproductions_command(json=json, devices=devices, console=result_console(json))
+
+
 def measure(
     task: Task = "two-room",
     seconds: Annotated[float, text("how long each way runs, and each pause before and after it", "S")] = 5.0,
@@ -175,6 +182,7 @@ GROUP = Group(
         "compare": Command(compare),
         "map": Command(regime_map),
         "claims": Command(claims),
+        "reproductions": Command(reproductions),
         "measure": Command(measure),
     },
 )
