@@ -110,7 +110,9 @@ def load_published(path: Path = PATH) -> tuple[Published, ...]:
         raise UserError(f"{path}: not a TOML file ({short(error)}); mend it there") from error
     systems = table.get("systems")
     if set(table) != {"systems"} or not isinstance(systems, dict) or not systems:
-        raise UserError(f"{path}: has {short(', '.join(sorted(table)) or 'nothing')}; write a table [systems.NAME] for each")
+        raise UserError(
+            f"{path}: has {short(', '.join(sorted(table)) or 'nothing')}; write a table [systems.NAME] for each"
+        )
     try:
         found = tuple(one for name, entry in systems.items() for one in _system(name, entry))
     except UserError as error:
@@ -191,7 +193,9 @@ def _sourced(where: str, table: Mapping[str, Any], source: object, evidence: obj
     if code not in EVIDENCE:
         raise UserError(f"{where}: evidence {quoted(code)} is not one of {', '.join(EVIDENCE)}")
     text = _text(where, "source", table.get("source", source))
-    return Sourced(band=band, source=text, evidence=str(code), note=_text(where, "note", table.get("note", ""), empty=True))
+    return Sourced(
+        band=band, source=text, evidence=str(code), note=_text(where, "note", table.get("note", ""), empty=True)
+    )
 
 
 def _numbers(where: str, table: Mapping[str, Any]) -> list[float]:

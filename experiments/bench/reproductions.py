@@ -14,24 +14,16 @@ nominal lies in the band. A quantity that the catalogue's figures were derived f
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from spikeplan.core.counts.operations import CountRow
-from spikeplan.energy.catalogue import Band, Catalogue, Device, default
-from spikeplan.energy.charge import Setup, Term
-from spikeplan.energy.dense import launch_bound
-from spikeplan.energy.loihi import seconds as chip_seconds
-from spikeplan.energy.loihi import stepping
-from spikeplan.energy.models import Energy, estimate
+from spikeplan.energy.catalogue import Band, Catalogue, default
 from spikeplan.energy.reproductions import Published, Sourced, load_published
-from spikeplan.energy.systems import draw_of, load_systems
-from spikeplan.energy.systems.states import watts_in
+from spikeplan.experiments.bench.reproductions_ours import ENDS, our_band
 from spikeplan.experiments.bench.rows import BenchRow, quotient
 
-ENDS = ("low", "nominal", "high")
 UNITS = {"total": "J", "dynamic": "J", "seconds": "s", "watts": "W", "static_watts": "W"}
 
 
@@ -108,7 +100,9 @@ class Reproduced:
             "inside": self.inside,
             "calibration": self.calibration,
             "evidence": self.measured.evidence,
-            "source": self.measured.source if self.measured.source == one.source else f"{one.source}; {self.measured.source}",
+            "source": self.measured.source
+            if self.measured.source == one.source
+            else f"{one.source}; {self.measured.source}",
             "counts": {key: _stated(count) for key, count in one.counts.items()},
             "remarks": self.remarks(),
         }
@@ -132,7 +126,7 @@ def reproduce(published: Published, catalogue: Catalogue | None = None) -> list[
     found = []
     for quantity, measured in published.measured.items():
         why = published.missing.get(quantity, "")
-        ours = None if why else _ours(published, quantity, catalogue)
+        ours = None if why else our_band(published, quantity, catalogue)
         why = f"not recomputed: {why}" if why else ""
         found.append(Reproduced(published=published, quantity=quantity, measured=measured, ours=ours, why=why))
     return found
@@ -143,7 +137,9 @@ def reproductions(published: Sequence[Published] | None = None, catalogue: Catal
     return [one for each in published or load_published() for one in reproduce(each, catalogue)]
 
 
-def reproduction_rows(published: Sequence[Published] | None = None, catalogue: Catalogue | None = None) -> list[BenchRow]:
+def reproduction_rows(
+    published: Sequence[Published] | None = None, catalogue: Catalogue | None = None
+) -> list[BenchRow]:
     """A row a measured value without a goal: it is shown, not passed. First, how many of them lie in our bands.
 
     >>> reproduction_rows()[0].name
@@ -213,103 +209,3 @@ def _row(one: Reproduced) -> BenchRow:
         ratio=one.ratio,
         unit="; ".join(words),
     )
-
-
-# ------------------------------------------------------------------------------------------------------------- our side
-
-
-def _ours(published: Published, quantity: str, catalogue: Catalogue) -> Band:
-    """The bound of the model at the same bound of the counts, for each of the three."""
-    bounds = []
-    for end in ENDS:
-        case = _Case(published, end, catalogue)
-        bounds.append(float(getattr(getattr(case, quantity)(), end)))
-    return Band(*bounds)
-
-
-class _Case:
-    """One measurement at one end of its counts."""
-
-    def __init__(self, published: Published, end: str, catalogue: Catalogue) -> None:
-        self.published, self.catalogue = published, catalogue
-        self.device: Device = catalogue.device(published.device)
-        self.counts: Mapping[str, float] = {key: getattr(one.band, end) for key, one in published.counts.items()}
-        cores, chips = (self._whole(key) for key in ("cores", "chips"))
-        self.setup = Setup(cores=cores, chips=chips, time_s=self._busiest())
-        self.rows = [self._row()]
-
-    def _whole(self, key: str) -> int | None:
-        return round(self.counts[key]) if key in self.counts else None
-
-    def _busiest(self) -> Band | None:
-        """Seconds by the busiest core, where its counts are published."""
-        if "busiest_synops" not in self.counts:
-            return None
-        parts = (
-            self.device.figure("t_barrier").band,
-            self.device.figure("t_synop").band * self.counts["busiest_synops"],
-            self.device.figure("t_update").band * self.counts["busiest_updates"],
-        )
-        return Band(*(max(part) for part in zip(*(part.bounds() for part in parts), strict=True))) * self.counts["chip_steps"]
-
-    def _row(self) -> CountRow:
-        spiking = self.device.spiking
-        return CountRow(
-            method=self.published.name,
-            phase="predictor",
-            layer="all",
-            reference="zero",
-            schedule="interleaved" if spiking else "batched",
-            precision="int8",
-            macs=round(self.counts.get("macs", 0)),
-            synops=round(self.counts.get("synops", 0)),
-            updates_idle=round(self.counts.get("updates", 0)),
-            chip_steps=self._whole("chip_steps"),
-            host_words=round(self.counts.get("host_words", 0)),
-            weight_bytes=self._whole("weight_bytes"),
-        )
-
-    def _estimate(self, scope: str) -> Band:
-        found: Energy = estimate(
-            self.device, self.rows, 1, scope=scope, extent="loop", setup=self.setup, catalogue=self.catalogue
-        )
-        return Band(found.low, found.nominal, found.high)
-
-    def total(self) -> Band:
-        whole, bound = self._estimate("system"), launch_bound(self.device, self.rows, 1)
-        if bound is None or bound.idle_j is None:
-            return whole
-        return Band(whole.low, bound.idle_j.nominal, bound.full_j.high)
-
-    def dynamic(self) -> Band:
-        if self.device.spiking:
-            steps: Term = stepping(self.device, self.rows, 1, self.setup)
-            return self._estimate("chip") + steps.band
-        total, rest, time = self.total(), self.static_watts(), self.seconds()
-        return Band(
-            max(0.0, total.low - rest.high * time.low),
-            total.nominal - rest.nominal * time.nominal,
-            total.high - rest.low * time.high,
-        )
-
-    def seconds(self) -> Band:
-        if self.device.spiking:
-            return chip_seconds(self.device, self.rows, 1, self.setup)
-        if self.device.kind == "npu":
-            return self.device.figure("t_mac").band * self.counts["macs"]
-        bound = launch_bound(self.device, self.rows, 1)
-        assert bound is not None, "a GPU launches kernels"
-        least = self._estimate("system").low / self.device.figure("power").band.low
-        return Band(least, bound.latency_s.nominal, bound.latency_s.high)
-
-    def static_watts(self) -> Band:
-        return watts_in(self.device, "idle") * self.counts.get("chips", 1.0)
-
-    def watts(self) -> Band:
-        time = self.published.measured["seconds"].band.nominal
-        if self.published.whole_system is None:
-            return self.dynamic() * (1 / time) + self.static_watts()
-        system = load_systems()[self.published.whole_system]
-        return draw_of(
-            system, self.rows, 1, rate_hz=1 / time, catalogue=self.catalogue, setup=self.setup
-        ).watts
