@@ -29,6 +29,11 @@ def bounds(one: Reproduced) -> tuple[float, float, float]:
     return one.ours.bounds()
 
 
+def alone(one: Reproduced) -> bool:
+    """A Loihi 2 on a board of one chip."""
+    return one.published.device == "loihi2" and one.published.counts["chips"].band.high == 1
+
+
 def test_the_sdnn_notebook_by_hand(found: dict[str, Reproduced]):
     """590,000 synops and 118,909 updates in one step, 17.6 pJ; the busiest core's 3,072 neurons of 20 ns; 39,600 host words."""
     dynamic = (590_000 + 10 * 118_909) * 17.6e-12 + 0.386e-6
@@ -153,6 +158,13 @@ def test_the_page_says_the_failures_in_figures(found: dict[str, Reproduced]):
     assert f"{times('q_learning_board_watts'):.1f} times our chip" in section
     assert f"{times('pilotnet_sdnn_seconds'):.0f} times ours, since it waits" in section
     assert f"{times('astrobee_seconds'):.0f} times ours" in section
+    assert f"{times('acoustic_preloaded_static_watts'):.1f} times ours, and one of 32" in section
+    assert f"{times('matmul_free_llm_static_watts'):.1f} times ours. That" in section
+    rests = [one.measured.band.nominal for name, one in found.items() if name.endswith("static_watts") and alone(one)]
+    assert f"rest at {min(rests):.2f} to {max(rests):.2f} W" in section
+    assert f"where ours is {1e6 * bounds(found['acoustic_ethernet_seconds'])[1]:.0f} us" in section
+    assert f"(ours {1e6 * bounds(found['acoustic_ethernet_dynamic'])[1]:.0f} uJ, measured 41 and 43 uJ)" in section
+    assert f"ours {bounds(found['ozu_lif_1200_ns_watts'])[1]:.2f} W, measured" in " ".join(section.split())
     assert f"{times('orin_nano_linear_fp32_seconds'):.0f} times ours" in section
     assert f"{times('orin_nano_linear_fp32_dynamic'):.0f} times ours" in section
     needed = {}
