@@ -16,6 +16,7 @@ from spikeplan.experiments.bench.peers.agreement import agreement
 from spikeplan.experiments.bench.prices import price_rows
 from spikeplan.experiments.bench.published_macs import published_rows
 from spikeplan.experiments.bench.regimes import regime_rows
+from spikeplan.experiments.bench.reproductions import reproduction_rows
 from spikeplan.experiments.bench.rows import BenchRow, quotient
 from spikeplan.experiments.bench.systems_review import systems_rows
 
@@ -41,6 +42,7 @@ def bench_energy(console: Console) -> list[BenchRow]:
     rows += systems_rows()
     rows += fused_rows()
     rows += regime_rows()
+    rows += reproduction_rows()
     rows.append(compare_seconds())
     return rows
 
