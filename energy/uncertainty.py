@@ -1,8 +1,8 @@
 """How sure is a comparison of energies? The figures' bands are drawn, both methods are charged with the same draw.
 
-    quantity      what is drawn: one figure, or all that share a name (figures of one measurement, or of several machines). A figure
-                  that is `opposed` to the name is at 1 - u where the others are at u: of one measured total, what the one takes
-                  the other lacks
+    quantity      what is drawn: one figure, or all that share a name (figures of one measurement, or of several machines).
+                  A figure that is `opposed` to the name is at 1 - u where the others are at u: of one measured total, what
+                  the one takes the other lacks
     draw          ln x is triangular on [ln low, ln mode, ln high]. A constant that both methods use cancels as it should
     probability   share of the draws in which the spiking method takes less energy
     sensitivity   one quantity at a time to its low and its high end, the others nominal: which one turns the verdict?
@@ -120,7 +120,8 @@ def sensitivity(spiking: Energies, dense: Energies, catalogue: Catalogue) -> lis
     """Widest first; what changes nothing is left out. Figures of one quantity move together, opposed ones the other way."""
     names = list(quantities(catalogue))
     nominal, *ends = np.broadcast_to(
-        np.asarray(spiking(at_ends(catalogue, names))) / np.asarray(dense(at_ends(catalogue, names))), 1 + 2 * len(names)
+        np.asarray(spiking(at_ends(catalogue, names))) / np.asarray(dense(at_ends(catalogue, names))),
+        1 + 2 * len(names),
     )
     return swings(names, float(nominal), np.reshape(ends, (-1, 2)))
 

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -59,8 +60,64 @@ class _Work:
     busy_s: Band  # in which it does not draw `rest_W`
     takes_s: Band
     rest_W: Band
-    works_hz: float
     steady_W: Band = ZERO  # beside rest and work, in every second
+
+
+@dataclass(frozen=True, kw_only=True)
+class Works:
+    """What each machine of a system does for an action, whatever the rate. Figures may be arrays of draws: then so is all that
+    is asked of it.
+
+    >>> works_of(load_systems()["orin"], rows, actions, catalogue=default()).at(10).watts.nominal
+    """
+
+    system: System
+    parts: dict[Part, _Work]
+
+    @property
+    def takes(self) -> Band:
+        """Seconds that an action waits."""
+        waits = (work.takes_s for part, work in self.parts.items() if part.each_action and part.does != "sense")
+        return sum(waits, ZERO)
+
+    def by(self, rate_hz: float) -> dict[str, Band]:
+        """Mean watts of each machine. One that works more often than it can is busy all the time."""
+        return {part.device: _ordered(_mean(work, part.works_hz(rate_hz))) for part, work in self.parts.items()}
+
+    def keeps(self, rate_hz: float) -> Any:
+        """Whether every machine is done in time, at nominal figures: a bool, or one a draw."""
+        late = [part.works_hz(rate_hz) * work.takes_s.nominal for part, work in self.parts.items()]
+        return np.less_equal(np.maximum.reduce(np.broadcast_arrays(rate_hz * self.takes.nominal, *late)), 1)
+
+    def at(self, rate_hz: float) -> Drawn:
+        """Watts and time at a control rate. Raises UserError for a rate that the plan cannot meet."""
+        name, takes = self.system.name, self.takes
+        if not 0 < rate_hz < 1e9:
+            raise UserError(f"rate {rate_hz:g} Hz: give actions a second, above 0")
+        if rate_hz * np.median(takes.nominal) > 1:
+            raise UserError(
+                f"system {name}: an action takes {np.median(takes.nominal) * 1e3:.3g} ms, more than a period at "
+                f"{rate_hz:g} Hz; lower the rate or plan less"
+            )
+        for part, work in self.parts.items():
+            if part.works_hz(rate_hz) * np.median(work.takes_s.nominal) > 1:
+                raise UserError(
+                    f"system {name}: '{part.device}' works {part.works_hz(rate_hz):g} times a second and takes "
+                    f"{np.median(work.takes_s.nominal) * 1e3:.3g} ms; let it work more rarely, or rest in a state that it wakes "
+                    "from sooner"
+                )
+        by, pieces = self.by(rate_hz), self.parts.items()
+        return Drawn(
+            watts=sum(by.values(), ZERO),
+            latency_s=takes,
+            action_J=sum((_above(work) * (1 / part.every) for part, work in pieces if part.hz is None), ZERO),
+            by=by,
+            rests={
+                part.device: by[part.device] if part.hz is not None else _ordered(work.rest_W + work.steady_W)
+                for part, work in pieces
+            },
+            takes={part.device: work.takes_s for part, work in pieces},
+        )
 
 
 def draw_of(
@@ -84,59 +141,45 @@ def draw_of(
 
     >>> draw_of(load_systems()["orin"], rows, actions, rate_hz=10, catalogue=default()).watts.nominal
     """
-    if not 0 < rate_hz < 1e9:
-        raise UserError(f"rate {rate_hz:g} Hz: give actions a second, above 0")
+    return works_of(system, rows, actions, catalogue=catalogue, setup=setup).at(rate_hz)
+
+
+def works_of(
+    system: System,
+    rows: Sequence[CountRow],
+    actions: int,
+    *,
+    catalogue: Catalogue,
+    setup: Setup | None = None,
+) -> Works:
+    """As `draw_of`, for all control rates: what a system does for an action depends on none."""
     setup = setup or Setup()
     parts: dict[Part, _Work] = {}
     if system.side == "spiking":
         planner = catalogue.device(system.planner.device)
         chip_rows, host_rows = loihi.split(planner, rows)
         left = [row for row in host_rows if row.macs or row.acs]
-        parts[system.planner] = _chip(planner, chip_rows, actions, setup, system.events, rate_hz)
+        parts[system.planner] = _chip(planner, chip_rows, actions, setup, system.events)
         if left and system.host is None:
             phases = ", ".join(sorted({row.phase for row in left}))
             raise UserError(f"system {system.name}: nothing runs {phases}; add a machine that encodes")
         if system.host is not None:
-            parts[system.host] = _machine(system.host, catalogue, left, actions, rate_hz, system.events)
+            parts[system.host] = _machine(system.host, catalogue, left, actions, system.events)
     else:
-        parts[system.planner] = _machine(system.planner, catalogue, rows, actions, rate_hz, system.events)
+        parts[system.planner] = _machine(system.planner, catalogue, rows, actions, system.events)
     for sensor in system.sensors:
-        parts[sensor] = _sensor(sensor, catalogue.machine(sensor.device), rate_hz)
-    takes = sum((work.takes_s for part, work in parts.items() if part.each_action and part.does != "sense"), ZERO)
-    if rate_hz * np.median(takes.nominal) > 1:
-        raise UserError(
-            f"system {system.name}: an action takes {np.median(takes.nominal) * 1e3:.3g} ms, more than a period at "
-            f"{rate_hz:g} Hz; lower the rate or plan less"
-        )
-    for part, work in parts.items():
-        if work.works_hz * np.median(work.takes_s.nominal) > 1:
-            raise UserError(
-                f"system {system.name}: '{part.device}' works {work.works_hz:g} times a second and takes "
-                f"{np.median(work.takes_s.nominal) * 1e3:.3g} ms; let it work more rarely, or rest in a state that it wakes from "
-                "sooner"
-            )
-    by = {part.device: _ordered(_mean(work)) for part, work in parts.items()}
-    return Drawn(
-        watts=sum(by.values(), ZERO),
-        latency_s=takes,
-        action_J=sum((_above(work) * (1 / part.every) for part, work in parts.items() if part.hz is None), ZERO),
-        by=by,
-        rests={
-            part.device: by[part.device] if part.hz is not None else _ordered(work.rest_W + work.steady_W)
-            for part, work in parts.items()
-        },
-        takes={part.device: work.takes_s for part, work in parts.items()},
-    )
+        parts[sensor] = _sensor(sensor, catalogue.machine(sensor.device))
+    return Works(system=system, parts=parts)
 
 
-def _mean(work: _Work) -> Band:
+def _mean(work: _Work, works_hz: float) -> Band:
     """At most busy all the time, and never less at work than at rest: so watts never fall with the rate."""
     watts = []
     for joules, busy, rest, steady in zip(
         work.joules.bounds(), work.busy_s.bounds(), work.rest_W.bounds(), work.steady_W.bounds(), strict=True
     ):
-        share = work.works_hz * busy
-        at_work = work.works_hz * np.maximum(joules, rest * busy) / np.maximum(1.0, share)
+        share = works_hz * busy
+        at_work = works_hz * np.maximum(joules, rest * busy) / np.maximum(1.0, share)
         watts.append(at_work + rest * np.maximum(0.0, 1 - share) + steady)
     return Band(*watts)
 
@@ -160,9 +203,7 @@ def _ordered(readings: Band) -> Band:
     )
 
 
-def _chip(
-    device: Device, rows: Sequence[CountRow], actions: int, setup: Setup, events: Events | None, rate_hz: float
-) -> _Work:
+def _chip(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup, events: Events | None) -> _Work:
     """Static power runs all the time, so no second of it is taken out."""
     found = loihi.charge(device, rows, actions, setup)
     chips = loihi.chips_on(device, rows, setup)
@@ -174,7 +215,7 @@ def _chip(
         steady = device.figure("e_eq").band * equivalents + each_step * (events.steps * chips)
     joules = found.operations.band + found.memory.band + steps
     rest = watts_in(device, "idle") * chips
-    return _Work(joules, ZERO, loihi.seconds(device, rows, actions, setup), rest, rate_hz, steady)
+    return _Work(joules, ZERO, loihi.seconds(device, rows, actions, setup), rest, steady)
 
 
 def _against(device: Device, steps: Band) -> Band:
@@ -184,14 +225,14 @@ def _against(device: Device, steps: Band) -> Band:
     return steps
 
 
-def _sensor(part: Part, device: Device, rate_hz: float) -> _Work:
+def _sensor(part: Part, device: Device) -> _Work:
     rest = watts_in(device, part.rest)
     if part.rest == "active":
-        return _Work(ZERO, ZERO, ZERO, rest, part.works_hz(rate_hz))
+        return _Work(ZERO, ZERO, ZERO, rest)
     e_waking, t_waking = waking(device, part.rest)
     frame = device.figure("t_frame").band
     busy = frame + t_waking
-    return _Work(watts_in(device, "active") * frame + e_waking, busy, busy, rest, part.works_hz(rate_hz))
+    return _Work(watts_in(device, "active") * frame + e_waking, busy, busy, rest)
 
 
 def _machine(
@@ -199,25 +240,24 @@ def _machine(
     catalogue: Catalogue,
     rows: Sequence[CountRow],
     actions: int,
-    rate_hz: float,
     events: Events | None = None,
 ) -> _Work:
     """A dense machine. Without rows it rests all the time, but for an event encoder's passes."""
     device = catalogue.device(part.device)
     if device.kind not in ("gpu", "npu"):
         raise UserError(f"machine '{device.name}': a {device.kind} has no states to rest in here; name a GPU or an NPU")
-    rest, works_hz = watts_in(device, part.rest), part.works_hz(rate_hz)
+    rest = watts_in(device, part.rest)
 
     def work(rows: Sequence[CountRow], actions: int) -> _Work:
         e_waking, t_waking = waking(device, part.rest)
         joules, busy = (_npu if device.kind == "npu" else _gpu)(device, rows, actions)
-        return _Work(joules + e_waking, busy + t_waking, busy + t_waking, rest, works_hz)
+        return _Work(joules + e_waking, busy + t_waking, busy + t_waking, rest)
 
     steady = ZERO
     if events is not None and events.macs:
-        passes = replace(work([_pass(events)], 1), works_hz=events.hz)
-        steady = Band(*(one - other for one, other in zip(_mean(passes).bounds(), rest.bounds(), strict=True)))
-    done = work(rows, actions) if rows else _Work(ZERO, ZERO, ZERO, rest, works_hz)
+        passes = _mean(work([_pass(events)], 1), events.hz)
+        steady = Band(*(one - other for one, other in zip(passes.bounds(), rest.bounds(), strict=True)))
+    done = work(rows, actions) if rows else _Work(ZERO, ZERO, ZERO, rest)
     return replace(done, steady_W=steady)
 
 

@@ -15,7 +15,7 @@ from spikeplan.core.counts.operations import MOST, CountRow, OperationCounts, pe
 from spikeplan.core.errors import UserError, short
 from spikeplan.core.json_file import read_json
 from spikeplan.evaluation.replicas import StoredPlacement
-from spikeplan.evaluation.rows import KINDS, Interval, OpCountsRow, PlacedEnergyRow, read_rows, rows_of_kind
+from spikeplan.evaluation.rows import KINDS, FrontRow, Interval, OpCountsRow, PlacedEnergyRow, read_rows, rows_of_kind
 from spikeplan.placement.hops import predictions_of
 
 BATCHED = "batched"
@@ -25,12 +25,14 @@ SCHEDULES = ("sequential", "interleaved")
 @dataclass(frozen=True, kw_only=True)
 class PricedRun:
     """One method at one budget, with its counts. `placement`: the one that it is priced with; None: one replica, a core a layer.
+    `won`: a digit an episode, 1 where it was won; empty where the run did not keep them.
 
     Roles are the front's: a headline method is a point of the front, a threshold sweep is none.
     """
 
     row: OpCountsRow
     placement: StoredPlacement | None = None
+    won: str = ""
     sent: float = 1.0  # times the messages that were counted
     counted: dict[str, list[CountRow]] = field(
         default_factory=dict, repr=False, compare=False
@@ -138,15 +140,24 @@ def read_run(folder: Path) -> PricedFolder:
             f"{folder}: no results directory ({short(error)}); name one that demo, results or plan wrote"
         ) from error
     rows = read_rows(folder / "metrics.jsonl", KINDS)
+    won = {_point(row): row.episodes_won for row in rows_of_kind(rows, FrontRow)}
     methods: dict[str, list[PricedRun]] = {}
     for row in rows_of_kind(rows, OpCountsRow):
-        methods.setdefault(row.task, []).append(_checked(row, folder))
+        run, episodes_won = _checked(row, folder), won.get(_point(row), "")
+        kept = set(episodes_won) <= {"0", "1"} and len(episodes_won) == row.episodes
+        methods.setdefault(row.task, []).append(replace(run, won=episodes_won) if kept else run)
     if not methods:
         raise UserError(
             f"{folder}: a results directory of version 0.1, or one without operation counts; run the command again, or give "
             "count files of your own to `spikeplan energy compare`"
         )
     return PricedFolder(folder=folder, command=command, methods=methods, placed=rows_of_kind(rows, PlacedEnergyRow))
+
+
+def _point(row: OpCountsRow | FrontRow) -> tuple[object, ...]:
+    """What a row of the front and the counts of the same run have in common."""
+    sweep = row.role == "sweep"
+    return row.task, row.method, row.budget, row.reference, row.threshold, sweep, row.episodes, round(row.success, 9)
 
 
 def _checked(row: OpCountsRow, folder: Path) -> PricedRun:

@@ -2,26 +2,37 @@
 
 A system runs the plans of its side. Of those within the margin of the full dense planner the one that draws least is taken, at
 nominal figures, for each rate; a spiking one in the placement that draws least. The policy alone is a row of its own where it
-falls short: what a system draws that does not plan.
+falls short: what a system draws that does not plan. How sure an order is, sure.py and decide.py tell.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from spikeplan.core.errors import UserError
 from spikeplan.core.progress import OnProgress, no_progress
 from spikeplan.energy.catalogue import Band, Catalogue
-from spikeplan.energy.systems import Drawn, System, draw_of
+from spikeplan.energy.systems import Drawn, System, Works, works_of
+from spikeplan.energy.uncertainty import PRIORS
 from spikeplan.evaluation.iso_success import MARGIN
+from spikeplan.evaluation.pricing.decide import decide_row, sensitivity_row
+from spikeplan.evaluation.pricing.episodes import reached
 from spikeplan.evaluation.pricing.price import Pricing, on_chip, placement_fields
 from spikeplan.evaluation.pricing.runs import BATCHED, PricedRun, full_dense, read_run
+from spikeplan.evaluation.pricing.sure import Plans, Sample, best_pairs, contenders, pair_rows, sample, undecided
 
 ALONE = ("policy", "policy-int8")
 DENSE = ("dense", "dense_replay")
 SCHEDULE = "interleaved"
+DRAWS = 2000
+SEED = 0
 
 
 def systems_report(
@@ -30,12 +41,18 @@ def systems_report(
     systems: Mapping[str, System],
     rates_hz: Sequence[float],
     *,
+    draws: int = DRAWS,
+    seed: int = SEED,
     on_progress: OnProgress = no_progress,
 ) -> dict[str, Any]:
     """Rows of each task: system, rate, method, success with its interval (Wilson, 95 %), and with their bands the mean watts,
-    the latency, the energy of an action above what the system draws at rest, and each machine's part.
+    the latency, the energy of an action above what the system draws at rest, and each machine's part. Then how sure that is:
+    `pairs` (probability that a spiking system draws less than a dense one), `sensitivity` of the best of both sides, and
+    `decide`, what would have to be measured for the best pair of a rate and for each that is undecided.
 
-    Raises UserError for a rate that is not above 0, and for a machine that the catalogue lacks.
+    Raises UserError for a rate that is not above 0, for no draws, and for a machine that the catalogue lacks.
+
+    >>> systems_report(Path("results/demo"), default(), load_systems(), [10.0])["tasks"]["two-room"]["pairs"]
     """
     for rate in rates_hz:
         if not 0 < rate < 1e9:
@@ -43,51 +60,89 @@ def systems_report(
     for system in systems.values():
         for part in system.parts:
             catalogue.machine(part.device)
-    run = read_run(folder)
-    pricing, done, tasks = Pricing(catalogue=catalogue), 0, {}
+    run, rng = read_run(folder), np.random.default_rng(seed)
+    drawn = sample(catalogue, draws=draws, rng=rng)
+    pricing, step = Pricing(catalogue=catalogue), _steps(len(systems) * len(run.methods) * 2 + 1, on_progress)
+    tasks: dict[str, Any] = {}
     for task, methods in run.methods.items():
         full = full_dense(methods)
         if full is None:
             raise UserError(
                 f"{folder}: task {task} has no full dense plan to hold success against; run demo or results"
             )
-        level = full.success - MARGIN
+        good, how = reached(methods, full, draws=draws, rng=rng)
+        enough = {id(method.row): one for method, one in zip(methods, good, strict=True)}
         rows: list[dict[str, Any]] = []
         refused: dict[str, str] = {}
+        plans: list[Plans] = []
         for system in systems.values():
+            options = _options(system, methods, full.success - MARGIN, enough, pricing)
+            step()
             for rate in rates_hz:
-                found = _rows(system, methods, level, rate, pricing, refused)
-                rows += found
-                done += 1
-                on_progress(done, len(systems) * len(rates_hz) * len(run.methods))
-        tasks[task] = {"full_success": full.success, "rows": rows, "refused": refused}
-    return {"report": "systems", "rates_hz": list(rates_hz), "margin": MARGIN, "tasks": tasks}
+                rows += _rows(system, options, rate, refused)
+            plans += _plans(system, options, rates_hz, enough, pricing, drawn)
+            step()
+        tasks[task] = {
+            "full_success": full.success,
+            "rows": rows,
+            "refused": refused,
+            **_sure(plans, catalogue, drawn),
+            "episodes": how,
+        }
+    step()
+    report = {"report": "systems", "rates_hz": list(rates_hz), "margin": MARGIN}
+    return {**report, "draws": draws, "seed": seed, "priors": list(PRIORS), "tasks": tasks}
 
 
-def _rows(
-    system: System,
-    methods: Sequence[PricedRun],
-    level: float,
-    rate: float,
-    pricing: Pricing,
-    refused: dict[str, str],
-) -> list[dict[str, Any]]:
-    """The system's cheapest plan of equal success, and on the dense side the policy alone beside it where that falls short."""
+def _steps(total: int, on_progress: OnProgress) -> Callable[[], None]:
+    done = count(1)
+    return lambda: on_progress(next(done), total)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Option:
+    """A plan that a system might run, in one placement: priced, or why it is not."""
+
+    kind: str  # plan; policy alone: too few succeed; other: too few succeeded, but in some draws enough do
+    method: PricedRun
+    works: Works | None = None
+    why: str = ""
+
+
+def _options(
+    system: System, methods: Sequence[PricedRun], level: float, enough: Mapping[int, Any], pricing: Pricing
+) -> list[_Option]:
     chip = system.planner.device
     if system.side == "spiking":
         points = [one for one in on_chip(methods, chip) if one.role == "front"]
     else:
         points = [one for one in methods if not one.spiking and one.family in DENSE and one.role == "front"]
-    enough = [one for one in points if one.success >= level]
-    short = [one for one in points if one.method in ALONE and one not in enough]
+    found = []
+    for method in points:
+        kind = "plan" if method.success >= level else "policy alone" if method.method in ALONE else "other"
+        if kind == "other" and not enough[id(method.row)].any():
+            continue
+        try:
+            found.append(_Option(kind=kind, method=method, works=_works(system, method, pricing.catalogue, pricing)))
+        except UserError as error:
+            found.append(_Option(kind=kind, method=method, why=str(error)))
+    return found
+
+
+def _rows(system: System, options: Sequence[_Option], rate: float, refused: dict[str, str]) -> list[dict[str, Any]]:
+    """The system's cheapest plan of equal success, and on the dense side the policy alone beside it where that falls short."""
     rows = []
-    for kind, candidates in (("plan", enough), ("policy alone", short)):
+    for kind in ("plan", "policy alone"):
         priced, why = [], dict[str, str]()
-        for number, method in enumerate(candidates):
+        for number, option in enumerate(options):
+            if option.kind != kind:
+                continue
             try:
-                drawn = _drawn(system, method, rate, pricing)
+                if option.works is None:
+                    raise UserError(option.why)
+                drawn = option.works.at(rate)
             except UserError as error:
-                why.setdefault(str(error), method.name)
+                why.setdefault(str(error), option.method.name)
                 continue
             priced.append((drawn.watts.nominal, number, drawn))
         if why and not priced:
@@ -95,22 +150,80 @@ def _rows(
             refused[f"{system.name} at {rate:g} Hz ({kind})"] = f"{name}: {first}"
         if priced:
             _, number, drawn = min(priced, key=lambda one: one[:2])
-            rows.append(_row(system, kind, candidates[number], rate, drawn))
+            rows.append(_row(system, kind, options[number].method, rate, drawn))
     return rows
 
 
-def _drawn(system: System, method: PricedRun, rate: float, pricing: Pricing) -> Drawn:
+def _plans(
+    system: System,
+    options: Sequence[_Option],
+    rates_hz: Sequence[float],
+    enough: Mapping[int, Any],
+    pricing: Pricing,
+    drawn: Sample,
+) -> list[Plans]:
+    """At each rate, every plan in its cheapest placement, with the draws in which it is good enough."""
+    found, known = [], dict[int, Works]()
+    for rate in rates_hz:
+        best: dict[int, tuple[float, int]] = {}  # of each run: watts and number of the placement that draws least
+        for number, option in enumerate(options):
+            if option.works is not None and option.works.keeps(rate) and enough[id(option.method.row)].any():
+                watts = float(sum(band.nominal for band in option.works.by(rate).values()))
+                key = id(option.method.row)
+                best[key] = min(best.get(key, (watts, number)), (watts, number))
+        nominal = min((one for one in best.values() if options[one[1]].kind == "plan"), default=None)
+        if nominal is None:
+            continue
+        for _, number in best.values():
+            if number not in known:
+                known[number] = _works(system, options[number].method, drawn.catalogue, pricing)
+        taken = options[nominal[1]].method
+        names = [options[number].method.name for _, number in best.values()]
+        watts = np.array([drawn.watts(known[number], rate) for _, number in best.values()])
+        good = np.array([enough[key] for key in best])
+        kept = contenders(watts, good)
+        found.append(
+            Plans(
+                system=system,
+                rate_hz=rate,
+                names=[names[one] for one in kept],
+                watts=watts[kept],
+                reached=good[kept],
+                best=taken.name,
+                nominal=nominal[0],
+                price=partial(_works, system, taken, pricing=pricing),
+            )
+        )
+    return found
+
+
+def _sure(plans: Sequence[Plans], catalogue: Catalogue, drawn: Sample) -> dict[str, Any]:
+    rows, best = pair_rows(plans), best_pairs(plans)
+    of = {(one.system.name, one.rate_hz): one for one in plans}
+    asked = {(ours.rate_hz, ours.system.name, other.system.name) for ours, other in best}
+    asked |= {(row["rate_hz"], row["spiking"], row["dense"]) for row in rows if undecided(row)}
+    return {
+        "pairs": rows,
+        "sensitivity": [sensitivity_row(ours, other, catalogue) for ours, other in best],
+        "decide": [
+            decide_row(of[spiking, rate], of[dense, rate], catalogue, drawn) for rate, spiking, dense in sorted(asked)
+        ],
+    }
+
+
+def _works(system: System, method: PricedRun, catalogue: Catalogue, pricing: Pricing) -> Works:
+    """With another catalogue than that of `pricing`: its draws, or its figures at their ends."""
     device = system.planner.device
     schedule = SCHEDULE if method.spiking else BATCHED
     host = device if system.host is None else system.host.device
-    setup = pricing.setup(method, device, schedule, host, extent="loop", catalogue=pricing.catalogue)
-    return draw_of(
+    return works_of(
         system,
         pricing.rows(method, device, schedule),
         method.op_counts.actions,
-        rate_hz=rate,
-        catalogue=pricing.catalogue,
-        setup=setup if method.spiking else None,
+        catalogue=catalogue,
+        setup=pricing.setup(method, device, schedule, host, extent="loop", catalogue=catalogue)
+        if method.spiking
+        else None,
     )
 
 

@@ -49,9 +49,15 @@ def systems(
     systems: Annotated[str | None, text("which of the shipped ones, and of --own", "NAME,NAME", "all")] = None,
     own: Annotated[str | None, text("a system of your own (docs/energy.md)", "FILE", "none")] = None,
     json: Json = None,
+    svg: Annotated[
+        str | None, text("draw which constants move the ratio of the best two", "FILE", "no drawing")
+    ] = None,
     devices: Devices = None,
+    draws: Annotated[int, text("draws of episodes and figures, 1 to 20000", "N")] = 2000,
+    seed: Seed = 0,
 ) -> None:
-    """Mean watts of whole systems at control rates, waiting included: each with its cheapest plan of equal success."""
+    """Mean watts of whole systems at control rates, waiting included: each with its cheapest plan of equal success; how
+    sure the order is, and what would have to be measured to decide it."""
     from spikeplan.experiments.cli.energy_systems import systems_command
 
     systems_command(
@@ -60,7 +66,10 @@ def systems(
         systems=systems,
         own=own,
         json=json,
+        svg=svg,
         devices=devices,
+        draws=draws,
+        seed=seed,
         console=result_console(json),
     )
 
