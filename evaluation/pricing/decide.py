@@ -66,7 +66,9 @@ def decide_row(ours: Plans, other: Plans, catalogue: Catalogue, drawn: Sample) -
     held = np.isfinite(ratios)
     known: dict[str, list[tuple[str, Figure]]] = {**_quantities(ours, other, catalogue), BETWEEN: []}
     tables = {name: binned(drawn.at[name][held], ratios[held]) for name in known} if held.sum() > 1 else {}
-    again = np.log([_ratio(ours, other, shift) for shift in range(min(SHIFTS, drawn.draws))]).T
+    # Shifts without a pattern: with neighbouring ones two rows would share nearly all of their constants.
+    shifts = np.random.default_rng(0).permutation(drawn.draws)[:SHIFTS]
+    again = np.log([_ratio(ours, other, int(shift)) for shift in shifts]).T
     again = again[np.isfinite(again).all(1)]
     if len(again) > 1:
         tables[EPISODES] = again

@@ -47,8 +47,8 @@ def systems_report(
 ) -> dict[str, Any]:
     """Rows of each task: system, rate, method, success with its interval (Wilson, 95 %), and with their bands the mean watts,
     the latency, the energy of an action above what the system draws at rest, and each machine's part. Then how sure that is:
-    `pairs` (probability that a spiking system draws less than a dense one), `sensitivity` of the best of both sides, and
-    `decide`, what would have to be measured for the best pair of a rate and for each that is undecided.
+    `pairs` (probability that a spiking system draws less than a dense one); `sensitivity` and `decide`, what would have to be
+    measured, of the best of both sides at each rate, which come first, and of every pair that is undecided.
 
     Raises UserError for a rate that is not above 0, for no draws, and for a machine that the catalogue lacks.
 
@@ -200,14 +200,13 @@ def _plans(
 def _sure(plans: Sequence[Plans], catalogue: Catalogue, drawn: Sample) -> dict[str, Any]:
     rows, best = pair_rows(plans), best_pairs(plans)
     of = {(one.system.name, one.rate_hz): one for one in plans}
-    asked = {(ours.rate_hz, ours.system.name, other.system.name) for ours, other in best}
-    asked |= {(row["rate_hz"], row["spiking"], row["dense"]) for row in rows if undecided(row)}
+    asked = [(ours.rate_hz, ours.system.name, other.system.name) for ours, other in best]
+    asked += [(row["rate_hz"], row["spiking"], row["dense"]) for row in rows if undecided(row)]
+    two = [(of[spiking, rate], of[dense, rate]) for rate, spiking, dense in dict.fromkeys(asked)]
     return {
         "pairs": rows,
-        "sensitivity": [sensitivity_row(ours, other, catalogue) for ours, other in best],
-        "decide": [
-            decide_row(of[spiking, rate], of[dense, rate], catalogue, drawn) for rate, spiking, dense in sorted(asked)
-        ],
+        "sensitivity": [sensitivity_row(ours, other, catalogue) for ours, other in two],
+        "decide": [decide_row(ours, other, catalogue, drawn) for ours, other in two],
     }
 
 

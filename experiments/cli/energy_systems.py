@@ -115,14 +115,13 @@ def _table(task: str, part: dict[str, Any], rates: list[float]) -> Table:
 
 def _chances(task: str, part: dict[str, Any]) -> Table:
     """A row a spiking system, and one more for the rates at which it fares otherwise."""
-    titles = {row["system"]: row["title"] for row in part["rows"]}
     dense = list(dict.fromkeys(row["dense"] for row in part["pairs"]))
     table = Table(
-        Column("spiking system", overflow="fold"),
+        Column("spiking system", no_wrap=True),
         "Hz",
         *(Column(f"less than {name}") for name in dense),
         title=f"{task}: probability that the spiking system draws less",
-        caption="over episodes and figures; lowest .. highest of four priors; -: one of the two has no plan",
+        caption="over episodes and figures; lowest..highest of four priors; -: one of the two has no plan",
     )
     cells: dict[str, dict[float, dict[str, str]]] = {}
     for row in part["pairs"]:
@@ -132,7 +131,7 @@ def _chances(task: str, part: dict[str, Any]) -> Table:
         for rate, by_dense in by_rate.items():
             alike.setdefault(tuple(by_dense.get(other, "-") for other in dense), []).append(rate)
         for said, rates in alike.items():
-            table.add_row(titles[name], ", ".join(f"{rate:g}" for rate in rates), *said)
+            table.add_row(name, ", ".join(f"{rate:g}" for rate in rates), *said)
     return table
 
 
@@ -140,7 +139,7 @@ def _chance(row: dict[str, Any]) -> str:
     chances = [f"{chance:.2f}" for chance in row["probability"].values() if chance is not None]
     if not chances:
         return "-"
-    return min(chances) if min(chances) == max(chances) else f"{min(chances)} .. {max(chances)}"
+    return min(chances) if min(chances) == max(chances) else f"{min(chances)}..{max(chances)}"
 
 
 def worth_in_words(part: dict[str, Any]) -> list[str]:

@@ -1,4 +1,7 @@
-"""Tornado: which constants move the ratio of the best spiking system over the best dense one, the widest first."""
+"""Tornado: which constants move the ratio of a spiking system over a dense one, the widest first.
+
+Two rows of panels a task, one control rate each: the best system of both sides, and the pair that is least decided.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,23 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from spikeplan.experiments.report import style
 
-MOST_BARS = 8  # a task; those that move less are left out
+MOST_BARS = 8  # a row; those that move less are left out
+LEAST_WIDTH = 1.01  # high over low; narrower ones cannot be seen
 MOST_RATES = 4  # panels side by side
 LOW, HIGH = style.SKY, style.ORANGE
 
 
 def tornado_figure(found: dict[str, Any]) -> Figure | None:
-    """Of the JSON of `energy systems`: a row of panels a task, one a control rate, all with the bars in one order.
+    """Of the JSON of `energy systems`; None where it compares no two systems.
 
     A bar goes from the ratio with a quantity at its low end to that at its high end, all others nominal; a quantity is one figure
-    or several that move together. The widest over the rates stands first. A frame marks those that turn the order.
+    or several that move together. The widest over the rates of a row stands first. A frame marks those that turn the order.
     """
-    tasks = {task: part["sensitivity"][:MOST_RATES] for task, part in found["tasks"].items()}
-    tasks = {task: rows for task, rows in tasks.items() if any(row["sensitivity"] for row in rows)}
+    tasks = {what: rows for task, part in found["tasks"].items() for what, rows in _rows(task, part).items()}
     if not tasks:
         return None
     names = {task: bars(rows) for task, rows in tasks.items()}
@@ -44,6 +48,23 @@ def tornado_figure(found: dict[str, Any]) -> Figure | None:
     return figure
 
 
+def _rows(task: str, part: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """The first of each rate is the best pair; the least decided one is left out where it is the best, too."""
+    best: dict[float, dict[str, Any]] = {}
+    for row in part["sensitivity"]:
+        best.setdefault(row["rate_hz"], row)
+    open_ones = (row for row in part["decide"] if row["right_now"] is not None and row["right_now"] < 1)
+    least = min(open_ones, key=lambda row: row["right_now"], default=None)
+    rows = {task: list(best.values())}
+    if least is not None:
+        pair = least["spiking"], least["dense"]
+        rows[f"{task},\nleast decided"] = [
+            row for row in part["sensitivity"] if (row["spiking"], row["dense"]) == pair and row not in rows[task]
+        ]
+    kept = {what: [row for row in some if row["sensitivity"]][:MOST_RATES] for what, some in rows.items()}
+    return {what: some for what, some in kept.items() if some}
+
+
 def bars(rows: list[dict[str, Any]]) -> list[str]:
     """Names of the quantities of a task that move the ratio most, the widest over its rates first."""
     widest: dict[str, float] = {}
@@ -51,7 +72,8 @@ def bars(rows: list[dict[str, Any]]) -> list[str]:
         for swing in row["sensitivity"]:
             ends = swing["at_low"], swing["at_high"]
             widest[swing["figure"]] = max(widest.get(swing["figure"], 1.0), max(ends) / min(ends))
-    return sorted(widest, key=lambda name: (-widest[name], name))[:MOST_BARS]
+    seen = [name for name in widest if widest[name] >= LEAST_WIDTH]
+    return sorted(seen, key=lambda name: (-widest[name], name))[:MOST_BARS]
 
 
 def _panel(axes: Axes, row: dict[str, Any], names: list[str]) -> None:
@@ -76,8 +98,11 @@ def _panel(axes: Axes, row: dict[str, Any], names: list[str]) -> None:
     axes.axvline(nominal, color=style.GREY, linewidth=0.8)
     axes.axvline(1.0, color=style.BLACK, linewidth=0.8, linestyle="--")
     axes.set_xscale("log")
+    low, high = axes.get_xlim()
+    axes.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5) if high / low < 20 else (1,), numticks=5))
     style.plain_ticks(axes.xaxis)
-    axes.set_title(f"{row['rate_hz']:g} Hz: {row['spiking']}\nover {row['dense']}: {nominal:.3g}")
+    ratio = f"{nominal:,.0f}" if nominal >= 100 else f"{nominal:.2f}"
+    axes.set_title(f"{row['rate_hz']:g} Hz: {row['spiking']}\nover {row['dense']}: {ratio}")
 
 
 def _label(name: str, rows: list[dict[str, Any]]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +12,17 @@ import pytest
 from spikeplan.core.counts.operations import CountRow
 from spikeplan.core.errors import UserError
 from spikeplan.energy import Band, default, estimate
-from spikeplan.energy.catalogue import Catalogue
-from spikeplan.energy.uncertainty import PRIORS, draw, probability, sensitivity
+from spikeplan.energy.catalogue import Catalogue, Figure
+from spikeplan.energy.uncertainty import (
+    PRIORS,
+    at_quantile,
+    draw,
+    draw_priors,
+    probability,
+    quantiles,
+    quantities,
+    sensitivity,
+)
 
 DENSE = CountRow(
     method="d",
@@ -101,7 +112,80 @@ def test_sensitivity_name_the_figure_that_turns_the_verdict():
     assert [s.span for s in wide] == sorted((s.span for s in wide), reverse=True)
 
 
+def test_an_opposed_figure_takes_what_the_other_lacks():
+    # Under log-uniform a quantile is the place in the band: e_step is at 1 - u where p_static is at u.
+    chip = drawn("log-uniform", draws=1000).device("loihi2")
+    places = {}
+    for name in ("e_eq", "p_static", "e_step"):
+        low, _, high = np.log(default().device("loihi2").figure(name).band.bounds())
+        places[name] = (np.log(chip.figure(name).band.nominal) - low) / (high - low)
+    assert places["e_eq"] == pytest.approx(places["p_static"])
+    assert places["e_step"] == pytest.approx(1 - places["p_static"]) and places["e_step"].std() > 0.2
+    assert "loihi2.e_step" not in quantities(default())
+
+
+def test_priors_are_asked_at_the_same_quantiles_and_sensors_are_drawn():
+    at = quantiles(default(), 50, np.random.default_rng(0))
+    together = draw_priors(default(), at)
+    camera, band = (one.sensors["picamera2"].figure("p_idle").band for one in (together, default()))
+    assert camera.nominal.shape == (4, 50) and band.low < band.high
+    for prior, row in zip(PRIORS, camera.nominal, strict=True):
+        assert np.array_equal(row, at_quantile(band, at["picamera2.p_idle"], prior))
+    assert np.array_equal(camera.nominal.argsort(axis=1)[0], camera.nominal.argsort(axis=1)[1])
+
+
+def by_hand(**figures: Figure) -> Catalogue:
+    """One machine of these figures."""
+    chip = default().device("loihi2")
+    return replace(default(), devices={"toy": replace(chip, name="toy", figures=figures)}, sensors={})
+
+
+def figure(name: str, low: float, nominal: float, high: float, **more: str) -> Figure:
+    return Figure(name=name, band=Band(low, nominal, high), unit="J", source="by hand", evidence="D", **more)
+
+
+def of(name: str) -> Callable[[Catalogue], Any]:
+    return lambda catalogue: catalogue.device("toy").figure(name).band.nominal
+
+
+def test_probability_of_two_bands_in_closed_form():
+    # x on [1, 4] and y on [2, 8], log-uniform, in units of ln 2: X on [0, 2], Y on [1, 3]. X > Y on a triangle of side 1: 1 / 8.
+    bands = by_hand(x=figure("x", 1, 2, 4), y=figure("y", 2, 4, 8))
+    both = draw(bands, prior="log-uniform", draws=100_000, rng=np.random.default_rng(0))
+    assert probability(of("x"), of("y"), both) == pytest.approx(7 / 8, abs=0.004)
+    # Together x is always half of y; opposed X = u, Y = 3 - u in the same units: X < Y where u < 1.5, 3 quarters of [0, 2]
+    for more, expected in (({"shared": "it"}, 1.0), ({"opposed": "it"}, 0.75)):
+        bands = by_hand(x=figure("x", 1, 2, 4, shared="it"), y=figure("y", 2, 4, 8, **more))
+        drawn_together = draw(bands, prior="log-uniform", draws=100_000, rng=np.random.default_rng(0))
+        assert probability(of("x"), of("y"), drawn_together) == pytest.approx(expected, abs=0.005)
+
+
+def test_what_moves_together_turns_an_order_that_no_figure_alone_turns():
+    # Spikes take a + b = 1 .. 4 J, 2 J nominal; dense 3 J. With a alone at its high end they take 3 - 0.1 J.
+    def spiking(catalogue: Catalogue) -> Any:
+        return of("a")(catalogue) + of("b")(catalogue)
+
+    def dense(catalogue: Catalogue) -> float:
+        return 3.0
+
+    def swings(**more: str) -> dict[str, bool]:
+        found = sensitivity(
+            spiking, dense, by_hand(a=figure("a", 0.5, 1, 1.9, **more), b=figure("b", 0.5, 1, 1.9, **more))
+        )
+        return {swing.figure: swing.turns for swing in found}
+
+    assert swings() == {"toy.a": False, "toy.b": False}
+    assert swings(shared="one measurement") == {"one measurement": True}
+    opposed = by_hand(a=figure("a", 0.5, 1, 1.9, shared="total"), b=figure("b", 0.5, 1, 1.9, opposed="total"))
+    (swing,) = sensitivity(spiking, dense, opposed)
+    assert (swing.at_low, swing.at_high, swing.turns) == pytest.approx((0.8, 0.8, False)), (
+        "what one takes the other lacks"
+    )
+
+
 def test_nonsense_is_refused():
+    with pytest.raises(UserError, match="toy.x: is shared .p. and opposed .q.; give one of them"):
+        quantities(by_hand(x=figure("x", 1, 2, 4, shared="p", opposed="q")))
     with pytest.raises(UserError, match="prior 'flat' is unknown"):
         drawn("flat")
     with pytest.raises(UserError, match="0 draws"):

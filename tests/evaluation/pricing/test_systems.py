@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from spikeplan import energy
 from spikeplan.core.errors import UserError
-from spikeplan.energy.systems import draw_of, load_systems
+from spikeplan.energy.band import Band
+from spikeplan.energy.systems import draw_of, load_systems, works_of
+from spikeplan.energy.uncertainty import draw_priors, quantiles
 from spikeplan.evaluation.pricing.runs import BATCHED, read_run
 from spikeplan.evaluation.pricing.systems import systems_report
 from spikeplan.experiments.cli.main import main
@@ -94,7 +98,11 @@ def test_the_command_prints_and_writes(folder: Path, tmp_path: Path, capsys: pyt
     assert "my card" in said and "mean power of whole systems" in said and "ms and mJ at the lowest rate" in said
     found = json.loads(target.read_text())
     assert {row["system"] for row in found["tasks"]["toy"]["rows"]} == {"npu", "mine"} and found["rates_hz"] == [10]
+    assert "probability" not in said and found["tasks"]["toy"]["pairs"] == [], "two dense systems"
     for words, message in (
+        (["--draws", "0"], "--draws 0 must be from 1 to 20000"),
+        (["--seed", "-1"], "--seed -1"),
+        (["--svg", str(folder / "config.json")], "would write over an input"),
         (["--rate", "ten"], "--rate ten: not a number"),
         (["--systems", "npu,moon"], "--systems moon: no such system; use events-loihi2, h100"),
         (["--own", str(tmp_path / "none.toml")], "none.toml: no such file"),
@@ -104,3 +112,62 @@ def test_the_command_prints_and_writes(folder: Path, tmp_path: Path, capsys: pyt
         said = capsys.readouterr().err
         assert caught.value.code == 2
         assert message in said and said.count("\n") == 1
+
+
+def test_the_command_says_how_sure_it_is_and_draws_it(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target, picture = tmp_path / "s.json", tmp_path / "s.svg"
+    run = ["energy", "systems", str(folder), "--rate", "10,50", "--draws", "500", "--json", str(target)]
+    main([*run, "--svg", str(picture)])
+    said = capsys.readouterr().out
+    assert "probability that the spiking system draws less" in said and "To measure for pi5-loihi2 or orin at" in said
+    told = [line for line in said.splitlines() if "of the variance" in line]
+    assert 1 <= len(told) <= 4 and "orin_nano.p_idle" in told[0]
+    found = json.loads(target.read_text())
+    assert (found["draws"], found["seed"]) == (500, 0) and "p_sleep" in picture.read_text()
+    first = target.read_text()
+    main(run)
+    assert target.read_text() == first, "the same seed, the same draws"
+    main([*run, "--seed", "1"])
+    assert json.loads(target.read_text())["tasks"]["toy"]["pairs"] != found["tasks"]["toy"]["pairs"]
+    capsys.readouterr()
+    main(["energy", "systems", str(folder), "--systems", "npu", "--svg", str(tmp_path / "none.svg")])
+    assert "not drawn, there is no spiking and no dense system" in capsys.readouterr().err
+    assert not (tmp_path / "none.svg").exists()
+
+
+def test_an_array_of_draws_gives_an_array_of_watts(folder: Path) -> None:
+    """Every draw of the catalogue gives what the catalogue with these figures alone gives."""
+    methods = read_run(folder).methods["toy"]
+    drawn = draw_priors(energy.default(), quantiles(energy.default(), 3, np.random.default_rng(0)))
+
+    def only(prior: int, number: int) -> energy.Catalogue:
+        def fixed(machines: Any) -> Any:
+            return {
+                name: replace(
+                    machine,
+                    figures={
+                        key: replace(figure, band=Band(*(np.asarray(figure.band.nominal).flat[place],) * 3))
+                        if np.ndim(figure.band.nominal)
+                        else figure
+                        for key, figure in machine.figures.items()
+                    },
+                )
+                for name, machine in machines.items()
+            }
+
+        place = prior * 3 + number
+        return replace(drawn, devices=fixed(drawn.devices), sensors=fixed(drawn.sensors))
+
+    for system in load_systems().values():
+        method = next(one for one in methods if one.spiking == (system.side == "spiking") and one.method != "dense")
+        rows, actions = method.rows("interleaved" if method.spiking else BATCHED), method.op_counts.actions
+        every = works_of(system, rows, actions, catalogue=drawn)
+        for prior, number in ((0, 0), (1, 2), (3, 1)):
+            one = works_of(system, rows, actions, catalogue=only(prior, number))
+            for name, band in every.by(10).items():
+                for bound, alone in zip(band.bounds(), one.by(10)[name].bounds(), strict=True):
+                    whole = np.broadcast_to(bound, (4, 3))
+                    assert whole[prior, number] == pytest.approx(float(alone), rel=1e-12)
+            assert np.broadcast_to(every.keeps(1000), (4, 3))[prior, number] == one.keeps(1000)
