@@ -26,6 +26,8 @@ from numpy.typing import NDArray
 from spikeplan.core.errors import UserError
 from spikeplan.energy.catalogue import Band, Catalogue, Device, Figure
 
+ROUNDING = float(np.sqrt(np.finfo(np.float64).eps))  # of a ratio: a quantity that moves it less moves nothing
+MIDDLE = 1 / 2  # between the ends
 PRIORS = ("log-triangular", "log-uniform", "mode-low", "mode-high")
 
 Energies = Callable[[Catalogue], Any]  # J an action; a number, or an array of draws
@@ -128,15 +130,15 @@ def sensitivity(spiking: Energies, dense: Energies, catalogue: Catalogue) -> lis
 
 def at_ends(catalogue: Catalogue, names: Sequence[str]) -> Catalogue:
     """Arrays of 1 + 2 n values: all nominal; then the first of `names` low, the same high, and so on."""
-    moved = np.full((len(names), 1 + 2 * len(names)), 0.5)
+    moved = np.full((len(names), 1 + 2 * len(names)), MIDDLE)
     for number in range(len(names)):
-        moved[number, 1 + 2 * number : 3 + 2 * number] = 0.0, 1.0
+        moved[number, 2 * number + 1 :][:2] = 0, 1
 
     def place(band: Band, end: Reals) -> Reals:
         low, nominal, high = band.bounds()
-        return np.where(end == 0.5, nominal, np.where(end < 0.5, low, high))
+        return np.where(end == MIDDLE, nominal, np.where(end < MIDDLE, low, high))
 
-    nowhere = np.full(moved.shape[1], 0.5)
+    nowhere = np.full(moved.shape[1], MIDDLE)
     at = {name: nowhere for name in quantities(catalogue)} | dict(zip(names, moved, strict=True))
     return placed_at(catalogue, at, place)
 
@@ -151,7 +153,7 @@ def swings(names: Sequence[str], nominal: float, ends: Reals) -> list[Swing]:
             turns=not (low < 1) == (high < 1) == (nominal < 1),
         )
         for name, (low, high) in zip(names, ends, strict=True)
-        if not np.allclose((low, high), nominal, rtol=1e-12, atol=0)
+        if not np.allclose((low, high), nominal, rtol=ROUNDING, atol=0)
     ]
     return sorted(found, key=lambda swing: (-swing.span, swing.figure))
 

@@ -42,7 +42,7 @@ def variance_share(table: Reals) -> float:
         return 0.0
     chance = float(table.var(1, ddof=1).mean()) / each * (rows - 1) / rows
     between = float(table.mean(1).var()) - chance
-    return min(1.0, max(0.0, between / total))
+    return float(np.clip(between / total, 0, 1))
 
 
 def resolution(table: Reals) -> float:
@@ -52,7 +52,7 @@ def resolution(table: Reals) -> float:
     0.01
     """
     rows, each = table.shape
-    return 3 * float(np.sqrt(2 / max(1, rows - 1))) / each
+    return 3 * float(np.sqrt(2 / max(1, rows - 1))) / float(each)
 
 
 def right(table: Reals) -> float:

@@ -73,7 +73,7 @@ def decide_row(ours: Plans, other: Plans, catalogue: Catalogue, drawn: Sample) -
     if len(again) > 1:
         tables[EPISODES] = again
     now = right_now(ratios[held]) if held.any() else None
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name, table in tables.items():
         share, called = variance_share(table), right(table)
         evidence, source = STANDING.get(name, ("", ""))
@@ -99,7 +99,7 @@ def _ratio(ours: Plans, other: Plans, shift: int) -> Reals:
     """Of a draw of episodes with the constants of the draw that many places off (N,); NaN where a system has no plan."""
     spiking, dense = (one.least(shift, MAIN)[0] for one in (ours, other))
     both = np.isfinite(spiking) & np.isfinite(dense)
-    return np.where(both, spiking, np.nan) / np.where(both, dense, np.nan)
+    return np.asarray(np.where(both, spiking, np.nan) / np.where(both, dense, np.nan))
 
 
 def _quantities(ours: Plans, other: Plans, catalogue: Catalogue) -> dict[str, list[tuple[str, Figure]]]:

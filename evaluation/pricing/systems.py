@@ -168,9 +168,9 @@ def _plans(
         best: dict[int, tuple[float, int]] = {}  # of each run: watts and number of the placement that draws least
         for number, option in enumerate(options):
             if option.works is not None and option.works.keeps(rate) and enough[id(option.method.row)].any():
-                watts = float(sum(band.nominal for band in option.works.by(rate).values()))
+                drawing = float(sum(band.nominal for band in option.works.by(rate).values())), number
                 key = id(option.method.row)
-                best[key] = min(best.get(key, (watts, number)), (watts, number))
+                best[key] = min(best.get(key, drawing), drawing)
         nominal = min((one for one in best.values() if options[one[1]].kind == "plan"), default=None)
         if nominal is None:
             continue

@@ -15,7 +15,7 @@ from spikeplan.energy.systems import load_systems
 from spikeplan.evaluation.pricing.systems import by_plan, lowest, systems_report
 from spikeplan.experiments.cli.energy_devices import catalogue_of
 from spikeplan.experiments.report import style
-from spikeplan.experiments.report.figures_tornado import tornado_figure
+from spikeplan.experiments.report.figures.tornado import tornado_figure
 from spikeplan.experiments.runner.output import check_outputs, check_seed, write_report, write_text
 from spikeplan.experiments.runner.progress import counted
 

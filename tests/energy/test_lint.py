@@ -13,6 +13,7 @@ ALLOWED = {  # file -> numbers that are no property of a device
     "schema.py": {1e-12, 1e-9, 1e-6, 1e-3, 3, 1e30},  # SI prefixes; one value for three bounds; beyond any figure
     "meter.py": {1e-6, 1e-3},  # RAPL's microjoules, NVML's millijoules
     "measured.py": {1e-9, 1e-12},  # how close a decimal comes back; picojoules
+    "worth.py": {20, 3, 0.5},  # bins and draws in one; standard deviations; the larger of two sides
     "cpu_meter.py": {768, 5, 64, 20, 0.5, 1e-9, 3},  # sizes of the measured work, n^3 of a matmul
 }
 

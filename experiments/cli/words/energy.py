@@ -56,8 +56,10 @@ def systems(
     draws: Annotated[int, text("draws of episodes and figures, 1 to 20000", "N")] = 2000,
     seed: Seed = 0,
 ) -> None:
-    """Mean watts of whole systems at control rates, waiting included: each with its cheapest plan of equal success; how
-    sure the order is, and what would have to be measured to decide it."""
+    """Mean watts of whole systems at control rates, each with its cheapest plan of equal success; how sure that is.
+
+    Waiting is included. How sure: the probability over episodes and constants that a spiking system draws less than a dense one,
+    and what would have to be measured to decide it."""
     from spikeplan.experiments.cli.energy_systems import systems_command
 
     systems_command(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from spikeplan.experiments.report import style
-from spikeplan.experiments.report.figures_tornado import MOST_BARS, bars, tornado_figure
+from spikeplan.experiments.report.figures.tornado import MOST_BARS, bars, tornado_figure
 
 
 def swing(name: str, low: float, high: float, *moves: str) -> dict[str, Any]:
