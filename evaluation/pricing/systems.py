@@ -31,7 +31,6 @@ from spikeplan.evaluation.pricing.sure import Plans, Sample, best_pairs, contend
 ALONE = ("policy", "policy-int8")
 DENSE = ("dense", "dense_replay")
 SCHEDULE = "interleaved"
-DRAWS = 2000
 SEED = 0
 
 
@@ -41,18 +40,20 @@ def systems_report(
     systems: Mapping[str, System],
     rates_hz: Sequence[float],
     *,
-    draws: int = DRAWS,
+    draws: int | None = None,
     seed: int = SEED,
     on_progress: OnProgress = no_progress,
 ) -> dict[str, Any]:
     """Rows of each task: system, rate, method, success with its interval (Wilson, 95 %), and with their bands the mean watts,
     the latency, the energy of an action above what the system draws at rest, and each machine's part. Then how sure that is:
     `pairs` (probability that a spiking system draws less than a dense one); `sensitivity` and `decide`, what would have to be
-    measured, of the best of both sides at each rate, which come first, and of every pair that is undecided.
+    measured, of the best of both sides at each rate, which come first, and of every pair that is undecided. Without `draws` these
+    are not asked, and empty.
 
     Raises UserError for a rate that is not above 0, for no draws, and for a machine that the catalogue lacks.
 
-    >>> systems_report(Path("results/demo"), default(), load_systems(), [10.0])["tasks"]["two-room"]["pairs"]
+    >>> systems_report(Path("results/demo"), default(), load_systems(), [10.0], draws=2000)["draws"]
+    2000
     """
     for rate in rates_hz:
         if not 0 < rate < 1e9:
@@ -61,7 +62,7 @@ def systems_report(
         for part in system.parts:
             catalogue.machine(part.device)
     run, rng = read_run(folder), np.random.default_rng(seed)
-    drawn = sample(catalogue, draws=draws, rng=rng)
+    drawn = None if draws is None else sample(catalogue, draws=draws, rng=rng)
     pricing, step = Pricing(catalogue=catalogue), _steps(len(systems) * len(run.methods) * 2 + 1, on_progress)
     tasks: dict[str, Any] = {}
     for task, methods in run.methods.items():
@@ -70,7 +71,7 @@ def systems_report(
             raise UserError(
                 f"{folder}: task {task} has no full dense plan to hold success against; run demo or results"
             )
-        good, how = reached(methods, full, draws=draws, rng=rng)
+        good, how = reached(methods, full, draws=draws or 0, rng=rng)
         enough = {id(method.row): one for method, one in zip(methods, good, strict=True)}
         rows: list[dict[str, Any]] = []
         refused: dict[str, str] = {}
@@ -80,14 +81,14 @@ def systems_report(
             step()
             for rate in rates_hz:
                 rows += _rows(system, options, rate, refused)
-            plans += _plans(system, options, rates_hz, enough, pricing, drawn)
+            plans += [] if drawn is None else _plans(system, options, rates_hz, enough, pricing, drawn)
             step()
         tasks[task] = {
             "full_success": full.success,
             "rows": rows,
             "refused": refused,
-            **_sure(plans, catalogue, drawn),
             "episodes": how,
+            **_sure(plans, catalogue, drawn),
         }
     step()
     report = {"report": "systems", "rates_hz": list(rates_hz), "margin": MARGIN}
@@ -197,7 +198,9 @@ def _plans(
     return found
 
 
-def _sure(plans: Sequence[Plans], catalogue: Catalogue, drawn: Sample) -> dict[str, Any]:
+def _sure(plans: Sequence[Plans], catalogue: Catalogue, drawn: Sample | None) -> dict[str, Any]:
+    if drawn is None:
+        return {"pairs": [], "sensitivity": [], "decide": []}
     rows, best = pair_rows(plans), best_pairs(plans)
     of = {(one.system.name, one.rate_hz): one for one in plans}
     asked = [(ours.rate_hz, ours.system.name, other.system.name) for ours, other in best]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from spikeplan import energy
+from spikeplan.core.errors import UserError
 from spikeplan.energy import load
 from spikeplan.energy.catalogue import Catalogue
 from spikeplan.energy.systems import Part, System
@@ -228,6 +229,11 @@ def test_a_front_that_does_not_fit_the_counts_is_no_evidence(toy: Any, tmp_path:
 
 def test_seeds_reproduce(run: Path) -> None:
     first, again, other = (part_of(run, energy.default(), draws=200, seed=seed) for seed in (3, 3, 4))
+    asked = systems_report(run, energy.default(), TWO, [SELDOM])
+    assert asked["draws"] is None and asked["tasks"]["toy"]["pairs"] == asked["tasks"]["toy"]["decide"] == []
+    assert asked["tasks"]["toy"]["rows"] == first["rows"]
+    with pytest.raises(UserError, match="0 draws: at least one is needed"):
+        systems_report(run, energy.default(), TWO, [SELDOM], draws=0)
     assert first == again and first["pairs"] != other["pairs"] and first["rows"] == other["rows"]
 
 
