@@ -15,6 +15,8 @@ from spikeplan.core.counts.operations import CountRow, per_action
 from spikeplan.core.errors import UserError
 from spikeplan.core.frame import frame
 from spikeplan.energy.catalogue import Band, Catalogue, Device
+from spikeplan.energy.measured import MeasuredRow
+from spikeplan.energy.measured_prices import price, same_plan
 from spikeplan.energy.systems import System, draw_of, load_systems
 from spikeplan.evaluation.profiles.counted import Counted, counted_profile
 from spikeplan.evaluation.profiles.loop import ONCE, Loop
@@ -86,6 +88,7 @@ def compare(
     loop: Loop = ONCE,
     catalogue: Catalogue | None = None,
     setup: energy.Setup | None = None,
+    measured: Sequence[MeasuredRow] = (),
 ) -> Comparison:
     """Energy and time of one action of each network on each machine that can run it (scope system), and watts of systems.
 
@@ -96,6 +99,7 @@ def compare(
         rate_hz: actions a second, one or several; without it no system is priced.
         loop: how often an action calls the network.
         catalogue: another than the shipped one.
+        measured: rows of `energy measure`; one of as many MACs on a machine is a row beside the modelled one.
         setup: chips, cores, share of the peak, this CPU's rates (the machine `cpu` is refused without).
 
     Raises UserError for an unknown machine or system, and where nothing can be priced.
@@ -120,6 +124,7 @@ def compare(
         by_schedule = counted.looped(loop)
         for schedule, priced in by_schedule.items():
             rows += _on_machines(counted, schedule, priced, devices, loop, catalogue, setup, refused)
+            rows += _as_measured(counted, priced, devices, measured)
         for system in asked.values():
             for rate in rates:
                 drawn += _in_system(counted, by_schedule, system, rate, catalogue, setup, refused)
@@ -177,6 +182,35 @@ def _on_machines(
                 "evidence": whole.evidence,
             }
         )
+    return found
+
+
+def _as_measured(
+    counted: Counted, rows: Sequence[CountRow], devices: Sequence[Device], measured: Sequence[MeasuredRow]
+) -> list[dict[str, Any]]:
+    """The same plan where somebody measured it: J above idle."""
+    macs = sum(row.macs for row in rows if row.phase == "predictor") / counted.actions
+    found = []
+    for device in devices:
+        for row in same_plan(measured, device, macs) if macs else ():
+            if row.told:
+                whole = price(row, device=device.name)
+                found.append(
+                    {
+                        "name": counted.name,
+                        "file": counted.where,
+                        "machine": device.name,
+                        "schedule": f"measured, {row.way} {row.precision}",
+                        "compute": None,
+                        "chip": None,
+                        "joules": whole.nominal,
+                        "low": whole.low,
+                        "high": whole.high,
+                        "seconds": whole.latency_s,
+                        "equivalents": per_action(rows, counted.actions),
+                        "evidence": whole.evidence,
+                    }
+                )
     return found
 
 

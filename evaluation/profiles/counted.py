@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from spikeplan.core.counts.exchange import read_rows
 from spikeplan.core.counts.operations import CountRow
@@ -15,12 +16,14 @@ from spikeplan.evaluation.profiles.profile import Profile
 
 @dataclass(frozen=True, kw_only=True)
 class Counted:
-    """Rows of one network, by schedule, each summed over `actions`. `where`: the file that they are of."""
+    """Rows of one network, by schedule, each summed over `actions`. `where`: the file that they are of. `neurobench`: the profile
+    under NeuroBench's names."""
 
     name: str
     actions: int
     rows: Mapping[str, Sequence[CountRow]]
     where: str = ""
+    neurobench: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def spiking(self) -> bool:
@@ -32,7 +35,8 @@ class Counted:
 
 def counted_profile(name: str, profile: Profile) -> Counted:
     counts = profile.op_counts
-    return Counted(name=name, actions=counts.actions, rows={s: counts.rows(s) for s in profile.schedules})
+    rows = {schedule: counts.rows(schedule) for schedule in profile.schedules}
+    return Counted(name=name, actions=counts.actions, rows=rows, neurobench=profile.neurobench())
 
 
 def read_counted(path: Path) -> list[Counted]:

@@ -6,7 +6,8 @@ FILE.py     a function `network()` that returns (module, inputs), or {name: (mod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def _python(path: Path) -> list[Counted]:
         if not isinstance(one, tuple) or len(one) != 2:
             raise UserError(f"{path}: {MAKES}() gives {type(one).__name__} for {name!r}; return (module, inputs)")
         counted = counted_profile(str(name), profile(*one))
-        found.append(Counted(name=counted.name, actions=counted.actions, rows=counted.rows, where=str(path)))
+        found.append(replace(counted, where=str(path)))
     return found
 
 
@@ -53,11 +54,16 @@ def read_networks(paths: list[str]) -> dict[str, Counted]:
     for path in paths:
         reader = READERS.get(Path(path).suffix.lower(), read_counted)
         found += reader(Path(path))
+    return named(found)
+
+
+def named(found: Sequence[Counted]) -> dict[str, Counted]:
+    """By name; one that is there twice gets its file's before it."""
     names = [one.name for one in found]
-    named: dict[str, Counted] = {}
+    known: dict[str, Counted] = {}
     for one in found:
         label = one.name if names.count(one.name) == 1 else f"{Path(one.where).stem}: {one.name}"
-        while label in named:
+        while label in known:
             label += "'"
-        named[label] = Counted(name=label, actions=one.actions, rows=one.rows, where=one.where)
-    return named
+        known[label] = replace(one, name=label)
+    return known

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,16 @@ from rich.table import Table
 from spikeplan import energy
 from spikeplan.core.errors import UserError
 from spikeplan.energy.catalogue import Catalogue
+from spikeplan.energy.measured import read_measured
+from spikeplan.energy.measured_prices import with_measured
 from spikeplan.energy.systems import System, load_systems
 from spikeplan.evaluation.profiles.compare import Comparison, compare
 from spikeplan.evaluation.profiles.counted import Counted
-from spikeplan.evaluation.profiles.files import read_networks
 from spikeplan.evaluation.profiles.loop import Loop
 from spikeplan.evaluation.profiles.show import ending, tables
 from spikeplan.experiments.cli.energy_devices import catalogue_of
+from spikeplan.experiments.cli.energy_networks import read_files
+from spikeplan.experiments.cli.place_own import Sent
 from spikeplan.experiments.runner.output import check_outputs, write_report
 from spikeplan.experiments.runner.progress import working
 
@@ -37,6 +40,9 @@ def compare_command(
     machines: str | None,
     loop: dict[str, Any],
     setup: dict[str, Any],
+    sent: dict[str, Any],
+    steps: int | None,
+    measured: str | None,
     json: str | None,
     devices: str | None,
     console: Console,
@@ -44,17 +50,20 @@ def compare_command(
     """`rate`, `systems`, `machines`: comma-separated. `loop`, `setup`: settings of Loop and energy.Setup."""
     if not files:
         raise UserError(
-            "energy compare: name at least one file of operation counts (.json), or one that makes a network (.py)"
+            "energy compare: name at least one file: operation counts (.json), one that makes a network (.py), an artifact, a "
+            "netx or a NIR file"
         )
-    check_outputs({"--json": json}, inputs=(devices, own, *files))
+    given = Sent(**sent)
+    check_outputs({"--json": json}, inputs=(devices, own, measured, given.recording, given.inputs, *files))
     around = Loop(**loop)
     rates = None if rate is None else rates_of(rate)
     if rates is None and (systems or own):
         raise UserError("energy compare: systems draw power at a control rate; give --rate")
     asked = None if rates is None else systems_of(systems, own)
-    catalogue = catalogue_of(devices)
+    figures = () if measured is None else read_measured(measured)
+    catalogue = with_measured(catalogue_of(devices), figures)
     with working("counting networks, measuring this CPU's rates, pricing"):
-        networks = read_networks(list(files))
+        networks = read_files(files, given, steps)
         found = compare(
             networks,
             None if machines is None else machines.split(","),
@@ -62,6 +71,7 @@ def compare_command(
             rate_hz=rates,
             loop=around,
             catalogue=catalogue,
+            measured=figures,
             setup=energy.Setup(
                 cpu=None if machines and "cpu" not in machines.split(",") else energy.measure_peak(), **setup
             ),
@@ -69,7 +79,16 @@ def compare_command(
     print_comparison(found, console)
     print_refused([one for one in found.refused if _its_kind(one, networks, catalogue)], console)
     if json is not None:
-        write_report(json, {"compare": "energy", "scope": "system", "unit": "J/action", **as_json(found)})
+        write_report(
+            json,
+            {
+                "compare": "energy",
+                "scope": "system",
+                "unit": "J/action",
+                **as_json(found),
+                "neurobench": neurobench_of(networks),
+            },
+        )
 
 
 def as_json(found: Comparison) -> dict[str, Any]:
@@ -80,6 +99,11 @@ def as_json(found: Comparison) -> dict[str, Any]:
         "winner": found.winner,
         "refused": found.refused,
     }
+
+
+def neurobench_of(networks: Mapping[str, Counted]) -> dict[str, Any]:
+    """Of the networks that were profiled; counts of other simulators lack their parameters."""
+    return {name: dict(one.neurobench) for name, one in networks.items() if one.neurobench}
 
 
 def rates_of(text: str) -> list[float]:

@@ -88,7 +88,8 @@ def compare(
     files: Annotated[
         tyro.conf.Positional[tuple[str, ...]],
         text(
-            "operation counts of any simulator (.json), or a file whose network() makes a torch module (.py)", "FILE..."
+            "operation counts (.json), a file whose network() makes a torch module (.py), artifact, netx or NIR",
+            "FILE...",
         ),
     ],
     rate: Annotated[str | None, text("actions a second: prices whole systems too", "HZ,HZ", "machines alone")] = None,
@@ -102,6 +103,13 @@ def compare(
     cores: Annotated[int | None, text("neurocores that share the work", "N", "the least that hold the network")] = None,
     chips: Annotated[int | None, text("chips that are on", "N", "the least that hold the network")] = None,
     eta: Annotated[float | None, text("share of its peak that a GPU reaches", "SHARE", "the catalogue's")] = None,
+    rates: Annotated[str | None, text("messages per neuron and step of a network file", "RATE", "none")] = None,
+    inputs: Annotated[
+        str | None, text("inputs that a network file runs on (docs/placement.md)", "FILE", "none")
+    ] = None,
+    recording: Annotated[str | None, text("what a network file's neurons sent", "FILE", "none")] = None,
+    steps: Annotated[int | None, text("steps of an action in it", "N", "all of them")] = None,
+    measured: Annotated[str | None, text("rows of `energy measure --json`", "FILE", "none")] = None,
     json: Json = None,
     devices: Devices = None,
 ) -> None:
@@ -116,6 +124,9 @@ def compare(
         machines=machines,
         loop={"candidates": candidates, "iterations": iterations, "horizon": horizon, "batch": batch},
         setup={"cores": cores, "chips": chips, "eta": eta},
+        sent={"rates": rates, "inputs": inputs, "recording": recording},
+        steps=steps,
+        measured=measured,
         json=json,
         devices=devices,
         console=result_console(json),
