@@ -18,6 +18,7 @@ import pytest
 from spikeplan.conversion.recipes import RECIPES
 from spikeplan.core import registry
 from spikeplan.core.errors import UserError
+from spikeplan.energy import default
 from spikeplan.evaluation.rows import FrontRow
 from spikeplan.evaluation.summary import Summary, TaskSummary
 from spikeplan.experiments.cli.main import main
@@ -185,7 +186,7 @@ def test_the_summary_of_the_results_follows_from_the_table() -> None:
     found: dict[tuple[str, str], list[float]] = {}
     for line in page.split(marks("energy")[0])[1].split(marks("energy")[1])[0].splitlines():
         cells = line.strip("| ").split(" | ")
-        if len(cells) == 9 and cells[1] == "loihi2" and cells[3] not in ("cpu", "gap9"):
+        if len(cells) == 9 and cells[1] == "loihi2" and default().devices[cells[3]].kind == "gpu":
             found.setdefault((cells[0], cells[2].split(",")[0]), []).append(float(cells[4]))
     short = page.split("## In short")[1].split("\n\n**These")[0]
     stated = re.findall(r"\| ([\w-]+) \| (\w+) \| ([\d.]+) \([\w ]+\) \| ([\d.]+) \([\w ]+\) \|", short)

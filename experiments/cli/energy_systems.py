@@ -12,10 +12,11 @@ from rich.table import Column, Table
 from spikeplan.core.errors import UserError
 from spikeplan.core.format import several
 from spikeplan.energy.systems import load_systems
-from spikeplan.evaluation.pricing.systems import by_plan, lowest, systems_report
+from spikeplan.evaluation.pricing.systems import systems_report
 from spikeplan.experiments.cli.energy_devices import catalogue_of
 from spikeplan.experiments.report import style
 from spikeplan.experiments.report.figures.tornado import tornado_figure
+from spikeplan.experiments.report.terminal.energy_short import print_systems
 from spikeplan.experiments.runner.output import check_outputs, check_seed, write_report, write_text
 from spikeplan.experiments.runner.progress import counted
 
@@ -60,7 +61,7 @@ def systems_command(
             on_progress=on_progress,
         )
     for task, part in found["tasks"].items():
-        console.print(_table(task, part, found["rates_hz"]))
+        print_systems(task, part, found["rates_hz"], console, bands=True)
         if part["pairs"]:
             console.print(_chances(task, part))
         for line in worth_in_words(part):
@@ -83,34 +84,6 @@ def _rate(text: str) -> float:
         return float(text)
     except ValueError as error:
         raise UserError(f"--rate {text}: not a number; write 1,10,50") from error
-
-
-def _table(task: str, part: dict[str, Any], rates: list[float]) -> Table:
-    """A row a system and plan; the lowest nominal watts at a rate first."""
-    table = Table(
-        Column("system", overflow="fold"),
-        Column("plan", overflow="fold"),
-        "success",
-        *(f"{rate:g} Hz, W" for rate in rates),
-        "ms an action",
-        "mJ an action above rest",
-        title=f"{task}: mean power of whole systems, nominal (low .. high)",
-        caption="success with its 95 % interval; ms and mJ at the lowest rate that it keeps",
-    )
-    for by_rate in by_plan(part):
-        first = lowest(by_rate)
-        cells = [_band(by_rate[rate]["watts"]) if rate in by_rate else "-" for rate in rates]
-        plan = first["method"] if first["kind"] == "plan" else f"{first['method']} (too few succeed)"
-        low, high = first["success_ci95"]
-        table.add_row(
-            first["title"],
-            plan,
-            f"{first['success']:.3f} ({low:.2f} .. {high:.2f})",
-            *cells,
-            f"{1e3 * first['latency_s']['nominal']:.3g}",
-            _band({name: 1e3 * joules for name, joules in first["action_J"].items()}),
-        )
-    return table
 
 
 def _chances(task: str, part: dict[str, Any]) -> Table:
@@ -156,7 +129,3 @@ def worth_in_words(part: dict[str, Any]) -> list[str]:
             f"if it were known; evidence {row['evidence']}"
         )
     return lines
-
-
-def _band(band: dict[str, float]) -> str:
-    return f"{band['nominal']:.3g} ({band['low']:.2g} .. {band['high']:.3g})"

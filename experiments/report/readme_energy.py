@@ -91,7 +91,8 @@ def _told(task: str, part: dict[str, Any]) -> list[str]:
     turning = sorted({w["figure"] for row in real for w in row["sensitivity"] if w["turns"]})
     lines.append(f"figures that turn a verdict alone: {', '.join(turning) or 'none'}")
     said = [f"- **{task}**, loihi2, nominal: {'; '.join(lines)}.", *_others(part)]
-    near = min((row for row in real if row["device"] != "cpu"), key=lambda row: row["ratio"])
+    gpus = {row["device"] for row in part["gpu"]} or {row["device"] for row in real}
+    near = min((row for row in real if row["device"] in gpus), key=lambda row: row["ratio"], default=real[0])
     said.append(
         f"  Nearest GPU pair: {near['spiking_method']}{replicas_in_words(near)} ({joule(near['spiking']['nominal'])}, "
         f"{quantity(near['spiking']['latency_s'], 's')}, {near['schedule']}) against {near['dense_method']} on "

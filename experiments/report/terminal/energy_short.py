@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -20,24 +21,23 @@ BREAK_EVEN = ("orin_nano", "h100")
 def print_short(found: dict[str, Any], systems: dict[str, Any], console: Console) -> None:
     """`found`: as `energy_report` returns it; `systems`: as `systems_report` does. No line wraps at 80 columns."""
     for task, part in found["tasks"].items():
-        _systems(task, systems["tasks"][task], systems["rates_hz"], console)
+        print_systems(task, systems["tasks"][task], systems["rates_hz"], console)
         _busy(part, console)
         _why(part, console)
     console.print("[dim]Counts are simulated, energy is estimated, no chip was measured.[/]")
     console.print("[dim]--full prints every pair, opponent, layer and machine; --json has all.[/]")
 
 
-def _systems(task: str, part: dict[str, Any], rates: list[float], console: Console) -> None:
+def print_systems(
+    task: str, part: dict[str, Any], rates: Sequence[float], console: Console, *, bands: bool = False
+) -> None:
+    """A line a system and plan, the least at the lowest rate first. `bands`: low .. high at the second rate, too."""
     console.print(
         f"{task}: mean power of whole systems at a control rate, each with its cheapest\nplan of "
         f"equal success (full dense {part['full_success']:.2f}); nominal figures",
         markup=False,
     )
-    table = Table(
-        box=None,
-        header_style="bold",
-        pad_edge=False,
-    )
+    table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("system", no_wrap=True)
     table.add_column("plan", no_wrap=True, max_width=17, overflow="ellipsis")
     for name in ("succ.", *(f"{rate:g} Hz" for rate in rates), "action"):
@@ -52,6 +52,24 @@ def _systems(task: str, part: dict[str, Any], rates: list[float], console: Conso
     console.print(
         "[dim]action: above rest. *: too few succeed. –: the rate is not met. Bands are in --json.[/]", soft_wrap=True
     )
+    if bands:
+        _bands(part, rates[min(1, len(rates) - 1)], console)
+
+
+def _bands(part: dict[str, Any], rate: float, console: Console) -> None:
+    """A line a system and plan: its title, low .. high at one rate, and the interval of its success."""
+    for by_rate in by_plan(part):
+        if rate in by_rate:
+            row = by_rate[rate]
+            low, high = (_tight(row["watts"][end], "W") for end in ("low", "high"))
+            least, most = row["success_ci95"]
+            console.print(
+                f"{row['system']}, {row['title']}: {low} .. {high} at {rate:g} Hz; an action takes "
+                f"{quantity(row['latency_s']['nominal'], 's')}; success {least:.2f} .. {most:.2f}",
+                markup=False,
+                soft_wrap=True,
+                highlight=False,
+            )
 
 
 def _tight(value: float, unit: str) -> str:

@@ -95,7 +95,7 @@ def test_the_command_prints_and_writes(folder: Path, tmp_path: Path, capsys: pyt
     run = ["energy", "systems", str(folder)]
     main([*run, "--rate", "10", "--systems", "npu,mine", "--own", str(own), "--json", str(target)])
     said = capsys.readouterr().out
-    assert "my card" in said and "mean power of whole systems" in said and "ms and mJ at the lowest rate" in said
+    assert "my card" in said and "mean power of whole systems" in said and "an action takes" in said
     found = json.loads(target.read_text())
     assert {row["system"] for row in found["tasks"]["toy"]["rows"]} == {"npu", "mine"} and found["rates_hz"] == [10]
     assert "probability" not in said and found["tasks"]["toy"]["pairs"] == [], "two dense systems"
