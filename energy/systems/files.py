@@ -85,6 +85,11 @@ class System:
         return next((part for part in self.parts if part.does == "encode"), None)
 
     @property
+    def sees_each_action(self) -> bool:
+        """Whether the plan gets a frame an action, as the run that it is of; else its success is another one's."""
+        return self.events is None and all(part.each_action for part in self.parts)
+
+    @property
     def sensors(self) -> tuple[Part, ...]:
         return tuple(part for part in self.parts if part.does == "sense")
 

@@ -34,6 +34,9 @@ SCHEDULE = "interleaved"
 SEED = 0
 
 
+RATES_HZ = (1.0, 10.0, 50.0, 200.0)  # of the reports
+
+
 def systems_report(
     folder: Path,
     catalogue: Catalogue,
@@ -61,16 +64,32 @@ def systems_report(
     for system in systems.values():
         for part in system.parts:
             catalogue.machine(part.device)
-    run, rng = read_run(folder), np.random.default_rng(seed)
+    methods = read_run(folder).methods
+    without = next((task for task, found in methods.items() if full_dense(found) is None), None)
+    if without is not None:
+        raise UserError(f"{folder}: task {without} has no full dense plan to hold success against; run demo or results")
+    return report_of(methods, catalogue, systems, rates_hz, draws=draws, seed=seed, on_progress=on_progress)
+
+
+def report_of(
+    tasks_methods: Mapping[str, Sequence[PricedRun]],
+    catalogue: Catalogue,
+    systems: Mapping[str, System],
+    rates_hz: Sequence[float],
+    *,
+    draws: int | None = None,
+    seed: int = SEED,
+    on_progress: OnProgress = no_progress,
+) -> dict[str, Any]:
+    """The same of methods at hand, by task; a task without a full dense plan is left out: nothing is of equal success there."""
+    rng = np.random.default_rng(seed)
     drawn = None if draws is None else sample(catalogue, draws=draws, rng=rng)
-    pricing, step = Pricing(catalogue=catalogue), _steps(len(systems) * len(run.methods) * 2 + 1, on_progress)
+    pricing, step = Pricing(catalogue=catalogue), _steps(len(systems) * len(tasks_methods) * 2 + 1, on_progress)
     tasks: dict[str, Any] = {}
-    for task, methods in run.methods.items():
+    for task, methods in tasks_methods.items():
         full = full_dense(methods)
         if full is None:
-            raise UserError(
-                f"{folder}: task {task} has no full dense plan to hold success against; run demo or results"
-            )
+            continue
         good, how = reached(methods, full, draws=draws or 0, rng=rng)
         enough = {id(method.row): one for method, one in zip(methods, good, strict=True)}
         rows: list[dict[str, Any]] = []
@@ -235,6 +254,7 @@ def _row(system: System, kind: str, method: PricedRun, rate: float, drawn: Drawn
         "title": system.title,
         "side": system.side,
         "kind": kind,
+        "sees_each_action": system.sees_each_action,
         "rate_hz": rate,
         "method": method.name,
         **placement_fields(method, system.planner.device),
@@ -248,6 +268,15 @@ def _row(system: System, kind: str, method: PricedRun, rate: float, drawn: Drawn
         "rests": {name: _band(band) for name, band in drawn.rests.items()},
         "takes_s": {name: _band(band) for name, band in drawn.takes.items()},
     }
+
+
+def plan_in_words(row: dict[str, Any]) -> str:
+    """The method, and what a reader must know of its success on this system."""
+    words = ([] if row["kind"] == "plan" else ["too few succeed"]) + (
+        [] if row["sees_each_action"] else ["its success is with a frame an action"]
+    )
+    method: str = row["method"]
+    return method + (f" ({'; '.join(words)})" if words else "")
 
 
 def by_plan(part: dict[str, Any]) -> list[dict[float, dict[str, Any]]]:

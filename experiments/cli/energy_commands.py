@@ -17,7 +17,7 @@ from spikeplan.energy.measured_prices import with_measured
 from spikeplan.energy.systems import load_systems
 from spikeplan.evaluation.pricing.report import drawable, energy_report
 from spikeplan.evaluation.pricing.runs import PricedRun, full_dense, read_run
-from spikeplan.evaluation.pricing.systems import systems_report
+from spikeplan.evaluation.pricing.systems import RATES_HZ, systems_report
 from spikeplan.experiments.cli.energy_devices import catalogue_of
 from spikeplan.experiments.report import style
 from spikeplan.experiments.report.figures.energy_ratio import ratio_figure
@@ -34,7 +34,6 @@ from spikeplan.experiments.runner.output import (
 from spikeplan.experiments.runner.progress import counted
 
 MOST_DRAWS = 100_000
-RATES_HZ = (1.0, 10.0, 50.0, 200.0)
 
 
 def report_command(

@@ -11,6 +11,11 @@ class Words(NamedTuple):
 
 
 SECTION = {
+    "systems": Words(
+        "What whole systems draw",
+        "Mean power at a control rate, waiting and sleep included, the same rule for every machine. Each system runs its "
+        "cheapest plan of equal success; the policy alone is a row where too few of its episodes succeed. Nominal (low .. high).",
+    ),
     "headline": Words(
         "In short",
         "One sentence a question. Ratios are spiking over dense at iso-success; in brackets, 95 % over episodes and over the "

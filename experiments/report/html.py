@@ -14,9 +14,11 @@ from spikeplan.core.files import write_whole
 from spikeplan.evaluation.results import Results, load
 from spikeplan.experiments.report import sections_cost, sections_network, sections_results
 from spikeplan.experiments.report.headline.section import headline
+from spikeplan.experiments.report.headline.systems import systems
 from spikeplan.experiments.report.page import Gallery, Section, page
 
 SECTIONS: tuple[Callable[[Results, Gallery], Section], ...] = (
+    systems,
     headline,
     sections_results.verdict,
     sections_results.targets,

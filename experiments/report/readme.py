@@ -23,6 +23,8 @@ from spikeplan.evaluation.rows import FrontRow
 from spikeplan.evaluation.summary import MethodSummary, Summary
 from spikeplan.experiments.report.front import equivalents, families, pareto
 from spikeplan.experiments.report.readme_energy import energy_section, systems_section
+from spikeplan.experiments.report.readme_headline import headline
+from spikeplan.experiments.report.readme_marks import between
 
 BENCHES = {  # by the first row
     "plan_values_different": "bench lava",
@@ -31,11 +33,6 @@ BENCHES = {  # by the first row
     "zero_5_H3": "bench references",
 }
 FOUR = ("dense", "int8", "sigma_delta", "lif")
-HEADLINE = {  # task -> its name and its rows; the admitted one first
-    "keep-out": ("KeepOut", ("guided", "guided-int8", "guided-sigma_delta")),
-    "two-room": ("TwoRoom, tutorial", FOUR),
-    "planar-reach": ("PlanarReach, tutorial", FOUR),
-}
 SIDES = ("dense", "spiking")
 PAGE, README = Path("docs/results.md"), Path("README.md")
 
@@ -218,34 +215,6 @@ def bench_table(rows: list[dict[str, Any]]) -> str:
         holds = number(row["holds"]) if row["holds"] is not None else "-"
         lines.append("| " + " | ".join([row["name"], *figures, row["unit"], row["goal"] or "-", holds]) + " |")
     return "\n".join(lines)
-
-
-def headline(page: str) -> str:
-    """The README's table: success and synop-equivalents of each task's methods, read from the tables of docs/results.md."""
-    lines = ["| task | method | success | 95 % | M synop-equivalents an action |", "|---|---|---|---|---|"]
-    for task, (title, methods) in HEADLINE.items():
-        if f"\n### {task}\n" not in page:  # a run of other tasks
-            continue
-        section = page.split(f"\n### {task}\n")[1].split("\n### ")[0]
-        rows: dict[str, list[str]] = {}
-        for line in section.splitlines():  # of the first table, that of the methods
-            cells = line.strip("| ").split(" | ")
-            rows.setdefault(cells[0], cells)
-        for method in methods:
-            _, success, interval, _, _, _, _, equivalents, *_ = rows[method]
-            lines.append(f"| {title} | {method} | {success} | {interval} | {equivalents} |")
-    return "\n".join(lines)
-
-
-def between(text: str, section: str, new: str) -> str:
-    """`text` with what stands between a section's marks replaced."""
-    begin, end = marks(section)
-    before, rest = text.split(begin)
-    return f"{before}{begin}\n{new}\n{end}{rest.split(end)[1]}"
-
-
-def marks(section: str) -> tuple[str, str]:
-    return f"<!-- {section}: written by experiments/report/readme.py -->", f"<!-- end of {section} -->"
 
 
 def rewrite(page: Path, paths: list[Path], readme: Path | None = None) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from spikeplan.core.format import joule, percent, quantity
 from spikeplan.evaluation.pricing.pairs import replicas_in_words
-from spikeplan.evaluation.pricing.systems import by_plan, lowest
+from spikeplan.evaluation.pricing.systems import by_plan, lowest, plan_in_words
 
 CHIPS = ("loihi2", "loihi1")
 HEAD = (
@@ -131,7 +131,7 @@ def systems_section(found: dict[str, Any]) -> str:
         for by_rate in by_plan(part):
             first = lowest(by_rate)
             cells = [_watts(by_rate[rate]["watts"]) if rate in by_rate else "-" for rate in rates]
-            plan = first["method"] if first["kind"] == "plan" else f"{first['method']}, too few succeed"
+            plan = plan_in_words(first)
             latency = f"{1e3 * first['latency_s']['nominal']:.2g}"
             lines.append(
                 "| " + " | ".join([task, first["title"], plan, f"{first['success']:.3f}", *cells, latency]) + " |"

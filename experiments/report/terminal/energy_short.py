@@ -45,12 +45,13 @@ def print_systems(
     for by_rate in by_plan(part):
         row = lowest(by_rate)
         watts = [_tight(by_rate[rate]["watts"]["nominal"], "W") if rate in by_rate else DASH for rate in rates]
-        short = "" if row["kind"] == "plan" else "*"
+        short = ("" if row["kind"] == "plan" else "*") + ("" if row["sees_each_action"] else "?")
         above = _tight(row["action_J"]["nominal"], "J")
         table.add_row(row["system"], escape(row["method"]), f"{row['success']:.2f}{short}", *watts, above)
     console.print(table)
     console.print(
-        "[dim]action: above rest. *: too few succeed. –: the rate is not met. Bands are in --json.[/]", soft_wrap=True
+        "[dim]action: above rest. *: too few succeed. ?: of a frame an action. –: the rate is not met.[/]",
+        soft_wrap=True,
     )
     if bands:
         _bands(part, rates[min(1, len(rates) - 1)], console)

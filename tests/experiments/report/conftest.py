@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from spikeplan.core.counts.operations import LayerCounts, OperationCounts
 from spikeplan.evaluation.iso_success import family_of
 from spikeplan.experiments.report import write_report
 
@@ -16,8 +17,6 @@ TASK = "two-room"
 
 
 REFERENCES = ("zero", "previous_step", "previous_candidate", "mean_candidate", "previous_iteration")
-
-
 LAYERS = ("input", "h1", "h2", "out")
 
 
@@ -31,23 +30,9 @@ DENSITY = {
 
 
 def method(success: float | None, **fields: object) -> dict:
-    keys = [
-        "episodes",
-        "success",
-        "ci95",
-        "paired_vs_dense",
-        "latent_nmse",
-        "density",
-        "spearman",
-        "topk_overlap",
-        "macs_per_action",
-        "synops_per_action",
-        "neuron_updates_per_action",
-        "synop_equivalents_per_action",
-        "values_compared",
-        "values_different",
-    ]
-    row = dict.fromkeys(keys)
+    keys = "episodes success ci95 paired_vs_dense latent_nmse density spearman topk_overlap macs_per_action synops_per_action"
+    keys += " neuron_updates_per_action synop_equivalents_per_action values_compared values_different"
+    row = dict.fromkeys(keys.split())
     if success is not None:
         row |= {"episodes": 100, "success": success, "ci95": [max(0.0, success - 0.07), min(1.0, success + 0.06)]}
     return row | fields
@@ -195,7 +180,27 @@ def metrics() -> list[dict]:
     for name in ("dense", "sigma_delta"):
         episode = {"kind": "episode", "task": TASK, "method": name, "poses": way.tolist(), "goal": [0.8, 0.5]}
         rows.append(episode | {"start": [0.2, 0.3], "layout": [0.51], "success": name == "dense"})
-    return rows
+    return [*rows, counts("dense", "dense", "fp32"), counts("sigma_delta", "spiking", "int8")]
+
+
+def counts(name: str, family: str, precision: str) -> dict:
+    """A run of one layer, 100 x 50, that is priced on whole systems."""
+    spiking = family == "spiking"
+    kept = OperationCounts(method=name, reference="zero", precision=precision, spiking=spiking)
+    work = {"synops": 1000, "updates": 50, "updates_active": 5} if spiking else {"macs": 5000}
+    kept.add("predictor", LayerCounts(layer="h1", dense_macs=5000, calls=1, **work))
+    kept.set_memory("h1", weight_bytes=5000, state_bytes=300 * spiking)
+    kept.actions = 1
+    row = {
+        "kind": "op_counts",
+        "task": TASK,
+        "method": name,
+        "family": family,
+        "budget": "64x4 H12",
+        "reference": "zero",
+    }
+    row |= {"threshold": None, "role": "headline", "success": 0.87, "episodes": 100, "ci95": [0.8, 0.9]}
+    return row | {"paired_vs_dense": None, "evaluations": 1, "samples": 64, "op_counts": kept.dump()}
 
 
 def brief(*kinds: str) -> list[dict]:
