@@ -1,17 +1,18 @@
 """How many chips and neurocores a network takes, read from its operation counts; and what was never counted.
 
-A layer of the predictor takes the cores that its weights and states fill, one at least; layers share no core. A chip that nobody
-described (core/chips) holds any network: its figures say nothing about room. A placement (Setup.time_s) or Setup.chips decides
-instead; more cores than the chips have are refused.
+A layer of the predictor takes the cores that its weights and states, or its neurons, fill, one at least; layers share no core. A
+chip that nobody described (core/chips) holds any network: its figures say nothing about room. A placement (Setup.time_s) or
+Setup.chips decides instead; more cores than the chips have are refused.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spikeplan.core.chips import CHIPS, ChipLimits
-from spikeplan.core.counts.operations import CountRow
+from spikeplan.core.counts.operations import CountRow, total
 from spikeplan.core.errors import UserError
 from spikeplan.energy.catalogue import default
 from spikeplan.energy.charge import Setup
@@ -54,7 +55,8 @@ def room(device: Device, rows: Sequence[CountRow], setup: Setup) -> Room:
             f"method '{rows[0].method}', layer '{uncounted[0]}': weight bytes were never given, so nobody knows how many cores "
             f"of '{device.name}' it takes; state weight_bytes, or the chips and cores it is placed on"
         )
-    least = sum(_cores(of_layer, limits) for of_layer in layers.values())
+    steps = total(rows, "chip_steps")
+    least = sum(_cores(of_layer, limits, steps) for of_layer in layers.values())
     machine = device if "chips" in device.figures else default().device(LARGEST)
     most = setup.chips or round(machine.figure("chips").band.nominal)
     chips = -(-least // limits.cores)
@@ -75,9 +77,11 @@ def _layers(rows: Sequence[CountRow]) -> dict[str, list[CountRow]]:
     return found
 
 
-def _cores(rows: Sequence[CountRow], limits: ChipLimits) -> int:
+def _cores(rows: Sequence[CountRow], limits: ChipLimits, steps: float) -> int:
+    """Every neuron updates once a chip step, so updates tell how many there are."""
     stored = max((row.weight_bytes or 0) + row.state_bytes for row in rows)
-    return max(1, -(-stored // limits.core_memory_bytes))
+    neurons = total(rows, "updates") / steps if steps else 0
+    return max(1, -(-stored // limits.core_memory_bytes), math.ceil(neurons / limits.neurons_per_core))
 
 
 def refuse_uncounted(device: Device, rows: Sequence[CountRow]) -> None:

@@ -1,13 +1,14 @@
 """A point of the map: a predictor of so many weights that plans with so many candidates, as operation counts of both sides.
 
     dense     iterations x horizon x layers rows: all candidates share a read of the weights, a kernel each
-    spiking   synops = density x MACs;   updates = neurons x predictions
+    spiking   synops = density x MACs;   updates = placed neurons x chip steps, also of those that wait
 
 L = P / W^2 layers of W x W weights in 8 bits. Widths lie between those of networks of these sizes: 256 at 82 KB, 700 at 1 MB,
 1024 at 10 MB, 2048 at 100 MB. Distance and selection are left out on both sides.
 
 A chip holds as many replicas as candidates and cores allow. They take turns over the candidates, one prediction a chip step each
-(the interleaved schedule), and the pipeline is filled once an iteration.
+(the interleaved schedule). With fewer candidates a replica than layers the pipe is partly empty, since a rollout is a recurrence.
+Then a rollout step takes as many chip steps as there are layers, and in each only some of the cores have messages to work on.
 """
 
 from __future__ import annotations
@@ -16,15 +17,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spikeplan.core.chips import CHIPS, ChipLimits
+from spikeplan.core.chips import ChipLimits
 from spikeplan.core.counts.operations import CountRow
 from spikeplan.core.errors import UserError
+from spikeplan.energy.band import Band
 from spikeplan.energy.charge import Setup
+from spikeplan.energy.fit import limits_of
+from spikeplan.energy.schema import Device
 
 SIZES = (82e3, 1e6, 10e6, 100e6, 1e9)  # bytes of weights
 WIDTHS = (256, 700, 1024, 2048, 4096)
 STATE_BYTES = 6  # sigma and its reference, in 24 bits
-CHIP = "loihi2"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,10 +110,18 @@ def placed(point: Point, chip: ChipLimits) -> Placed:
     return Placed(chips, replicas * least * spread, replicas)
 
 
-def spiking_rows(point: Point, density: float, *, chip: str = CHIP) -> tuple[list[CountRow], Setup]:
-    """Of one action at a density, and where the network lies. One row: a chip's model only sums."""
-    at = placed(point, CHIPS[chip])
+def spiking_rows(point: Point, density: float, device: Device) -> tuple[list[CountRow], Setup]:
+    """Of one action at a density, where the network lies on this chip, and how long that takes. One row: its model only sums.
+
+    Raises UserError for a chip whose limits are not known.
+    """
+    limits = limits_of(device)
+    if limits is None:
+        raise UserError(f"map: nobody described how much a core of '{device.name}' holds; give a chip with --plugin")
+    at = placed(point, limits)
     turns = -(-point.candidates // at.replicas)
+    steps = point.iterations * point.horizon * max(turns, point.layers)
+    synops = density * point.macs
     row = CountRow(
         method="spiking",
         phase="predictor",
@@ -118,11 +129,23 @@ def spiking_rows(point: Point, density: float, *, chip: str = CHIP) -> tuple[lis
         reference="zero",
         schedule="interleaved",
         precision="int8",
-        synops=density * point.macs,  # type: ignore[arg-type]  # counts may be means
-        updates_idle=point.neurons * point.predictions,
+        synops=synops,  # type: ignore[arg-type]  # counts may be means
+        updates_idle=point.neurons * at.replicas * steps,
         weight_bytes=point.weight_bytes,
         state_bytes=STATE_BYTES * point.neurons,
-        chip_steps=point.iterations * (point.horizon * turns + point.layers),
+        chip_steps=steps,
         dense_macs=point.macs,
     )
-    return [row], Setup(chips=at.chips, cores=at.cores)
+    working = at.cores * min(1.0, turns / point.layers)  # of the cores, in a step
+    return [row], Setup(chips=at.chips, cores=at.cores, time_s=_time(device, at, synops / working, row, steps))
+
+
+def _time(device: Device, at: Placed, synops: float, row: CountRow, steps: int) -> Band:
+    """`synops`: of a core that works, over all steps. A step is as long as its slowest part."""
+    barrier = "t_barrier_chips" if at.chips > 1 and "t_barrier_chips" in device.figures else "t_barrier"
+    parts = (
+        device.figure("t_synop").band * synops,
+        device.figure("t_update").band * (row.updates_idle / at.cores),
+        device.figure(barrier).band * steps,
+    )
+    return Band(*(max(bounds) for bounds in zip(*(part.bounds() for part in parts), strict=True)))

@@ -15,13 +15,14 @@ from spikeplan.core.progress import OnProgress, no_progress
 from spikeplan.energy import dense
 from spikeplan.energy.catalogue import Catalogue, Device
 from spikeplan.energy.models import estimate
-from spikeplan.energy.regime.points import CHIP, Point, dense_rows, spiking_rows
+from spikeplan.energy.regime.points import Point, dense_rows, spiking_rows
 from spikeplan.energy.regime.rows import ActionRow, RateRow
 from spikeplan.energy.regime.terms import chip_term, dense_term
 from spikeplan.energy.systems import System, draw_of
 
 BISECTIONS = 24
 MACHINES = ("orin_nano", "h100", "gap9")
+CHIP = "loihi2"  # of the busy energy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +103,7 @@ def _rates(
             told = watts_at(axes.density) if fits >= axes.density else None
             line = _line(watts_at, fits)
             device = catalogue.device(system.planner.device)
-            term = "" if told is None else chip_term(device, *spiking_rows(point, axes.density), rate, told)
+            term = "" if told is None else chip_term(device, *spiking_rows(point, axes.density, device), rate, told)
             for other, (watts, why) in opponents.items():
                 if line is None:
                     density = 0.0
@@ -153,7 +154,7 @@ def _winner(spiking: str, told: float | None, dense: str, watts: float | None) -
 
 def _spiking_watts(system: System, point: Point, density: float, rate: float, catalogue: Catalogue) -> float | None:
     """None where the plan does not meet the rate."""
-    rows, setup = spiking_rows(point, density)
+    rows, setup = spiking_rows(point, density, catalogue.device(system.planner.device))
     try:
         return float(draw_of(system, rows, 1, rate_hz=rate, catalogue=catalogue, setup=setup).watts.nominal)
     except UserError:
@@ -189,11 +190,11 @@ def _actions(point: Point, axes: Axes, catalogue: Catalogue, machines: Sequence[
     chip, rows = catalogue.device(CHIP), dense_rows(point)
 
     def spiking(density: float) -> float:
-        priced, setup = spiking_rows(point, density)
+        priced, setup = spiking_rows(point, density, chip)
         return float(estimate(chip, priced, 1, scope="system", extent="loop", setup=setup, catalogue=catalogue).nominal)
 
     told = spiking(axes.density)
-    term = chip_term(chip, *spiking_rows(point, axes.density), None, told)
+    term = chip_term(chip, *spiking_rows(point, axes.density, chip), None, told)
     for name in machines:
         for how, joules in _busy(catalogue.device(name), rows, catalogue):
             yield ActionRow(

@@ -23,6 +23,8 @@ from spikeplan.evaluation.profiles.loop import ONCE, Loop
 from spikeplan.evaluation.profiles.profile import Profile
 from spikeplan.evaluation.profiles.show import as_html, as_text
 
+# marks of a machine's row: no such machine; rates that no small network reaches; parts unknown; above idle
+HYPOTHETICAL, BOUND, LOWER, MEASURED = "hypothetical", "bound", "at least", "measured"
 COLUMNS = ("name", "machine", "schedule", "joules", "low", "high", "seconds")
 
 
@@ -37,11 +39,13 @@ class Comparison:
 
     @property
     def winner(self) -> dict[str, Any]:
-        """The system row that draws least at nominal figures; without systems, the row of a machine with the least energy.
-        Bands may overlap: look at low and high."""
+        """The system row that draws least at nominal figures; without systems, the machine with the least energy: no
+        hypothetical one, none whose figure is a lower bound for want of a static power, and nothing that was measured above
+        idle. Bands may overlap: look at low and high."""
         if self.systems:
             return min(self.systems, key=lambda row: row["watts"])
-        return min(self.rows, key=lambda row: row["joules"])
+        real = [row for row in self.rows if row["mark"] in ("", BOUND)]
+        return min(real or self.rows, key=lambda row: row["joules"])
 
     @property
     def by_system(self) -> list[dict[str, Any]]:
@@ -171,6 +175,7 @@ def _on_machines(
                 "name": counted.name,
                 "file": counted.where,
                 "machine": device.name,
+                "mark": _mark(device, whole.evidence),
                 "schedule": schedule,
                 "compute": compute.nominal,
                 "chip": chip.nominal,
@@ -183,6 +188,15 @@ def _on_machines(
             }
         )
     return found
+
+
+def _mark(device: Device, evidence: str) -> str:
+    """What a reader must know of the figure."""
+    if device.hypothetical:
+        return HYPOTHETICAL
+    if device.kind == "gpu":
+        return BOUND
+    return LOWER if "lower bound" in evidence else ""
 
 
 def _as_measured(
@@ -200,6 +214,7 @@ def _as_measured(
                         "name": counted.name,
                         "file": counted.where,
                         "machine": device.name,
+                        "mark": MEASURED,
                         "schedule": f"measured, {row.way} {row.precision}",
                         "compute": None,
                         "chip": None,

@@ -13,30 +13,37 @@ from spikeplan.core.errors import UserError
 from spikeplan.evaluation.profiles.loop import Loop, looped
 from spikeplan.evaluation.profiles.profile import Profile
 
+INTERLEAVED = "interleaved"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Counted:
     """Rows of one network, by schedule, each summed over `actions`. `where`: the file that they are of. `neurobench`: the profile
-    under NeuroBench's names."""
+    under NeuroBench's names. `depth`: candidates that fill the pipeline; with fewer, none follows another into it: a rollout is a
+    recurrence."""
 
     name: str
     actions: int
     rows: Mapping[str, Sequence[CountRow]]
     where: str = ""
     neurobench: Mapping[str, Any] = field(default_factory=dict)
+    depth: int = 1
 
     @property
     def spiking(self) -> bool:
         return "batched" not in self.rows
 
     def looped(self, loop: Loop) -> dict[str, list[CountRow]]:
-        return {schedule: looped(rows, loop) for schedule, rows in self.rows.items()}
+        """Rows of an action by schedule, of those that so many candidates allow."""
+        kept = {s: rows for s, rows in self.rows.items() if s != INTERLEAVED or loop.candidates >= self.depth}
+        return {schedule: looped(rows, loop) for schedule, rows in (kept or self.rows).items()}
 
 
 def counted_profile(name: str, profile: Profile) -> Counted:
     counts = profile.op_counts
     rows = {schedule: counts.rows(schedule) for schedule in profile.schedules}
-    return Counted(name=name, actions=counts.actions, rows=rows, neurobench=profile.neurobench())
+    depth = -(-counts.sequential_steps // counts.interleaved_steps)
+    return Counted(name=name, actions=counts.actions, rows=rows, neurobench=profile.neurobench(), depth=depth)
 
 
 def read_counted(path: Path) -> list[Counted]:

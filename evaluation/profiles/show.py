@@ -10,6 +10,7 @@ from spikeplan.core.format import DASH, joule, quantity
 MACHINES = ("name", "machine", "schedule", "energy an action", "low .. high", "time")
 SYSTEMS = ("system", "Hz", "least with", "W", "low .. high", "over the least", "time")
 ENDING = "estimates from counts, nothing was measured"
+MEASURED = "estimates from counts, but for the rows that say measured"
 
 
 class Rows(Protocol):
@@ -34,8 +35,10 @@ def tables(comparison: Rows) -> list[list[tuple[str, ...]]]:
 def ending(comparison: Rows) -> str:
     """Who is ahead, and how far behind the other side is."""
     best = comparison.winner
+    ending = MEASURED if any(row["mark"] == "measured" for row in comparison.rows) else ENDING
     if not comparison.systems:
-        return f"least: {best['name']} on {best['machine']}; {ENDING}"
+        bound = f" ({best['mark']})" if best["mark"] else ""
+        return f"least: {best['name']} on {best['machine']}{bound}; {ending}"
     words = []
     for rate in dict.fromkeys(row["rate_hz"] for row in comparison.by_system):
         rows = [row for row in comparison.by_system if row["rate_hz"] == rate]
@@ -48,7 +51,7 @@ def ending(comparison: Rows) -> str:
                 f"({other['ratio_low']:.2g} .. {other['ratio_high']:.3g})"
             )
         words.append(said)
-    return "; ".join(words) + f"; {ENDING}"
+    return "; ".join(words) + f"; {ending}"
 
 
 def as_text(comparison: Rows) -> str:
@@ -77,7 +80,7 @@ def _machines(comparison: Rows) -> list[tuple[str, ...]]:
     return [
         (
             row["name"],
-            row["machine"],
+            row["machine"] + (f" ({row['mark']})" if row["mark"] else ""),
             row["schedule"],
             joule(row["joules"]),
             f"{joule(row['low'])} .. {joule(row['high'])}",

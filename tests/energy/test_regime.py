@@ -37,11 +37,12 @@ def test_counts_of_a_point_by_hand() -> None:
     # a layer of 1 MB needs 6 cores of 192 KB: 60 for one network, two of them fill a chip's 120
     at = placed(point, LOIHI2)
     assert (at.chips, at.replicas, at.cores) == (1, 2, 120)
-    (row,), setup = spiking_rows(point, 0.25)
-    assert row.synops == 10_000_000 * 384 / 4 and row.updates_idle == 9766 * 384
-    assert row.chip_steps == 4 * (12 * 4 + 10), (
-        "8 candidates on two replicas, and the pipeline is filled each iteration"
-    )
+    (row,), setup = spiking_rows(point, 0.25, default().device("loihi2"))
+    assert row.chip_steps == 4 * 12 * 10, "4 candidates a replica leave a pipe of 10 layers partly empty"
+    assert row.synops == 10_000_000 * 384 / 4
+    assert row.updates_idle == 9766 * 2 * 480, "neurons of both replicas update in every step"
+    # 48 of 120 cores have messages to work on in a step: 20 M synops each, 1.01 ns
+    assert setup.time_s is not None and setup.time_s.nominal == pytest.approx(row.synops / 48 * 1.01e-9)
     assert (setup.chips, setup.cores) == (1, 120)
     assert placed(Point(weight_bytes=100_000_000, candidates=800), LOIHI2).chips == 5
     lone = placed(Point(weight_bytes=65536, candidates=1), LOIHI2)
@@ -52,14 +53,15 @@ def test_break_even_is_where_both_draw_the_same(found) -> None:
     rows = [row for row in found.rates if 0 < row.break_even < row.fits]
     assert rows, "some break-even lies between never and always"
     for row in rows:
-        priced, setup = spiking_rows(Point(weight_bytes=row.weight_bytes, candidates=row.candidates), row.break_even)
         system = SYSTEMS[row.spiking]
+        point = Point(weight_bytes=row.weight_bytes, candidates=row.candidates)
+        priced, setup = spiking_rows(point, row.break_even, default().device(system.planner.device))
         drawn = draw_of(system, priced, 1, rate_hz=row.rate_hz, catalogue=default(), setup=setup)
         assert drawn.watts.nominal == pytest.approx(row.dense_watts, rel=1e-6)
     for action in found.actions:
         if 0 < action.break_even < 1:
             point = Point(weight_bytes=action.weight_bytes, candidates=action.candidates)
-            priced, setup = spiking_rows(point, action.break_even)
+            priced, setup = spiking_rows(point, action.break_even, default().device("loihi2"))
             joules = estimate("loihi2", priced, 1, scope="system", extent="loop", setup=setup).nominal
             assert joules == pytest.approx(action.dense_joules, rel=1e-4)
 

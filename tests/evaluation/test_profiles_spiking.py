@@ -12,6 +12,8 @@ from torch import Tensor, nn
 import spikeplan as sp
 from spikeplan.core.counts.operations import CountRow
 from spikeplan.core.errors import UserError
+from spikeplan.energy import Setup, default
+from spikeplan.energy.fit import room
 from spikeplan.energy.systems import load_systems
 from spikeplan.evaluation.profiles.counted import Counted
 from spikeplan.evaluation.profiles.loop import looped
@@ -236,3 +238,29 @@ def test_systems_end_with_a_ratio_and_a_winner() -> None:
         sp.compare(profiles, systems=["npu"])  # type: ignore[arg-type]
     with pytest.raises(UserError, match="more than a period at 1e\\+06 Hz"):
         sp.compare(profiles, systems=["orin"], rate_hz=1e6)  # type: ignore[arg-type]
+
+
+def test_one_candidate_fills_no_pipeline() -> None:
+    """A rollout is a recurrence: only another candidate can follow into the pipe, and two layers need two."""
+    profiles = {"spikes": sp.profile(Steps(), some(ROWS, 5))}
+    alone, two = (sp.compare(profiles, ["loihi2"], loop=sp.Loop(candidates=n)) for n in (1, STEPS + 1))
+    assert {row["schedule"] for row in alone.rows} == {"sequential"}
+    assert {row["schedule"] for row in two.rows} == {"sequential", "interleaved"}
+
+
+def test_the_winner_is_a_machine_that_could_be_bought() -> None:
+    table = sp.compare({"dense": sp.profile(nn.Linear(100, 10), torch.rand(1, 100))})
+    marks = {row["machine"]: row["mark"] for row in table.rows}
+    assert marks["jepa_r"] == "hypothetical" and marks["h100"] == "bound" and marks["gap9"] == ""
+    least = min(table.rows, key=lambda row: row["joules"])
+    assert least["mark"] == "hypothetical" and table.winner["mark"] in ("", "bound")
+    spikes = sp.compare({"spikes": sp.profile(Steps(), some(ROWS, 5))})
+    assert {row["machine"]: row["mark"] for row in spikes.rows}["seneca"] == "at least"
+    assert spikes.winner["machine"].startswith("loihi")
+
+
+def test_neurons_fill_cores_too() -> None:
+    """20,000 neurons with one weight each: 3 cores of 8,192, by memory one would do."""
+    row = row_of(synops=1, updates_idle=20_000, chip_steps=1, state_bytes=60_000)
+    found = room(default().device("loihi2"), [replace(row, macs=0)], Setup())
+    assert (found.chips, found.cores) == (1, 3)
