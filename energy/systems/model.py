@@ -22,18 +22,18 @@ over these three readings. Units: W, s, J.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from spikeplan.core.counts.operations import UPDATE_WEIGHT, CountRow
+from spikeplan.core.counts.operations import CountRow
 from spikeplan.core.errors import UserError
-from spikeplan.energy import dense, loihi
-from spikeplan.energy.catalogue import ZERO, Band, Catalogue, Device
+from spikeplan.energy import loihi
+from spikeplan.energy.catalogue import ZERO, Band, Catalogue
 from spikeplan.energy.charge import Setup
-from spikeplan.energy.systems.files import Events, Part, System
-from spikeplan.energy.systems.states import waking, watts_in
+from spikeplan.energy.systems.files import Part, System
+from spikeplan.energy.systems.work import Work, chip_work, machine_work, mean_watts, sensor_work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,17 +52,6 @@ class Drawn:
     takes: dict[str, Band]
 
 
-@dataclass(frozen=True)
-class _Work:
-    """One machine. The bounds of its bands are one reading of the constants each, and belong together."""
-
-    joules: Band
-    busy_s: Band  # in which it does not draw `rest_W`
-    takes_s: Band
-    rest_W: Band
-    steady_W: Band = ZERO  # beside rest and work, in every second
-
-
 @dataclass(frozen=True, kw_only=True)
 class Works:
     """What each machine of a system does for an action, whatever the rate. Figures may be arrays of draws: then so is all that
@@ -72,7 +61,7 @@ class Works:
     """
 
     system: System
-    parts: dict[Part, _Work]
+    parts: dict[Part, Work]
 
     @property
     def takes(self) -> Band:
@@ -82,7 +71,7 @@ class Works:
 
     def by(self, rate_hz: float) -> dict[str, Band]:
         """Mean watts of each machine. One that works more often than it can is busy all the time."""
-        return {part.device: _ordered(_mean(work, part.works_hz(rate_hz))) for part, work in self.parts.items()}
+        return {part.device: _ordered(mean_watts(work, part.works_hz(rate_hz))) for part, work in self.parts.items()}
 
     def keeps(self, rate_hz: float) -> Any:
         """Whether every machine is done in time, at nominal figures: a bool, or one a draw."""
@@ -154,37 +143,25 @@ def works_of(
 ) -> Works:
     """As `draw_of`, for all control rates: what a system does for an action depends on none."""
     setup = setup or Setup()
-    parts: dict[Part, _Work] = {}
+    parts: dict[Part, Work] = {}
     if system.side == "spiking":
         planner = catalogue.device(system.planner.device)
         chip_rows, host_rows = loihi.split(planner, rows)
         left = [row for row in host_rows if row.macs or row.acs]
-        parts[system.planner] = _chip(planner, chip_rows, actions, setup, system.events)
+        parts[system.planner] = chip_work(system.planner, planner, chip_rows, actions, setup, system.events)
         if left and system.host is None:
             phases = ", ".join(sorted({row.phase for row in left}))
             raise UserError(f"system {system.name}: nothing runs {phases}; add a machine that encodes")
         if system.host is not None:
-            parts[system.host] = _machine(system.host, catalogue, left, actions, system.events)
+            parts[system.host] = machine_work(system.host, catalogue, left, actions, system.events)
     else:
-        parts[system.planner] = _machine(system.planner, catalogue, rows, actions, system.events)
+        parts[system.planner] = machine_work(system.planner, catalogue, rows, actions, system.events)
     for sensor in system.sensors:
-        parts[sensor] = _sensor(sensor, catalogue.machine(sensor.device))
+        parts[sensor] = sensor_work(sensor, catalogue.machine(sensor.device))
     return Works(system=system, parts=parts)
 
 
-def _mean(work: _Work, works_hz: float) -> Band:
-    """At most busy all the time, and never less at work than at rest: so watts never fall with the rate."""
-    watts = []
-    for joules, busy, rest, steady in zip(
-        work.joules.bounds(), work.busy_s.bounds(), work.rest_W.bounds(), work.steady_W.bounds(), strict=True
-    ):
-        share = works_hz * busy
-        at_work = works_hz * np.maximum(joules, rest * busy) / np.maximum(1.0, share)
-        watts.append(at_work + rest * np.maximum(0.0, 1 - share) + steady)
-    return Band(*watts)
-
-
-def _above(work: _Work) -> Band:
+def _above(work: Work) -> Band:
     """J of a piece of work above rest. How deep a machine sleeps says nothing about its work, so either bound goes with each."""
     pairs = list(zip(work.joules.bounds(), work.busy_s.bounds(), strict=True))
     least, most = ([joules - rest * busy for joules, busy in pairs] for rest in (work.rest_W.high, work.rest_W.low))
@@ -201,93 +178,3 @@ def _ordered(readings: Band) -> Band:
         nominal,
         np.maximum(np.maximum(low, high), nominal),
     )
-
-
-def _chip(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup, events: Events | None) -> _Work:
-    """Static power runs all the time, so no second of it is taken out."""
-    found = loihi.charge(device, rows, actions, setup)
-    chips = loihi.chips_on(device, rows, setup)
-    steps = _against(device, loihi.stepping(device, rows, actions, setup).band)
-    steady = ZERO
-    if events is not None:
-        equivalents = events.synops + UPDATE_WEIGHT * events.updates
-        each_step = _against(device, device.figure("e_step").band)
-        steady = device.figure("e_eq").band * equivalents + each_step * (events.steps * chips)
-    joules = found.operations.band + found.memory.band + steps
-    rest = watts_in(device, "idle") * chips
-    return _Work(joules, ZERO, loihi.seconds(device, rows, actions, setup), rest, steady)
-
-
-def _against(device: Device, steps: Band) -> Band:
-    """In the reading with low static power, steps took more, where both are of one measured total."""
-    if "e_step" in device.figures and device.figure("e_step").opposed == device.figure("p_static").shared != "":
-        return Band(steps.high, steps.nominal, steps.low)
-    return steps
-
-
-def _sensor(part: Part, device: Device) -> _Work:
-    rest = watts_in(device, part.rest)
-    if part.rest == "active":
-        return _Work(ZERO, ZERO, ZERO, rest)
-    e_waking, t_waking = waking(device, part.rest)
-    frame = device.figure("t_frame").band
-    busy = frame + t_waking
-    return _Work(watts_in(device, "active") * frame + e_waking, busy, busy, rest)
-
-
-def _machine(
-    part: Part,
-    catalogue: Catalogue,
-    rows: Sequence[CountRow],
-    actions: int,
-    events: Events | None = None,
-) -> _Work:
-    """A dense machine. Without rows it rests all the time, but for an event encoder's passes."""
-    device = catalogue.device(part.device)
-    if device.kind not in ("gpu", "npu"):
-        raise UserError(f"machine '{device.name}': a {device.kind} has no states to rest in here; name a GPU or an NPU")
-    rest = watts_in(device, part.rest)
-
-    def work(rows: Sequence[CountRow], actions: int) -> _Work:
-        e_waking, t_waking = waking(device, part.rest)
-        joules, busy = (_npu if device.kind == "npu" else _gpu)(device, rows, actions)
-        return _Work(joules + e_waking, busy + t_waking, busy + t_waking, rest)
-
-    steady = ZERO
-    if events is not None and events.macs:
-        passes = _mean(work([_pass(events)], 1), events.hz)
-        steady = Band(*(one - other for one, other in zip(passes.bounds(), rest.bounds(), strict=True)))
-    done = work(rows, actions) if rows else _Work(ZERO, ZERO, ZERO, rest)
-    return replace(done, steady_W=steady)
-
-
-def _pass(events: Events) -> CountRow:
-    """Every weight is used once."""
-    macs = round(events.macs / events.hz)
-    return CountRow(
-        method="events",
-        phase="events",
-        layer="dense",
-        reference="zero",
-        schedule="batched",
-        precision="int8",
-        macs=macs,
-        weight_bytes=macs,
-    )
-
-
-def _gpu(device: Device, rows: Sequence[CountRow], actions: int) -> tuple[Band, Band]:
-    charge = dense.charge(device, rows, actions, Setup(), None)
-    whole = (charge.operations + charge.memory + charge.standing).band
-    bound = dense.launch_bound(device, rows, actions)
-    if bound is None or bound.idle_j is None:
-        raise UserError(f"machine '{device.name}': p_idle and t_launch are needed; give them in --devices FILE")
-    at = device.figure("power").band
-    joules = Band(whole.low, bound.idle_j.nominal, bound.full_j.high)
-    return joules, Band(whole.low / at.low, bound.latency_s.nominal, bound.latency_s.high)
-
-
-def _npu(device: Device, rows: Sequence[CountRow], actions: int) -> tuple[Band, Band]:
-    done = dense.charge(device, rows, actions, Setup(), None).operations.band
-    macs = sum(row.macs + row.acs for row in rows) / actions
-    return done, device.figure("t_mac").band * macs

@@ -7,24 +7,22 @@ less is taken. A system's winner is the network that draws least on it; its rati
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from spikeplan import energy
-from spikeplan.core.counts.operations import CountRow, per_action
+from spikeplan.core.counts.operations import CountRow
 from spikeplan.core.errors import UserError
 from spikeplan.core.frame import frame
-from spikeplan.energy.catalogue import Band, Catalogue, Device
+from spikeplan.energy.catalogue import Band, Catalogue
 from spikeplan.energy.measured import MeasuredRow
-from spikeplan.energy.measured_prices import price, same_plan
 from spikeplan.energy.systems import System, draw_of, load_systems
 from spikeplan.evaluation.profiles.counted import Counted, counted_profile
 from spikeplan.evaluation.profiles.loop import ONCE, Loop
+from spikeplan.evaluation.profiles.machines import BOUND, as_measured, on_machines
 from spikeplan.evaluation.profiles.profile import Profile
 from spikeplan.evaluation.profiles.show import as_html, as_text
 
-# marks of a machine's row: no such machine; rates that no small network reaches; parts unknown; above idle
-HYPOTHETICAL, BOUND, LOWER, MEASURED = "hypothetical", "bound", "at least", "measured"
 COLUMNS = ("name", "machine", "schedule", "joules", "low", "high", "seconds")
 
 
@@ -127,8 +125,8 @@ def compare(
     for counted in named:
         by_schedule = counted.looped(loop)
         for schedule, priced in by_schedule.items():
-            rows += _on_machines(counted, schedule, priced, devices, loop, catalogue, setup, refused)
-            rows += _as_measured(counted, priced, devices, measured)
+            rows += on_machines(counted, schedule, priced, devices, loop, catalogue, setup, refused)
+            rows += as_measured(counted, priced, devices, measured)
         for system in asked.values():
             for rate in rates:
                 drawn += _in_system(counted, by_schedule, system, rate, catalogue, setup, refused)
@@ -138,95 +136,6 @@ def compare(
         why = next((one["reason"] for one in refused if one["machine"] in asked), "no system was named")
         raise UserError(f"compare: no system can be priced; the first says: {why}")
     return Comparison(rows, refused, drawn)
-
-
-def _on_machines(
-    counted: Counted,
-    schedule: str,
-    rows: Sequence[CountRow],
-    devices: Sequence[Device],
-    loop: Loop,
-    catalogue: Catalogue,
-    setup: energy.Setup,
-    refused: list[dict[str, str]],
-) -> list[dict[str, Any]]:
-    found = []
-    for device in devices:
-        here = replace(setup, assume_graded=setup.assume_graded or not device.graded_messages)
-        try:
-            compute, chip, whole = (
-                energy.estimate(
-                    device,
-                    rows,
-                    counted.actions,
-                    scope=scope,
-                    extent="loop",
-                    batch=loop.batch,
-                    setup=here,
-                    catalogue=catalogue,
-                )
-                for scope in energy.SCOPES
-            )
-        except UserError as error:
-            refused.append({"name": counted.name, "machine": device.name, "reason": str(error)})
-            continue
-        found.append(
-            {
-                "name": counted.name,
-                "file": counted.where,
-                "machine": device.name,
-                "mark": _mark(device, whole.evidence),
-                "schedule": schedule,
-                "compute": compute.nominal,
-                "chip": chip.nominal,
-                "joules": whole.nominal,
-                "low": whole.low,
-                "high": whole.high,
-                "seconds": whole.latency_s,
-                "equivalents": per_action(rows, counted.actions),
-                "evidence": whole.evidence,
-            }
-        )
-    return found
-
-
-def _mark(device: Device, evidence: str) -> str:
-    """What a reader must know of the figure."""
-    if device.hypothetical:
-        return HYPOTHETICAL
-    if device.kind == "gpu":
-        return BOUND
-    return LOWER if "lower bound" in evidence else ""
-
-
-def _as_measured(
-    counted: Counted, rows: Sequence[CountRow], devices: Sequence[Device], measured: Sequence[MeasuredRow]
-) -> list[dict[str, Any]]:
-    """The same plan where somebody measured it: J above idle."""
-    macs = sum(row.macs for row in rows if row.phase == "predictor") / counted.actions
-    found = []
-    for device in devices:
-        for row in same_plan(measured, device, macs) if macs else ():
-            if row.told:
-                whole = price(row, device=device.name)
-                found.append(
-                    {
-                        "name": counted.name,
-                        "file": counted.where,
-                        "machine": device.name,
-                        "mark": MEASURED,
-                        "schedule": f"measured, {row.way} {row.precision}",
-                        "compute": None,
-                        "chip": None,
-                        "joules": whole.nominal,
-                        "low": whole.low,
-                        "high": whole.high,
-                        "seconds": whole.latency_s,
-                        "equivalents": per_action(rows, counted.actions),
-                        "evidence": whole.evidence,
-                    }
-                )
-    return found
 
 
 def _in_system(
@@ -250,7 +159,7 @@ def _in_system(
             continue
         found.append((drawn.watts.nominal, schedule, drawn))
     if not found:
-        refused.append({"name": counted.name, "machine": system.name, "reason": why})
+        refused.append({"name": counted.name, "of": "system", "machine": system.name, "reason": why})
         return []
     _, schedule, drawn = min(found, key=lambda one: one[:2])
     return [
@@ -265,6 +174,7 @@ def _in_system(
             "low": drawn.watts.low,
             "high": drawn.watts.high,
             "seconds": drawn.latency_s.nominal,
+            "seconds_high": drawn.latency_s.high,
             "rests": sum(band.nominal for band in drawn.rests.values()),
             "by": {name: _band(band) for name, band in drawn.by.items()},
         }
@@ -287,8 +197,10 @@ def _named(profiles: Mapping[str, Profile | Counted]) -> list[Counted]:
 
 
 def _rates(rate_hz: float | Sequence[float] | None) -> tuple[float, ...]:
-    rates = () if rate_hz is None else (rate_hz,) if isinstance(rate_hz, int | float) else tuple(rate_hz)
+    rates = () if rate_hz is None else (rate_hz,) if isinstance(rate_hz, int | float | str) else tuple(rate_hz)
     for rate in rates:
+        if isinstance(rate, bool) or not isinstance(rate, int | float):
+            raise UserError(f"compare: rate_hz is {rate!r}; give actions a second as a number, or a list of them")
         if not 0 < rate < 1e9:
             raise UserError(f"rate {rate:g} Hz: give actions a second, above 0")
     return rates

@@ -54,6 +54,7 @@ def count_dense(
 ) -> tuple[OperationCounts, dict[str, float]]:
     """Counts of a module without spiking neurons, and the density of its activations by layer."""
     counted, sides = run(network, inputs)
+    _check_calls(network, counted.output, inputs, calls)
     op_counts = OperationCounts(method=type(network).__name__, reference="zero", precision=precision, spiking=False)
     density = {}
     for name, macs in counted.layers.items():
@@ -86,6 +87,15 @@ def count_dense(
         raise UserError(f"profile: {type(network).__name__} multiplies nothing on these inputs")
     op_counts.actions = calls
     return op_counts, density
+
+
+def _check_calls(network: nn.Module, output: Any, inputs: tuple[Tensor, ...], calls: int) -> None:
+    """Inputs without an axis of calls would have another of theirs taken for it."""
+    if calls == len(inputs[0]) and isinstance(output, Tensor) and (output.dim() == 0 or len(output) != calls):
+        raise UserError(
+            f"profile: {type(network).__name__} returns {list(output.shape)} for inputs {list(inputs[0].shape)}: the leading "
+            "axis is not of calls; add one, or say how many the inputs hold (calls=1)"
+        )
 
 
 def stored(network: nn.Module, counted: MacCount, sides: Mapping[str, object], name: str) -> int:

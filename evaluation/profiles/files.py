@@ -62,7 +62,7 @@ def named(found: Sequence[Counted]) -> dict[str, Counted]:
     names = [one.name for one in found]
     known: dict[str, Counted] = {}
     for one in found:
-        label = one.name if names.count(one.name) == 1 else f"{Path(one.where).stem}: {one.name}"
+        label = one.name if names.count(one.name) == 1 else f"{Path(one.where).name}: {one.name}"
         while label in known:
             label += "'"
         known[label] = replace(one, name=label)

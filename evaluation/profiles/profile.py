@@ -109,6 +109,8 @@ def profile(
         raise UserError(f"profile: a {type(network).__name__} is no torch module and no predictor; wrap it in one")
     if precision not in BYTES:
         raise UserError(f"profile: precision {precision!r} is unknown; use one of {', '.join(BYTES)}")
+    if calls is None and not spiking:
+        _refuse_other_axis(network)
     if spiking:
         op_counts, density = count_spiking(network, tensors, calls, precision)
     else:
@@ -120,6 +122,16 @@ def profile(
         parameters=sum(p.numel() for p in weights),
         zeros=sum(p.numel() - int(torch.count_nonzero(p)) for p in weights if p.device.type != "meta"),
     )
+
+
+def _refuse_other_axis(network: nn.Module) -> None:
+    """A recurrent module that takes time first would have its steps taken for calls."""
+    for name, part in network.named_modules():
+        if isinstance(part, nn.RNNBase) and not part.batch_first:
+            raise UserError(
+                f"profile: module '{name or type(part).__name__}' takes time first, so the leading axis is not of calls; say how "
+                "many there are: calls=1"
+            )
 
 
 def _predictor(network: Any, inputs: tuple[Tensor, ...], calls: int) -> Profile:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from spikeplan.core.format import DASH, joule, quantity
 
 MACHINES = ("name", "machine", "schedule", "energy an action", "low .. high", "time")
-SYSTEMS = ("system", "Hz", "least with", "W", "low .. high", "over the least", "time")
+SYSTEMS = ("system", "Hz", "least with", "W", "low .. high", "over the least", "time, high end")
 ENDING = "estimates from counts, nothing was measured"
 MEASURED = "estimates from counts, but for the rows that say measured"
 
@@ -16,6 +16,8 @@ MEASURED = "estimates from counts, but for the rows that say measured"
 class Rows(Protocol):
     @property
     def rows(self) -> list[dict[str, Any]]: ...
+    @property
+    def refused(self) -> list[dict[str, Any]]: ...
     @property
     def systems(self) -> list[dict[str, Any]]: ...
     @property
@@ -51,7 +53,25 @@ def ending(comparison: Rows) -> str:
                 f"({other['ratio_low']:.2g} .. {other['ratio_high']:.3g})"
             )
         words.append(said)
-    return "; ".join(words) + f"; {ending}"
+    if any(map(late, comparison.by_system)):
+        words.append("!: late at the high end of the constants")
+    return "; ".join([*words, *left_out(comparison), ending])
+
+
+def late(row: dict[str, Any]) -> bool:
+    """Whether the plan misses the rate where every constant is at its slow end."""
+    return bool(row["seconds_high"] * row["rate_hz"] > 1)
+
+
+def left_out(comparison: Rows) -> list[str]:
+    """Networks that no system of their kind could run, each with the first reason."""
+    drawn = {row["name"] for row in comparison.systems}
+    asked = {row["name"] for row in comparison.rows}
+    said = []
+    for name in sorted(asked - drawn):
+        why = next((one["reason"] for one in comparison.refused if one["name"] == name and one["of"] == "system"), "")
+        said.append(f"{name} is on none: {why or 'no system of its kind was named'}")
+    return said
 
 
 def as_text(comparison: Rows) -> str:
@@ -99,7 +119,7 @@ def _systems(comparison: Rows) -> list[tuple[str, ...]]:
             f"{row['watts']:.3g}",
             f"{row['low']:.2g} .. {row['high']:.3g}",
             f"{row['ratio']:.3g}",
-            quantity(row["seconds"], "s"),
+            f"{quantity(row['seconds'], 's')}, {quantity(row['seconds_high'], 's')}" + ("!" if late(row) else ""),
         )
         for row in comparison.by_system
     ]

@@ -97,14 +97,16 @@ def print_map(facts: dict[str, Any], spiking: str, console: Console) -> None:
     table = Table(
         "dense system",
         *(f"{rate:g} Hz" for rate in sorted({row["rate_hz"] for row in rows})),
-        title=f"{facts['titles'][spiking]} at density {facts['density']:g}: points where it draws less (largest break-even)",
+        title=f"{facts['titles'][spiking]} at density {facts['density']:g}: points where it draws less, of those where both run",
     )
     for other in dict.fromkeys(row["dense"] for row in rows):
         cells = []
         for rate in sorted({row["rate_hz"] for row in rows}):
             here = [row for row in rows if row["dense"] == other and row["rate_hz"] == rate]
-            won = sum(row["winner"] == spiking for row in here)
-            cells.append(f"{won} of {len(here)} ({max(row['break_even'] for row in here):.2g})")
+            both = [row for row in here if row["dense_watts"] is not None]
+            won = sum(row["winner"] == spiking for row in both)
+            alone = sum(row["winner"] == spiking for row in here) - won
+            cells.append(f"{won} of {len(both)}" + (f", {alone} alone" if alone else ""))
         table.add_row(facts["titles"][other], *cells)
     console.print(table)
     for point in facts["points"]:
@@ -112,7 +114,8 @@ def print_map(facts: dict[str, Any], spiking: str, console: Console) -> None:
             f"{point['name']}: {point['weight_bytes']:,} bytes, {point['candidates']} candidates, density {point['density']:.3g}",
             markup=False,
         )
-    console.print("Estimates from synthetic counts; nothing was measured. --csv, --svg and --json have every point.")
+    console.print("alone: the dense system does not run there. Estimates from synthetic counts; nothing was measured.")
+    console.print("--csv, --svg and --json have every point; the energy of an action while busy is in --json.")
 
 
 def _numbers(flag: str, text: str) -> list[float]:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from spikeplan.core.counts.operations import CountRow
 from spikeplan.core.errors import UserError
 from spikeplan.energy import default, load
+from spikeplan.energy.systems import Part, System, draw_of, load_systems
 from spikeplan.energy.systems.states import waking, watts_in
 
 
@@ -95,3 +97,58 @@ def test_every_kind_of_machine_has_power_states(tmp_path: Path, figure: str):
 def test_a_figure_moves_against_another():
     chip = default().device("loihi2")
     assert chip.figure("e_step").opposed == chip.figure("p_static").shared == chip.figure("e_eq").shared
+
+
+def test_a_chip_that_sleeps_draws_static_power_while_it_works_only(tmp_path: Path) -> None:
+    row = CountRow(
+        method="s",
+        phase="predictor",
+        layer="h",
+        reference="zero",
+        schedule="interleaved",
+        precision="int8",
+        synops=1_000_000,
+        updates_idle=1000,
+        weight_bytes=1000,
+        chip_steps=10,
+    )
+
+    def drawn(rest: str, own: Path | None = None):
+        system = System(name="one", title="one", side="spiking", parts=(Part(device="loihi2", does="plan", rest=rest),))
+        return draw_of(system, [row], 1, rate_hz=10, catalogue=default() if own is None else load(own=own))
+
+    operations = 17.6e-12 * 1_010_000 + 10 * 0.386e-6
+    assert drawn("idle").watts.nominal == pytest.approx(0.232 + 10 * operations)
+    for state in ("off", "sleep", "active"):
+        with pytest.raises(UserError, match=f"machine 'loihi2': no state '{state}'"):
+            drawn(state)
+    file = tmp_path / "own.toml"
+    figure = '{{ value = {}, unit = "{}", source = "invented", evidence = "assumed", node = "x" }}'
+    lines = ["[devices.loihi2.figures]", f"p_sleep = {figure.format(1, 'mW')}", f"t_wake = {figure.format(2, 'ms')}"]
+    file.write_text("\n".join([*lines, f"e_wake = {figure.format(3, 'uJ')}"]))
+    asleep, time = drawn("sleep", file), 1_000_000 * 1.01e-9
+    assert asleep.latency_s.nominal == pytest.approx(time + 2e-3)
+    work = operations + 0.232 * time + 3e-6
+    assert asleep.watts.nominal == pytest.approx(10 * work + 1e-3 * (1 - 10 * (time + 2e-3)))
+
+
+def test_a_host_without_a_row_wakes_all_the_same() -> None:
+    """It sends what the chip plans with: 28 uJ and 1.2 ms of the microcontroller, as where it plans itself."""
+    row = CountRow(
+        method="s",
+        phase="predictor",
+        layer="h",
+        reference="zero",
+        schedule="interleaved",
+        precision="int8",
+        synops=1000,
+        updates_idle=10,
+        weight_bytes=10,
+        chip_steps=1,
+    )
+    found = draw_of(load_systems()["npu-loihi2"], [row], 1, rate_hz=10, catalogue=default())
+    assert found.takes["gap9"].nominal == 1.2e-3
+    at_work = 6.6 / 0.28 * 1e-3
+    assert found.by["gap9"].nominal == pytest.approx(10 * at_work * 1.2e-3 + 1e-6 * (1 - 10 * 1.2e-3))
+    with pytest.raises(UserError, match="more than a period at 5000 Hz"):
+        draw_of(load_systems()["npu-loihi2"], [row], 1, rate_hz=5000, catalogue=default())

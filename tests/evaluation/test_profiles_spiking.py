@@ -264,3 +264,28 @@ def test_neurons_fill_cores_too() -> None:
     row = row_of(synops=1, updates_idle=20_000, chip_steps=1, state_bytes=60_000)
     found = room(default().device("loihi2"), [replace(row, macs=0)], Setup())
     assert (found.chips, found.cores) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("net", "x", "complaint"),
+    [
+        (nn.Linear(8, 4), torch.rand(8), r"returns \[4\] for inputs \[8\]: the leading axis is not of calls"),
+        (nn.Conv2d(3, 5, 3), torch.rand(3, 9, 9), r"returns \[5, 7, 7\] for inputs"),
+        (nn.GRU(4, 5), torch.rand(6, 1, 4), "'GRU' takes time first"),
+    ],
+)
+def test_inputs_without_an_axis_of_calls_are_refused(net: nn.Module, x: Tensor, complaint: str) -> None:
+    with pytest.raises(UserError, match=complaint):
+        sp.profile(net, x)
+    assert sp.profile(net, x, calls=1).op_counts.actions == 1
+
+
+def test_who_is_on_no_system_is_named() -> None:
+    dense = sp.profile(nn.Linear(100, 10), torch.rand(1, 100), precision="fp32")
+    spikes = sp.profile(Steps(), some(ROWS, 5))
+    table = sp.compare({"dense": dense, "spikes": spikes}, rate_hz=10, systems=["npu", "npu-loihi2"])
+    assert "dense is on none: method 'Linear', layer '(top)': 'gap9' computes in int8" in str(table)
+    with pytest.raises(UserError, match="rate_hz is '20'; give actions a second as a number"):
+        sp.compare({"spikes": spikes}, rate_hz="20")  # type: ignore[arg-type]
+    late = sp.compare({"spikes": spikes}, rate_hz=300, systems=["npu-loihi2"])
+    assert late.systems[0]["seconds_high"] > late.systems[0]["seconds"]

@@ -86,11 +86,11 @@ def _busy(part: dict[str, Any], console: Console) -> None:
             continue
         row = min(rows, key=lambda one: one["ratio"])
         chances = row["probability"].values()
+        spiking, dense = (row[side].split()[0] for side in ("spiking_method", "dense_method"))
+        ratio = f"{row['ratio']:.3g} [{row['ratio_low']:.3g} .. {row['ratio_high']:.3g}]"
+        sure = f"spikes take less in {percent(min(chances))} to {percent(max(chances))}"
         console.print(
-            f"busy, {MAIN_CHIP} / {device}: {row['ratio']:.3g} [{row['ratio_low']:.3g} .. {row['ratio_high']:.3g}], "
-            f"spikes take less in {percent(min(chances))} to {percent(max(chances))}",
-            markup=False,
-            soft_wrap=True,
+            f"while busy, {spiking} on {MAIN_CHIP} / {dense} on {device}: {ratio}, {sure}", markup=False, soft_wrap=True
         )
 
 
@@ -105,7 +105,11 @@ def _why(part: dict[str, Any], console: Console) -> None:
     print_measured(part["gpu"], console)
     for row in _main_layers(part):
         stars = ", ".join(f"{name} {row['s_star'][name]['s_star']:.2g}" for name in BREAK_EVEN if name in row["s_star"])
-        console.print(f"layer {row['layer']}: density {row['s']:.2g}; break-even {stars}", markup=False, soft_wrap=True)
+        console.print(
+            f"{row['method']}, layer {row['layer']}: density {row['s']:.2g}; break-even {stars} (below 0: none)",
+            markup=False,
+            soft_wrap=True,
+        )
     if part["refused"]:
         console.print(
             f"[dim]{several(len(part['refused']), 'pair')} of method and machine not priced: --full says why[/]"

@@ -39,7 +39,9 @@ def test_the_commands(toy: Any, tmp_path: Path, capsys: pytest.CaptureFixture[st
         ]
     )
     said = capsys.readouterr().out
-    assert "toy: mean power of whole systems at a control rate" in said and "busy, loihi2 / h100: " in said
+    assert (
+        "toy: mean power of whole systems at a control rate" in said and "while busy, sigma_delta on loihi2 / " in said
+    )
     assert "no chip was" in said and said.count("\n") <= 30, "one screen a task"
     found = json.loads((tmp_path / "r.json").read_text())
     assert {row["system"] for row in found["systems"]["tasks"]["toy"]["rows"]} >= {"npu", "npu-loihi2", "orin", "h100"}
