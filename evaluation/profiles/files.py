@@ -20,7 +20,9 @@ MAKES = "network"
 
 
 def _python(path: Path) -> list[Counted]:
-    module = plugin(str(path))
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; name one whose {MAKES}() returns (module, inputs)")
+    module = plugin(str(path.resolve()))  # known by its whole path: another folder may have one of this name
     make = getattr(module, MAKES, None)
     if not callable(make):
         raise UserError(

@@ -25,7 +25,7 @@ def test_random_counts_cost_the_same_by_every_way() -> None:
 def test_a_way_that_forgets_a_core_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """As version 0.1: one command took a core a layer, another took one core for all."""
     setup = energy.Setup
-    there = import_module("spikeplan.evaluation.profiles.compare")  # the package offers a function of this name
+    there = import_module("spikeplan.evaluation.profiles.machines")
     monkeypatch.setattr(there, "replace", lambda was, **given: setup(**given, chips=1, cores=1))
     (row,) = prices.price_rows(draws=8)
     assert not row.holds and row.ours and "the first: compare on loihi2" in row.unit
