@@ -16,6 +16,7 @@ import numpy as np
 from spikeplan.core.counts.operations import BYTES, CountRow
 from spikeplan.core.errors import UserError
 from spikeplan.energy.catalogue import ZERO, Band, Device, Figure
+from spikeplan.energy.schema import FURTHEST
 
 # Phases of the loop that a spiking method may leave on a dense host; the predictor is what the method claims to have ported.
 HOST_PHASES = ("encoder", "events", "evaluation", "selection", "host")
@@ -68,6 +69,12 @@ class Setup:
             _positive("Setup", "time_s", bound)
         if self.time_s is not None and self.step_s is not None:
             raise UserError("Setup: time_s of a placement and a throttled step_s exclude each other; pass one")
+        for name in ("chips", "cores"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or value != int(value) or value > FURTHEST):
+                raise UserError(f"Setup: {name} is {value}; give a whole number")
+        if self.eta is not None and self.eta < 1 / FURTHEST:
+            raise UserError(f"Setup: eta {self.eta} is no share that a machine reaches; pass a number in (0, 1]")
         if self.eta is not None and self.eta > 1:
             raise UserError(f"Setup: eta {self.eta} is a share of the peak; pass a number in (0, 1]")
         if self.assume_precision is not None and self.assume_precision not in BYTES:

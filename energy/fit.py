@@ -55,11 +55,16 @@ def room(device: Device, rows: Sequence[CountRow], setup: Setup) -> Room:
             f"method '{rows[0].method}', layer '{uncounted[0]}': weight bytes were never given, so nobody knows how many cores "
             f"of '{device.name}' it takes; state weight_bytes, or the chips and cores it is placed on"
         )
+    if setup.cores is not None and setup.chips is not None and setup.cores > setup.chips * limits.cores:
+        raise UserError(
+            f"{setup.cores:,} cores: {setup.chips} of '{device.name}' have {setup.chips * limits.cores:,}; give "
+            "fewer, or more chips"
+        )
     steps = total(rows, "chip_steps")
     least = sum(_cores(of_layer, limits, steps) for of_layer in layers.values())
     machine = device if "chips" in device.figures else default().device(LARGEST)
     most = setup.chips or round(machine.figure("chips").band.nominal)
-    chips = -(-least // limits.cores)
+    chips = -(-max(least, setup.cores or 0) // limits.cores)
     if chips > most:
         what = f"{most} chip{'s' if most > 1 else ''} of '{device.name}'"
         raise UserError(
@@ -72,7 +77,8 @@ def room(device: Device, rows: Sequence[CountRow], setup: Setup) -> Room:
 def _layers(rows: Sequence[CountRow]) -> dict[str, list[CountRow]]:
     found: dict[str, list[CountRow]] = {}
     for row in rows:
-        if row.phase == "predictor" and row.updates:
+        takes = row.updates or row.weight_bytes or (row.synops and row.weight_bytes is None)
+        if row.phase == "predictor" and takes:
             found.setdefault(row.layer, []).append(row)
     return found
 

@@ -11,6 +11,7 @@ loop holds dense MACs (the encoder) has them charged on `Setup.host_device`, and
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -79,7 +80,7 @@ def estimate(
         device = catalogue.device(device)
     if scope not in SCOPES:
         raise UserError(f"scope {scope!r} is unknown; use one of {', '.join(SCOPES)}")
-    if actions <= 0 or (batch is not None and batch <= 0):
+    if not 0 < actions < math.inf or (batch is not None and not 0 < batch < math.inf):
         raise UserError(f"{actions} actions in batches of {batch}: both must be > 0")
     kept, method = _select(rows, extent)
     charge = _charge(device, kept, actions, setup, batch, catalogue)
@@ -111,6 +112,11 @@ def _select(rows: Sequence[CountRow], extent: str) -> tuple[list[CountRow], str]
             f"rows of methods {', '.join(sorted(methods))} in schedules {', '.join(sorted(schedules))}: "
             "estimate one method in one schedule at a time"
         )
+    references = {row.reference for row in kept if row.phase == "predictor"}
+    if len(references) > 1:
+        raise UserError(f"rows of references {', '.join(sorted(references))}: a method runs on one; price them apart")
+    if not any(row.macs or row.acs or row.synops or row.updates or row.dram_bytes for row in kept):
+        raise UserError(f"method '{kept[0].method}': no operations in its rows, so there is nothing to price")
     return kept, methods.pop()
 
 

@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from spikeplan.core.counts.operations import LayerCounts
 from spikeplan.core.errors import UserError
@@ -35,14 +36,21 @@ aten = torch.ops.aten
 
 @dataclass(frozen=True)
 class Macs:
-    """MACs with a parameter, and of two activations. `set_off`: of the first, those that a nonzero activation sets off."""
+    """MACs with a parameter, and of two activations. `set_off`: of the first, those that a nonzero activation sets off;
+    `received`: how many of these activations there are."""
 
     weight: int = 0
     activation: int = 0
     set_off: int = 0
+    received: int = 0
 
     def __add__(self, other: Macs) -> Macs:
-        return Macs(self.weight + other.weight, self.activation + other.activation, self.set_off + other.set_off)
+        return Macs(
+            self.weight + other.weight,
+            self.activation + other.activation,
+            self.set_off + other.set_off,
+            self.received + other.received,
+        )
 
     @property
     def total(self) -> int:
@@ -104,13 +112,16 @@ class _Counting(TorchDispatchMode):
     def __init__(self, weights: set[int], density: bool) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.weights, self.density, self.stack, self.found = weights, density, [""], dict[str, Macs]()
-        self.used: dict[
-            str, dict[int, int]
-        ] = {}  # by module: storages that it multiplied with, and how many values they hold
+        # by module: views of storages that it multiplied with, and how many values they hold
+        self.used: dict[str, dict[tuple[int, int], int]] = {}
+        self.derived: list[
+            Tensor
+        ] = []  # made of weights alone (a norm of them, a mask): held, so that no address is used again
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Args = (), kwargs: dict[str, Any] | None = None) -> Any:
         out = func(*args, **(kwargs or {}))
         packet = func._overloadpacket
+        self._derive(args, kwargs, out)
         rule = RULES.get(packet)
         if rule is not None:
             operands, count = rule(args, out)
@@ -122,9 +133,14 @@ class _Counting(TorchDispatchMode):
                 used = self.used.setdefault(name, {})
                 for tensor, weight in zip(operands, stored, strict=True):
                     if weight:
-                        used[_storage(tensor)] = tensor.untyped_storage().nbytes() // tensor.element_size()
+                        whole = tensor.untyped_storage().nbytes() // tensor.element_size()
+                        used[_storage(tensor), int(tensor.storage_offset())] = min(whole, tensor.numel())
                 set_off = SET_OFF.get(packet, _products_set_off)
-                more = Macs(weight=count, set_off=set_off(operands, stored, args, count) if self.density else 0)
+                more = Macs(
+                    weight=count,
+                    set_off=set_off(operands, stored, args, count) if self.density else 0,
+                    received=_received(operands, stored) if self.density else 0,
+                )
             self.found[name] = self.found.get(name, Macs()) + more
         elif PRODUCT.search(packet.__name__):
             raise UserError(
@@ -133,8 +149,24 @@ class _Counting(TorchDispatchMode):
             )
         return out
 
+    def _derive(self, args: Args, kwargs: dict[str, Any] | None, out: Any) -> None:
+        """What is computed from weights alone is a weight: a normalised one, a masked one, one in another precision."""
+        given = [one for one in tree_leaves((args, kwargs or {})) if isinstance(one, Tensor)]
+        if not given or not all(_storage(tensor) in self.weights for tensor in given):
+            return
+        for made in tree_leaves(out):
+            if isinstance(made, Tensor) and _storage(made) not in self.weights:
+                self.derived.append(made)
+                self.weights.add(_storage(made))
+
 
 Rule = Callable[[Args, Any], tuple[tuple[Tensor, ...], int]]
+
+
+def _received(operands: tuple[Tensor, ...], stored: list[bool]) -> int:
+    """Values that are not zero, of the operands that are no weights."""
+    free = [tensor for tensor, weight in zip(operands, stored, strict=True) if not weight]
+    return sum(int(torch.count_nonzero(tensor)) for tensor in free if tensor.device.type != "meta")
 
 
 def _product(first: int) -> Rule:
@@ -187,7 +219,7 @@ def register(operation: Any, rule: Rule) -> None:
 
     Args:
         operation: as `torch.ops.<namespace>.<name>`.
-        rule: from the operation's arguments and its output to (its two operands, its MACs).
+        rule: from the operation's arguments and its output to (its operands, its MACs).
 
     >>> register(torch.ops.mine.twice, lambda args, out: ((args[0], args[1]), out.numel()))
     """

@@ -58,6 +58,12 @@ def read_counted(path: Path) -> list[Counted]:
             raise UserError(
                 f"{path}: method {method!r} is batched and {others}; name its dense and its spiking rows apart"
             )
+    for method, by_schedule in found.items():
+        without = [s for s, some in by_schedule.items() if not any(row.phase == "predictor" for row in some)]
+        if without and len(by_schedule) > 1:
+            raise UserError(
+                f"{path}: method {method!r} has rows in schedule {without[0]} without a predictor's; write them in each"
+            )
     return [
         Counted(name=method, actions=actions, rows=by_schedule, where=str(path))
         for method, by_schedule in found.items()

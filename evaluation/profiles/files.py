@@ -6,7 +6,9 @@ FILE.py     a function `network()` that returns (module, inputs), or {name: (mod
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,8 +31,9 @@ def _python(path: Path) -> list[Counted]:
             f"{path}: no function {MAKES}(); write one that returns (module, inputs), or a dict of them by name"
         )
     try:
-        made: Any = make()
-    except Exception as error:
+        with redirect_stdout(sys.stderr):  # stdout is for the table, or JSON
+            made: Any = make()
+    except (Exception, SystemExit) as error:
         raise UserError(
             f"{path}: {MAKES}() fails ({type(error).__name__}: {' '.join(str(error).split())[:160]})"
         ) from error
@@ -39,7 +42,10 @@ def _python(path: Path) -> list[Counted]:
     for name, one in named.items():
         if not isinstance(one, tuple) or len(one) != 2:
             raise UserError(f"{path}: {MAKES}() gives {type(one).__name__} for {name!r}; return (module, inputs)")
-        counted = counted_profile(str(name), profile(*one))
+        try:
+            counted = counted_profile(str(name), profile(*one))
+        except (UserError, TypeError) as error:
+            raise UserError(f"{path}: network {str(name)!r}: {error}") from error
         found.append(replace(counted, where=str(path)))
     return found
 

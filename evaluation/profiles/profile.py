@@ -92,13 +92,17 @@ def profile(
     >>> profile(torch.nn.Linear(100, 10), torch.rand(1, 100)).macs
     1000.0
     """
-    tensors = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    tensors = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs) if isinstance(inputs, tuple | list) else ()
     if not tensors or any(not isinstance(t, Tensor) or t.dim() < 1 for t in tensors):
         raise UserError("profile: inputs are one tensor or several, each with a leading axis of calls")
     if calls is not None and (isinstance(calls, bool) or not isinstance(calls, int) or calls < 1):
         raise UserError(f"profile: calls is {calls!r}; say how many the inputs hold, at least 1")
     if any(t.is_floating_point() and t.device.type != "meta" and not t.isfinite().all() for t in tensors):
         raise UserError("profile: inputs hold values that are not finite; what they set off cannot be counted")
+    if any(t.numel() == 0 for t in tensors):
+        raise UserError("profile: inputs without a value; give at least one call")
+    if any(t.layout != torch.strided for t in tensors):
+        raise UserError("profile: sparse inputs; give dense ones")
     spiking = isinstance(network, nn.Module) and bool(neurons_of(network))
     rows = calls if calls is not None else len(tensors[0])
     if not spiking and (rows < 1 or (calls is None and any(len(t) != rows for t in tensors))):
@@ -107,7 +111,7 @@ def profile(
         return _predictor(network, tensors, rows)
     if not isinstance(network, nn.Module):
         raise UserError(f"profile: a {type(network).__name__} is no torch module and no predictor; wrap it in one")
-    if precision not in BYTES:
+    if not isinstance(precision, str) or precision not in BYTES:
         raise UserError(f"profile: precision {precision!r} is unknown; use one of {', '.join(BYTES)}")
     if calls is None and not spiking:
         _refuse_other_axis(network)

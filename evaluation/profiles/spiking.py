@@ -21,10 +21,12 @@ from torch import Tensor, nn
 
 from spikeplan.core.counts.operations import BYTES, LayerCounts, OperationCounts
 from spikeplan.core.errors import UserError
-from spikeplan.evaluation.profiles.dense import NORMS, TOP, run, stored
+from spikeplan.core.fixed_point import STATE_BITS
+from spikeplan.evaluation.profiles.dense import TOP, run, stored
+from spikeplan.placement.graph import WORDS
 
 GRADED_BITS = 8
-STATE_BYTES = 3  # a neuron's membrane potential in 24 bits
+STATE_BYTES = WORDS["lif"] * STATE_BITS // 8  # as a LIF neuron of a network file
 
 Layout = Callable[[nn.Module, Tensor], tuple[int, int]]
 
@@ -107,7 +109,9 @@ def count_spiking(
                     lambda module, _, out, name=name: _watch(seen[name], name, layouts[name], module, out)
                 ),
             ]
-        elif not isinstance(part, NORMS) and any(True for _ in part.parameters(recurse=False)):
+        elif any(
+            p.dim() > 1 for p in part.parameters(recurse=False)
+        ):  # a norm's scale and a PReLU's slope multiply nothing
             hooks.append(part.register_forward_hook(lambda _m, _i, _o, name=name: last.__setitem__(0, name or TOP)))
     try:
         counted, sides = run(network, inputs)
@@ -118,8 +122,7 @@ def count_spiking(
         raise UserError(
             f"profile: {type(network).__name__} multiplies nothing on these inputs, or none of its neurons ran"
         )
-    steps = max(one.steps for one in seen.values())
-    rows = calls if calls is not None else max(one.rows for one in seen.values())
+    steps, rows = _steps_and_rows(seen, calls)
     op_counts = OperationCounts(
         method=type(network).__name__,
         reference="zero",
@@ -133,11 +136,14 @@ def count_spiking(
     of_layer: dict[str, list[_Seen]] = {}
     for one in seen.values():
         of_layer.setdefault(one.after, []).append(one)
-    for name in dict.fromkeys((*counted.layers, *of_layer)):
+    names = list(dict.fromkeys((*counted.layers, *of_layer)))
+    for number, name in enumerate(names):
         macs, neurons = counted.layers.get(name), of_layer.get(name, [])
         updates = sum(one.updates for one in neurons) or sides.get("" if name == TOP else name, (0, 0))[1]
         sent = sum(one.sent for one in neurons)
         graded = any(one.graded for one in neurons)
+        if not neurons and number + 1 < len(names):  # no neurons of its own: it sends what the next layer gets
+            sent, graded = min(updates, counted.layers[names[number + 1]].received), True
         op_counts.add(
             "predictor",
             LayerCounts(
@@ -164,6 +170,20 @@ def count_spiking(
     return op_counts, density
 
 
+def _steps_and_rows(seen: dict[str, _Seen], calls: int | None) -> tuple[int, int]:
+    """Time steps and rows of a call, the same for all neurons. Raises UserError where they differ."""
+    (first, one), *others = seen.items()
+    for name, other in others:
+        if (other.steps, other.rows) != (one.steps, one.rows):
+            raise UserError(
+                f"profile: neurons '{first}' ran {one.steps} steps of {one.rows} rows, '{name}' {other.steps} of {other.rows}; "
+                "a chip steps all of them alike, so run each in every step"
+            )
+    if calls is not None and calls != one.rows and one.rows != 1:
+        raise UserError(f"profile: calls is {calls}, but the neurons see a batch of {one.rows}; leave calls out")
+    return one.steps, calls if calls is not None else one.rows
+
+
 def _reset(neurons: nn.Module) -> None:
     """Forgets what an earlier call left in a module that keeps its state itself."""
     for name in RESETS:
@@ -174,7 +194,12 @@ def _reset(neurons: nn.Module) -> None:
 
 
 def _begin(seen: dict[str, _Seen], name: str, after: str) -> None:
-    seen.setdefault(name, _Seen(after))
+    known = seen.setdefault(name, _Seen(after))
+    if known.after != after:
+        raise UserError(
+            f"profile: neurons '{name}' follow '{known.after}' and then '{after}': one module of neurons for two layers has one "
+            "state for both; give each layer its own"
+        )
 
 
 def _watch(one: _Seen, name: str, layout: Layout, module: nn.Module, out: Any) -> None:

@@ -75,3 +75,31 @@ def test_what_no_machine_holds_is_refused() -> None:
     for device in ("loihi2", "hala_point"):
         with pytest.raises(UserError, match=r"fill 156,\d\d\d cores, 1152 chips of"):
             price(device, huge)
+
+
+def test_a_layer_with_weights_takes_cores_though_its_neurons_are_booked_elsewhere() -> None:
+    apart = [replace(SPIKES, weight_bytes=0), replace(SPIKES, layer="g", updates_idle=0, weight_bytes=30_000_000)]
+    assert room(LOIHI2, apart, Setup()).chips == 2, "30 MB fill 157 cores"
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"chips": 1, "cores": 1000}, "1,000 cores: 1 of 'loihi2' have 120"),
+        ({"chips": 1.5}, "chips is 1.5; give a whole number"),
+        ({"eta": 1e-320}, "is no share that a machine reaches"),
+        ({"cores": 1e-320}, "give a whole number"),
+    ],
+)
+def test_settings_that_exclude_each_other_are_refused(settings: dict, complaint: str) -> None:
+    with pytest.raises(UserError, match=complaint):
+        price("loihi2", SPIKES, **settings)
+
+
+def test_cores_that_fill_more_chips_turn_them_on() -> None:
+    assert room(LOIHI2, [SPIKES], Setup(cores=121)).chips == 2
+    with pytest.raises(UserError, match="references mean_candidate, zero: a method runs on one"):
+        rows = [SPIKES, replace(SPIKES, reference="mean_candidate")]
+        estimate("loihi2", rows, 1, scope="system", extent="loop")
+    with pytest.raises(UserError, match="both must be > 0"):
+        estimate("h100", [DENSE], float("nan"), scope="system", extent="loop")  # type: ignore[arg-type]

@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import snntorch
 import torch
 from torch import Tensor, nn
 
 import spikeplan as sp
-from spikeplan.core.counts.operations import CountRow
 from spikeplan.core.errors import UserError
-from spikeplan.energy import Setup, default
-from spikeplan.energy.fit import room
-from spikeplan.energy.systems import load_systems
-from spikeplan.evaluation.profiles.counted import Counted
-from spikeplan.evaluation.profiles.loop import looped
 from spikeplan.worldmodel.mac_counter import count_macs
 
 ONES, STEPS, ROWS = 3, 4, 2
@@ -61,7 +53,7 @@ def check(profile: sp.profile, *, second_fires: bool = False) -> None:
     assert (first.updates_active, first.messages, first.message_bits) == (runs * 7,) * 3
     assert second.messages == (runs * 6 if second_fires else 0)
     assert (first.dense_macs, second.dense_macs) == (runs * 35, runs * 42)
-    assert first.state_bytes == 3 * 7 and second.state_bytes == 3 * 6
+    assert first.state_bytes == 6 * 7 and second.state_bytes == 6 * 6
     assert profile.op_counts.actions == ROWS
     steps = sum(row.chip_steps or 0 for row in profile.op_counts.rows("interleaved"))
     assert steps == STEPS * ROWS
@@ -71,7 +63,7 @@ def check(profile: sp.profile, *, second_fires: bool = False) -> None:
 def test_snntorch_by_hand() -> None:
     found = sp.profile(Steps(), some(ROWS, 5))
     check(found)
-    assert found.op_counts.memory["first"] == (5 * 7 + 7, 3 * 7)
+    assert found.op_counts.memory["first"] == (5 * 7 + 7, 6 * 7)
     assert {row.layer: row.messages for row in found.op_counts.rows("interleaved")}["input"] == ROWS * ONES
     assert found.density == {"first": ONES / 5, "second": 1.0}
 
@@ -198,48 +190,6 @@ def test_an_operation_that_nobody_counts_is_named_with_how_to_register_it() -> N
         sp.profile(Far(), torch.rand(2, 4))
 
 
-def row_of(**changes: object) -> CountRow:
-    row = CountRow(method="m", phase="predictor", layer="h", reference="zero", schedule="batched", precision="int8")
-    return replace(row, macs=100, weight_bytes=50, state_reads=10, **changes)
-
-
-def test_a_loop_multiplies_operations_and_no_weights() -> None:
-    encoder = replace(row_of(), phase="encoder")
-    found = looped([encoder, row_of()], sp.Loop(candidates=8, iterations=2, horizon=3))
-    assert found[0] == encoder and len(found) == 1 + 6
-    assert {(row.iteration, row.rollout_step) for row in found[1:]} == {(i, t) for i in (0, 1) for t in (0, 1, 2)}
-    assert all((row.macs, row.state_reads, row.weight_bytes) == (800, 80, 50) for row in found[1:])
-    with pytest.raises(UserError, match="of iterations and rollout steps already"):
-        looped([row_of(iteration=0)], sp.Loop(candidates=2))
-    with pytest.raises(UserError, match="horizon is 0; give a whole number"):
-        sp.Loop(horizon=0)
-    with pytest.raises(UserError, match="more than 200,000 rows"):
-        looped([row_of()], sp.Loop(iterations=1000, horizon=1000))
-
-
-def test_systems_end_with_a_ratio_and_a_winner() -> None:
-    spikes = replace(
-        row_of(), method="s", schedule="interleaved", macs=0, synops=500, updates_idle=20, state_bytes=60, chip_steps=3
-    )
-    profiles = {
-        "dense": Counted(name="dense", actions=1, rows={"batched": [row_of()]}),
-        "spikes": Counted(name="spikes", actions=1, rows={"interleaved": [spikes]}),
-    }
-    table = sp.compare(profiles, ["orin_nano", "loihi2"], rate_hz=[10, 50])  # type: ignore[arg-type]
-    shipped = load_systems()
-    for row in table.by_system:
-        assert shipped[row["system"]].side == ("spiking" if row["name"] == "spikes" else "dense")
-        least = min(other["watts"] for other in table.systems if other["rate_hz"] == row["rate_hz"])
-        assert row["ratio"] == row["watts"] / least and row["ratio_low"] <= row["ratio"]
-    assert table.winner["system"] == "npu" and "the best spiking system" in str(table)
-    with pytest.raises(UserError, match="system 'abacus' is unknown; use "):
-        sp.compare(profiles, systems=["abacus"], rate_hz=1)  # type: ignore[arg-type]
-    with pytest.raises(UserError, match="give rate_hz"):
-        sp.compare(profiles, systems=["npu"])  # type: ignore[arg-type]
-    with pytest.raises(UserError, match="more than a period at 1e\\+06 Hz"):
-        sp.compare(profiles, systems=["orin"], rate_hz=1e6)  # type: ignore[arg-type]
-
-
 def test_one_candidate_fills_no_pipeline() -> None:
     """A rollout is a recurrence: only another candidate can follow into the pipe, and two layers need two."""
     profiles = {"spikes": sp.profile(Steps(), some(ROWS, 5))}
@@ -259,27 +209,6 @@ def test_the_winner_is_a_machine_that_could_be_bought() -> None:
     assert spikes.winner["machine"].startswith("loihi")
 
 
-def test_neurons_fill_cores_too() -> None:
-    """20,000 neurons with one weight each: 3 cores of 8,192, by memory one would do."""
-    row = row_of(synops=1, updates_idle=20_000, chip_steps=1, state_bytes=60_000)
-    found = room(default().device("loihi2"), [replace(row, macs=0)], Setup())
-    assert (found.chips, found.cores) == (1, 3)
-
-
-@pytest.mark.parametrize(
-    ("net", "x", "complaint"),
-    [
-        (nn.Linear(8, 4), torch.rand(8), r"returns \[4\] for inputs \[8\]: the leading axis is not of calls"),
-        (nn.Conv2d(3, 5, 3), torch.rand(3, 9, 9), r"returns \[5, 7, 7\] for inputs"),
-        (nn.GRU(4, 5), torch.rand(6, 1, 4), "'GRU' takes time first"),
-    ],
-)
-def test_inputs_without_an_axis_of_calls_are_refused(net: nn.Module, x: Tensor, complaint: str) -> None:
-    with pytest.raises(UserError, match=complaint):
-        sp.profile(net, x)
-    assert sp.profile(net, x, calls=1).op_counts.actions == 1
-
-
 def test_who_is_on_no_system_is_named() -> None:
     dense = sp.profile(nn.Linear(100, 10), torch.rand(1, 100), precision="fp32")
     spikes = sp.profile(Steps(), some(ROWS, 5))
@@ -289,3 +218,36 @@ def test_who_is_on_no_system_is_named() -> None:
         sp.compare({"spikes": spikes}, rate_hz="20")  # type: ignore[arg-type]
     late = sp.compare({"spikes": spikes}, rate_hz=300, systems=["npu-loihi2"])
     assert late.systems[0]["seconds_high"] > late.systems[0]["seconds"]
+
+
+def test_neurons_that_a_chip_could_not_step_are_refused() -> None:
+    class Shared(Steps):
+        def forward(self, x: Tensor) -> Tensor:
+            spikes, _ = self.fire(self.first(x))
+            out, _ = self.fire(self.second(spikes))
+            return out
+
+    class Uneven(Steps):
+        def forward(self, x: Tensor) -> Tensor:
+            for step in range(STEPS):
+                spikes, _ = self.fire(self.first(x))
+                if step % 2:
+                    spikes, _ = self.rest(self.second(spikes))
+            return spikes
+
+    for net, complaint in ((Shared(), "one module of neurons for two layers"), (Uneven(), "ran 4 steps of 2 rows")):
+        with pytest.raises(UserError, match=complaint):
+            sp.profile(net, some(ROWS, 5))
+    with pytest.raises(UserError, match="calls is 7, but the neurons see a batch of 2"):
+        sp.profile(Steps(), some(ROWS, 5), calls=7)
+
+
+def test_a_layer_of_values_sends_what_the_next_one_gets() -> None:
+    net = nn.Sequential(
+        filled(nn.Linear(5, 7), 1.0),
+        nn.ReLU(),
+        filled(nn.Linear(7, 6), 1.0),
+        snntorch.Leaky(0.0, 0.5, init_hidden=True),
+    )
+    rows = {row.layer: row for row in sp.profile(net, some(ROWS, 5)).op_counts.rows("interleaved")}
+    assert (rows["0"].messages, rows["0"].message_bits) == (ROWS * 7, ROWS * 7 * 8), "graded, and not nothing"
