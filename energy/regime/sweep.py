@@ -14,6 +14,7 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.progress import OnProgress, no_progress
 from spikeplan.energy import dense
 from spikeplan.energy.catalogue import Catalogue, Device
+from spikeplan.energy.charge import Setup
 from spikeplan.energy.models import estimate
 from spikeplan.energy.regime.points import Point, dense_rows, spiking_rows
 from spikeplan.energy.regime.rows import ActionRow, RateRow
@@ -21,6 +22,7 @@ from spikeplan.energy.regime.terms import chip_term, dense_term
 from spikeplan.energy.systems import System, draw_of
 
 BISECTIONS = 24
+ONCE_A_DAY_HZ = 1 / 86_400
 MACHINES = ("orin_nano", "h100", "gap9")
 CHIP = "loihi2"  # of the busy energy
 
@@ -79,6 +81,8 @@ def regimes(
     for side, found in sides.items():
         if not found:
             raise UserError(f"map: no {side} system; a map needs one of each side")
+    for system in systems.values():
+        _refuse_unpriced(system, catalogue)
     points = list(axes.points())
     result = Regimes(axes)
     for number, point in enumerate(points, 1):
@@ -86,6 +90,16 @@ def regimes(
         result.rates.extend(_rates(point, axes, catalogue, sides))
         on_progress(number, len(points))
     return result
+
+
+def _refuse_unpriced(system: System, catalogue: Catalogue) -> None:
+    """A system that cannot run the least of plans once a day would lose every point, by a slip in its file. Raises UserError."""
+    point = Point(weight_bytes=1, candidates=1, iterations=1, horizon=1)
+    if system.side == "spiking":
+        rows, setup = spiking_rows(point, 1.0, catalogue.device(system.planner.device))
+    else:
+        rows, setup = dense_rows(point), Setup()
+    draw_of(system, rows, 1, rate_hz=ONCE_A_DAY_HZ, catalogue=catalogue, setup=setup)
 
 
 def _rates(

@@ -89,7 +89,7 @@ class Works:
                 f"{rate_hz:g} Hz; lower the rate or plan less"
             )
         for part, work in self.parts.items():
-            if part.works_hz(rate_hz) * np.median(work.takes_s.nominal) > 1:
+            if part.works_hz(rate_hz) * np.median(work.takes_s.nominal) + work.steady_busy > 1:
                 raise UserError(
                     f"system {name}: '{part.device}' works {part.works_hz(rate_hz):g} times a second and takes "
                     f"{np.median(work.takes_s.nominal) * 1e3:.3g} ms; let it work more rarely, or rest in a state that it wakes "

@@ -25,6 +25,7 @@ class Work:
     takes_s: Band
     rest_W: Band
     steady_W: Band = ZERO  # beside rest and work, in every second
+    steady_busy: float = 0.0  # share of a second that this takes of the machine
 
 
 def mean_watts(work: Work, works_hz: float) -> Band:
@@ -52,13 +53,29 @@ def chip_work(
         equivalents = events.synops + UPDATE_WEIGHT * events.updates
         each_step = _against(device, device.figure("e_step").band)
         steady = device.figure("e_eq").band * equivalents + each_step * (events.steps * chips)
+    share = 0.0 if events is None else _busy_with(events, device)
     joules = found.operations.band + found.memory.band + steps
     static, time = watts_in(device, "idle") * chips, loihi.seconds(device, rows, actions, setup)
     if part.rest == "idle":
-        return Work(joules, ZERO, time, static, steady)
+        return Work(joules, ZERO, time, static, steady, share)
     rest, (e_waking, t_waking) = watts_in(device, part.rest) * chips, waking(device, part.rest)
     busy = time + t_waking
-    return Work(joules + static * time + e_waking * chips, busy, busy, rest, steady)
+    return Work(joules + static * time + e_waking * chips, busy, busy, rest, steady, share)
+
+
+def _busy_with(events: Events, device: Device) -> float:
+    """Of a second, on one core: a step lasts as its slowest part. Raises UserError for more than a second of work."""
+    parts = (
+        events.steps * device.figure("t_barrier").band.nominal,
+        events.synops * device.figure("t_synop").band.nominal,
+        events.updates * device.figure("t_update").band.nominal,
+    )
+    share = float(np.median(max(parts, key=np.median)))
+    if share > 1:
+        raise UserError(
+            f"events: {share:.3g} s of work a second for '{device.name}'; give fewer synops, updates or steps a second"
+        )
+    return share
 
 
 def _against(device: Device, steps: Band) -> Band:

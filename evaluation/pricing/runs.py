@@ -13,7 +13,9 @@ from pathlib import Path
 
 from spikeplan.core.counts.operations import MOST, CountRow, OperationCounts, per_action
 from spikeplan.core.errors import UserError, short
+from spikeplan.core.guided_planning import DirectConfig
 from spikeplan.core.json_file import read_json
+from spikeplan.evaluation.methods import METHODS
 from spikeplan.evaluation.replicas import StoredPlacement
 from spikeplan.evaluation.rows import KINDS, FrontRow, Interval, OpCountsRow, PlacedEnergyRow, read_rows, rows_of_kind
 from spikeplan.placement.hops import predictions_of
@@ -70,6 +72,12 @@ class PricedRun:
     def placed(self) -> tuple[PricedRun, ...]:
         """This method in each of its placements."""
         return tuple(replace(self, placement=placement) for placement in self.row.placements)
+
+    @property
+    def acts_alone(self) -> bool:
+        """Whether a policy acts without a planner, by its planner."""
+        base = self.method.partition("/")[0]
+        return base in METHODS and METHODS[base].planner == DirectConfig.label
 
     @property
     def spiking(self) -> bool:

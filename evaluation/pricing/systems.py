@@ -28,7 +28,6 @@ from spikeplan.evaluation.pricing.price import Pricing, on_chip, placement_field
 from spikeplan.evaluation.pricing.runs import BATCHED, PricedRun, full_dense, read_run
 from spikeplan.evaluation.pricing.sure import Plans, Sample, best_pairs, contenders, pair_rows, sample, undecided
 
-ALONE = ("policy", "policy-int8")
 DENSE = ("dense", "dense_replay")
 SCHEDULE = "interleaved"
 SEED = 0
@@ -139,7 +138,7 @@ def _options(
         points = [one for one in methods if not one.spiking and one.family in DENSE and one.role == "front"]
     found = []
     for method in points:
-        kind = "plan" if method.success >= level else "policy alone" if method.method in ALONE else "other"
+        kind = "plan" if method.success >= level else "policy alone" if method.acts_alone else "other"
         if kind == "other" and not enough[id(method.row)].any():
             continue
         try:

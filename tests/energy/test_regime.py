@@ -111,13 +111,19 @@ def test_the_command_writes_every_point(tmp_path: Path, capsys: pytest.CaptureFi
         (["--systems", "abacus"], "no such system"),
         (["--rate", "0"], "a control rate is not above 0"),
         (["--run", "{no}"], "no results directory"),
+        (["--own", "{slip}", "--systems", "slip,npu-loihi2"], "device 'nope' is unknown"),
+        (["--own", "{odd}", "--systems", "odd,npu-loihi2"], "machine 'loihi2': a loihi2 has no states to rest in"),
     ],
 )
 def test_bad_input_is_one_line(
     words: list[str], complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    files = {name: tmp_path / f"{name}.toml" for name in ("slip", "odd")}
+    for path, device in zip(files.values(), ("nope", "loihi2"), strict=True):
+        machine = f'[[machines]]\ndevice = "{device}"\ndoes = "plan"\nrest = "idle"\n'
+        path.write_text(f'title = "x"\nside = "dense"\n{machine}')
     with pytest.raises(SystemExit) as stop:
-        main(["energy", "map", *(word.format(no=tmp_path / "no") for word in words)])
+        main(["energy", "map", *(word.format(no=tmp_path / "no", **files) for word in words)])
     said = capsys.readouterr().err
     assert stop.value.code == 2 and complaint in said and said.count("\n") == 1
     with pytest.raises(UserError, match="an axis has no values"):

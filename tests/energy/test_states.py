@@ -152,3 +152,31 @@ def test_a_host_without_a_row_wakes_all_the_same() -> None:
     assert found.by["gap9"].nominal == pytest.approx(10 * at_work * 1.2e-3 + 1e-6 * (1 - 10 * 1.2e-3))
     with pytest.raises(UserError, match="more than a period at 5000 Hz"):
         draw_of(load_systems()["npu-loihi2"], [row], 1, rate_hz=5000, catalogue=default())
+
+
+def test_events_that_a_chip_does_not_keep_up_with_are_refused(tmp_path: Path) -> None:
+    row = CountRow(
+        method="s",
+        phase="predictor",
+        layer="h",
+        reference="zero",
+        schedule="interleaved",
+        precision="int8",
+        synops=10,
+        updates_idle=10,
+        weight_bytes=10,
+        chip_steps=1,
+    )
+    machines = '[[machines]]\ndevice = "loihi2"\ndoes = "plan"\nrest = "idle"\n'
+
+    def drawn(steps: float):
+        events = f'[events]\nsynops = 1\nupdates = 1\nsteps = {steps}\nsource = "me"\n'
+        file = tmp_path / "own.toml"
+        file.write_text(f'title = "x"\nside = "spiking"\n{machines}{events}')
+        return draw_of(load_systems(file)["own"], [row], 1, rate_hz=10, catalogue=default())
+
+    assert drawn(1e5).watts.nominal == pytest.approx(0.232 + 1e5 * 0.386e-6, rel=1e-3)
+    with pytest.raises(UserError, match=r"events: 17\.7 s of work a second for 'loihi2'"):
+        drawn(1e7)
+    with pytest.raises(UserError, match="'loihi2' works 10 times a second"):
+        drawn(564_971.0)  # a step of 1.77 us each: nothing is left for the plan
