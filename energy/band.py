@@ -30,5 +30,9 @@ class Band:
         """(low, nominal, high)."""
         return self.low, self.nominal, self.high
 
+    def to_json(self) -> dict[str, float]:
+        """{"low", "nominal", "high"}, as numbers of Python."""
+        return {"low": float(self.low), "nominal": float(self.nominal), "high": float(self.high)}
+
 
 ZERO = Band()

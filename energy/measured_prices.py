@@ -9,7 +9,6 @@ place of the catalogue's.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -22,14 +21,13 @@ from spikeplan.energy.schema import Device, Figure
 
 
 def is_device(row: MeasuredRow, device: Device) -> bool:
-    """Whether the machine that was measured is this one of the catalogue, by its name: `h100` is "NVIDIA H100 80GB HBM3".
+    """Whether the machine that was measured is this one of the catalogue: one of its `boards`, letter for letter.
 
-    The catalogue's `cpu` is any processor.
+    An H100 PCIe is not the catalogue's H100 SXM, nor a laptop's RTX 4090 the card. The catalogue's `cpu` is any processor.
     """
     if device.kind == "cpu" or row.place == "cpu":
         return device.kind == row.place
-    name = r"[\W_]*".join(re.findall(r"[a-z]+|\d+", device.name.lower()))
-    return re.search(rf"(?<![a-z0-9]){name}(?![a-z0-9])", row.device.lower()) is not None
+    return row.device in device.boards
 
 
 def same_plan(rows: Iterable[MeasuredRow], device: Device, macs: float) -> tuple[MeasuredRow, ...]:

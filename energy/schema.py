@@ -100,7 +100,7 @@ UNITS = {  # of a device's figure, by the beginning of its name: a watt where Jo
 PLAIN = ("cache", "memory", "update_weight")  # a value: these decide or are pinned, and are not drawn
 MOVES = ("shared", "opposed")  # quantities that a figure moves with, or against
 FURTHEST = 1e30  # a number outside 1 / FURTHEST .. FURTHEST is a slip, and its sums would overflow
-DEVICE_KEYS = {"kind", "title", "node", "hypothetical", "graded_messages", "figures", "unavailable"}
+DEVICE_KEYS = {"kind", "title", "node", "hypothetical", "graded_messages", "boards", "figures", "unavailable"}
 FIGURE_KEYS = {"value", "low", "nominal", "high", "unit", "source", "evidence", "node", "note", "shared", "opposed"}
 
 
@@ -140,6 +140,8 @@ class Figure:
 class Device:
     """One machine of the catalogue: its kind, its figures by name, and why others are unavailable.
 
+    `boards`: the names by which its driver reports it, letter for letter: only what was measured on these was measured on it.
+
     >>> default().device("loihi2").spiking
     True
     """
@@ -150,6 +152,7 @@ class Device:
     node: str = ""
     hypothetical: bool = False
     graded_messages: bool = False
+    boards: tuple[str, ...] = ()
     figures: Mapping[str, Figure] = field(default_factory=dict)
     unavailable: Mapping[str, str] = field(default_factory=dict)
 
@@ -187,6 +190,11 @@ def device_of(name: str, table: object) -> Device:
     for key in ("hypothetical", "graded_messages"):
         if not isinstance(table.get(key, False), bool):
             raise UserError(f"devices.{name}: {key} is {quoted(table[key])}; write true or false")
+    boards = table.get("boards", [])
+    if not isinstance(boards, list) or not all(isinstance(board, str) and board for board in boards):
+        raise UserError(
+            f"devices.{name}: boards is {quoted(boards)}; expected a list of names, as the driver reports them"
+        )
     figures = figures_of(f"devices.{name}", table.get("figures"), node=node)
     for figure in figures.values():
         _fits(f"devices.{name}.{figure.name}", kind, figure)
@@ -205,6 +213,7 @@ def device_of(name: str, table: object) -> Device:
         node=node,
         hypothetical=table.get("hypothetical") is True,
         graded_messages=table.get("graded_messages") is True,
+        boards=tuple(boards),
         figures=figures,
         unavailable={key: why for key, why in unavailable.items() if key not in figures},
     )

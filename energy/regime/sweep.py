@@ -19,7 +19,7 @@ from spikeplan.energy.models import estimate
 from spikeplan.energy.regime.points import Point, dense_rows, spiking_rows
 from spikeplan.energy.regime.rows import ActionRow, RateRow
 from spikeplan.energy.regime.terms import chip_term, dense_term
-from spikeplan.energy.systems import System, draw_of
+from spikeplan.energy.systems import System, check_rate, draw_of
 
 BISECTIONS = 24
 ONCE_A_DAY_HZ = 1 / 86_400
@@ -43,8 +43,8 @@ class Axes:
             raise UserError("map: an axis has no values; give at least one of weights, candidates and rates")
         if not 0 < self.density <= 1:
             raise UserError(f"map: density {self.density} must lie in (0, 1]")
-        if not all(0 < rate < 1e9 for rate in self.rates_hz):
-            raise UserError("map: a control rate is not above 0; give actions a second")
+        for rate in self.rates_hz:
+            check_rate(rate)
 
     def points(self) -> Iterator[Point]:
         for weights in self.weight_bytes:

@@ -31,6 +31,7 @@ from spikeplan.energy.schema import FURTHEST, STATES
 
 FOLDER = Path(__file__).parent
 WORDS = {"side": ("dense", "spiking"), "does": ("plan", "encode", "sense"), "rest": tuple(STATES)}
+FASTEST_HZ = 1e9  # a control rate from here on is a slip
 ON_CHIP, ON_HOST = ("synops", "updates", "steps"), ("macs", "hz")  # counts of [events]
 
 
@@ -187,3 +188,9 @@ def _word(path: Path, where: str, key: str, word: object) -> str:
     if not isinstance(word, str) or word not in WORDS[key]:
         raise UserError(f"{path}: {where}: {key} is {quoted(word)}; use {' or '.join(WORDS[key])}")
     return word
+
+
+def check_rate(rate_hz: float) -> None:
+    """Raises UserError for what is no control rate."""
+    if not 0 < rate_hz < FASTEST_HZ:
+        raise UserError(f"rate {rate_hz:g} Hz: give actions a second, above 0 and below {FASTEST_HZ:g}")

@@ -32,7 +32,7 @@ from spikeplan.core.errors import UserError
 from spikeplan.energy import loihi
 from spikeplan.energy.catalogue import ZERO, Band, Catalogue
 from spikeplan.energy.charge import Setup
-from spikeplan.energy.systems.files import Part, System
+from spikeplan.energy.systems.files import Part, System, check_rate
 from spikeplan.energy.systems.work import Work, chip_work, machine_work, mean_watts, sensor_work
 
 
@@ -81,8 +81,7 @@ class Works:
     def at(self, rate_hz: float) -> Drawn:
         """Watts and time at a control rate. Raises UserError for a rate that the plan cannot meet."""
         name, takes = self.system.name, self.takes
-        if not 0 < rate_hz < 1e9:
-            raise UserError(f"rate {rate_hz:g} Hz: give actions a second, above 0")
+        check_rate(rate_hz)
         if rate_hz * np.median(takes.nominal) > 1:
             raise UserError(
                 f"system {name}: an action takes {np.median(takes.nominal) * 1e3:.3g} ms, more than a period at "

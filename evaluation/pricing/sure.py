@@ -163,6 +163,8 @@ def best_pairs(plans: Sequence[Plans]) -> list[tuple[Plans, Plans]]:
 
 
 def undecided(row: dict[str, Any]) -> bool:
-    """Whether some prior leaves it open who draws less."""
+    """Whether some prior leaves it open who draws less, or too many draws leave one of the two without a plan."""
+    if row["spiking_only"] + row["dense_only"] > 1 - SURE:
+        return True
     chances = [chance for chance in row["probability"].values() if chance is not None]
     return any(1 - SURE < chance < SURE for chance in chances)

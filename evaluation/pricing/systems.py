@@ -18,8 +18,8 @@ import numpy as np
 
 from spikeplan.core.errors import UserError
 from spikeplan.core.progress import OnProgress, no_progress
-from spikeplan.energy.catalogue import Band, Catalogue
-from spikeplan.energy.systems import Drawn, System, Works, works_of
+from spikeplan.energy.catalogue import Catalogue
+from spikeplan.energy.systems import Drawn, System, Works, check_rate, works_of
 from spikeplan.energy.uncertainty import PRIORS
 from spikeplan.evaluation.iso_success import MARGIN
 from spikeplan.evaluation.pricing.decide import decide_row, sensitivity_row
@@ -58,8 +58,7 @@ def systems_report(
     2000
     """
     for rate in rates_hz:
-        if not 0 < rate < 1e9:
-            raise UserError(f"--rate {rate:g}: give actions a second, above 0")
+        check_rate(rate)
     for system in systems.values():
         for part in system.parts:
             catalogue.machine(part.device)
@@ -260,12 +259,12 @@ def _row(system: System, kind: str, method: PricedRun, rate: float, drawn: Drawn
         "success": method.success,
         "success_ci95": list(method.row.ci95),
         "episodes": method.row.episodes,
-        "watts": _band(drawn.watts),
-        "latency_s": _band(drawn.latency_s),
-        "action_J": _band(drawn.action_J),
-        "by": {name: _band(band) for name, band in drawn.by.items()},
-        "rests": {name: _band(band) for name, band in drawn.rests.items()},
-        "takes_s": {name: _band(band) for name, band in drawn.takes.items()},
+        "watts": drawn.watts.to_json(),
+        "latency_s": drawn.latency_s.to_json(),
+        "action_J": drawn.action_J.to_json(),
+        "by": {name: band.to_json() for name, band in drawn.by.items()},
+        "rests": {name: band.to_json() for name, band in drawn.rests.items()},
+        "takes_s": {name: band.to_json() for name, band in drawn.takes.items()},
     }
 
 
@@ -289,7 +288,3 @@ def by_plan(part: dict[str, Any]) -> list[dict[float, dict[str, Any]]]:
 def lowest(by_rate: dict[float, dict[str, Any]]) -> dict[str, Any]:
     """The row of the lowest rate."""
     return by_rate[min(by_rate)]
-
-
-def _band(band: Band) -> dict[str, float]:
-    return dict(zip(("low", "nominal", "high"), map(float, band.bounds()), strict=True))

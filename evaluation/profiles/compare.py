@@ -14,9 +14,9 @@ from spikeplan import energy
 from spikeplan.core.counts.operations import CountRow
 from spikeplan.core.errors import UserError
 from spikeplan.core.frame import frame
-from spikeplan.energy.catalogue import Band, Catalogue
+from spikeplan.energy.catalogue import Catalogue
 from spikeplan.energy.measured import MeasuredRow
-from spikeplan.energy.systems import System, draw_of, load_systems
+from spikeplan.energy.systems import System, check_rate, draw_of, load_systems
 from spikeplan.evaluation.profiles.counted import Counted, counted_profile
 from spikeplan.evaluation.profiles.loop import ONCE, Loop
 from spikeplan.evaluation.profiles.machines import BOUND, as_measured, on_machines
@@ -112,6 +112,10 @@ def compare(
     if isinstance(machines, str) or isinstance(systems, str):
         name, one = ("machines", machines) if isinstance(machines, str) else ("systems", systems)
         raise UserError(f"compare: {name} is the text {one!r}; give a list: {name}=[{one!r}]")
+    if machines is not None and not list(machines):
+        raise UserError("compare: machines is empty; name at least one, or leave it out for all of them")
+    if not isinstance(loop, Loop):
+        raise UserError(f"compare: loop is {loop!r}; give a Loop, as in loop=Loop(candidates=64)")
     catalogue = catalogue or energy.default()
     devices = [catalogue.device(name) for name in (catalogue.devices if machines is None else machines)]
     rates = _rates(rate_hz)
@@ -176,7 +180,7 @@ def _in_system(
             "seconds": drawn.latency_s.nominal,
             "seconds_high": drawn.latency_s.high,
             "rests": sum(band.nominal for band in drawn.rests.values()),
-            "by": {name: _band(band) for name, band in drawn.by.items()},
+            "by": {name: band.to_json() for name, band in drawn.by.items()},
         }
     ]
 
@@ -201,8 +205,7 @@ def _rates(rate_hz: float | Sequence[float] | None) -> tuple[float, ...]:
     for rate in rates:
         if isinstance(rate, bool) or not isinstance(rate, int | float):
             raise UserError(f"compare: rate_hz is {rate!r}; give actions a second as a number, or a list of them")
-        if not 0 < rate < 1e9:
-            raise UserError(f"rate {rate:g} Hz: give actions a second, above 0")
+        check_rate(rate)
     return rates
 
 
@@ -215,7 +218,3 @@ def _systems(systems: Sequence[str] | Mapping[str, System] | None) -> dict[str, 
         if name not in known:
             raise UserError(f"system {name!r} is unknown; use {', '.join(known)}")
     return {name: known[name] for name in names}
-
-
-def _band(band: Band) -> dict[str, float]:
-    return dict(zip(("low", "nominal", "high"), map(float, band.bounds()), strict=True))

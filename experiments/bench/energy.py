@@ -30,7 +30,9 @@ def network():
     return nn.Sequential(*layers, nn.ReLU(), nn.Linear(512, 64)), torch.rand(1, 3, 64, 64)
 """
 LOOP = ("--rate", "1,10,50", "--candidates", "64", "--iterations", "4", "--horizon", "12")
-MOST_S = {"compare_seconds": 5.0}
+MOST_S = {"compare_seconds": 5.0, "report_seconds": 20.0}
+MOST_LINES = 60  # of `energy report`: a screen
+DEMO = Path("results/demo")
 SANAFE_WITHIN = 0.01
 
 
@@ -44,6 +46,7 @@ def bench_energy(console: Console) -> list[BenchRow]:
     rows += regime_rows()
     rows += reproduction_rows()
     rows.append(compare_seconds())
+    rows += report_rows(DEMO)
     return rows
 
 
@@ -112,6 +115,37 @@ def compare_seconds() -> BenchRow:
         goal=f"<= {MOST_S[name]:g}",
         holds=took <= MOST_S[name],
     )
+
+
+def report_rows(folder: Path) -> list[BenchRow]:
+    """Seconds and lines of `energy report` on the demo's results; not measured where there are none."""
+    seconds, lines = "report_seconds", "report_lines"
+    unit, took, said = f"{folder}: no results; run `spikeplan demo` first", None, None
+    if (folder / "metrics.jsonl").exists():
+        command = "from spikeplan.experiments.cli.main import main; main()"
+        began = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-c", command, "energy", "report", str(folder)],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        took, said = time.perf_counter() - began, len(done.stdout.splitlines())
+        unit = f"of {folder}, import included"
+    return [
+        BenchRow(
+            name=name,
+            ours=value,
+            unit=f"{what} {unit}" if value is not None else unit,
+            goal=f"<= {most:g}",
+            holds=None if value is None else value <= most,
+        )
+        for name, value, what, most in (
+            (seconds, took, "s", MOST_S[seconds]),
+            (lines, said, "lines", MOST_LINES),
+        )
+    ]
 
 
 def _seconds(command: list[str]) -> float:

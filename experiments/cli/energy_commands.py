@@ -27,6 +27,7 @@ from spikeplan.experiments.runner.output import (
     check_outputs,
     check_seed,
     open_output,
+    run_files,
     write_json,
     write_report,
     write_text,
@@ -50,8 +51,7 @@ def report_command(
     console: Console,
 ) -> None:
     """A run without a full dense plan has no equal success, and no systems to compare: it is told in full."""
-    read = (str(Path(run_dir) / name) for name in ("metrics.jsonl", "config.json", "summary.json"))
-    check_outputs({"--json": json, "--svg": svg}, inputs=(devices, measured, *read))
+    check_outputs({"--json": json, "--svg": svg}, inputs=(devices, measured, *run_files(run_dir)))
     check_seed(seed)
     if not 1 <= draws <= MOST_DRAWS:
         raise UserError(f"--draws {draws} must be from 1 to {MOST_DRAWS}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -15,7 +14,6 @@ from spikeplan.core.errors import UserError
 from spikeplan.energy.catalogue import Catalogue
 from spikeplan.energy.measured import read_measured
 from spikeplan.energy.measured_prices import with_measured
-from spikeplan.energy.systems import System, load_systems
 from spikeplan.evaluation.profiles.compare import Comparison, compare
 from spikeplan.evaluation.profiles.counted import Counted
 from spikeplan.evaluation.profiles.loop import Loop
@@ -23,6 +21,7 @@ from spikeplan.evaluation.profiles.show import ending, tables
 from spikeplan.experiments.cli.energy_devices import catalogue_of
 from spikeplan.experiments.cli.energy_networks import read_files
 from spikeplan.experiments.cli.place_own import Sent
+from spikeplan.experiments.cli.systems_asked import rates_of, systems_of
 from spikeplan.experiments.runner.output import check_outputs, write_report
 from spikeplan.experiments.runner.progress import working
 
@@ -104,25 +103,6 @@ def as_json(found: Comparison) -> dict[str, Any]:
 def neurobench_of(networks: Mapping[str, Counted]) -> dict[str, Any]:
     """Of the networks that were profiled; counts of other simulators lack their parameters."""
     return {name: dict(one.neurobench) for name, one in networks.items() if one.neurobench}
-
-
-def rates_of(text: str) -> list[float]:
-    """Raises UserError for what is no number."""
-    try:
-        return [float(one) for one in text.split(",")]
-    except ValueError as error:
-        raise UserError(f"--rate {text}: not a number; write 1,10,50") from error
-
-
-def systems_of(names: str | None, own: str | None) -> dict[str, System]:
-    """Those that are named, else all there are, the user's own among them."""
-    known = load_systems(None if own is None else Path(own))
-    if names is None:
-        return known
-    unknown = [name for name in names.split(",") if name not in known]
-    if unknown:
-        raise UserError(f"--systems {unknown[0]}: no such system; use {', '.join(known)}")
-    return {name: known[name] for name in names.split(",")}
 
 
 def print_comparison(found: Comparison, console: Console) -> None:

@@ -15,9 +15,9 @@ from spikeplan.core.errors import UserError
 from spikeplan.energy.regime import Axes, Regimes, regimes
 from spikeplan.energy.systems import System
 from spikeplan.evaluation.map_points import points_of
-from spikeplan.experiments.cli.energy_compare import rates_of, systems_of
 from spikeplan.experiments.cli.energy_devices import catalogue_of
-from spikeplan.experiments.runner.output import check_outputs, write_report, write_text
+from spikeplan.experiments.cli.systems_asked import rates_of, systems_of
+from spikeplan.experiments.runner.output import check_outputs, run_files, write_report, write_text
 from spikeplan.experiments.runner.progress import counted
 
 SPIKING = "npu-loihi2"  # drawn, where it is asked for; else the first spiking system
@@ -40,15 +40,13 @@ def map_command(
     console: Console,
 ) -> None:
     """`weights` in KB, `candidates`, `rate`, `systems`: comma-separated. `run`: a results directory whose methods are points."""
-    read = (
-        () if run is None else tuple(str(Path(run) / name) for name in ("metrics.jsonl", "config.json", "summary.json"))
-    )
+    read = () if run is None else run_files(run)
     check_outputs({"--json": json, "--csv": csv_file, "--svg": svg}, inputs=(devices, own, *read))
     given: dict[str, Any] = {"rates_hz": rates_of(rate), "density": density}
     if weights is not None:
         given["weight_bytes"] = [round(KILO * value) for value in _numbers("--weights", weights)]
     if candidates is not None:
-        given["candidates"] = [round(value) for value in _numbers("--candidates", candidates)]
+        given["candidates"] = [_whole(value) for value in _numbers("--candidates", candidates)]
     axes, catalogue = Axes(**given), catalogue_of(devices)
     asked = {name: one for name, one in systems_of(systems, own).items() if systems or not one.sensors}
     points = [] if run is None else points_of(Path(run))
@@ -116,6 +114,12 @@ def print_map(facts: dict[str, Any], spiking: str, console: Console) -> None:
         )
     console.print("alone: the dense system does not run there. Estimates from synthetic counts; nothing was measured.")
     console.print("--csv, --svg and --json have every point; the energy of an action while busy is in --json.")
+
+
+def _whole(value: float) -> int:
+    if value != round(value):
+        raise UserError(f"--candidates {value:g}: give whole numbers")
+    return round(value)
 
 
 def _numbers(flag: str, text: str) -> list[float]:

@@ -11,13 +11,13 @@ from rich.table import Column, Table
 
 from spikeplan.core.errors import UserError
 from spikeplan.core.format import several
-from spikeplan.energy.systems import load_systems
 from spikeplan.evaluation.pricing.systems import systems_report
 from spikeplan.experiments.cli.energy_devices import catalogue_of
+from spikeplan.experiments.cli.systems_asked import rates_of, systems_of
 from spikeplan.experiments.report import style
 from spikeplan.experiments.report.figures.tornado import tornado_figure
 from spikeplan.experiments.report.terminal.energy_short import print_systems
-from spikeplan.experiments.runner.output import check_outputs, check_seed, write_report, write_text
+from spikeplan.experiments.runner.output import check_outputs, check_seed, run_files, write_report, write_text
 from spikeplan.experiments.runner.progress import counted
 
 MOST_TOLD = 6
@@ -39,23 +39,16 @@ def systems_command(
     console: Console,
 ) -> None:
     """`rates`, `systems`: comma-separated; `own`: a system file of the user's."""
-    read = (str(Path(run_dir) / name) for name in ("metrics.jsonl", "config.json", "summary.json"))
-    check_outputs({"--json": json, "--svg": svg}, inputs=(devices, own, *read))
+    check_outputs({"--json": json, "--svg": svg}, inputs=(devices, own, *run_files(run_dir)))
     check_seed(seed)
     if not 1 <= draws <= MOST_DRAWS:
         raise UserError(f"--draws {draws} must be from 1 to {MOST_DRAWS}")
-    known = load_systems(None if own is None else Path(own))
-    if systems is not None:
-        unknown = [name for name in systems.split(",") if name not in known]
-        if unknown:
-            raise UserError(f"--systems {unknown[0]}: no such system; use {', '.join(known)}")
-        known = {name: known[name] for name in systems.split(",")}
     with counted(f"pricing systems, {several(draws, 'draw')} of episodes and figures") as on_progress:
         found = systems_report(
             Path(run_dir),
             catalogue_of(devices),
-            known,
-            [_rate(text) for text in rates.split(",")],
+            systems_of(systems, own),
+            rates_of(rates),
             draws=draws,
             seed=seed,
             on_progress=on_progress,
@@ -79,40 +72,34 @@ def systems_command(
         write_text(Path(svg), style.svg(tornado_figure, found) or "")
 
 
-def _rate(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError as error:
-        raise UserError(f"--rate {text}: not a number; write 1,10,50") from error
-
-
 def _chances(task: str, part: dict[str, Any]) -> Table:
-    """A row a spiking system, and one more for the rates at which it fares otherwise."""
-    dense = list(dict.fromkeys(row["dense"] for row in part["pairs"]))
+    """A row a pair of systems, and one more for the rates at which it fares otherwise."""
     table = Table(
-        Column("spiking system", no_wrap=True),
-        "Hz",
-        *(Column(f"less than {name}") for name in dense),
+        Column("spiking", overflow="fold"),
+        Column("dense", overflow="fold"),
+        Column("Hz", overflow="fold"),
+        Column("less", no_wrap=True),
+        Column("no plan", no_wrap=True),
         title=f"{task}: probability that the spiking system draws less",
-        caption="over episodes and figures; lowest..highest of four priors; -: one of the two has no plan",
+        caption="over episodes and figures; lowest..highest of four priors; no plan: share of the draws in which one of the two "
+        "has none, and which decide nothing",
     )
-    cells: dict[str, dict[float, dict[str, str]]] = {}
+    alike: dict[tuple[str, str, str, str], list[float]] = {}
     for row in part["pairs"]:
-        cells.setdefault(row["spiking"], {}).setdefault(row["rate_hz"], {})[row["dense"]] = _chance(row)
-    for name, by_rate in cells.items():
-        alike: dict[tuple[str, ...], list[float]] = {}
-        for rate, by_dense in by_rate.items():
-            alike.setdefault(tuple(by_dense.get(other, "-") for other in dense), []).append(rate)
-        for said, rates in alike.items():
-            table.add_row(name, ", ".join(f"{rate:g}" for rate in rates), *said)
+        alike.setdefault((row["spiking"], row["dense"], *chance_in_words(row)), []).append(row["rate_hz"])
+    for (spiking, dense, less, without), rates in sorted(alike.items(), key=lambda one: one[0][:2]):
+        table.add_row(spiking, dense, ", ".join(f"{rate:g}" for rate in rates), less, without)
     return table
 
 
-def _chance(row: dict[str, Any]) -> str:
+def chance_in_words(row: dict[str, Any]) -> tuple[str, str]:
+    """Probability that the spiking system draws less, over the priors, and share of the draws in which one has no plan."""
     chances = [f"{chance:.2f}" for chance in row["probability"].values() if chance is not None]
+    without = row["spiking_only"] + row["dense_only"]
+    said = f"{without:.1%}" if without else "-"
     if not chances:
-        return "-"
-    return min(chances) if min(chances) == max(chances) else f"{min(chances)}..{max(chances)}"
+        return "-", said
+    return min(chances) if min(chances) == max(chances) else f"{min(chances)}..{max(chances)}", said
 
 
 def worth_in_words(part: dict[str, Any]) -> list[str]:

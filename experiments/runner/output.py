@@ -17,6 +17,7 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.files import write_whole
 
 STDOUT = "-"  # as FILE of `--json`
+OWN_FILES = ("config.json", "metrics.jsonl", "summary.json", "report.html", "events.npz")  # of a results directory
 PACKAGES = ("spikeplan", "torch", "numpy", "snntorch", "norse", "lava-nc", "tonic", "gymnasium", "safetensors")
 
 
@@ -115,9 +116,17 @@ def check_outputs(targets: Mapping[str, str | None], *, inputs: Sequence[str | N
             or not os.access(path.parent, os.W_OK | os.X_OK)
         ):
             raise UserError(f"{flag} {name!r}: no file that can be written; name one in a directory that exists")
+        if name == STDOUT:
+            raise UserError(f"{flag} -: only --json writes to the terminal; name a file")
         if path in taken:
             raise UserError(f"{flag} {name}: would write over {taken[path]}; choose another file")
         taken[path] = flag
+
+
+def run_files(folder: str | Path) -> tuple[str, ...]:
+    """What a run left in its results directory, as inputs of `check_outputs`: a reader may put other files beside it."""
+    own, below = (Path(folder) / name for name in OWN_FILES), Path(folder).glob("*/**/*")
+    return tuple(str(path) for path in (*own, *below) if not path.is_dir())
 
 
 def _config(path: Path) -> dict[str, Any] | None:

@@ -128,6 +128,7 @@ def test_a_users_file_adds_devices_and_figures(tmp_path: Path):
         ("value = 2,", "value = 1e308,", "must be finite numbers > 0"),
         ("value = 2,", f"value = {10**400},", "must be finite"),
         ('kind = "asic"', 'kind = ["asic"]', "kind .'asic'. is unknown"),
+        ('title = "my chip"', 'boards = "mine"', "devices.mine: boards is 'mine'; expected a list of names"),
         ('title = "my chip"', 'hypothetical = "no"', "devices.mine: hypothetical is 'no'; write true or false"),
         ('node = "memory"', "node = 'm', shared = 3", "shared 3 is no text"),
         ("value = 2,", "value = nan,", "must be finite numbers > 0"),

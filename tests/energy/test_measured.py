@@ -119,6 +119,9 @@ def test_no_file_is_refused(tmp_path):
         ("NVIDIA GH100", None),
         ("NVIDIA H200", None),
         ("NVIDIA GeForce RTX 4090D", None),
+        ("NVIDIA GeForce RTX 4090 Laptop GPU", None),
+        ("NVIDIA H100 PCIe", None),
+        ("NVIDIA H100 NVL", None),
     ],
 )
 def test_a_board_is_one_machine_of_the_catalogue_or_none(board, name):
@@ -172,5 +175,6 @@ def test_the_catalogue_takes_the_idle_power_and_nothing_else():
         kept = {key: figure for key, figure in catalogue.device(name).figures.items() if key != "p_idle"}
         assert kept == {key: figure for key, figure in device.figures.items() if key != "p_idle"}
         assert name == "rtx4090" or catalogue.device(name).figures == device.figures
-    assert "p_idle" not in with_measured(default(), [row(device="NVIDIA Jetson AGX Thor")]).device("thor").unavailable
+    thor = row(device="NVIDIA Jetson AGX Thor Developer Kit")
+    assert "p_idle" not in with_measured(default(), [thor]).device("thor").unavailable
     assert as_figures([]) == {}

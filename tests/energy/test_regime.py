@@ -109,7 +109,7 @@ def test_the_command_writes_every_point(tmp_path: Path, capsys: pytest.CaptureFi
         (["--density", "2"], "density 2.0 must lie in"),
         (["--systems", "npu"], "no spiking system"),
         (["--systems", "abacus"], "no such system"),
-        (["--rate", "0"], "a control rate is not above 0"),
+        (["--rate", "0"], "rate 0 Hz: give actions a second, above 0"),
         (["--run", "{no}"], "no results directory"),
         (["--own", "{slip}", "--systems", "slip,npu-loihi2"], "device 'nope' is unknown"),
         (["--own", "{odd}", "--systems", "odd,npu-loihi2"], "machine 'loihi2': a loihi2 has no states to rest in"),

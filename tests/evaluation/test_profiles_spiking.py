@@ -216,6 +216,10 @@ def test_who_is_on_no_system_is_named() -> None:
     assert "dense is on none: method 'Linear', layer '(top)': 'gap9' computes in int8" in str(table)
     with pytest.raises(UserError, match="rate_hz is '20'; give actions a second as a number"):
         sp.compare({"spikes": spikes}, rate_hz="20")  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="machines is empty; name at least one"):
+        sp.compare({"spikes": spikes}, [])
+    with pytest.raises(UserError, match="loop is None; give a Loop"):
+        sp.compare({"spikes": spikes}, loop=None)  # type: ignore[arg-type]
     late = sp.compare({"spikes": spikes}, rate_hz=300, systems=["npu-loihi2"])
     assert late.systems[0]["seconds_high"] > late.systems[0]["seconds"]
 

@@ -267,7 +267,7 @@ def test_each_draw_takes_the_cheapest_plan_that_is_good_enough_and_in_time() -> 
     assert (row["spiking_only"], row["dense_only"]) == (0.0, 0.25)
     (row,) = pair_rows([plans(CHIP, [[late] * 4], [[1] * 4]), other])
     assert row["probability"]["log-uniform"] is None and row["ratio_low"] is None and row["dense_only"] == 1.0
-    assert not undecided(row)
+    assert undecided(row), "more than one draw of 40 leaves a system without a plan"
 
 
 def test_a_plan_that_is_beaten_whatever_is_drawn_is_left_out() -> None:

@@ -74,7 +74,7 @@ def test_the_page_s_table_has_a_row_a_system(folder: Path) -> None:
 
 
 def test_what_is_not_there_is_refused(folder: Path) -> None:
-    with pytest.raises(UserError, match="--rate 0: give actions a second"):
+    with pytest.raises(UserError, match="rate 0 Hz: give actions a second"):
         systems_report(folder, energy.default(), load_systems(), [0.0])
     fast = systems_report(folder, energy.default(), load_systems(), [1e8])["tasks"]["toy"]
     assert "more than a period at 1e+08 Hz" in " ".join(fast["refused"].values())
@@ -99,10 +99,15 @@ def test_the_command_prints_and_writes(folder: Path, tmp_path: Path, capsys: pyt
     found = json.loads(target.read_text())
     assert {row["system"] for row in found["tasks"]["toy"]["rows"]} == {"npu", "mine"} and found["rates_hz"] == [10]
     assert "probability" not in said and found["tasks"]["toy"]["pairs"] == [], "two dense systems"
+    (folder / "figures").mkdir()
+    (folder / "figures" / "front.svg").touch()
     for words, message in (
         (["--draws", "0"], "--draws 0 must be from 1 to 20000"),
         (["--seed", "-1"], "--seed -1"),
         (["--svg", str(folder / "config.json")], "would write over an input"),
+        (["--json", str(folder / "events.npz")], "would write over an input"),
+        (["--json", str(folder / "figures" / "front.svg")], "would write over an input"),
+        (["--svg", "-"], "--svg -: only --json writes to the terminal"),
         (["--rate", "ten"], "--rate ten: not a number"),
         (["--systems", "npu,moon"], "--systems moon: no such system; use events-loihi2, h100"),
         (["--own", str(tmp_path / "none.toml")], "none.toml: no such file"),
