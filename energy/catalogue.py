@@ -78,7 +78,7 @@ class Catalogue:
         }
 
 
-def load(path: Path = PATH, *, own: Path | None = None) -> Catalogue:
+def load(path: str | Path = PATH, *, own: str | Path | None = None) -> Catalogue:
     """Read and validate a catalogue; anything amiss is a UserError that names file, table and figure.
 
     Args:
@@ -86,12 +86,14 @@ def load(path: Path = PATH, *, own: Path | None = None) -> Catalogue:
         own: a user's file with a table [devices], or a folder of them, checked the same way. A device that the catalogue has is
             taken from there, with the figures of the user's file over it; so Speck becomes usable with one line.
 
-    >>> load(own=Path("mine.toml")).device("speck").figure("e_synop").band.nominal
+    >>> load(own="mine.toml").device("speck").figure("e_synop").band.nominal
     """
+    path = Path(path)
     raw = _read(path)
     if own is None:
         return _catalogue(path, raw)
     _catalogue(path, raw)  # the shipped file's errors are not the user's
+    own = Path(own)
     mine = _read(own)
     extra = set(mine) - {"devices"}
     if extra:

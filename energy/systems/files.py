@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import tomllib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,19 @@ def load_systems(own: Path | None = None) -> dict[str, System]:
     """
     files = [*sorted(FOLDER.glob("*.toml")), *([] if own is None else [own])]
     return {path.stem: _system(path) for path in files}
+
+
+def pick_systems(names: Sequence[str] | None, *, own: Path | None = None) -> dict[str, System]:
+    """Those of these names, in that order; all there are where none is named. Raises UserError for a name that is unknown.
+
+    >>> list(pick_systems(["orin", "npu"]))
+    ['orin', 'npu']
+    """
+    known = load_systems(own)
+    for name in names or ():
+        if name not in known:
+            raise UserError(f"system {name!r} is unknown; use {', '.join(known)}")
+    return known if names is None else {name: known[name] for name in names}
 
 
 def _system(path: Path) -> System:

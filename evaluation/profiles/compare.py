@@ -16,7 +16,7 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.frame import frame
 from spikeplan.energy.catalogue import Catalogue
 from spikeplan.energy.measured import MeasuredRow
-from spikeplan.energy.systems import System, check_rate, draw_of, load_systems
+from spikeplan.energy.systems import System, check_rate, draw_of, pick_systems
 from spikeplan.evaluation.profiles.counted import Counted, counted_profile
 from spikeplan.evaluation.profiles.loop import ONCE, Loop
 from spikeplan.evaluation.profiles.machines import BOUND, as_measured, on_machines
@@ -210,11 +210,4 @@ def _rates(rate_hz: float | Sequence[float] | None) -> tuple[float, ...]:
 
 
 def _systems(systems: Sequence[str] | Mapping[str, System] | None) -> dict[str, System]:
-    if isinstance(systems, Mapping):
-        return dict(systems)
-    known = load_systems()
-    names = tuple(known) if systems is None else tuple(systems)
-    for name in names:
-        if name not in known:
-            raise UserError(f"system {name!r} is unknown; use {', '.join(known)}")
-    return {name: known[name] for name in names}
+    return dict(systems) if isinstance(systems, Mapping) else pick_systems(systems)

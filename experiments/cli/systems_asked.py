@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from spikeplan.core.errors import UserError
-from spikeplan.energy.systems import System, load_systems
+from spikeplan.energy.systems import System, pick_systems
 
 
 def rates_of(text: str) -> list[float]:
@@ -18,10 +18,4 @@ def rates_of(text: str) -> list[float]:
 
 def systems_of(names: str | None, own: str | None) -> dict[str, System]:
     """Those that are named, else all there are, the user's own among them."""
-    known = load_systems(None if own is None else Path(own))
-    if names is None:
-        return known
-    unknown = [name for name in names.split(",") if name not in known]
-    if unknown:
-        raise UserError(f"--systems {unknown[0]}: no such system; use {', '.join(known)}")
-    return {name: known[name] for name in names.split(",")}
+    return pick_systems(None if names is None else names.split(","), own=None if own is None else Path(own))

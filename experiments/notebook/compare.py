@@ -9,6 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spikeplan.energy.catalogue import load
+from spikeplan.energy.charge import Setup
+from spikeplan.energy.measured import read_measured
+from spikeplan.energy.measured_prices import with_measured
+from spikeplan.energy.systems import pick_systems
 from spikeplan.evaluation.profiles import Comparison, Loop, Profile
 from spikeplan.evaluation.profiles import compare as priced
 from spikeplan.evaluation.profiles.counted import Counted
@@ -39,6 +44,10 @@ def compare(
     systems: Sequence[str] | None = None,
     rate_hz: float | Sequence[float] | None = None,
     loop: Loop = ONCE,
+    devices: str | Path | None = None,
+    own: str | Path | None = None,
+    measured: str | Path | None = None,
+    setup: Setup | None = None,
 ) -> ComparisonTable:
     """Energy and time of one action of each network on each machine that can run it, and watts of whole systems.
 
@@ -48,12 +57,26 @@ def compare(
         systems: names of shipped systems; all of them where only a rate is given.
         rate_hz: actions a second, one or several; without it no system is priced.
         loop: how often an action calls the network.
+        devices: a TOML file with machines or figures of your own (docs/energy.md).
+        own: a TOML file with a system of your own; it is called by the file's name.
+        measured: a file of `spikeplan energy measure`.
+        setup: chips, cores, share of the peak, this CPU's rates (`spikeplan.energy.Setup`).
 
-    Raises UserError for an unknown machine or system, and where nothing can be priced.
+    Raises UserError for an unknown machine or system, a file that is missing or damaged, and where nothing can be priced.
 
     >>> print(compare({"mine": profile(net, inputs)}, ["orin_nano"], rate_hz=10, loop=Loop(candidates=64, horizon=12)))
     """
-    table = priced(profiles, machines, systems=systems, rate_hz=rate_hz, loop=loop)
+    rows = () if measured is None else read_measured(Path(measured))
+    table = priced(
+        profiles,
+        machines,
+        systems=systems if own is None else pick_systems(systems, own=Path(own)),
+        rate_hz=rate_hz,
+        loop=loop,
+        catalogue=with_measured(load(own=devices), rows),
+        setup=setup,
+        measured=rows,
+    )
     return ComparisonTable(table.rows, table.refused, table.systems)
 
 

@@ -98,8 +98,11 @@ def test_the_op_counts_in_the_text_is_one():
 
 
 def test_the_device_file_in_the_text_is_one(tmp_path: Path):
-    system, device = re.findall(r"```toml\n(.*?)```", DOC, re.S)
+    system, device, whole = re.findall(r"```toml\n(.*?)```", DOC, re.S)
     (tmp_path / "own.toml").write_text(device)
     assert load(own=tmp_path / "own.toml").device("speck").figure("e_synop").band.nominal == 2e-12
+    (tmp_path / "whole.toml").write_text(whole)
+    mine = load(own=tmp_path / "whole.toml").device("mychip")
+    assert mine.figure("e_synop").band.bounds() == (1e-12, 2e-12, 3e-12) and "t_step" in mine.unavailable
     (tmp_path / "npu-loihi2.toml").write_text(system)
     assert load_systems(tmp_path / "npu-loihi2.toml")["npu-loihi2"] == load_systems()["npu-loihi2"]

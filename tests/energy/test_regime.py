@@ -108,7 +108,7 @@ def test_the_command_writes_every_point(tmp_path: Path, capsys: pytest.CaptureFi
         (["--weights", "-1"], "give numbers above 0"),
         (["--density", "2"], "density 2.0 must lie in"),
         (["--systems", "npu"], "no spiking system"),
-        (["--systems", "abacus"], "no such system"),
+        (["--systems", "abacus"], "system 'abacus' is unknown"),
         (["--rate", "0"], "rate 0 Hz: give actions a second, above 0"),
         (["--run", "{no}"], "no results directory"),
         (["--own", "{slip}", "--systems", "slip,npu-loihi2"], "device 'nope' is unknown"),

@@ -118,7 +118,7 @@ def test_a_measured_plan_stands_beside_the_model(here: Path) -> None:
     [
         (["mine.py", "--rate", "many"], "--rate many: not a number"),
         (["mine.py", "--systems", "npu"], "give --rate"),
-        (["mine.py", "--rate", "10", "--systems", "abacus"], "no such system"),
+        (["mine.py", "--rate", "10", "--systems", "abacus"], "system 'abacus' is unknown"),
         (["mine.py", "--machines", "abacus"], "device 'abacus' is unknown"),
         (["mine.py", "--rates", "0.1"], "are for artifacts, netx and NIR files"),
         (["mine.py", "--eta", "2"], "is a share of the peak"),

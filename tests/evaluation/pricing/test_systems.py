@@ -109,7 +109,7 @@ def test_the_command_prints_and_writes(folder: Path, tmp_path: Path, capsys: pyt
         (["--json", str(folder / "figures" / "front.svg")], "would write over an input"),
         (["--svg", "-"], "--svg -: only --json writes to the terminal"),
         (["--rate", "ten"], "--rate ten: not a number"),
-        (["--systems", "npu,moon"], "--systems moon: no such system; use events-loihi2, h100"),
+        (["--systems", "npu,moon"], "system 'moon' is unknown; use events-loihi2, h100"),
         (["--own", str(tmp_path / "none.toml")], "none.toml: no such file"),
     ):
         with pytest.raises(SystemExit) as caught:

@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+import torch
 
 import spikeplan as sp
 from spikeplan.core.errors import UserError
@@ -153,3 +154,30 @@ def test_a_directory_with_results_is_read(tmp_path: Path) -> None:
     (tmp_path / "summary.json").write_text('{"tasks": {"two-room": {}}}')
     assert sp.report(str(tmp_path)).tasks == [TASK]
     assert "not run" in sp.report(tmp_path)._repr_html_()
+
+
+def test_machines_and_systems_of_ones_own(tmp_path: Path) -> None:
+    chip, own = tmp_path / "chip.toml", tmp_path / "mine.toml"
+    figure = '{ value = 2.0, unit = "%s", source = "our bench", evidence = "R", node = "28 nm" }'
+    chip.write_text(
+        '[devices.mychip]\nkind = "event"\n[devices.mychip.figures]\n'
+        + "".join(
+            f"{name} = {figure % unit}\n" for name, unit in (("e_synop", "pJ"), ("e_update", "pJ"), ("p_static", "mW"))
+        )
+        + '[devices.mychip.unavailable]\nt_step = "not clocked"\n[devices.orin_nano.figures]\n'
+        + f"p_idle = {figure % 'W'}\n"
+    )
+    own.write_text(
+        'title = "my board"\nside = "dense"\n[[machines]]\ndevice = "orin_nano"\ndoes = "plan"\nrest = "idle"\n'
+    )
+    net = {"mine": sp.profile(torch.nn.Linear(9, 9), torch.rand(1, 9))}
+    shipped = sp.compare(net, ["orin_nano"], rate_hz=10, systems=["orin"])
+    found = sp.compare(net, ["orin_nano"], rate_hz=10, systems=["orin", "mine"], devices=chip, own=str(own))
+    watts = {row["system"]: row["watts"] for row in found.systems}
+    assert set(watts) == {"orin", "mine"} and watts["orin"] == watts["mine"] < shipped.systems[0]["watts"]
+    with pytest.raises(UserError, match="system 'moon' is unknown; use events-loihi2, .*, mine"):
+        sp.compare(net, rate_hz=10, systems=["moon"], own=own)
+    with pytest.raises(UserError, match="none.toml"):
+        sp.compare(net, devices=tmp_path / "none.toml")
+    with pytest.raises(UserError, match="no machine can be priced; .*mychip"):
+        sp.compare(net, ["mychip"], devices=chip)
