@@ -19,7 +19,7 @@ from spikeplan.core.chips import ChipLimits
 from spikeplan.core.counts.operations import POLICY_PREFIX, VALUE_PREFIX, CountRow, part_of, total
 from spikeplan.core.groups import NeuronGroups
 from spikeplan.evaluation.traffic import Traffic
-from spikeplan.placement.groups import loop_messages, loop_synops, turns_in, with_loop
+from spikeplan.placement.groups import loop_messages, loop_synops, selection_words, turns_in, with_loop
 from spikeplan.placement.hops import hops_per_message, predictions_of, with_hops
 from spikeplan.placement.place import Placement, hops, place
 from spikeplan.placement.timing import SCHEDULES, ActionTime, Clock, Speed
@@ -45,13 +45,19 @@ def speeds_of(device: energy.Device, chips: int) -> dict[str, Speed]:
 
 @dataclass(frozen=True, kw_only=True)
 class Placed:
-    """One extent of a network on a chip: the predictor alone, or the whole loop but for the encoder."""
+    """One extent of a network on a chip: the predictor alone, or the whole loop but for the encoder.
+
+    `host_selects`: in place of a search bit by bit, in which every neuron waits, each iteration's costs go to the host, which
+    finds the elites with the operations of a dense method and tells the chip. Their words take the time of the chip's link; how
+    soon the host answers is known of no board and is left out.
+    """
 
     traffic: Traffic
     extent: str
     network: NeuronGroups
     found: Placement
     catalogue: energy.Catalogue
+    host_selects: bool = False
 
     @property
     def messages(self) -> dict[str, float]:
@@ -64,7 +70,9 @@ class Placed:
         speeds = speeds_of(self.catalogue.device(self.found.chip.name), self.found.chips)
         restored = self.traffic.contexts(self.found.replicas) > 0
         return {
-            bound: Clock(self.found, self.network, self.messages, speed, restored=restored)
+            bound: Clock(
+                self.found, self.network, self.messages, speed, restored=restored, host_selects=self.host_selects
+            )
             for bound, speed in speeds.items()
         }
 
@@ -102,6 +110,21 @@ class Placed:
             for row in t.spiking.rows(schedule)
             if row.layer != "candidates"  # the source makes them on the chip
         ]
+        if self.host_selects:
+            kept = [on_host(row) if (row.phase, row.layer) == ("selection", "select") else row for row in kept]
+            words = sum(one.iterations * selection_words(one) for one in t.planner.passes)
+            blank = t.spiking.rows(schedule)[0]
+            kept.append(
+                CountRow(
+                    method=t.method,
+                    phase="host",
+                    layer="selection",
+                    reference=blank.reference,
+                    schedule=schedule,
+                    precision="int32",
+                    host_words=words * t.spiking.actions,
+                )
+            )
         known, predictions = hops_per_message(self.found), predictions_of(t.spiking)
         if self.extent == "predictor":
             kept = [row for row in kept if row.phase == "predictor"]
@@ -159,6 +182,11 @@ class Placed:
         }
 
 
+def on_host(row: CountRow) -> CountRow:
+    """What the chip would have searched with, as a dense method's accumulates."""
+    return replace(row, synops=0, updates_active=0, updates_idle=0, acs=row.synops)
+
+
 def placed(
     traffic: Traffic,
     chip: ChipLimits,
@@ -167,8 +195,10 @@ def placed(
     spread: int,
     extent: str,
     catalogue: energy.Catalogue | None = None,
+    host_selects: bool = False,
 ) -> Placed:
-    """`catalogue`: whose figures time and energy take; None: the shipped one, with those of a plug-in's chip."""
+    """`catalogue`: whose figures time and energy take; None: the shipped one, with those of a plug-in's chip. `host_selects`: of
+    the whole loop; of a predictor alone it means nothing."""
     network = traffic.network(replicas)
     if extent == "loop":
         network = with_loop(
@@ -180,7 +210,14 @@ def placed(
             places=traffic.places,
         )
     found = place(network.groups, chip, replicas=replicas, spread=spread)
-    return Placed(traffic=traffic, extent=extent, network=network, found=found, catalogue=catalogue or energy.default())
+    return Placed(
+        traffic=traffic,
+        extent=extent,
+        network=network,
+        found=found,
+        catalogue=catalogue or energy.default(),
+        host_selects=host_selects and extent == "loop",
+    )
 
 
 def dense_energy(traffic: Traffic, extent: str, catalogue: energy.Catalogue | None = None) -> dict[str, dict[str, Any]]:

@@ -28,6 +28,7 @@ def grid(
     spreads: tuple[int, ...],
     *,
     catalogue: energy.Catalogue | None = None,
+    host_selects: bool = False,
     on_progress: OnProgress = no_progress,
 ) -> list[Placed]:
     """Placements that hold every limit; the whole loop where the chip takes it. Too large for any machine: left out."""
@@ -37,7 +38,15 @@ def grid(
     for number, (replicas, spread) in enumerate(asked):
         on_progress(number, len(asked))
         try:
-            one = placed(traffic, chip, replicas=replicas, spread=spread, extent=extent, catalogue=catalogue)
+            one = placed(
+                traffic,
+                chip,
+                replicas=replicas,
+                spread=spread,
+                extent=extent,
+                catalogue=catalogue,
+                host_selects=host_selects,
+            )
         except TooManyCores:
             continue
         found += [] if one.found.broken else [one]
@@ -61,13 +70,14 @@ def search(
     chips: int,
     seconds: float | None = None,
     catalogue: energy.Catalogue | None = None,
+    host_selects: bool = False,
     on_progress: OnProgress = no_progress,
 ) -> Choice[Placed] | str:
     """Replicas and spreads within so many chips, the best of the objective first; where there are none, a sentence that says so.
 
     `seconds`: an action's; where none is that fast, the fastest, and a sentence in `missed`.
     """
-    found = grid(traffic, chip, SPREADS, catalogue=catalogue, on_progress=on_progress)
+    found = grid(traffic, chip, SPREADS, catalogue=catalogue, host_selects=host_selects, on_progress=on_progress)
     within = [one for one in found if one.found.chips <= chips]
     if not within:
         return f"no placement holds the limits of {chip.name} within {chips} chip(s)"
@@ -89,11 +99,17 @@ def sweep_rows(
     *,
     spreads: tuple[int, ...],
     catalogue: energy.Catalogue | None = None,
+    host_selects: bool = False,
     on_progress: OnProgress = no_progress,
 ) -> list[dict[str, Any]]:
     """A row a placement; `front`: no other takes as few cores and less time."""
     found = grid(
-        traffic, chip, spreads, catalogue=catalogue, on_progress=lambda done, total: on_progress(done, 2 * total)
+        traffic,
+        chip,
+        spreads,
+        catalogue=catalogue,
+        host_selects=host_selects,
+        on_progress=lambda done, total: on_progress(done, 2 * total),
     )
     points = [(one.found.cores, best_time(one)) for one in found]
     rows = []

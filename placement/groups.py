@@ -209,7 +209,7 @@ def loop_synops(latent_dim: int, turns: int, places: int = 0) -> int:
     return latent_dim + (1 + places) * (latent_dim + turns)
 
 
-def selection_steps(one: Pass, replicas: int) -> int:
+def selection_steps(one: Pass, replicas: int, *, on_host: bool = False) -> int:
     """Chip steps between two iterations, none of which the predictor works in:
 
     1                               the first candidates leave the source
@@ -218,9 +218,17 @@ def selection_steps(one: Pass, replicas: int) -> int:
     e + e + 3                       elite mask; u of the replica's elites one by one; mean; |u - mean| one by one; spread
 
     e = min(k, turns): the elites may all lie in one replica. One winner among few takes the first of these and `WINNER_STEPS`.
+    `on_host`: the search is one step, in which the host tells the threshold or the winner; the answer to its words is no step.
     """
     if one.by_pairs:
-        return 1 + WINNER_STEPS
+        return 2 if on_host else 1 + WINNER_STEPS
     numbers = (one.samples - 1).bit_length()
     elites = min(one.elites, turns_in(one.samples, replicas))
-    return 1 + RETURN_STEPS * (STATE_BITS + numbers) + 2 * elites + 3
+    search = 1 if on_host else RETURN_STEPS * (STATE_BITS + numbers)
+    return 1 + search + 2 * elites + 3
+
+
+def selection_words(one: Pass) -> int:
+    """Words between chip and host of one iteration, where the host selects: every cost; back comes the winner's number, or the
+    threshold and the last number that ties with it and still belongs to the elites."""
+    return one.samples + (1 if one.by_pairs else 2)

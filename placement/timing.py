@@ -86,7 +86,8 @@ class ActionTime:
 class Clock:
     """Times one placement, in seconds. `messages`: sent by each group of one replica in one prediction.
 
-    `restored`: stored contexts are written back, so neurons of the path update twice a step.
+    `restored`: stored contexts are written back, so neurons of the path update twice a step. `host_selects`: the steps of the
+    search are left out; the words to the host and back take their own time (energy/loihi.py).
 
     >>> Clock(placement, network, {"code": 20.0, "h1": 60.0}, speed).action(CEMConfig(), "interleaved").action_s
     """
@@ -99,7 +100,9 @@ class Clock:
         speed: Speed,
         *,
         restored: bool = False,
+        host_selects: bool = False,
     ) -> None:
+        self.host_selects = host_selects
         self.placement, self.network, self.speed = placement, network, speed
         self.names = [group.name for group in placement.groups]
         self.on_core = self._synops_a_message()
@@ -239,7 +242,7 @@ class Clock:
         steps = np.bincount(where, minlength=patterns.shape[1]).astype(np.float64)
         columns = self._columns(patterns)
         if network.whole_loop:
-            steps = np.append(steps, selection_steps(one, self.placement.replicas))
+            steps = np.append(steps, self._selection(one))
             asked = float(self._asked(one))
             columns = [np.append(c, x) for c, x in zip(columns, (asked, 0.0, asked, asked, 0.0), strict=True)]
         return [one.iterations * steps, *columns]
@@ -268,12 +271,15 @@ class Clock:
         for one in budget.passes:
             patterns, where = self._steps_of(one, schedule, own_passes)
             times = self._busy(patterns)[where]
-            selection = selection_steps(one, self.placement.replicas) if self.network.whole_loop else 0
+            selection = self._selection(one) if self.network.whole_loop else 0
             steps += one.iterations * (len(times) + selection)
             selecting += one.iterations * selection
             slowest = max(slowest, float(times.max()))
             seconds += one.iterations * float(times.sum() + selection * self._selecting(one))
         return ActionTime(schedule=schedule, steps=steps, selection=selecting, step_s=slowest, action_s=seconds)
+
+    def _selection(self, one: Pass) -> int:
+        return selection_steps(one, self.placement.replicas, on_host=self.host_selects)
 
     def _selecting(self, one: Pass) -> float:
         """Seconds of a selection step: every candidate answers at once, or every replica sends a candidate's variables."""

@@ -51,6 +51,7 @@ def place_command(
     for_latency: float | None,
     max_chips: int | None,
     sweep: bool,
+    select_on: str,
     devices: str | None,
     json: str | None,
     svg: str | None,
@@ -62,6 +63,9 @@ def place_command(
     limits = check_asked(chip, replicas, spread, for_latency, max_chips)
     check_outputs({"--json": json, "--svg": svg, "--sweep-svg": sweep_svg}, inputs=(path, devices))
     catalogue = figures_of(chip, devices)
+    host_selects = select_on == "host"
+    if host_selects and not limits.graded_messages:
+        raise UserError(f"--select-on host: chip {chip!r} holds no loop, so its host selects anyway; leave it out")
     choice: Choice[Placed] | str | None = None
     with counted("recording the traffic of an episode") as on_progress:
         traffic = traffic_of(path, limits, on_progress=on_progress)
@@ -74,20 +78,34 @@ def place_command(
                 chips=MAX_CHIPS if max_chips is None else max_chips,
                 seconds=None if for_latency is None else for_latency * 1e-3,
                 catalogue=catalogue,
+                host_selects=host_selects,
                 on_progress=on_progress,
             )
     if isinstance(choice, Choice):
         replicas, spread = choice.best.found.replicas, choice.best.found.spread
     with counted("placing") as on_progress:
         facts = facts_of(
-            traffic, limits, replicas=replicas, spread=spread, catalogue=catalogue, on_progress=on_progress
+            traffic,
+            limits,
+            replicas=replicas,
+            spread=spread,
+            catalogue=catalogue,
+            host_selects=host_selects,
+            on_progress=on_progress,
         )
     facts["missed"] = choice if isinstance(choice, str) else None if choice is None else choice.missed
     facts["choice"] = choice_facts(objective, choice) if isinstance(choice, Choice) else None
     if sweep or sweep_svg:
         with counted("placing copies and spreads") as on_progress:
             spreads = tuple(sorted({1, 2, 4, 8, spread}))
-            facts["sweep"] = sweep_rows(traffic, limits, spreads=spreads, catalogue=catalogue, on_progress=on_progress)
+            facts["sweep"] = sweep_rows(
+                traffic,
+                limits,
+                spreads=spreads,
+                catalogue=catalogue,
+                host_selects=host_selects,
+                on_progress=on_progress,
+            )
     print_facts(facts, console)
     if "sweep" in facts:
         print_sweep(facts, console)
@@ -161,6 +179,7 @@ def facts_of(
     replicas: int,
     spread: int,
     catalogue: Catalogue | None = None,
+    host_selects: bool = False,
     on_progress: OnProgress = no_progress,
 ) -> dict[str, Any]:
     """What `--json` writes. `loop` is None where the chip cannot hold it."""
@@ -174,6 +193,7 @@ def facts_of(
         "reference": traffic.reference,
         "threshold": traffic.threshold,
         "budget": traffic.planner.label,
+        "select_on": "host" if host_selects or not chip.graded_messages else "chip",
         "contexts": traffic.contexts(replicas),
         "messages_per_prediction": traffic.sent,
         "loop": None,
@@ -185,7 +205,15 @@ def facts_of(
     broken: dict[tuple[str, str], Any] = {}
     extents = extents_of(chip)
     for number, extent in enumerate(extents, 1):
-        one = placed(traffic, chip, replicas=replicas, spread=spread, extent=extent, catalogue=catalogue)
+        one = placed(
+            traffic,
+            chip,
+            replicas=replicas,
+            spread=spread,
+            extent=extent,
+            catalogue=catalogue,
+            host_selects=host_selects,
+        )
         facts[extent] = extent_facts(one)
         broken |= {(b.layer, b.limit): b for b in one.found.broken}
         on_progress(number, len(extents))

@@ -16,7 +16,7 @@ from spikeplan.conversion.recipes.sigma_delta import SigmaDelta
 from spikeplan.core.chips import LOIHI1, LOIHI2
 from spikeplan.core.counts.operations import total
 from spikeplan.core.ir import artifact as artifact_file
-from spikeplan.evaluation.placed_energy import dense_energy, placed
+from spikeplan.evaluation.placed_energy import Placed, dense_energy, placed
 from spikeplan.evaluation.placement_sweep import best_joules, best_time, search
 from spikeplan.evaluation.traffic import Traffic, traffic_of
 from spikeplan.experiments.cli.main import main
@@ -125,6 +125,34 @@ def test_the_front_and_the_search_agree(delta: Traffic, tmp_path: Path, capsys: 
     assert small.best.found.cores < best.best.found.cores and best_joules(small.best) > best_joules(best.best)
     code, text = run([DELTA, "--for-latency", "0.01", "--max-chips", "1"], capsys)
     assert code == 1 and "no placement within 1 chip(s) plans an action in 0.01 ms; the fastest takes" in text
+
+
+def test_the_host_selects_in_place_of_the_chips_search(
+    delta: Traffic, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chip, host = (placed(delta, LOIHI2, replicas=8, spread=1, extent="loop", host_selects=on) for on in (False, True))
+    actions = delta.spiking.actions
+
+    def of(one: Placed, name: str) -> float:
+        return total(one.rows("interleaved"), name) / actions
+
+    # 64 candidates in 4 iterations: 2 (24 + 6) steps of a search become one; 64 costs up, a threshold and a number back
+    steps = [one.times["interleaved"]["nominal"].steps for one in (chip, host)]
+    assert steps[0] - steps[1] == 4 * (2 * (24 + 6) - 1)
+    assert of(host, "host_words") - of(chip, "host_words") == 4 * (64 + 2)
+    searched = sum(row.synops for row in chip.rows("interleaved") if row.layer == "select") / actions
+    assert searched == of(chip, "synops") - of(host, "synops") == of(host, "acs") - of(chip, "acs") > 0
+    a, b = (one.energy("interleaved") for one in (chip, host))
+    assert all(b[bound] < a[bound] for bound in ("low", "nominal", "high")) and b["latency_s"] < a["latency_s"]
+    alone = [placed(delta, LOIHI2, replicas=8, spread=1, extent="predictor", host_selects=on) for on in (False, True)]
+    assert alone[0].energy("sequential") == alone[1].energy("sequential")
+
+    target = tmp_path / "p.json"
+    code, text = run([DELTA, "--replicas", "8", "--select-on", "host", "--json", str(target)], capsys)
+    facts = json.loads(target.read_text())
+    assert code == 0 and "the host selects" in text and facts["select_on"] == "host"
+    assert facts["loop"]["energy"]["interleaved"]["nominal"] == pytest.approx(b["nominal"])
+    assert run([LIF, "--chip", "loihi1", "--select-on", "host"], capsys)[0] == 2
 
 
 def test_copies_cut_time_and_burn_more_chips(delta: Traffic) -> None:

@@ -55,6 +55,10 @@ def place(
     sweep: Annotated[bool, text("also print the trade-off of replicas, spread, time and energy")] = False,
     dt: Annotated[float | None, text("seconds a step, for NIR", "S", "the file's reader")] = None,
     graded: Annotated[bool, text("inputs are values, not spikes, for NIR")] = False,
+    select_on: Annotated[
+        Literal["chip", "host"],
+        text("who looks for the best candidates of an iteration, for a network of a task", None),
+    ] = "chip",
     devices: Devices = None,
     json: Json = None,
     svg: Annotated[str | None, text("draw the cores", "FILE", "no drawing")] = None,
@@ -96,6 +100,7 @@ def place(
             for_latency=for_latency,
             max_chips=max_chips,
             sweep=sweep,
+            select_on=select_on,
             devices=devices,
             json=json,
             svg=svg,
@@ -111,6 +116,8 @@ def unused(given: Mapping[str, str]) -> str | None:
         return f"{flags(given, *several)} say the same in several ways; give one of them"
     if not own and (only := flags(given, "steps", "batch", "passes")):
         return f"{only}: for a network of your own; give --recording, --inputs or --rates too"
+    if own and "select_on" in given:
+        return "--select-on is of plans of a task; a network of your own selects nothing"
     if own and "sweep_svg" in given:
         return "--sweep-svg draws plans of a task; --sweep prints the trade-off of any network"
     if Path(given["network"]).suffix.lower() != ".nir" and (only := flags(given, "dt", "graded")):

@@ -89,7 +89,7 @@ def action_table(facts: dict[str, Any], extents: list[str]) -> Table:
         "action, ms",
         "energy, mJ (scope system)",
         "of it static",
-        title=f"One action: CEM {facts['budget']}, {several(facts['replicas'], 'replica')}",
+        title=f"One action: CEM {facts['budget']}, {several(facts['replicas'], 'replica')}, the {facts['select_on']} selects",
     )
     for extent in extents:
         for schedule, bands in facts[extent]["time"].items():
