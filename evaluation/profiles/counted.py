@@ -20,7 +20,7 @@ INTERLEAVED = "interleaved"
 class Counted:
     """Rows of one network, by schedule, each summed over `actions`. `where`: the file that they are of. `neurobench`: the profile
     under NeuroBench's names. `depth`: candidates that fill the pipeline; with fewer, none follows another into it: a rollout is a
-    recurrence."""
+    recurrence. `notes`: what a reader must know of the counts."""
 
     name: str
     actions: int
@@ -28,6 +28,7 @@ class Counted:
     where: str = ""
     neurobench: Mapping[str, Any] = field(default_factory=dict)
     depth: int = 1
+    notes: tuple[str, ...] = ()
 
     @property
     def spiking(self) -> bool:

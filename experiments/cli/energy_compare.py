@@ -76,6 +76,9 @@ def compare_command(
             ),
         )
     print_comparison(found, console)
+    for one in networks.values():
+        for note in one.notes:
+            console.print(f"{one.where}: {note}", markup=False, soft_wrap=True)
     print_refused([one for one in found.refused if _its_kind(one, networks, catalogue)], console)
     if json is not None:
         write_report(

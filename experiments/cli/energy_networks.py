@@ -26,6 +26,8 @@ def read_files(paths: Sequence[str], sent: Sent, steps: int | None) -> dict[str,
         raise UserError(
             "--recording, --inputs, --rates and --steps are for artifacts, netx and NIR files; leave them out"
         )
+    if (sent.dt is not None or sent.graded) and not any(Path(path).suffix.lower() in NIR for path in files):
+        raise UserError("--dt and --graded are for NIR files; leave them out")
     found = list(read_networks([path for path in paths if path not in files]).values())
     for path in files:
         found += _network(path, sent, steps)
@@ -33,7 +35,7 @@ def read_files(paths: Sequence[str], sent: Sent, steps: int | None) -> dict[str,
 
 
 def _network(path: str, sent: Sent, steps: int | None) -> list[Counted]:
-    asked, _ = asked_of(path, sent, steps=steps, batch=1, passes=None)
+    asked, notes = asked_of(path, sent, steps=steps, batch=1, passes=None)
     recorded = asked.recording.steps * asked.recording.repeats
     if recorded % asked.steps:
         raise UserError(
@@ -49,6 +51,7 @@ def _network(path: str, sent: Sent, steps: int | None) -> list[Counted]:
             actions=recorded // asked.steps,
             rows={"interleaved": spiking_rows(asked.graph, asked.recording, method=asked.method)},
             where=path,
+            notes=tuple(notes),
         ),
         Counted(
             name=f"{stem}, dense int8",

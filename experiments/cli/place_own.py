@@ -140,6 +140,12 @@ def asked_of(path: str, sent: Sent, *, steps: int | None, batch: int, passes: in
         )
     network, graph, notes = open_own(path, sent)
     recording = recording_of(network, graph, sent)
+    silent = [name for name in recording.messages if not recording.total(name)]
+    if silent:
+        notes = [
+            *notes,
+            f"nothing was sent by {', '.join(silent)}: look at the inputs, thresholds, and --dt of a NIR file",
+        ]
     inference = recording.steps if steps is None else steps
     lif = any(layer.kind == "lif" for layer in graph.layers)
     asked = Asked(

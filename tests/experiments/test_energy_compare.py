@@ -88,6 +88,24 @@ def test_lava_s_counts_are_read_back(here: Path) -> None:
     assert both[0]["joules"] == estimate("loihi2", rows, actions, scope="system", extent="loop").nominal
 
 
+def test_a_network_that_sends_nothing_is_told(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from spikeplan.conversion.nir_file import write_nir
+    from spikeplan.core.ir.network import Dense, Layer, LIFNeuron, Network
+
+    one = np.ones(5)
+    neuron = LIFNeuron(du=one, dv=0.1 * one, vth=100 * one, bias=0 * one)
+    layer = Layer(name="cells", shape=(5,), neuron=neuron, synapse=Dense(weight=np.full((5, 3), 0.5)))
+    write_nir(Network(input_shape=(3,), layers=(layer,), graded_input=False), "mine.nir")
+    np.save("x.npy", np.ones((8, 3), int))
+    words = ["energy", "compare", "mine.nir", "--inputs", "x.npy", "--machines", "loihi2", "--dt", "1e-4"]
+    main(words)
+    said = capsys.readouterr().out
+    assert "mine.nir: nothing was sent by" in said and "look at the inputs, thresholds" in said
+    with pytest.raises(SystemExit) as stop:
+        main(["energy", "compare", "lava.json", "--dt", "1e-4"])
+    assert stop.value.code == 2 and "--dt and --graded are for NIR files" in capsys.readouterr().err
+
+
 def test_a_measured_plan_stands_beside_the_model(here: Path) -> None:
     macs = (8 * 16 + 16 * 4) * 64 * 12
     row = MeasuredRow(
