@@ -26,7 +26,7 @@ import numpy as np
 
 from spikeplan.core.counts.operations import CountRow, total
 from spikeplan.core.errors import UserError
-from spikeplan.energy.catalogue import Band, Device
+from spikeplan.energy.catalogue import Band, Device, Figure
 from spikeplan.energy.charge import HOST_PHASES, Charge, Setup, Term, refuse_graded
 from spikeplan.energy.fit import refuse_untimed, room
 
@@ -81,9 +81,8 @@ def charge(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup,
             operations += Term(notes=("no chip steps in the scope: time is a lower bound",))
     time = seconds(device, rows, actions, setup)
     on = time + Band(wait_s, wait_s, wait_s)
-    standing = Term.of(device.figure("p_static"), on * chips_on(device, rows, setup)) + stepping(
-        device, rows, actions, setup
-    )
+    chips = chips_on(device, rows, setup)
+    standing = Term.of(static_figure(device, chips), on * chips) + stepping(device, rows, actions, setup)
     figures = ("t_barrier", "t_synop", "t_update", *(("t_link",) if setup.time_s is not None else ()))
     timing = {device.figure(name).evidence for name in figures if name in device.figures}
     standing = replace(standing, codes=standing.codes | (timing if setup.step_s is None else set()))
@@ -96,6 +95,12 @@ def chips_on(device: Device, rows: Sequence[CountRow], setup: Setup) -> float:
     """A machine is on as a whole; it must hold the network all the same."""
     chips = room(device, rows, setup).chips
     return float(device.figure("chips").band.nominal) if "chips" in device.figures else chips
+
+
+def static_figure(device: Device, chips: float) -> Figure:
+    """Static power of each of so many chips. Machines of several were measured with the board and the links around them, which
+    take more than the chips."""
+    return device.figure("p_static_chips" if chips > 1 and "p_static_chips" in device.figures else "p_static")
 
 
 def stepping(device: Device, rows: Sequence[CountRow], actions: int, setup: Setup) -> Term:

@@ -63,7 +63,7 @@ REQUIRED = {  # a figure of these, or its name under `unavailable` with the reas
     "sensor": ("p_active", "p_sleep"),
 }
 OPTIONAL = {  # beside REQUIRED, what the models of a kind read; a trailing _ stands for a precision
-    "loihi2": ("chips", "e_step", "t_link", "t_barrier_chips"),
+    "loihi2": ("chips", "e_step", "t_link", "t_barrier_chips", "p_static_chips"),
     "loihi1": ("chips", "io_rate", "t_link", "t_barrier_chips"),
     "gpu": ("peak_", "cache"),
     "asic": ("mac_", "ac_", "p_static"),

@@ -55,12 +55,18 @@ def chip_work(
         steady = device.figure("e_eq").band * equivalents + each_step * (events.steps * chips)
     share = 0.0 if events is None else _busy_with(events, device)
     joules = found.operations.band + found.memory.band + steps
-    static, time = watts_in(device, "idle") * chips, loihi.seconds(device, rows, actions, setup)
+    static, time = chips_at_rest(device, chips), loihi.seconds(device, rows, actions, setup)
     if part.rest == "idle":
         return Work(joules, ZERO, time, static, steady, share)
     rest, (e_waking, t_waking) = watts_in(device, part.rest) * chips, waking(device, part.rest)
     busy = time + t_waking
     return Work(joules + static * time + e_waking * chips, busy, busy, rest, steady, share)
+
+
+def chips_at_rest(device: Device, chips: float) -> Band:
+    """Watts of so many chips that are on and wait: p_idle where the file has it, else their static power."""
+    idle = watts_in(device, "idle") if "p_idle" in device.figures else loihi.static_figure(device, chips).band
+    return idle * chips
 
 
 def _busy_with(events: Events, device: Device) -> float:

@@ -12,11 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from spikeplan import energy
 from spikeplan.core.counts.operations import CountRow, per_action
 from spikeplan.core.errors import UserError
 from spikeplan.energy.catalogue import Catalogue
-from spikeplan.energy.loihi import split
+from spikeplan.energy.loihi import split, static_figure
 from spikeplan.evaluation.pricing.runs import PricedRun
 from spikeplan.evaluation.replicas import DEVICE, StoredPlacement
 
@@ -143,8 +145,8 @@ class Pricing:
             assert e.latency_s is not None
             chip, idle_W = catalogue.device(device), catalogue.device(gpu).figure("p_idle").band.nominal
             chip_s = e.latency_s - (bound.latency_s.nominal - wait_s)
-            static_W = chip.figure("p_static").band.nominal if "p_static" in chip.figures else 0.0
             chips = chip.figure("chips").band.nominal if "chips" in chip.figures else 1
+            static_W = static_figure(chip, float(np.median(chips))).band.nominal if "p_static" in chip.figures else 0.0
             return e.nominal + idle_W * (chip_s + wait_s) + static_W * chips * wait_s
 
         return of

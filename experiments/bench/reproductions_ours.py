@@ -14,6 +14,7 @@ from spikeplan.energy.models import estimate
 from spikeplan.energy.reproductions import Published
 from spikeplan.energy.systems import draw_of, load_systems
 from spikeplan.energy.systems.states import watts_in
+from spikeplan.energy.systems.work import chips_at_rest
 
 ENDS = ("low", "nominal", "high")
 
@@ -112,7 +113,8 @@ class Case:
         return Band(least, bound.latency_s.nominal, bound.latency_s.high)
 
     def static_watts(self) -> Band:
-        return watts_in(self.device, "idle") * self.counts.get("chips", 1.0)
+        chips = self.counts.get("chips", 1.0)
+        return chips_at_rest(self.device, chips) if self.device.spiking else watts_in(self.device, "idle") * chips
 
     def watts(self) -> Band:
         time = self.published.measured["seconds"].band.nominal

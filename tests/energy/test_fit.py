@@ -64,7 +64,7 @@ def test_weights_fill_cores_and_cores_fill_chips() -> None:
     assert (room(LOIHI2, [full], Setup()).chips, room(LOIHI2, [full], Setup()).cores) == (1, 120)
     over = replace(full, state_bytes=1)
     assert (room(LOIHI2, [over], Setup()).chips, room(LOIHI2, [over], Setup()).cores) == (2, 121)
-    static = 0.232 * 5.8e-6 + 0.386e-6  # of each chip and step: several wait for each other
+    static = 0.72 * 5.8e-6 + 0.386e-6  # of each chip and step: several wait for each other, and rest with their board
     assert price("loihi2", over) == pytest.approx(2 * static + 17.6e-12 * (1000 + 10 * 100))
     with pytest.raises(UserError, match=r"fill 121 cores, 1 chip of 'loihi2' have 120; take a smaller network"):
         price("loihi2", over, chips=1)

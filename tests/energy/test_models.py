@@ -126,7 +126,7 @@ def test_loihi_latency_by_hand():
     ).latency_s == pytest.approx(10.001e-3)
     assert nominal("loihi2", rows, setup=Setup(chips=3, cores=2)) - nominal(
         "loihi2", rows, scope="compute"
-    ) == pytest.approx(3 * (0.232 * 59e-6 + 10 * 0.386e-6)), "several chips wait 5.8 us a step for each other"
+    ) == pytest.approx(3 * (0.72 * 59e-6 + 10 * 0.386e-6)), "several chips wait 5.8 us a step for each other"
 
 
 def test_a_loop_adds_the_encoder_on_its_host():

@@ -283,3 +283,11 @@ def test_an_npu_takes_what_fits_and_is_int8() -> None:
         estimate("gap9", [replace(DENSE, weight_bytes=2_000_000)], 1, scope="system", extent="loop")
     with pytest.raises(UserError, match="layer 'h': 'gap9' computes in int8, the row is fp32; quantise it"):
         estimate("gap9", [replace(DENSE, precision="fp32")], 1, scope="system", extent="loop")
+
+
+def test_several_chips_rest_with_their_board() -> None:
+    """Beside a single chip's 0.232 W: what machines of 16 and 32 were measured at."""
+    one = replace(SPIKES, weight_bytes=120 * 192_000, state_bytes=0)
+    system = System(name="a", title="a", side="spiking", parts=(Part(device="loihi2", does="plan", rest="idle"),))
+    drawn = [draw_of(system, [row], 1, rate_hz=0.01, catalogue=default()) for row in (one, replace(one, state_bytes=1))]
+    assert [each.watts.nominal for each in drawn] == pytest.approx([0.232, 2 * 0.72], rel=1e-3)

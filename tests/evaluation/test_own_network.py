@@ -231,7 +231,7 @@ def test_every_chip_of_a_large_network_draws_its_static_power() -> None:
     graph = graph_of_network(Network(input_shape=(3000,), layers=tuple(layers)))
     one = place_network(asked(graph, steps=2), LOIHI2, energy.default())
     device = energy.default().device("loihi2")
-    static = device.figure("p_static").band.nominal * one.found.chips * one.inference_s.nominal
+    static = device.figure("p_static_chips").band.nominal * one.found.chips * one.inference_s.nominal
     assert one.found.chips > 2
     assert static < one.joules.nominal - one.without_static.nominal < 1.2 * static
     assert one.step_s.low >= device.figure("t_barrier_chips").band.low

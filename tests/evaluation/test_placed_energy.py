@@ -167,7 +167,7 @@ def test_copies_cut_time_and_burn_more_chips(delta: Traffic) -> None:
     encoder_s = b["latency_s"] - busy  # the chips stay on while the host computes and sends
     assert 0 < encoder_s < 1e-5
     steps = total(many.rows("interleaved"), "chip_steps") / delta.spiking.actions
-    standing = 3 * (0.232 * (busy + encoder_s) + 0.386e-6 * steps)
+    standing = 3 * (0.72 * (busy + encoder_s) + 0.386e-6 * steps)
     assert b["nominal"] - b["without_static"]["nominal"] == pytest.approx(standing, rel=1e-2)
     # One replica, sequential, predictor alone: all its updates are in the operation counts, nothing waits.
     alone = placed(delta, LOIHI2, replicas=1, spread=1, extent="predictor").energy("sequential")

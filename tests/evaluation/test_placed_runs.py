@@ -42,9 +42,9 @@ def test_a_placement_sets_the_time_that_static_power_runs(delta: Traffic) -> Non
     whole, operations = joules("system", time_s=band, chips=3), joules("chip")
     assert whole.latency_s == 2e-3
     steps = sum(row.chip_steps for row in rows) / actions
-    assert whole.nominal - operations.nominal == pytest.approx(3 * (0.232 * 2e-3 + 0.386e-6 * steps))
-    assert whole.high - operations.high == pytest.approx(3 * (0.382 * 4e-3 + 0.64e-6 * steps))
-    assert whole.low - operations.low == pytest.approx(3 * (0.09 * 1e-3 + 0.12e-6 * steps))
+    assert whole.nominal - operations.nominal == pytest.approx(3 * (0.72 * 2e-3 + 0.386e-6 * steps))
+    assert whole.high - operations.high == pytest.approx(3 * (1.01 * 4e-3 + 0.64e-6 * steps))
+    assert whole.low - operations.low == pytest.approx(3 * (0.27 * 1e-3 + 0.12e-6 * steps))
     with pytest.raises(UserError, match="exclude each other"):
         energy.Setup(time_s=band, step_s=1e-6)
     with pytest.raises(UserError, match="time_s is 0"):
