@@ -40,6 +40,7 @@ class ActionRow:
     """One chip beside one dense machine, energy of an action while both are busy, nothing before or after.
 
     `how`: "roofline", a bound that no kernel of a small network reaches, or "launches": idle power while kernels wait.
+    An NPU, microcontroller or Raspberry Pi has one price, "measured" on whole networks.
     """
 
     weight_bytes: int
