@@ -112,6 +112,8 @@ def pick_systems(names: Sequence[str] | None, *, own: Path | None = None) -> dic
     >>> list(pick_systems(["orin", "npu"]))
     ['orin', 'npu']
     """
+    if isinstance(names, str):
+        raise UserError(f"systems is the text {names!r}; give a list: systems=[{names!r}]")
     known = load_systems(own)
     for name in names or ():
         if name not in known:

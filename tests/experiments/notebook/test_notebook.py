@@ -177,6 +177,8 @@ def test_machines_and_systems_of_ones_own(tmp_path: Path) -> None:
     assert set(watts) == {"orin", "mine"} and watts["orin"] == watts["mine"] < shipped.systems[0]["watts"]
     with pytest.raises(UserError, match="system 'moon' is unknown; use events-loihi2, .*, mine"):
         sp.compare(net, rate_hz=10, systems=["moon"], own=own)
+    with pytest.raises(UserError, match=r"systems is the text 'orin'; give a list: systems=\['orin'\]"):
+        sp.compare(net, rate_hz=10, systems="orin", own=own)
     with pytest.raises(UserError, match="none.toml"):
         sp.compare(net, devices=tmp_path / "none.toml")
     with pytest.raises(UserError, match="no machine can be priced; .*mychip"):
