@@ -107,10 +107,12 @@ def test_a_study_shows_progress_before_its_first_shard_is_done(
 ) -> None:
     """Two shards: without reports from within, only 50 and 100 % could be told."""
     told: list[float] = []
+    labels: list[str] = []
     update = progress.Bar.update
 
     def heard(bar: progress.Bar, *args: Any, **given: Any) -> None:
         told.extend([given["completed"] / given["total"]] if "completed" in given else [])
+        labels.extend([given["description"]] if "description" in given else [])
         update(bar, *args, **given)
 
     monkeypatch.setattr(progress.Bar, "update", heard)
@@ -122,7 +124,7 @@ def test_a_study_shows_progress_before_its_first_shard_is_done(
     found = pool.run_jobs(jobs, tmp_path, console=where, workers=workers)
     assert isinstance(where.file, io.StringIO)
     lines = where.file.getvalue().splitlines()
-    assert any(line.startswith("planar-reach int8 headline: loading, calibrating") for line in lines)
+    assert lines and labels[0] == "planar-reach int8 headline: loading, calibrating"
     assert any(0 < share < 0.45 for share in told) and told == sorted(told) and told[-1] == 1
     assert [one.distance for one in found] == [run_job(one).distance for one in jobs]
 
