@@ -18,6 +18,7 @@ from spikeplan.core.counts.operations import UPDATE_WEIGHT
 from spikeplan.core.errors import UserError
 from spikeplan.energy import dense
 from spikeplan.energy.catalogue import Catalogue, Device, default
+from spikeplan.energy.loihi import static_figure
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +108,7 @@ def network_break_even(
         e_upd=e_upd,
         steps=steps,
         fan_in=macs / sum(widths[1:]),
-        static_j=chip.figure("p_static").band.nominal * chips * time_s,
+        static_j=static_figure(chip, chips).band.nominal * chips * time_s,
         macs=macs,
     )
 

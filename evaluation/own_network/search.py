@@ -6,9 +6,9 @@ from spikeplan import energy
 from spikeplan.core.chips import ChipLimits
 from spikeplan.core.progress import OnProgress, no_progress
 from spikeplan.evaluation.own_network.placed import Asked, PlacedNetwork, place_network
+from spikeplan.evaluation.placement_sweep import SPREADS, replicas_of
 from spikeplan.placement.place import TooManyCores
 
-SPREADS = (1, 2, 4, 8, 16)
 MAX_CHIPS = 8  # that a search uses, unless the network itself needs more
 
 
@@ -29,8 +29,7 @@ def tried(
     if least.refused:
         return [least]
     most = max(MAX_CHIPS, least.found.chips) if max_chips is None else max_chips
-    counts = sorted({*(1 << i for i in range(asked.batch.bit_length()) if 1 << i <= asked.batch), asked.batch})
-    pairs = [(replicas, spread) for spread in SPREADS for replicas in counts]
+    pairs = [(replicas, spread) for spread in SPREADS for replicas in replicas_of(asked.batch)]
     found = [least]
     seen = {(1, least.found.cores)}
     for number, (replicas, spread) in enumerate(pairs[1:], 1):

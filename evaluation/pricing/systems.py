@@ -148,7 +148,7 @@ def _options(
 
 
 def _rows(system: System, options: Sequence[_Option], rate: float, refused: dict[str, str]) -> list[dict[str, Any]]:
-    """The system's cheapest plan of equal success, and on the dense side the policy alone beside it where that falls short."""
+    """The system's cheapest plan of equal success, and the policy alone beside it where that falls short."""
     rows = []
     for kind in ("plan", "policy alone"):
         priced, why = [], dict[str, str]()

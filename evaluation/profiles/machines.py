@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -49,24 +49,36 @@ def on_machines(
         except UserError as error:
             refused.append({"name": counted.name, "of": "machine", "machine": device.name, "reason": str(error)})
             continue
-        found.append(
-            {
-                "name": counted.name,
-                "file": counted.where,
-                "machine": device.name,
-                "mark": _mark(device, whole.evidence),
-                "schedule": schedule,
-                "compute": compute.nominal,
-                "chip": chip.nominal,
-                "joules": whole.nominal,
-                "low": whole.low,
-                "high": whole.high,
-                "seconds": whole.latency_s,
-                "equivalents": per_action(rows, counted.actions),
-                "evidence": whole.evidence,
-            }
-        )
+        scopes = {"compute": compute.nominal, "chip": chip.nominal}
+        found.append(_row(counted, rows, whole, mark=_mark(device, whole.evidence), schedule=schedule, scopes=scopes))
     return found
+
+
+def _row(
+    counted: Counted,
+    rows: Sequence[CountRow],
+    whole: energy.Energy,
+    *,
+    mark: str,
+    schedule: str,
+    scopes: Mapping[str, float],
+) -> dict[str, Any]:
+    """`scopes`: J of the smaller ones, where they are known."""
+    return {
+        "name": counted.name,
+        "file": counted.where,
+        "machine": whole.device,
+        "mark": mark,
+        "schedule": schedule,
+        "compute": scopes.get("compute"),
+        "chip": scopes.get("chip"),
+        "joules": whole.nominal,
+        "low": whole.low,
+        "high": whole.high,
+        "seconds": whole.latency_s,
+        "equivalents": per_action(rows, counted.actions),
+        "evidence": whole.evidence,
+    }
 
 
 def _mark(device: Device, evidence: str) -> str:
@@ -87,22 +99,6 @@ def as_measured(
     for device in devices:
         for row in same_plan(measured, device, macs) if macs else ():
             if row.told:
-                whole = price(row, device=device.name)
-                found.append(
-                    {
-                        "name": counted.name,
-                        "file": counted.where,
-                        "machine": device.name,
-                        "mark": MEASURED,
-                        "schedule": f"measured, {row.way} {row.precision}",
-                        "compute": None,
-                        "chip": None,
-                        "joules": whole.nominal,
-                        "low": whole.low,
-                        "high": whole.high,
-                        "seconds": whole.latency_s,
-                        "equivalents": per_action(rows, counted.actions),
-                        "evidence": whole.evidence,
-                    }
-                )
+                whole, schedule = price(row, device=device.name), f"measured, {row.way} {row.precision}"
+                found.append(_row(counted, rows, whole, mark=MEASURED, schedule=schedule, scopes={}))
     return found

@@ -70,8 +70,8 @@ REGIMES = (
         ),
         why=f"{BOARDS}, so 100 MB win below .79 to 1 and 1 GB below .47 to .63; 10 MB, one chip, at any density",
         instead=lambda found: all(
-            low <= r.break_even <= 1
-            for size, low in ((10, 0.9), (100, 0.75), (1000, 0.45))
+            low <= r.break_even <= high
+            for size, low, high in ((10, 0.995, 1.0), (100, 0.785, 1.0), (1000, 0.465, 0.635))
             for r in _actions(found, "orin_nano", "roofline", (size * MB, size * MB), (1, 8))
         ),
     ),
@@ -82,7 +82,7 @@ REGIMES = (
         why=f"{BOARDS}, so 100 MB win below .67 to 1 and 1 GB below .40 to .53",
         instead=lambda found: all(
             low <= r.break_even <= high
-            for size, low, high in ((100, 0.65, 1.0), (1000, 0.38, 0.55))
+            for size, low, high in ((100, 0.665, 1.0), (1000, 0.395, 0.535))
             for r in _actions(found, "h100", "roofline", (size * MB, size * MB), (1, 8))
         ),
     ),
@@ -99,7 +99,8 @@ REGIMES = (
         ),
         why=f"{BOARDS}, so 100 MB win below .118",
         instead=lambda found: all(
-            0.11 <= r.break_even <= 0.17 for r in _actions(found, "orin_nano", "roofline", (10 * MB, 10**9), (256, 800))
+            0.1175 <= r.break_even <= 0.17
+            for r in _actions(found, "orin_nano", "roofline", (10 * MB, 10**9), (256, 800))
         ),
     ),
     Regime(

@@ -17,7 +17,7 @@ from spikeplan.energy.measured_prices import with_measured
 from spikeplan.energy.systems import load_systems
 from spikeplan.evaluation.pricing.report import drawable, energy_report
 from spikeplan.evaluation.pricing.runs import PricedRun, full_dense, read_run
-from spikeplan.evaluation.pricing.systems import RATES_HZ, systems_report
+from spikeplan.evaluation.pricing.systems import RATES_HZ, report_of
 from spikeplan.experiments.cli.energy_devices import catalogue_of
 from spikeplan.experiments.report import style
 from spikeplan.experiments.report.figures.energy_ratio import ratio_figure
@@ -73,7 +73,7 @@ def report_command(
     if full or not all(full_dense(methods) for methods in run.methods.values()):
         print_report(found, console)
     else:
-        systems = systems_report(Path(run_dir), catalogue, load_systems(), RATES_HZ)
+        systems = report_of(run.methods, catalogue, load_systems(), RATES_HZ)
         print_short(found, systems, console)
         found["systems"] = systems
     if folder is not None:

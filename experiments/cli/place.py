@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
@@ -13,6 +14,7 @@ from spikeplan.core.chips import CHIPS, ChipLimits
 from spikeplan.core.errors import UserError
 from spikeplan.core.progress import OnProgress, no_progress
 from spikeplan.energy.catalogue import Catalogue
+from spikeplan.evaluation.own_network.search import MAX_CHIPS
 from spikeplan.evaluation.placed_energy import BOUNDS, Placed, dense_energy, placed
 from spikeplan.evaluation.placement_sweep import best_joules, best_time, search, sweep_rows
 from spikeplan.evaluation.traffic import Traffic, traffic_of
@@ -24,7 +26,6 @@ from spikeplan.placement.objective import Choice
 from spikeplan.placement.place import Placement
 from spikeplan.placement.timing import SCHEDULES
 
-MAX_CHIPS = 8  # that a search may use
 MOST = 4096  # replicas, and times the least cores a layer
 BUDGETS_S = {"JEPA-R's control period": 10e-3, "V-JEPA 2-AC on an RTX 4090": 16.0}
 ON_HOST = (
@@ -94,7 +95,7 @@ def place_command(
             on_progress=on_progress,
         )
     facts["missed"] = choice if isinstance(choice, str) else None if choice is None else choice.missed
-    facts["choice"] = choice_facts(objective, choice) if isinstance(choice, Choice) else None
+    facts["choice"] = choice_facts(objective, choice, _size_of) if isinstance(choice, Choice) else None
     if sweep or sweep_svg:
         with counted("placing copies and spreads") as on_progress:
             spreads = tuple(sorted({1, 2, 4, 8, spread}))
@@ -142,17 +143,25 @@ def figures_of(chip: str, devices: str | None) -> Catalogue:
     return catalogue
 
 
-def choice_facts(objective: str | None, choice: Choice[Placed]) -> dict[str, Any]:
+def choice_facts(
+    objective: str | None, choice: Choice[Any], size_of: Callable[[Any], dict[str, Any]]
+) -> dict[str, Any]:
     """Which placement was taken, and the next best."""
+    after = choice.next_best
+    return {
+        "objective": objective or "chips",
+        "taken": size_of(choice.best),
+        "next": None if after is None else size_of(after),
+    }
 
-    def of(one: Placed | None) -> dict[str, Any] | None:
-        if one is None:
-            return None
-        found = one.found
-        size = {"replicas": found.replicas, "spread": found.spread, "cores": found.cores, "chips": found.chips}
-        return {**size, "time_s": best_time(one), "joules": best_joules(one)}
 
-    return {"objective": objective or "chips", "taken": of(choice.best), "next": of(choice.next_best)}
+def size_facts(found: Placement, *, time_s: float, joules: float) -> dict[str, Any]:
+    size = {"replicas": found.replicas, "spread": found.spread, "cores": found.cores, "chips": found.chips}
+    return {**size, "time_s": time_s, "joules": joules}
+
+
+def _size_of(one: Placed) -> dict[str, Any]:
+    return size_facts(one.found, time_s=best_time(one), joules=best_joules(one))
 
 
 def draw(traffic: Traffic, chip: ChipLimits, facts: dict[str, Any], svg: str | None, sweep_svg: str | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.core.ir.artifact import Artifact
 from spikeplan.core.ir.network import Network
-from spikeplan.energy.catalogue import Band
 from spikeplan.evaluation.network_files import header
 from spikeplan.evaluation.own_network.counts import mean_rate
 from spikeplan.evaluation.own_network.files import messages_of, read_rates, read_recording
@@ -23,7 +21,7 @@ from spikeplan.evaluation.own_network.run import record_inputs
 from spikeplan.evaluation.own_network.search import joules_of, time_of, tried
 from spikeplan.evaluation.placed_energy import BOUNDS
 from spikeplan.experiments.cli.lava_run import MOST_STEPS, NETX, NIR, open_network, read_inputs
-from spikeplan.experiments.cli.place import ASSUMED, check_asked, figures_of, group_rows
+from spikeplan.experiments.cli.place import ASSUMED, check_asked, choice_facts, figures_of, group_rows, size_facts
 from spikeplan.experiments.report.terminal.placement_own import print_own
 from spikeplan.experiments.runner.output import check_outputs, write_report, write_text
 from spikeplan.experiments.runner.progress import counted
@@ -103,7 +101,7 @@ def own_command(
         one = place_network(asked, limits, catalogue, replicas=replicas, spread=spread)
     facts = facts_of(one, notes)
     facts["missed"] = None if choice is None else choice.missed
-    facts["choice"] = None if choice is None else choice_facts(objective or "chips", choice)
+    facts["choice"] = None if choice is None else choice_facts(objective, choice, size_of)
     facts["sweep"] = [size_of(other) for other in others] if sweep and not one.refused else None
     print_own(facts, console)
     if json:
@@ -214,13 +212,13 @@ def facts_of(one: PlacedNetwork, notes: list[str]) -> dict[str, Any]:
         "updates": load.updates,
         "link_messages": float(load.messages_T.mean()),
         "set_by": one.set_by,
-        "seconds": band_of(one.step_s),
-        "joules": band_of(one.step_joules),
+        "seconds": one.step_s.to_json(),
+        "joules": one.step_joules.to_json(),
     }
     facts["time"] = {
-        "inference": band_of(one.inference_s),
-        "batch": band_of(one.batch_s),
-        "latency": band_of(one.latency_s),
+        "inference": one.inference_s.to_json(),
+        "batch": one.batch_s.to_json(),
+        "latency": one.latency_s.to_json(),
     }
     facts["energy"] = {
         **{bound: getattr(one.joules, bound) for bound in BOUNDS},
@@ -240,20 +238,5 @@ def facts_of(one: PlacedNetwork, notes: list[str]) -> dict[str, Any]:
     return facts
 
 
-def band_of(band: Band) -> dict[str, float]:
-    return {bound: float(getattr(band, bound)) for bound in BOUNDS}
-
-
 def size_of(one: PlacedNetwork) -> dict[str, Any]:
-    found = one.found
-    size = {"replicas": found.replicas, "spread": found.spread, "cores": found.cores, "chips": found.chips}
-    return {**size, "time_s": time_of(one), "joules": joules_of(one)}
-
-
-def choice_facts(objective: str, choice: Choice[PlacedNetwork]) -> Mapping[str, Any]:
-    after = choice.next_best
-    return {
-        "objective": objective,
-        "taken": size_of(choice.best),
-        "next": None if after is None else size_of(after),
-    }
+    return size_facts(one.found, time_s=time_of(one), joules=joules_of(one))

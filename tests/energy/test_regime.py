@@ -137,3 +137,26 @@ def test_the_regimes_of_another_sweep_are_found_or_explained() -> None:
     for name in ("map_beyond_cache_orin", "map_beyond_cache_h100", "map_density_orin"):
         assert not rows[name].ours and "here not: machines of several chips draw 0.72 W" in rows[name].unit
     assert not rows["map_small_loses_roofline"].ours and "here not: spread" in rows["map_small_loses_roofline"].unit
+
+
+def test_the_page_says_what_many_chips_cost_in_figures() -> None:
+    page = " ".join((Path(__file__).resolve().parents[2] / "docs" / "regime-map.md").read_text().split())
+    axes = Axes(weight_bytes=(2**28, 2**30), candidates=(1, 8, 64), rates_hz=(1,))
+    found = regimes(axes, default(), {name: load_systems()[name] for name in ("npu-loihi2", "orin", "h100")})
+    said = {
+        "orin_nano": "below .{:02.0f} to .{:02.0f} against an Orin",
+        "h100": "below .{:02.0f} to .{:02.0f} against an H100",
+    }
+    for device, words in said.items():
+        many, one = (
+            next(
+                row.break_even
+                for row in found.actions
+                if (row.weight_bytes, row.candidates, row.device, row.how) == (2**30, candidates, device, "roofline")
+            )
+            for candidates in (8, 1)
+        )
+        assert words.format(100 * many, 100 * one) in page
+    rows = [row for row in found.rates if row.dense == "orin"]
+    assert rows and all(row.break_even == 0 for row in rows), "256 MB and more lose to an Orin at one action a second"
+    assert "256 MB and more lose to an Orin at any density up to 64 candidates" in page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from spikeplan.core.errors import UserError
 from spikeplan.energy import default, load
 from spikeplan.energy.systems import Part, System, draw_of, load_systems
 from spikeplan.energy.systems.states import waking, watts_in
+
+ROW = CountRow(method="s", phase="predictor", layer="h", reference="zero", schedule="interleaved", precision="int8")
 
 
 def test_watts_of_a_state():
@@ -100,18 +103,7 @@ def test_a_figure_moves_against_another():
 
 
 def test_a_chip_that_sleeps_draws_static_power_while_it_works_only(tmp_path: Path) -> None:
-    row = CountRow(
-        method="s",
-        phase="predictor",
-        layer="h",
-        reference="zero",
-        schedule="interleaved",
-        precision="int8",
-        synops=1_000_000,
-        updates_idle=1000,
-        weight_bytes=1000,
-        chip_steps=10,
-    )
+    row = replace(ROW, synops=1_000_000, updates_idle=1000, weight_bytes=1000, chip_steps=10)
 
     def drawn(rest: str, own: Path | None = None):
         system = System(name="one", title="one", side="spiking", parts=(Part(device="loihi2", does="plan", rest=rest),))
@@ -134,18 +126,7 @@ def test_a_chip_that_sleeps_draws_static_power_while_it_works_only(tmp_path: Pat
 
 def test_a_host_without_a_row_wakes_all_the_same() -> None:
     """It sends what the chip plans with: 28 uJ and 1.2 ms of the microcontroller, as where it plans itself."""
-    row = CountRow(
-        method="s",
-        phase="predictor",
-        layer="h",
-        reference="zero",
-        schedule="interleaved",
-        precision="int8",
-        synops=1000,
-        updates_idle=10,
-        weight_bytes=10,
-        chip_steps=1,
-    )
+    row = replace(ROW, synops=1000, updates_idle=10, weight_bytes=10, chip_steps=1)
     found = draw_of(load_systems()["npu-loihi2"], [row], 1, rate_hz=10, catalogue=default())
     assert found.takes["gap9"].nominal == 1.2e-3
     at_work = 6.6 / 0.28 * 1e-3
@@ -155,18 +136,7 @@ def test_a_host_without_a_row_wakes_all_the_same() -> None:
 
 
 def test_events_that_a_chip_does_not_keep_up_with_are_refused(tmp_path: Path) -> None:
-    row = CountRow(
-        method="s",
-        phase="predictor",
-        layer="h",
-        reference="zero",
-        schedule="interleaved",
-        precision="int8",
-        synops=10,
-        updates_idle=10,
-        weight_bytes=10,
-        chip_steps=1,
-    )
+    row = replace(ROW, synops=10, updates_idle=10, weight_bytes=10, chip_steps=1)
     machines = '[[machines]]\ndevice = "loihi2"\ndoes = "plan"\nrest = "idle"\n'
 
     def drawn(steps: float):
