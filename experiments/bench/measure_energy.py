@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
 
 import torch
@@ -221,12 +220,7 @@ def row_of(place: str, way: str, task: str, plan: Plan, device: str, found: Meas
 
 
 def _versions() -> dict[str, str]:
-    found = {name: versions()[name] for name in ("python", "spikeplan", "torch")}
-    for name in ("triton", "zeus", "nvidia-ml-py"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
+    found = versions(("spikeplan", "torch", "triton", "zeus", "nvidia-ml-py"))
     return found | {"cuda": str(torch.version.cuda or "none")}
 
 
