@@ -18,12 +18,12 @@ import torch
 import tyro
 
 from spikeplan.conversion.lif_fixed import quantise
-from spikeplan.conversion.nir_file import read_nir, write_nir
+from spikeplan.conversion.nir import read_nir, write_nir
 from spikeplan.core.ir.artifact import load
-from spikeplan.core.ir.network import Dense, Layer, LIFNeuron, Network
+from spikeplan.core.ir.graph import LIF, Graph, Input, Linear, chain, pipelined
 from spikeplan.evaluation.lava.replay import Program
 from spikeplan.lava_procs import compare, replay
-from spikeplan.lava_procs.network_run import run_network
+from spikeplan.lava_procs.graph.run import run_graph
 
 
 @dataclass(frozen=True)
@@ -36,29 +36,33 @@ class Settings:
     timeout_s: float = 120.0
 
 
-def small_network(rng: np.random.Generator) -> Network:
+def small_network(rng: np.random.Generator) -> Graph:
     """8 inputs, 16 hidden, 4 outputs; the membrane keeps 90 % a step."""
 
-    def lif(n: int) -> LIFNeuron:
-        return LIFNeuron(du=np.ones(n), dv=np.full(n, 0.1), vth=np.ones(n), bias=np.zeros(n))
+    def lif(name: str) -> LIF:
+        return LIF(name=name, du=np.ones(1), dv=np.full(1, 0.1), vth=np.ones(1), bias=np.zeros(1))
 
-    first, second = rng.normal(0.2, 0.4, (16, 8)), rng.normal(0.2, 0.4, (4, 16))
-    layers = (
-        Layer(name="hidden", shape=(16,), neuron=lif(16), synapse=Dense(weight=first)),
-        Layer(name="out", shape=(4,), neuron=lif(4), synapse=Dense(weight=second)),
-    )
-    return Network(input_shape=(8,), layers=layers, graded_input=False)
+    first = Linear(name="w1", weight=rng.normal(0.2, 0.4, (16, 8)))
+    second = Linear(name="w2", weight=rng.normal(0.2, 0.4, (4, 16)))
+    return chain([Input(name="input", shape=(8,), spikes=True), first, lif("hidden"), second, lif("out")])
 
 
 def run_nir(path: Path, settings: Settings, rng: np.random.Generator) -> dict[str, Any]:
-    """Fixed point, in our LIF process and in Lava's own: the same spikes."""
+    """Fixed point with a chip's delays, in our executor and in Lava's own processes: the same spikes."""
     network, report = quantise(read_nir(path))
+    network = pipelined(network)
     for name, layer in report.items():
         print(f"  quantised {name}: {layer}")
-    inputs = (rng.random((settings.steps, *network.input_shape)) < settings.rate).astype(int)
+    inputs = (rng.random((settings.steps, *network.source.shape)) < settings.rate).astype(int)
     outputs = [
-        run_network(network, inputs, workdir=settings.workdir / form, timeout_s=settings.timeout_s, form=form).out
-        for form in ("lif", "stock")
+        run_graph(
+            network,
+            {network.source.name: inputs},
+            workdir=settings.workdir / form,
+            timeout_s=settings.timeout_s,
+            form=form,
+        ).out[network.outputs[0]]
+        for form in ("fused", "readable")
     ]
     different = int((outputs[0] != outputs[1]).sum())
     return {"spikes": int(outputs[0].sum()), "compared": outputs[0].size, "different": different}

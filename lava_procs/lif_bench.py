@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from spikeplan.core.ir.network import Dense, Layer, LIFNeuron, Network
-from spikeplan.lava_procs.network_run import run_network
+from spikeplan.core.ir.graph import LIF, Graph, Input, Linear, Node, chain
+from spikeplan.lava_procs.graph.run import run_graph
 
 TIMEOUT_S = 600.0
 
@@ -32,24 +32,25 @@ CASES = (
 )
 
 
-def network_of(case: Case) -> Network:
+def network_of(case: Case) -> Graph:
     """12 inputs, layers of 16 and 9 LIF neurons, random even weights (Lava's Dense keeps no odd ones)."""
     rng, inputs = np.random.default_rng(3), 12
-    layers: list[Layer] = []
-    kind = np.int64 if isinstance(case.du, int) else np.float64
-    for n, low in ((16, -case.top), (9, -case.top // 2)):
+    nodes: list[Node] = [Input(name="x", shape=(inputs,), spikes=True)]
+    kind: Any = np.int64 if isinstance(case.du, int) else np.float64
+    for number, (n, low) in enumerate(((16, -case.top), (9, -case.top // 2))):
         weight = (2 * rng.integers(low, case.top, (n, inputs))).astype(kind)
         du, dv, vth, bias = (np.full(n, value, kind) for value in (case.du, case.dv, case.vth, case.bias))
-        neuron = LIFNeuron(du=du, dv=dv, vth=vth, bias=bias, bias_exp=case.bias_exp)
-        layers.append(Layer(name=f"lif{len(layers)}", shape=(n,), synapse=Dense(weight=weight), neuron=neuron))
+        nodes.append(Linear(name=f"w{number}", weight=weight))
+        nodes.append(LIF(name=f"lif{number}", du=du, dv=dv, vth=vth, bias=bias, bias_exp=case.bias_exp))
         inputs = n
-    return Network(input_shape=(12,), layers=tuple(layers), graded_input=False)
+    return chain(nodes, delay_steps=1)
 
 
 def spikes_of(case: Case, folder: Path, *, form: str, steps: int) -> NDArray[Any]:
     """Output spikes (steps, 9)."""
     train = (np.random.default_rng(4).random((steps, 12)) < 0.3).astype(np.int64)
-    return run_network(network_of(case), train, workdir=folder, timeout_s=TIMEOUT_S, form=form).out
+    record = run_graph(network_of(case), {"x": train}, workdir=folder, timeout_s=TIMEOUT_S, form=form)
+    return record.out["lif1"]
 
 
 def stock_difference(folder: Path, steps: int = 1000) -> tuple[int, list[float]]:
@@ -57,7 +58,7 @@ def stock_difference(folder: Path, steps: int = 1000) -> tuple[int, list[float]]
     different, rates = 0, []
     for number, case in enumerate(CASES):
         ours, theirs = (
-            spikes_of(case, folder / f"{number}-{form}", form=form, steps=steps) for form in ("lif", "stock")
+            spikes_of(case, folder / f"{number}-{form}", form=form, steps=steps) for form in ("readable", "stock")
         )
         different += int((ours != theirs).sum())
         rates.append(float((ours != 0).mean()))

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from spikeplan.core.chips import ChipLimits
 from spikeplan.core.errors import UserError
 from spikeplan.core.fit import Group, Violation
-from spikeplan.core.ir.network import Dense
+from spikeplan.core.ir.graph import Linear
 from spikeplan.placement.graph import INPUT, Graph, Link, Nodes, reach
 from spikeplan.placement.place import MOST_CORES, CoreUse, Placement, TooManyCores
 
@@ -47,7 +47,7 @@ class _Room:
     def weight_bytes(self, neurons: int) -> int:
         stored = 0
         for link in self.links:
-            own = neurons if isinstance(link.synapse, Dense) else min(neurons, len(link.synapse.weight))
+            own = neurons if isinstance(link.synapse, Linear) else min(neurons, len(link.synapse.weight))
             stored += own * link.fan_in
         return -(-stored * self.chip.weight_bits // 8)
 
@@ -62,7 +62,7 @@ class _Room:
             return neurons
         return sum(
             int(np.prod(link.before))
-            if isinstance(link.synapse, Dense)
+            if isinstance(link.synapse, Linear)
             else int(np.count_nonzero(reach(link, first, neurons)))
             for link in self.links
         )
@@ -77,7 +77,7 @@ class _Room:
         while room > 1 and self.bytes_of(room) > chip.core_memory_bytes:
             room = max(1, min(room - 1, room * chip.core_memory_bytes // self.bytes_of(room)))
         cores = max(-(-n // room), min(n, -(-int(self.receiving.sum()) // chip.fan_out)))
-        local = any(not isinstance(link.synapse, Dense) for link in self.links)
+        local = any(not isinstance(link.synapse, Linear) for link in self.links)
         while cores < n and not self._holds(cores, local):
             cores = min(n, max(cores + 1, round(cores * GROWTH)))
         return cores
@@ -117,7 +117,7 @@ def _room(graph: Graph, layer: Nodes, chip: ChipLimits, cores: dict[str, int]) -
 def cores_reached(link: Link, cores: int) -> Ints:
     """Of each sending neuron: so many of the receiving layer's cores hold a synapse of it."""
     sending = int(np.prod(link.before))
-    if isinstance(link.synapse, Dense):
+    if isinstance(link.synapse, Linear):
         return np.full(sending, cores, dtype=np.int64)
     reached = np.zeros(sending, dtype=np.int64)
     for first, neurons in parts_of(int(np.prod(link.after)), cores):

@@ -21,11 +21,13 @@ from numpy.typing import NDArray
 from spikeplan.core.errors import UserError
 from spikeplan.core.fit import STATE_WORDS
 from spikeplan.core.fixed_point import MESSAGE_BITS, STATE_BITS
+from spikeplan.core.ir import graph as ir
 from spikeplan.core.ir.artifact import Artifact
-from spikeplan.core.ir.network import Conv, Dense, LIFNeuron, Network, Shape
+from spikeplan.core.ir.graph import Conv, Linear, Shape
 
 INPUT = "input"
 WORDS = STATE_WORDS | {"lif": 2}
+LIMIT_BITS = 16  # of a value that a readout sends
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,12 +59,12 @@ class Link:
 
     src: str
     dst: str
-    synapse: Dense | Conv
+    synapse: Linear | Conv
     before: Shape
 
     @property
     def after(self) -> Shape:
-        return self.synapse.shape_after(self.before)
+        return self.synapse.shape_after((self.before,))
 
     @property
     def stored(self) -> int:
@@ -130,28 +132,85 @@ class Graph:
         return [link for link in self.links if link.src == name]
 
 
-def graph_of_network(network: Network) -> Graph:
-    """Of a netx or NIR file.
+def graph_of_network(network: ir.Graph) -> Graph:
+    """Of a network graph, as netx and NIR files have it. A pool is a layer of its own that adds up what it receives.
+
+    Raises UserError that names a node for which a placement has no rule.
 
     >>> graph = graph_of_network(read_nir("cells.nir"))
     >>> graph.macs, graph.weights
     """
-    before, src = network.input_shape, INPUT
-    layers, links = [], []
-    for layer in network.layers:
-        kind = "lif" if isinstance(layer.neuron, LIFNeuron) else layer.neuron.kind
-        bits = 1 if isinstance(layer.neuron, LIFNeuron) else layer.neuron.message_bits or 1
-        layers.append(Nodes(name=layer.name, shape=layer.shape, kind=kind, message_bits=bits))
-        if layer.synapse is not None:
-            links.append(Link(src=src, dst=layer.name, synapse=layer.synapse, before=before))
-        before, src = layer.shape, layer.name
-    coder = network.layers[0].synapse is None
+    source = network.source
+    layers: list[Nodes] = []
+    links: list[Link] = []
+    for node in network.nodes:
+        kind = KIND_OF.get(type(node))
+        if kind is not None:
+            shape = network.shapes[node.name]
+            layers.append(Nodes(name=node.name, shape=shape, kind=kind, message_bits=_message_bits(node)))
+            feeding = [link for edge in network.into(node.name) for link in _links(network, edge.src, node.name)]
+            if isinstance(node, ir.Pool):
+                before = network.shapes[network.into(node.name)[0].src]
+                src = _sender(network, network.into(node.name)[0].src)
+                feeding = [Link(src=src, dst=node.name, synapse=_as_conv(node, before), before=before)]
+            links += feeding
+        elif not isinstance(node, ir.Input | Linear | Conv | ir.Sum | ir.Concat):
+            raise UserError(
+                f"node '{node.name}' ({type(node).__name__}): a placement has no rule for it; place the rest"
+            )
+    outside = any(link.src == INPUT for link in links)
     return Graph(
         layers=tuple(layers),
         links=tuple(links),
-        input_shape=network.input_shape,
-        input_bits=0 if coder else MESSAGE_BITS if network.graded_input else 1,
+        input_shape=source.shape,
+        input_bits=0 if not outside else 1 if source.spikes else MESSAGE_BITS,
     )
+
+
+KIND_OF: dict[type[ir.Node], str] = {
+    ir.Delta: "delta",
+    ir.SigmaDelta: "sigma_delta",
+    ir.Readout: "sigma",
+    ir.LIF: "lif",
+    ir.Integrator: "sigma",
+    ir.Pool: "delta",
+}
+
+
+def _message_bits(node: ir.Node) -> int:
+    if isinstance(node, ir.LIF):
+        return 1
+    return node.message_bits or STATE_BITS if isinstance(node, ir.Delta | ir.SigmaDelta) else LIMIT_BITS
+
+
+def _links(network: ir.Graph, src: str, dst: str) -> list[Link]:
+    """Synapses that end in a layer: those whose sum it takes."""
+    node = network.node(src)
+    if isinstance(node, ir.Sum):
+        return [link for edge in network.into(src) for link in _links(network, edge.src, dst)]
+    if not isinstance(node, Linear | Conv):
+        return []  # a coder takes its input without synapses
+    (edge,) = network.into(src)
+    sender = _sender(network, edge.src)
+    return [Link(src=sender, dst=dst, synapse=node, before=network.shapes[edge.src])]
+
+
+def _sender(network: ir.Graph, name: str) -> str:
+    """The layer whose messages arrive: a flattening sends none of its own."""
+    node = network.node(name)
+    if isinstance(node, ir.Input):
+        return INPUT
+    if isinstance(node, ir.Concat) and len(network.into(name)) == 1:
+        return _sender(network, network.into(name)[0].src)
+    if type(node) not in KIND_OF:
+        raise UserError(f"node '{name}' ({type(node).__name__}) feeds synapses; a placement has no rule for it")
+    return name
+
+
+def _as_conv(pool: ir.Pool, before: Shape) -> Conv:
+    """A sum over windows as the convolution that it is."""
+    weight = np.ones((before[0], 1, *pool.kernel), np.int64)
+    return Conv(name=pool.name, weight=weight, stride=pool.stride, padding=pool.padding, groups=before[0])
 
 
 def graph_of_artifact(artifact: Artifact) -> Graph:
@@ -162,14 +221,17 @@ def graph_of_artifact(artifact: Artifact) -> Graph:
         weight = by_name[edge.dst].weight
         if edge.role == "feed" and weight is not None:
             before = (by_name[edge.src].n_out,)
-            links.append(Link(src=edge.src, dst=edge.dst, synapse=Dense(weight=weight), before=before))
+            links.append(Link(src=edge.src, dst=edge.dst, synapse=Linear(name=edge.dst, weight=weight), before=before))
             fed.add(edge.dst)
     first = artifact.layers[0]
     unfed = [layer for layer in artifact.layers if layer.weight is not None and layer.name not in fed]
     for layer in unfed:
         if layer is not first or layer.weight is None:
             raise UserError(f"layer '{layer.name}': no edge feeds it; convert the network again")
-        links.insert(0, Link(src=INPUT, dst=layer.name, synapse=Dense(weight=layer.weight), before=(layer.n_in,)))
+        links.insert(
+            0,
+            Link(src=INPUT, dst=layer.name, synapse=Linear(name=layer.name, weight=layer.weight), before=(layer.n_in,)),
+        )
     return Graph(
         layers=tuple(
             Nodes(
@@ -196,7 +258,7 @@ def as_placed(values: NDArray[Any], shape: Shape) -> NDArray[Any]:
 def reach(link: Link, first: int, neurons: int) -> NDArray[np.int64]:
     """Synapses of each sending neuron into receiving neurons first .. first + neurons, both in the order of cores."""
     synapse = link.synapse
-    if isinstance(synapse, Dense):
+    if isinstance(synapse, Linear):
         return np.full(int(np.prod(link.before)), neurons, dtype=np.int64)
     channels, height, width = link.before
     groups, each = synapse.groups, len(synapse.weight) // synapse.groups

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikeplan.core.errors import UserError, short
-from spikeplan.core.ir.network import Shape
+from spikeplan.core.ir.graph import Shape
 from spikeplan.placement.graph import INPUT, Graph, as_placed, reach
 
 Reals = NDArray[np.float64]

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikeplan.core.ir.network import Dense
+from spikeplan.core.ir.graph import Linear
 from spikeplan.placement.graph import Graph, Link, reach
 from spikeplan.placement.load import lasting
 from spikeplan.placement.place import TILES_PER_ROW, CoreUse, Placement, way
@@ -91,7 +91,7 @@ def _synops(placement: Placement, graph: Graph, recording: Recording) -> tuple[R
 
 def _a_message(link: Link, use: CoreUse, recording: Recording) -> float:
     """Synops on one core for a message of the link's source."""
-    if isinstance(link.synapse, Dense):
+    if isinstance(link.synapse, Linear):
         return float(use.neurons)
     synapses = reach(link, use.first, use.neurons)
     return float(recording.share(link.src, len(synapses)) @ synapses)
@@ -133,7 +133,7 @@ def _copies(placement: Placement, link: Link, recording: Recording) -> Reals:
     sending = placement.of(link.src)
     share = recording.share(link.src, int(np.prod(link.before)))
     begins = np.array([use.first for use in sending])
-    if isinstance(link.synapse, Dense):
+    if isinstance(link.synapse, Linear):
         return np.add.reduceat(share, begins)[:, None]
     return np.stack(
         [np.add.reduceat(share * (reach(link, u.first, u.neurons) > 0), begins) for u in placement.of(link.dst)], axis=1

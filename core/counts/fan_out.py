@@ -1,10 +1,10 @@
-"""How many synapses a message sets off: the fan-out of each neuron that feeds a Dense or Conv layer, exact at the borders.
+"""How many synapses a message sets off: the fan-out of each neuron that feeds a Linear or Conv node, exact at the borders.
 
-    dense   n_out
+    linear  n_out
     conv    C_out / groups x rows(y) x columns(x),    rows(y) = |{(o, k): y = o stride + k dilation - padding}|
 
 Every synapse of the kernel counts, weights of zero too: a chip that stores them processes them. Strides can leave neurons
-without any synapse. Shapes: (C, H, W) or (n,), as in core/ir/network.py.
+without any synapse. Shapes: (C, H, W) or (n,), as in core/ir/graph.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from spikeplan.core.ir.network import Conv, Dense, Shape
+from spikeplan.core.ir.graph import Conv, Linear, Shape
 
 
-def fan_out(synapse: Dense | Conv, before: Shape) -> NDArray[np.int64]:
+def fan_out(synapse: Linear | Conv, before: Shape) -> NDArray[np.int64]:
     """Synapses of each neuron of a layer of shape `before` into `synapse`."""
-    after = synapse.shape_after(before)
-    if isinstance(synapse, Dense):
+    after = synapse.shape_after((before,))
+    if isinstance(synapse, Linear):
         return np.full(before, after[0], dtype=np.int64)
     rows, columns = (
         _along(
@@ -35,7 +35,7 @@ def fan_out(synapse: Dense | Conv, before: Shape) -> NDArray[np.int64]:
     return np.broadcast_to(each, before).copy()
 
 
-def synops(messages: NDArray[np.generic], synapse: Dense | Conv, before: Shape) -> int:
+def synops(messages: NDArray[np.generic], synapse: Linear | Conv, before: Shape) -> int:
     """Synaptic operations of messages (..., *before): a message counts once, whatever value it carries."""
     sent = (messages != 0).reshape(-1, *before).sum(0)
     return int((sent * fan_out(synapse, before)).sum())

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from spikeplan.core.errors import UserError, quoted, short
 from spikeplan.core.files import NUMPY_ERRORS
-from spikeplan.core.ir.network import MOST_VALUES
+from spikeplan.core.ir.graph.base import MAX_VALUES
 from spikeplan.core.json_file import read_json
 from spikeplan.placement.graph import INPUT, Graph
 from spikeplan.placement.recording import Recording, of_arrays, of_rates
@@ -53,7 +53,7 @@ def _json(path: str) -> dict[str, NDArray[Any]]:
     arrays: dict[str, NDArray[Any]] = {}
     for name, messages in rows:
         whole = isinstance(name, str) and isinstance(messages, list) and messages
-        if not whole or not all(type(n) in (int, float) and abs(n) <= MOST_VALUES for n in messages):
+        if not whole or not all(type(n) in (int, float) and abs(n) <= MAX_VALUES for n in messages):
             raise UserError(f"{path}: layer {quoted(name)}: messages are {quoted(messages)}; {expected}")
         if name in arrays:
             raise UserError(f"{path}: layer {quoted(name)} is there twice; every layer has one list of messages")

@@ -103,12 +103,15 @@ class Drawn:
         if kind is Readout:
             wrap = self.one_of((True, False))
             return self.add(Readout(name=name, bias=bias, shift=shift, wrap=wrap, state_bits=12), src)
-        dv = self.array(self.one_of((shape, (1,))), 0, 4095)
+        dv = self.array(self.one_of((shape, (1,))), 0, 4096)
         if kind is Integrator:
             return self.add(Integrator(name=name, dv=dv, bias=bias, bias_exp=-1, bias_start=start, shift=shift), src)
-        du, vth = self.array((1,), 0, 4095), self.array(shape, 1, 900)
+        du, vth = self.array((1,), self.one_of((-1, 2000)), 4095), self.array(shape, 1, 900)
         reset = self.one_of(("zero", "subtract"))
-        cell = LIF(name=name, du=du, dv=dv, vth=vth, bias=bias, bias_exp=2, bias_start=start, reset=reset)
+        more = {"current_bias": self.array((1,), -99, 99)}
+        if reset == "zero":
+            more["v_reset"] = self.array((1,), -9, 9)
+        cell = LIF(name=name, du=du, dv=dv, vth=vth, bias=bias, bias_exp=2, bias_start=start, reset=reset, **more)
         return self.add(cell, src)
 
     def synapse(self, src: str) -> str:

@@ -90,21 +90,24 @@ def plan_once() -> str:
 
 def lava_once() -> str:
     """A worker starts, computes y = W x from changes of x alone, and ends; every value is held to the product."""
-    from spikeplan.core.ir.network import Dense, Layer, Network, SDNeuron
-    from spikeplan.lava_procs.network_run import run_network
+    from spikeplan.core.ir.graph import Delta, Input, Linear, Readout, chain, depths
+    from spikeplan.lava_procs.graph.run import run_graph
 
     rng = np.random.default_rng(0)
     weight = 2 * rng.integers(-40, 41, (6, 4))  # even: Lava keeps even values of signed weights only
-    coder = Layer(name="code", shape=(4,), neuron=SDNeuron(kind="delta", spike_exp=0, state_exp=0))
-    readout = Layer(
-        name="out", shape=(6,), neuron=SDNeuron(kind="sigma", spike_exp=0, state_exp=0), synapse=Dense(weight=weight)
+    nodes = (
+        Input(name="x", shape=(4,)),
+        Delta(name="code", threshold_lsb=1, message_bits=16),
+        Linear(name="w", weight=weight),
+        Readout(name="out", bias=np.zeros(1, np.int64)),
     )
-    network = Network(input_shape=(4,), layers=(coder, readout))
+    network = chain(nodes, delay_steps=1)
     inputs = rng.integers(-100, 101, (LAVA_STEPS, 4))
     with tempfile.TemporaryDirectory() as folder:
-        record = run_network(network, inputs, workdir=folder, timeout_s=LAVA_TIMEOUT_S)
-    expected = (inputs @ weight.T)[: LAVA_STEPS - network.delay]
-    different = int((record.out[network.delay :] != expected).sum())
+        record = run_graph(network, {"x": inputs}, workdir=folder, timeout_s=LAVA_TIMEOUT_S, form="readable")
+    delay = depths(network)["out"]
+    expected = (inputs @ weight.T)[: LAVA_STEPS - delay]
+    different = int((record.out["out"][delay:] != expected).sum())
     if different:
         raise UserError(f"{different} of {expected.size} values differ from the reference")
     return f"started, {LAVA_STEPS} steps, {expected.size} values equal to the reference, ended"

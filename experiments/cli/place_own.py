@@ -11,8 +11,8 @@ from rich.console import Console
 
 from spikeplan.core.errors import UserError
 from spikeplan.core.ir import artifact as artifact_file
+from spikeplan.core.ir import graph as ir
 from spikeplan.core.ir.artifact import Artifact
-from spikeplan.core.ir.network import Network
 from spikeplan.evaluation.network_files import header
 from spikeplan.evaluation.own_network.counts import mean_rate
 from spikeplan.evaluation.own_network.files import messages_of, read_rates, read_recording
@@ -20,7 +20,7 @@ from spikeplan.evaluation.own_network.placed import Asked, PlacedNetwork, dense_
 from spikeplan.evaluation.own_network.run import record_inputs
 from spikeplan.evaluation.own_network.search import joules_of, time_of, tried
 from spikeplan.evaluation.placed_energy import BOUNDS
-from spikeplan.experiments.cli.lava_run import MOST_STEPS, NETX, NIR, open_network, read_inputs
+from spikeplan.experiments.cli.lava_run import MOST_STEPS, NETX, NIR, Reading, open_network, read_inputs
 from spikeplan.experiments.cli.place import ASSUMED, check_asked, choice_facts, figures_of, group_rows, size_facts
 from spikeplan.experiments.report.terminal.placement_own import print_own
 from spikeplan.experiments.runner.output import check_outputs, write_report, write_text
@@ -114,10 +114,10 @@ def own_command(
     return 1 if facts["broken"] or facts["missed"] else 0
 
 
-def open_own(path: str, sent: Sent) -> tuple[Network | Artifact, Graph, list[str]]:
+def open_own(path: str, sent: Sent) -> tuple[ir.Graph | Artifact, Graph, list[str]]:
     """The network, its graph and what reading it changed. Raises UserError for a file of another kind."""
     if Path(path).suffix.lower() in (*NETX, *NIR):
-        network, notes = open_network(path, precision="fixed_pt", dt=sent.dt, graded=sent.graded)
+        network, notes = open_network(path, Reading(dt=sent.dt, graded=sent.graded))
         return network, graph_of_network(network), notes
     if sent.dt is not None or sent.graded:
         raise UserError(f"{path}: --dt and --graded are for NIR files; leave them out")
@@ -158,7 +158,7 @@ def asked_of(path: str, sent: Sent, *, steps: int | None, batch: int, passes: in
     return asked, notes
 
 
-def recording_of(network: Network | Artifact, graph: Graph, sent: Sent) -> Recording:
+def recording_of(network: ir.Graph | Artifact, graph: Graph, sent: Sent) -> Recording:
     if sent.recording is not None:
         return read_recording(sent.recording, graph)
     if sent.rates is not None:

@@ -2,8 +2,9 @@
 
     fused      sources -> Whole -> recorders                       one process computes every node
     readable   sources -> a process a node, a Delay a delayed edge -> recorders
+    stock      sources -> Lava's own processes -> recorders        stock.py; what lava-dl's netx builds
 
-Nothing imports Lava before `build` is called. Arrays keep the graph's order, (C, H, W).
+Nothing imports Lava before `build` is called. Arrays keep the graph's order, (C, H, W), but for the stock form's.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from spikeplan.core.ir.graph.base import Input, Shape
 from spikeplan.core.ir.graph.graph import Graph
 from spikeplan.lava_procs.graph.steps import MODELS
 
-FORMS = ("fused", "readable")
+FORMS = ("fused", "readable", "stock")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +33,14 @@ class Built:
     start: Any
     tag: str
     files: dict[str, Path]
+
+
+def _ring(rows: NDArray[Any], *, fixed: bool) -> Any:
+    """Lava's own source: 32-bit integers, as its processes compute in them; (W, H, C) with time last."""
+    from lava.proc.io.source import RingBuffer
+
+    turned = rows.transpose(*reversed(range(1, rows.ndim)), 0)
+    return RingBuffer(data=np.ascontiguousarray(turned.astype(np.int32 if fixed else np.float64)))
 
 
 class _Recorder:
@@ -55,16 +64,20 @@ def build(graph: Graph, inputs: Mapping[str, NDArray[Any]], *, form: str, folder
     dtype: Any = np.int64 if graph.fixed else np.float64
     recorder = _Recorder(folder, len(next(iter(inputs.values()))))
     ports: dict[str, Any] = {}
-    sources = []
+    sources: list[Any] = []
     for number, node in enumerate(graph.inputs):
         path = folder / f"given_{number}.npy"
         rows = inputs[node.name] != 0 if node.spikes else inputs[node.name]
+        if form == "stock":
+            sources.append(_ring(rows, fixed=graph.fixed))
+            ports[node.name] = sources[-1].s_out
+            continue
         np.save(path, rows.astype(dtype))
         sources.append(Given(path=str(path), shape=node.shape, name=f"given {node.name}"))
         ports[node.name] = sources[-1].out
-    for one, following in pairwise(sources):
+    for one, following in pairwise(sources if form != "stock" else []):
         one.tied_out.connect(following.tied_in)
-    (_whole if form == "fused" else _readable)(graph, ports, recorder, watch)
+    {"fused": _whole, "readable": _readable, "stock": _stock}[form](graph, ports, recorder, watch)
     return Built(start=sources[0], tag="fixed_pt" if graph.fixed else "floating_pt", files=recorder.files)
 
 
@@ -101,6 +114,13 @@ def _readable(graph: Graph, ports: dict[str, Any], recorder: _Recorder, watch: b
         recorder.port(process.out, f"{name}.out")
         if MODELS[type(graph.node(name))].keeps and watch:  # type: ignore[attr-defined]
             recorder.port(process.kept_out, f"{name}.kept")
+
+
+def _stock(graph: Graph, ports: dict[str, Any], recorder: _Recorder, watch: bool) -> None:
+    from spikeplan.lava_procs.graph.stock import build_stock
+
+    for name, port in build_stock(graph, ports).items():
+        recorder.port(port, f"{name}.out")
 
 
 def sizes(graph: Graph) -> list[tuple[str, tuple[str, ...], Shape]]:

@@ -96,9 +96,8 @@ def _leak(x: Array, kept: Array) -> Array:
     return toward_zero(x * kept, DECAY_BITS)
 
 
-def _biases(node: LIF | Integrator) -> tuple[Any, Any]:
+def _biases(node: LIF | Integrator, bias: Any) -> tuple[Any, Any]:
     """Before and from the step on in which it begins to act."""
-    bias: Any = node.bias
     if node.fixed:
         mant = bias.astype(np.int64)
         bias = mant << node.bias_exp if node.bias_exp >= 0 else mant >> -node.bias_exp
@@ -108,32 +107,33 @@ def _biases(node: LIF | Integrator) -> tuple[Any, Any]:
 def _lif(run: Compiled, node: LIF, reads: Reads, shapes: list[Shape], reach: list[int]) -> Callable[[], Array]:
     (read,) = reads
     u, v = run.keep(node, "u", "v")
-    before, bias = _biases(node)
+    (before, bias), (before_u, bias_u) = _biases(node, node.bias), _biases(node, node.current_bias)
     subtract = node.reset == "subtract"
     if not node.fixed:
-        keep_u, keep_v, vth = 1 - node.du, 1 - node.dv, node.vth
+        keep_u, keep_v, vth, back = 1 - node.du, 1 - node.dv, node.vth, node.v_reset
     else:
         keep_u = (1 << DECAY_BITS) - (node.du.astype(np.int64) + 1)
         keep_v = (1 << DECAY_BITS) - node.dv.astype(np.int64)
-        vth = node.vth.astype(np.int64) << LIF_ALIGN
+        vth, back = node.vth.astype(np.int64) << LIF_ALIGN, node.v_reset.astype(np.int64) << LIF_ALIGN
     half = 1 << STATE_BITS - 1
 
     def compute() -> Array:
-        a, now = read(), bias if run.t >= node.bias_start else before
+        acts = run.t >= node.bias_start
+        a, now, into_u = read(), bias if acts else before, bias_u if acts else before_u
         if node.fixed:
-            current = _leak(u, keep_u) + (a << LIF_ALIGN)
+            current = _leak(u, keep_u) + (a << LIF_ALIGN) + into_u
             turned = current + 2 * half * ((current <= -half).astype(np.int64) - (current > half))
             run.count(node.name, turned != current)
             u[:] = turned
             v[:] = run.clip(node.name, _leak(v, keep_v) + u + now, STATE_BITS)
         else:
-            u[:] = u * keep_u + a
+            u[:] = u * keep_u + a + into_u
             v[:] = v * keep_v + u + now
         fired = v > vth
         if subtract:
             v[:] = np.where(fired, v - vth, v)
         else:
-            v[fired] = 0
+            v[:] = np.where(fired, back, v)
         return fired.astype(run.dtype)
 
     return compute
@@ -144,7 +144,7 @@ def _integrator(
 ) -> Callable[[], Array]:
     (read,) = reads
     (v,) = run.keep(node, "v")
-    before, bias = _biases(node)
+    before, bias = _biases(node, node.bias)
     keep: Any = (1 << DECAY_BITS) - node.dv.astype(np.int64) if node.fixed else 1 - node.dv
 
     def compute() -> Array:

@@ -82,7 +82,7 @@ def run_graph(
         inputs: (T, *shape) for every Input node.
         workdir: receives the job, the record and worker.log.
         timeout_s: seconds until the worker is ended.
-        form: "fused" in one process, or "readable" with one process a node.
+        form: "fused" in one process, "readable" with one process a node, or "stock": Lava's own processes, neurons recorded only.
         watch: record what every node sends and keeps.
 
     Raises UserError for inputs that do not fit and LavaError for a crash or no answer in time; the worker has ended then.
@@ -122,6 +122,16 @@ def _record(run: GraphRun, folder: Path) -> GraphRecord:
     nodes: dict[str, Array] = {}
     states: dict[str, Array] = {}
     out: dict[str, Array] = {}
+    if run.form == "stock":
+        nodes = {node.name: _turned(rows[f"{node.name}.out"]) for node in graph.nodes if node.stateful}
+        return GraphRecord(
+            out={name: nodes[name] for name in graph.outputs},
+            sent={name: np.count_nonzero(found.reshape(steps, -1), axis=1) for name, found in nodes.items()},
+            nodes=nodes if run.watch else {},
+            states={},
+            overflows=None,
+            step_s=float(rows["step_s"]),
+        )
     if run.form == "readable":
         for name, keeps, shape in sizes(graph):
             given = {node.name: node for node in graph.inputs}
@@ -159,6 +169,11 @@ def _record(run: GraphRun, folder: Path) -> GraphRecord:
         overflows=int(counted[-1, -1]),
         step_s=float(rows["step_s"]),
     )
+
+
+def _turned(rows: Array) -> Array:
+    """From Lava's order, (T, W, H, C), to ours."""
+    return rows.transpose(0, *reversed(range(1, rows.ndim)))
 
 
 def _given(node: Input, rows: Array) -> Array:

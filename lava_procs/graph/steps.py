@@ -66,12 +66,11 @@ class Model:
             a = around(a, self.node.wrap_bits)
         return up_or_down(a, self.node.weight_exp)
 
-    def _bias(self, t: int) -> Any:
+    def _bias(self, name: str, t: int) -> Any:
         if t < self.node.bias_start:
             return 0
-        if not self.whole:
-            return self.node.bias
-        return up_or_down(self.node.bias.astype(np.int64), self.node.bias_exp)
+        mant = getattr(self.node, name)
+        return up_or_down(mant.astype(np.int64), self.node.bias_exp) if self.whole else mant
 
 
 class LinearModel(Model):
@@ -181,16 +180,16 @@ class LIFModel(Model):
     def step(self, x: list[Array], t: int) -> Array:
         node = self.node
         if self.whole:
-            u = fraction_off(self.u * (4095 - node.du.astype(np.int64)), 12) + x[0] * 64
+            u = fraction_off(self.u * (4095 - node.du.astype(np.int64)), 12) + x[0] * 64 + self._bias("current_bias", t)
             u = np.where(u > 2**23, u - 2**24, u)
             self.u = np.where(u <= -(2**23), u + 2**24, u)
-            v = fraction_off(self.v * (4096 - node.dv.astype(np.int64)), 12) + self.u + self._bias(t)
-            v, theta = inside(v, 24), node.vth.astype(np.int64) * 64
+            v = fraction_off(self.v * (4096 - node.dv.astype(np.int64)), 12) + self.u + self._bias("bias", t)
+            v, theta, back = inside(v, 24), node.vth.astype(np.int64) * 64, node.v_reset.astype(np.int64) * 64
         else:
-            self.u = self.u * (1 - node.du) + x[0]
-            v, theta = self.v * (1 - node.dv) + self.u + self._bias(t), node.vth
+            self.u = self.u * (1 - node.du) + x[0] + self._bias("current_bias", t)
+            v, theta, back = self.v * (1 - node.dv) + self.u + self._bias("bias", t), node.vth, node.v_reset
         fired: Array = v > theta
-        after = v - theta if node.reset == "subtract" else np.zeros_like(v)
+        after = v - theta if node.reset == "subtract" else back
         self.v = np.where(fired, after, v)
         return fired.astype(self.dtype)
 
@@ -202,10 +201,10 @@ class IntegratorModel(Model):
     def step(self, x: list[Array], t: int) -> Array:
         node = self.node
         if not self.whole:
-            self.v = self.v * (1 - node.dv) + x[0] + self._bias(t)
+            self.v = self.v * (1 - node.dv) + x[0] + self._bias("bias", t)
             return self.v
         left = fraction_off(self.v * (4096 - node.dv.astype(np.int64)), 12)
-        self.v = inside(left + x[0] * 64 + self._bias(t), 24)
+        self.v = inside(left + x[0] * 64 + self._bias("bias", t), 24)
         return fraction_off(self.v, node.shift)
 
 

@@ -14,8 +14,8 @@ import numpy as np
 from spikeplan.core.errors import UserError
 from spikeplan.core.ir.graph.file import load
 from spikeplan.lava_procs.graph.build import build
-from spikeplan.lava_procs.network_worker import run_timed
 from spikeplan.lava_procs.python311 import import_lava
+from spikeplan.lava_procs.timed_run import run_timed
 
 
 def main(job_path: str) -> int:

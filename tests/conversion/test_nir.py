@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from spikeplan.conversion.lif_fixed import quantise
-from spikeplan.conversion.nir_file import read_nir, write_nir
+from spikeplan.conversion.nir import read_nir, write_nir
 from spikeplan.core.errors import UserError
-from spikeplan.core.ir.network import LIFNeuron, Network
-from spikeplan.lava_procs.lif import LIFParams, LIFState, lif_fixed, lif_float
-from spikeplan.lava_procs.network_run import run_network
+from spikeplan.core.ir.graph import LIF, Graph, Input, Linear, chain, depths, pipelined
+from spikeplan.core.ir.graph.reference import Running
+from spikeplan.lava_procs.graph.run import run_graph
 
 nir = pytest.importorskip("nir")
 DT_S = 1e-4  # fixed in snnTorch's import
@@ -75,65 +75,173 @@ def snntorch_spikes(graph: Any, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]
     return np.array(out)
 
 
-def plain(network: Network, x: np.ndarray[Any, Any]) -> dict[str, np.ndarray[Any, Any]]:
-    """Spikes of every layer, without Lava; every layer sees its input a step late."""
-    fixed, spikes = network.fixed, {}
-    s = x.astype(np.int64 if fixed else float)
-    for layer in network.layers:
-        neuron, synapse = layer.neuron, layer.synapse
-        assert isinstance(neuron, LIFNeuron) and synapse is not None
-        p = LIFParams(du=neuron.du, dv=neuron.dv, vth=neuron.vth, bias_mant=neuron.bias, bias_exp=neuron.bias_exp)
-        state, rows = LIFState(*(np.zeros(layer.n, s.dtype) for _ in range(2))), []
-        for row in np.vstack([np.zeros_like(s[:1]), s[:-1]]):
-            fired, state = (lif_fixed if fixed else lif_float)(synapse.weight @ row, state, p)
-            rows.append(fired)
-        s = np.array(rows).astype(s.dtype)
-        spikes[layer.name] = s
-    return spikes
+def fired(network: Graph, x: np.ndarray[Any, Any], name: str | None = None) -> np.ndarray[Any, Any]:
+    """What a node sends for each row, without Lava."""
+    running, rows = Running(network), []
+    for row in x:
+        running.step({network.source.name: row})
+        rows.append(running.sent[name or network.outputs[0]])
+    return np.array(rows)
 
 
 def test_the_floating_form_fires_as_snntorch_does_and_the_fixed_one_nearly(tmp_path: Path) -> None:
     graph = two_layers()
     nir.write(tmp_path / "two.nir", graph)
-    x = np.random.default_rng(1).random((200, 8)) < 0.4
+    x = (np.random.default_rng(1).random((200, 8)) < 0.4).astype(int)
     network = read_nir(tmp_path / "two.nir", dt_s=DT_S)
-    record = run_network(network, x.astype(int), workdir=tmp_path / "float", timeout_s=600, watch=True)
-    theirs = snntorch_spikes(graph, x)
-    assert (record.out[network.delay :] == theirs[: -network.delay]).all()
-    assert 0.05 < record.out.mean() < 0.95 and record.states["n1.v"].max() <= 1.0
+    chip = pipelined(network)
+    record = run_graph(chip, {"input": x}, workdir=tmp_path / "float", timeout_s=600, watch=True)
+    theirs, delay = snntorch_spikes(graph, x), depths(chip)["n3"]
+    ours = record.out["n3"]
+    assert delay == 2 and (ours[delay:] == theirs[:-delay]).all() and (fired(network, x) == theirs).all()
+    assert 0.05 < ours.mean() < 0.95 and record.states["n1.v"].max() <= 1.0
     fixed, reports = quantise(network)
     assert max(r.weight_error for r in reports.values()) < 1 / 254 + 1e-9
-    again = run_network(fixed, x.astype(int), workdir=tmp_path / "fixed", timeout_s=600)
-    expected = plain(fixed, x)
-    assert (again.out == expected["n3"]).all() and (again.counts["n1"] == expected["n1"].sum(1)).all()
-    assert (again.out != record.out).mean() < 0.1
+    chip = pipelined(fixed)
+    again = run_graph(chip, {"input": x}, workdir=tmp_path / "fixed", timeout_s=600)
+    expected = fired(chip, x)
+    assert (again.out["n3"] == expected).all() and (again.sent["n1"] == fired(chip, x, "n1").sum(1)).all()
+    assert (again.out["n3"] != ours).mean() < 0.1
 
 
 def test_a_trace_by_hand(tmp_path: Path) -> None:
     """tau = 4 dt, r = 2, W = 3, b = 1: gain r dt/tau = 1/2; v' = 3/4 v + 1.5 s + 0.5, a spike beyond 2.25, then 0.
-    s = 1 1 0 1 (seen a step late): .5 | 2.375 spike | 2 | 2 (= 1.5 + .5) | 3.5 spike."""
-    nir.write(
-        tmp_path / "x.nir",
-        graph_of(nir.Affine(np.array([[3.0]]), np.array([1.0])), lif(1, tau=4e-4, r=2.0, v_threshold=2.25)),
-    )
+    s = 1 0 1 1: 2 | 2 (1.5 + .5) | 3.5 spike | 2."""
+    affine = nir.Affine(np.array([[3.0]]), np.array([1.0]))
+    nir.write(tmp_path / "x.nir", graph_of(affine, lif(1, tau=4e-4, r=2.0, v_threshold=2.25)))
     network = read_nir(tmp_path / "x.nir", dt_s=1e-4)
-    neuron = network.layers[0].neuron
-    assert isinstance(neuron, LIFNeuron)
+    neuron = network.node("n1")
+    assert isinstance(neuron, LIF)
     np.testing.assert_allclose((neuron.dv[0], neuron.bias[0], neuron.du[0]), (0.25, 0.5, 1.0))
-    assert plain(network, np.array([[1], [1], [0], [1], [0]]))["n1"].ravel().tolist() == [0, 1, 0, 0, 1]
+    assert fired(network, np.array([[1], [0], [1], [1]])).ravel().tolist() == [0, 0, 1, 0]
+
+
+def test_a_bias_waits_for_the_first_input_on_a_chip(tmp_path: Path) -> None:
+    """Four layers whose biases alone would make them fire: what a framework without delays fires, some steps later."""
+    rng = np.random.default_rng(2)
+    nodes: list[Any] = []
+    for n_in in (8, 6, 6, 6):
+        nodes += [nir.Affine(rng.normal(0.2, 0.6, (6, n_in)), rng.uniform(0, 0.4, 6)), lif(6, tau=2e-3, r=20.0)]
+    nir.write(tmp_path / "x.nir", graph_of(*nodes))
+    network = read_nir(tmp_path / "x.nir")
+    x = (rng.random((80, 8)) < 0.4).astype(int)
+    source, chip = fired(network, x), fired(pipelined(network), x)
+    assert (chip[4:] == source[:-4]).all() and 0.05 < source.mean() < 0.95
+
+
+def test_leaks_resets_and_biases_of_a_current_follow_nirs_equations(tmp_path: Path) -> None:
+    """Against a plain loop over NIR's equations, step by step."""
+    rng = np.random.default_rng(4)
+    weight, bias = rng.normal(0.4, 0.8, (3, 2)), np.array([0.2, -0.1, 0.4])
+    node = cuba(3, v_leak=0.3, v_reset=-0.2, r=1.5)
+    nir.write(tmp_path / "x.nir", graph_of(nir.Affine(weight, bias), node))
+    x = (rng.random((100, 2)) < 0.5).astype(int)
+    u, v, rows = np.zeros(3), np.zeros(3), []
+    for row in x:
+        u = u + DT_S / 4e-4 * (-u + 4.0 * (weight @ row + bias))
+        v = v + DT_S / 2e-3 * (0.3 - v + 1.5 * u)
+        spike = v > 1.0
+        v = np.where(spike, -0.2, v)
+        rows.append(spike)
+    ours = fired(read_nir(tmp_path / "x.nir", dt_s=DT_S), x)
+    assert (ours == np.array(rows)).all() and 0.05 < ours.mean() < 0.95
+
+
+def test_a_convolutional_graph_with_pools_and_integrators(tmp_path: Path) -> None:
+    """Conv2d with a bias, IF, SumPool2d, AvgPool2d, Flatten, Affine, LI: against the same written out in torch."""
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(5)
+    k, b = rng.normal(0.1, 0.4, (3, 2, 3, 3)), rng.uniform(-0.1, 0.2, 3)
+    w = rng.normal(0, 0.5, (4, 3 * 2 * 2))
+    nodes = {
+        "input": nir.Input(np.array([2, 8, 8])),
+        "c": nir.Conv2d((8, 8), k, 1, 1, 1, 1, b),
+        "if": nir.IF(r=np.ones((3, 8, 8)), v_threshold=np.ones((3, 8, 8))),
+        "sum": nir.SumPool2d(np.array([2, 2]), np.array([2, 2]), np.array([0, 0])),
+        "avg": nir.AvgPool2d(np.array([2, 2]), np.array([2, 2]), np.array([0, 0])),
+        "flat": nir.Flatten({"input": np.array([3, 2, 2])}, 0, -1),
+        "w": nir.Affine(w, np.full(4, 0.3)),
+        "li": nir.LI(tau=np.full(4, 5e-4), r=np.ones(4), v_leak=np.zeros(4)),
+        "output": nir.Output(np.array([4])),
+    }
+    nir.write(tmp_path / "x.nir", nir.NIRGraph(nodes, list(pairwise(nodes))))
+    x = (rng.random((40, 2, 8, 8)) < 0.3).astype(int)
+    v, li, rows = torch.zeros(3, 8, 8, dtype=torch.double), torch.zeros(4, dtype=torch.double), []
+    for row in x:
+        a = torch.nn.functional.conv2d(
+            torch.from_numpy(row).double(), torch.from_numpy(k), torch.from_numpy(b), padding=1
+        )
+        v = v + a
+        s = (v > 1).double()
+        v = v * (1 - s)
+        pooled = torch.nn.functional.avg_pool2d(4 * torch.nn.functional.avg_pool2d(s, 2), 2).reshape(-1)
+        li = li + DT_S / 5e-4 * (-li + torch.from_numpy(w) @ pooled + 0.3)
+        rows.append(li.numpy().copy())
+    network = read_nir(tmp_path / "x.nir", dt_s=DT_S)
+    np.testing.assert_allclose(fired(network, x), np.array(rows), atol=1e-9)
+    assert (fired(network, x, "if").mean() > 0.05) and np.array(rows).std() > 0.05
+    fixed, _ = quantise(network)
+    ours = fired(fixed, x) * fixed.scales["li"]
+    assert np.corrcoef(ours.ravel(), np.array(rows).ravel())[0, 1] > 0.9
+
+
+def recurrent() -> Any:
+    """A neuron whose spikes come back through weights, as snnTorch exports RLeaky, and a subgraph, as nirtorch does."""
+    rng = np.random.default_rng(6)
+    inner = nir.NIRGraph(
+        nodes={
+            "input": nir.Input(np.array([5])),
+            "lif": lif(5),
+            "w_rec": nir.Linear(rng.normal(-0.2, 0.6, (5, 5))),
+            "output": nir.Output(np.array([5])),
+        },
+        edges=[("input", "lif"), ("lif", "w_rec"), ("w_rec", "lif"), ("lif", "output")],
+    )
+    nodes = {
+        "input": nir.Input(np.array([3])),
+        "fc": nir.Linear(rng.normal(0.3, 0.8, (5, 3))),
+        "cell": inner,
+        "output": nir.Output(np.array([5])),
+    }
+    return nir.NIRGraph(nodes, list(pairwise(nodes)))
+
+
+def test_spikes_of_a_loop_come_back_one_step_later(tmp_path: Path) -> None:
+    graph = recurrent()
+    nir.write(tmp_path / "x.nir", graph)
+    network = read_nir(tmp_path / "x.nir", dt_s=DT_S)
+    x = (np.random.default_rng(7).random((100, 3)) < 0.5).astype(int)
+    fc, w_rec = graph.nodes["fc"].weight, graph.nodes["cell"].nodes["w_rec"].weight
+    v, s, rows = np.zeros(5), np.zeros(5), []
+    for row in x:
+        v = v + DT_S / 1e-3 * (-v + 10.0 * (fc @ row + w_rec @ s))
+        s = (v > 1.0).astype(float)
+        v = v * (1 - s)
+        rows.append(s)
+    ours = fired(network, x)
+    assert (ours == np.array(rows)).all() and 0.05 < ours.mean() < 0.95
+    chip = pipelined(network)
+    assert (fired(chip, x)[1:] == ours[:-1]).all()
+    fixed, _ = quantise(network)
+    assert fixed.fixed and fired(pipelined(fixed), x).any()
 
 
 def test_a_network_survives_its_file(tmp_path: Path) -> None:
-    nir.write(tmp_path / "a.nir", two_layers())
-    network = read_nir(tmp_path / "a.nir")
-    again = read_nir(write_nir(network, tmp_path / "b.nir"))
-    for one, other in zip(network.layers, again.layers, strict=True):
-        assert one.name == other.name and one.synapse is not None and other.synapse is not None
-        np.testing.assert_allclose(one.synapse.weight, other.synapse.weight, rtol=1e-12)
-        for name in ("du", "dv", "vth", "bias"):
-            np.testing.assert_allclose(getattr(one.neuron, name), getattr(other.neuron, name), rtol=1e-12)
-    with pytest.raises(UserError, match="only floating-point LIF networks"):
+    for name, graph in (("two", two_layers()), ("loop", recurrent())):
+        nir.write(tmp_path / f"{name}.nir", graph)
+        network = read_nir(tmp_path / f"{name}.nir")
+        again = read_nir(write_nir(network, tmp_path / "b.nir"))
+        x = (np.random.default_rng(8).random((80, *network.source.shape)) < 0.4).astype(int)
+        assert (fired(network, x) == fired(again, x)).all() and fired(network, x).any()
+    with pytest.raises(UserError, match="only floating-point networks"):
         write_nir(quantise(network)[0], tmp_path / "c.nir")
+
+
+def test_sizes_of_one_are_read_though_nirs_own_check_refuses_them(tmp_path: Path) -> None:
+    nodes = {"input": nir.Input(np.array([2])), "a": nir.Affine(np.ones((3, 2)), np.zeros(3)), "l": lif(1)}
+    nodes["output"] = nir.Output(np.array([3]))
+    nir.write(tmp_path / "x.nir", nir.NIRGraph(nodes, list(pairwise(nodes)), type_check=False))
+    assert fired(read_nir(tmp_path / "x.nir"), np.ones((30, 2), int)).any(0).all()
 
 
 def test_quantisation_reports_what_it_costs() -> None:
@@ -142,23 +250,27 @@ def test_quantisation_reports_what_it_costs() -> None:
     fixed, reports = quantise(network)
     r = reports["n1"]
     assert (r.lost_weights, r.dv_error, r.vth_lsb) == (1, 1.0, 254)
-    synapse = fixed.layers[0].synapse
-    assert synapse is not None and synapse.weight.tolist() == [[254, 0]]
+    synapse = fixed.node("n1.w")
+    assert isinstance(synapse, Linear) and synapse.weight.tolist() == [[254, 0]]
     with pytest.raises(UserError, match="8 bits cannot hold both"):
         quantise(make_network(weight=np.array([[300.0, 0.0]])))
     with pytest.raises(UserError, match="every one rounds to 0; check --dt"):
         quantise(make_network(weight=np.array([[1e-6, 0.0]])))
 
 
-def make_network(*, weight: np.ndarray[Any, Any], dv: float = 0.1) -> Network:
-    from spikeplan.core.ir.network import Dense, Layer
+@pytest.mark.parametrize("weight", [0.01, 0.0])
+def test_the_scale_sees_the_bias(weight: float) -> None:
+    """Weights to .01 and a bias of half a threshold: 254 LSB a weight would put the bias beyond 13 bits and an exponent."""
+    fixed, reports = quantise(make_network(weight=np.array([[weight, -weight / 2]]), bias=0.5))
+    neuron = fixed.node("n1")
+    assert isinstance(neuron, LIF)
+    held = (neuron.bias[0] << neuron.bias_exp) / 64 / neuron.vth[0]
+    assert abs(held - 0.5) < 1e-3 and reports["n1"].bias_error < 1e-3
 
-    neuron = LIFNeuron(du=np.ones(1), dv=np.full(1, dv), vth=np.ones(1), bias=np.zeros(1))
-    return Network(
-        input_shape=(2,),
-        graded_input=False,
-        layers=(Layer(name="n1", shape=(1,), synapse=Dense(weight=weight), neuron=neuron),),
-    )
+
+def make_network(*, weight: np.ndarray[Any, Any], dv: float = 0.1, bias: float = 0.0) -> Graph:
+    neuron = LIF(name="n1", du=np.ones(1), dv=np.full(1, dv), vth=np.ones(1), bias=np.full(1, bias))
+    return chain([Input(name="input", shape=(2,), spikes=True), Linear(name="n1.w", weight=weight), neuron])
 
 
 W = np.ones((3, 2))
@@ -167,17 +279,14 @@ W = np.ones((3, 2))
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
-        (lambda: graph_of(nir.Linear(W), lif(3, v_leak=0.5)), r"n1.*LIF.*v_leak other than 0"),
-        (lambda: graph_of(nir.Linear(W), lif(3, v_reset=-1.0)), "v_reset other than 0"),
-        (lambda: graph_of(nir.Linear(W), lif(3, v_threshold=0.0)), "v_threshold must be > 0"),
+        (lambda: graph_of(nir.Linear(W), lif(3, v_threshold=0.0)), "node 'n1'.*v_threshold must be above v_reset"),
         (lambda: graph_of(nir.Linear(W), lif(3, tau=1e-5)), "below the time step"),
-        (lambda: graph_of(nir.Affine(W, np.ones(3)), cuba(3)), "bias before it would pass its synaptic filter"),
-        (
-            lambda: graph_of(nir.Linear(W), lif(3), nir.Linear(np.ones((3, 3))), lif(3), edges=[("n3", "n2")]),
-            "recurrent",
-        ),
-        (lambda: graph_of(nir.Linear(W), nir.IF(r=np.ones(3), v_threshold=np.ones(3))), "expected LIF or CubaLIF"),
+        (lambda: graph_of(nir.Linear(W), lif(3, tau=-1e-5)), "must be > 0"),
         (lambda: graph_of(nir.Linear(np.full((3, 2), np.nan)), lif(3)), "finite numbers"),
+        (
+            lambda: graph_of(nir.Linear(W), nir.Linear(np.ones((2, 3))), lif(2), edges=[("n1", "n0")]),
+            "loop without a neuron",
+        ),
     ],
 )
 def test_what_does_not_run_is_refused(make: Callable[[], Any], expected: str, tmp_path: Path) -> None:

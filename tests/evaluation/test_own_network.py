@@ -9,21 +9,24 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.networks import Layer, cells, convolution, layered, linear, sd
 
 from spikeplan import energy
 from spikeplan.conversion.lif_fixed import quantise
+from spikeplan.conversion.netx import read_netx, write_netx
 from spikeplan.core.chips import LOIHI1, LOIHI2
 from spikeplan.core.counts.exchange import dump_rows, load_rows
 from spikeplan.core.counts.operations import total
 from spikeplan.core.errors import UserError
 from spikeplan.core.ir.artifact import Artifact
-from spikeplan.core.ir.network import Conv, Dense, Layer, LIFNeuron, Network, SDNeuron
+from spikeplan.core.ir.graph import Conv
+from spikeplan.core.ir.graph import Graph as Network
 from spikeplan.evaluation.own_network.counts import dense_rows, outside_words, spiking_rows
 from spikeplan.evaluation.own_network.placed import Asked, dense_machines, place_network
 from spikeplan.evaluation.own_network.run import record_inputs, run_artifact, run_network
 from spikeplan.evaluation.own_network.search import joules_of, time_of, tried
 from spikeplan.experiments.bench.peers.netx import random_network
-from spikeplan.lava_procs.network_run import run_network as run_in_lava
+from spikeplan.lava_procs.graph.run import run_graph
 from spikeplan.placement.graph import Graph, graph_of_artifact, graph_of_network
 from spikeplan.placement.objective import choose
 from spikeplan.placement.recording import of_rates
@@ -33,12 +36,12 @@ def lif(sizes: tuple[int, ...], seed: int = 0) -> Network:
     rng = np.random.default_rng(seed)
     layers = []
     for number, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
-        neuron = LIFNeuron(
+        neuron = cells(
             du=rng.uniform(0.3, 1, n_out), dv=rng.uniform(0.1, 0.5, n_out), vth=np.ones(n_out), bias=np.zeros(n_out)
         )
-        synapse = Dense(weight=rng.normal(0.2, 0.5, (n_out, n_in)))
-        layers.append(Layer(name=f"l{number}", shape=(n_out,), neuron=neuron, synapse=synapse))
-    return Network(input_shape=sizes[:1], layers=tuple(layers), graded_input=False)
+        synapse = linear(rng.normal(0.2, 0.5, (n_out, n_in)))
+        layers.append(Layer(name=f"l{number}", neuron=neuron, synapse=synapse))
+    return layered(sizes[:1], *layers, spikes=True)
 
 
 def asked(graph: Graph, **settings: Any) -> Asked:
@@ -53,21 +56,22 @@ def test_lif_layers_send_what_their_lava_processes_send(fixed: bool, tmp_path: P
         network, _ = quantise(network)
     spikes = (np.random.default_rng(1).random((40, 6)) < 0.4).astype(np.int64)
     ours = run_network(network, spikes)
-    theirs = run_in_lava(network, spikes, workdir=tmp_path, timeout_s=120)
+    theirs = run_graph(network, {"input": spikes}, workdir=tmp_path, timeout_s=120, form="readable")
     for layer in network.layers:
-        assert np.array_equal(ours[layer.name].sum(1), theirs.counts[layer.name]) and ours[layer.name].any()
+        assert np.array_equal(ours[layer.name].sum(1), theirs.sent[layer.name]) and ours[layer.name].any()
     assert np.array_equal(ours["input"], spikes != 0)
 
 
 def test_sigma_delta_layers_send_what_their_lava_process_sends(tmp_path: Path) -> None:
-    network = random_network((2, 8, 8), ((4, 2), 5), seed=0)
+    file = write_netx(random_network((2, 8, 8), ((4, 2), 5), seed=0), tmp_path / "n.net")
     inputs = np.random.default_rng(2).integers(-90, 90, (20, 2, 8, 8))
     for residue in ("owed", "lost"):
-        ours = run_network(network, inputs, residue=residue)
-        theirs = run_in_lava(network, inputs, workdir=tmp_path, timeout_s=120, residue=residue)
+        network, _ = read_netx(file, residue=residue)
+        ours = run_network(network, inputs)
+        theirs = run_graph(network, {"input": inputs}, workdir=tmp_path, timeout_s=120, form="readable")
         for layer in network.layers:
             sent = ours[layer.name].reshape(20, -1).sum(1)
-            assert np.array_equal(sent, theirs.counts[layer.name]) and sent.any()
+            assert np.array_equal(sent, theirs.sent[layer.name]) and sent.any()
 
 
 def test_artifacts_run_on_their_own_reference(make_chain: Any) -> None:
@@ -106,13 +110,13 @@ def test_counts_by_hand() -> None:
 @pytest.mark.parametrize(
     ("layers", "macs", "weights"),
     [
-        ((Dense(weight=np.ones((5, 8), int)),), 40, 40),
-        ((Dense(weight=np.ones((300, 8), int)), Dense(weight=np.ones((7, 300), int))), 2400 + 2100, 4500),
+        ((linear(np.ones((5, 8), int)),), 40, 40),
+        ((linear(np.ones((300, 8), int)), linear(np.ones((7, 300), int))), 2400 + 2100, 4500),
         # 3 channels of 3 x 3 out of 2 x 2 x 4 inputs padded by 1; then 4 neurons on 27
         (
             (
-                Conv(weight=np.ones((3, 2, 2, 2), int), stride=(1, 2), padding=(1, 1)),
-                Dense(weight=np.ones((4, 27), int)),
+                convolution(np.ones((3, 2, 2, 2), int), stride=(1, 2), padding=(1, 1)),
+                linear(np.ones((4, 27), int)),
             ),
             27 * 8 + 4 * 27,
             24 + 108,
@@ -123,9 +127,9 @@ def test_dense_macs_are_the_networks_own(layers: tuple[Any, ...], macs: int, wei
     shape: tuple[int, ...] = (2, 2, 4) if isinstance(layers[0], Conv) else (8,)
     before, found = shape, []
     for number, synapse in enumerate(layers):
-        before = synapse.shape_after(before)
-        found.append(Layer(name=f"l{number}", shape=before, neuron=SDNeuron(kind="sigma_delta"), synapse=synapse))
-    graph = graph_of_network(Network(input_shape=shape, layers=tuple(found)))
+        before = synapse.shape_after((before,))
+        found.append(Layer(name=f"l{number}", neuron=sd("sigma_delta"), synapse=synapse))
+    graph = graph_of_network(layered(shape, *found))
     rows = dense_rows(graph, passes=3, batch=2)
     assert total(rows, "macs") == 3 * 2 * macs and graph.macs == macs
     assert total(rows[: len(layers)], "weight_bytes") == weights == graph.weights
@@ -224,11 +228,11 @@ def test_limits_that_a_chip_is_known_to_have_are_refused() -> None:
 
 def test_every_chip_of_a_large_network_draws_its_static_power() -> None:
     """Chips and the time of the busiest core come from the placement, not from the sum of all work."""
-    synapse = Dense(weight=np.ones((3000, 3000), np.int8))
-    layers = [Layer(name="in", shape=(3000,), neuron=SDNeuron(kind="delta"))]
+    synapse = linear(np.ones((3000, 3000), np.int8))
+    layers = [Layer(name="in", neuron=sd("delta"))]
     for number in range(6):
-        layers.append(Layer(name=f"l{number}", shape=(3000,), neuron=SDNeuron(kind="sigma_delta"), synapse=synapse))
-    graph = graph_of_network(Network(input_shape=(3000,), layers=tuple(layers)))
+        layers.append(Layer(name=f"l{number}", neuron=sd("sigma_delta"), synapse=synapse))
+    graph = graph_of_network(layered((3000,), *layers))
     one = place_network(asked(graph, steps=2), LOIHI2, energy.default())
     device = energy.default().device("loihi2")
     static = device.figure("p_static_chips").band.nominal * one.found.chips * one.inference_s.nominal

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.networks import Layer, cells, layered, linear
 
 from spikeplan.core.errors import UserError
 from spikeplan.core.ir.artifact import Artifact
-from spikeplan.core.ir.network import Dense, Layer, LIFNeuron, Network
 from spikeplan.core.ir.trace import Trace
 from spikeplan.evaluation.own_network.files import read_rates, read_recording
 from spikeplan.evaluation.own_network.run import run_artifact
@@ -20,9 +20,9 @@ from spikeplan.placement.graph import Graph, graph_of_artifact, graph_of_network
 def spiking() -> Graph:
     """3 inputs, 4 neurons."""
     one = np.ones(4)
-    neuron = LIFNeuron(du=one, dv=0.2 * one, vth=one, bias=0 * one)
-    layer = Layer(name="l0", shape=(4,), neuron=neuron, synapse=Dense(weight=np.ones((4, 3))))
-    return graph_of_network(Network(input_shape=(3,), layers=(layer,), graded_input=False))
+    neuron = cells(du=one, dv=0.2 * one, vth=one, bias=0 * one)
+    layer = Layer(name="l0", neuron=neuron, synapse=linear(np.ones((4, 3))))
+    return graph_of_network(layered((3,), layer, spikes=True))
 
 
 def test_recordings_from_files(tmp_path: Path, make_chain: Any) -> None:

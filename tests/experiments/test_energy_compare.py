@@ -72,13 +72,14 @@ def test_an_artifact_comes_with_its_dense_twin(here: Path) -> None:
 
 
 def test_lava_s_counts_are_read_back(here: Path) -> None:
-    from spikeplan.conversion.nir_file import write_nir
-    from spikeplan.core.ir.network import Dense, Layer, LIFNeuron, Network
+    from tests.networks import Layer, cells, layered, linear
+
+    from spikeplan.conversion.nir import write_nir
 
     one = np.ones(5)
-    neuron = LIFNeuron(du=one, dv=0.1 * one, vth=one, bias=0 * one)
-    layer = Layer(name="cells", shape=(5,), neuron=neuron, synapse=Dense(weight=np.full((5, 3), 0.5)))
-    write_nir(Network(input_shape=(3,), layers=(layer,), graded_input=False), "mine.nir")
+    neuron = cells(du=one, dv=0.1 * one, vth=one, bias=0 * one)
+    layer = Layer(name="cells", neuron=neuron, synapse=linear(np.full((5, 3), 0.5)))
+    write_nir(layered((3,), layer, spikes=True), "mine.nir")
     np.save("x.npy", np.ones((8, 3), int))
     main(["lava", "run", "mine.nir", "--inputs", "x.npy", "--steps", "8", "--counts", "lava.json"])
     rows, actions = read_rows(Path("lava.json"))
@@ -89,13 +90,14 @@ def test_lava_s_counts_are_read_back(here: Path) -> None:
 
 
 def test_a_network_that_sends_nothing_is_told(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from spikeplan.conversion.nir_file import write_nir
-    from spikeplan.core.ir.network import Dense, Layer, LIFNeuron, Network
+    from tests.networks import Layer, cells, layered, linear
+
+    from spikeplan.conversion.nir import write_nir
 
     one = np.ones(5)
-    neuron = LIFNeuron(du=one, dv=0.1 * one, vth=100 * one, bias=0 * one)
-    layer = Layer(name="cells", shape=(5,), neuron=neuron, synapse=Dense(weight=np.full((5, 3), 0.5)))
-    write_nir(Network(input_shape=(3,), layers=(layer,), graded_input=False), "mine.nir")
+    neuron = cells(du=one, dv=0.1 * one, vth=100 * one, bias=0 * one)
+    layer = Layer(name="cells", neuron=neuron, synapse=linear(np.full((5, 3), 0.5)))
+    write_nir(layered((3,), layer, spikes=True), "mine.nir")
     np.save("x.npy", np.ones((8, 3), int))
     words = ["energy", "compare", "mine.nir", "--inputs", "x.npy", "--machines", "loihi2", "--dt", "1e-4"]
     main(words)

@@ -8,22 +8,24 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.networks import Layer, cells, layered, linear
 
-from spikeplan.conversion.netx_write import write_netx
-from spikeplan.conversion.nir_file import write_nir
-from spikeplan.core.ir.network import Dense, Layer, LIFNeuron, Network
+from spikeplan.conversion.netx import write_netx
+from spikeplan.conversion.nir import write_nir
+from spikeplan.core.ir.graph import Graph
+from spikeplan.evaluation.bundle import load_bundle
 from spikeplan.experiments.bench.peers.netx import random_network
 from spikeplan.experiments.cli.main import main
 from spikeplan.experiments.report import style
 from spikeplan.experiments.report.figures.lava_run import run_figure
 
 
-def lif_network() -> Network:
+def lif_network() -> Graph:
     ones = np.ones(4)
-    neuron = LIFNeuron(du=ones, dv=0.2 * ones, vth=ones, bias=0 * ones)
-    synapse = Dense(weight=np.full((4, 3), 0.5))
-    layers = (Layer(name="cells", shape=(4,), synapse=synapse, neuron=neuron),)
-    return Network(input_shape=(3,), layers=layers, graded_input=False)
+    neuron = cells(du=ones, dv=0.2 * ones, vth=ones, bias=0 * ones)
+    synapse = linear(np.full((4, 3), 0.5))
+    layers = (Layer(name="cells", synapse=synapse, neuron=neuron),)
+    return layered((3,), *layers, spikes=True)
 
 
 def run(args: list[str], folder: Path) -> tuple[dict[str, Any], str]:
@@ -37,7 +39,7 @@ def test_netx_file_with_given_inputs(tmp_path: Path, capsys: pytest.CaptureFixtu
     still, _ = run([str(file), "--inputs", str(tmp_path / "x.npy"), "--steps", "25"], tmp_path)
     assert still["steps"] == 25 and not any(still["layers"][0]["messages"]), "a still input sends nothing"
     assert (still["delay"], still["overflows"], still["precision"]) == (2, 0, "fixed_pt")
-    assert [len(layer["states"]["sigma"][0]) for layer in still["layers"]] == [5, 5, 5]
+    assert [len(layer["states"]["ref"][0]) for layer in still["layers"]] == [5, 5, 5]
     assert "ms a step of simulation" in capsys.readouterr().out
 
 
@@ -49,6 +51,25 @@ def test_nir_file_with_drawn_inputs(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert max(map(max, layer["states"]["v"])) <= layer["threshold"] * 64
     assert "cells: v of 4 of 4 neurons" in svg and "messages a neuron" in svg
     assert "threshold 508 LSB" in facts["notes"][0] and "threshold 508 LSB" in capsys.readouterr().out
+
+
+def test_the_networks_output_is_written_with_its_counts(tmp_path: Path) -> None:
+    file, out = write_nir(lif_network(), tmp_path / "n.nir"), tmp_path / "o.npz"
+    facts, _ = run([str(file), "--steps", "40", "--out", str(out)], tmp_path)
+    with np.load(out) as found:
+        spikes, sent, given = found["output.cells"], found["messages.cells"], found["input"]
+    assert spikes.shape == (40, 4) and given.shape == (40, 3) and (spikes.sum(1) == sent).all() and sent.any()
+    assert facts["outputs"] == {"cells": [4]} and facts["layers"][0]["messages"] == sent.tolist()
+
+
+def test_an_artifact_runs_as_the_graph_that_it_is(tmp_path: Path) -> None:
+    bundle = load_bundle("two-room")
+    np.save(
+        tmp_path / "x.npy", np.random.default_rng(0).integers(-(2**20), 2**20, (10, bundle.artifact.layers[0].n_in))
+    )
+    facts, _ = run([str(bundle.artifact_path), "--steps", "10", "--inputs", str(tmp_path / "x.npy")], tmp_path)
+    assert [layer["name"] for layer in facts["layers"]] == ["code", "h1", "h2", "out"] and facts["delay"] == 3
+    assert all(any(layer["messages"]) for layer in facts["layers"][:2])
 
 
 def test_the_figure_needs_the_file_only() -> None:
@@ -71,6 +92,9 @@ def test_the_figure_needs_the_file_only() -> None:
         (["n.nir", "--inputs", "n.nir"], "missing or not an input .npy"),
         (["n.nir", "--inputs", "wide.npy"], "inputs of shape (9, 7); expected (steps, 3)"),
         (["n.net", "--dt", "1"], "is for NIR files"),
+        (["n.net", "--reset", "subtract"], "is for NIR files"),
+        (["n.nir", "--decay", "half"], "use one of euler, exact"),
+        (["n.nir", "--out", "n.txt"], "give a name that ends in .npz"),
         (["n.nir", "--seed", "-1"], "--seed -1"),
     ],
 )

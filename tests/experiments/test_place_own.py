@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import itertools
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.networks import Layer, cells, layered, linear
 
-from spikeplan.conversion.netx_write import write_netx
-from spikeplan.conversion.nir_file import write_nir
+from spikeplan.conversion.netx import write_netx
+from spikeplan.conversion.nir import write_nir
 from spikeplan.core.counts.exchange import read_rows
 from spikeplan.core.counts.fan_out import synops
 from spikeplan.core.counts.operations import total
 from spikeplan.core.ir import artifact as artifact_file
-from spikeplan.core.ir.network import Conv, Dense, Layer, LIFNeuron, Network
+from spikeplan.core.ir.graph import Conv, Graph, Linear
 from spikeplan.evaluation.own_network.run import run_network
 from spikeplan.experiments.bench.peers.netx import random_network
 from spikeplan.experiments.cli.main import main
@@ -26,15 +28,13 @@ DELTA = str(shipped("two-room").with_suffix("").with_suffix(".delta.safetensors"
 LIF = str(shipped("two-room").with_suffix("").with_suffix(".lif.safetensors"))
 
 
-def lif_network(sizes: tuple[int, ...] = (3, 4)) -> Network:
+def lif_network(sizes: tuple[int, ...] = (3, 4)) -> Graph:
     layers = []
     for number, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
         one = np.ones(n_out)
-        neuron = LIFNeuron(du=one, dv=0.2 * one, vth=one, bias=0 * one)
-        layers.append(
-            Layer(name=f"l{number}", shape=(n_out,), synapse=Dense(weight=np.full((n_out, n_in), 0.5)), neuron=neuron)
-        )
-    return Network(input_shape=sizes[:1], layers=tuple(layers), graded_input=False)
+        neuron = cells(du=one, dv=0.2 * one, vth=one, bias=0 * one)
+        layers.append(Layer(name=f"l{number}", synapse=linear(np.full((n_out, n_in), 0.5)), neuron=neuron))
+    return layered(sizes[:1], *layers, spikes=True)
 
 
 @pytest.fixture
@@ -65,11 +65,11 @@ def test_the_run_the_counts_and_the_placement_agree(here: Path, capsys: pytest.C
     capsys.readouterr()
     rows, actions = read_rows(Path("c.json"))
     network = random_network((2, 8, 8), ((4, 2), 5), seed=0)
-    layers = {layer.name.partition("-")[0]: layer for layer in network.layers}
     assert actions == 1 and total(rows, "chip_steps") == 30
-    assert total(rows, "updates") == 30 * sum(layer.n for layer in network.layers)
+    assert total(rows, "updates") == 30 * network.neurons
     assert [row.weight_bytes for row in rows if row.phase == "predictor"] == [
-        0 if layer.synapse is None else layer.synapse.weight.size for layer in layers.values()
+        0,
+        *(node.weight.size for node in network.nodes if isinstance(node, Conv | Linear)),
     ]
     code, _, recorded = place(["n.h5", "--recording", "r.json"], capsys)
     assert code == 0 and recorded is not None and recorded["steps"] == 30
@@ -84,11 +84,12 @@ def test_the_run_the_counts_and_the_placement_agree(here: Path, capsys: pytest.C
 
     read, _ = read_netx("n.h5")
     rasters = run_network(read, np.load("x.npy"))
-    for before, after in zip(read.layers, read.layers[1:], strict=False):
+    for before, after in pairwise(read.layers):
         row = next(row for row in rows if row.layer == before.name)
-        assert after.synapse is not None
-        assert row.synops == synops(rasters[before.name], after.synapse, before.shape)
-    assert any(isinstance(layer.synapse, Conv) for layer in read.layers)
+        synapse = read.node(f"{after.name}.w")
+        assert isinstance(synapse, Conv | Linear)
+        assert row.synops == synops(rasters[before.name], synapse, read.shapes[before.name])
+    assert any(isinstance(node, Conv) for node in read.nodes)
     main(["energy", "compare", "c.json", "--json", "e.json"])
     priced = {row["machine"]: row for row in json.loads(Path("e.json").read_text())["rows"]}
     assert priced["loihi2"]["joules"] > 0

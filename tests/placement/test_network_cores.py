@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.networks import Layer, cells, convolution, layered, linear, sd
 
 from spikeplan.core.chips import LOIHI1, LOIHI2
 from spikeplan.core.counts.fan_out import fan_out, synops
 from spikeplan.core.errors import UserError
 from spikeplan.core.fit import groups_of
 from spikeplan.core.ir.artifact import Artifact
-from spikeplan.core.ir.network import Conv, Dense, Layer, LIFNeuron, Network, SDNeuron, Shape
+from spikeplan.core.ir.graph import Conv, Linear, Shape
+from spikeplan.core.ir.graph import Graph as Network
 from spikeplan.placement.cores import cores_reached, parts_of, place_graph
 from spikeplan.placement.graph import Graph, Link, as_placed, graph_of_artifact, graph_of_network, reach
 from spikeplan.placement.place import TooManyCores, hops, link_loads, place
@@ -24,29 +26,29 @@ from spikeplan.placement.timing import Speed
 SPEED = Speed(synop_s=1e-9, update_s=20e-9, link_s=5e-9, barrier_s=1e-6, barrier_adds=False)
 
 
-def chain(shape: Shape, *synapses: Dense | Conv, coder: bool = True) -> Network:
+def chain(shape: Shape, *synapses: Linear | Conv, coder: bool = True) -> Network:
     """A coder and sigma-delta layers, named as they follow: in, l1, l2, ..."""
-    layers = [Layer(name="in", shape=shape, neuron=SDNeuron(kind="delta"))] if coder else []
+    layers = [Layer(name="in", neuron=sd("delta"))] if coder else []
     before = shape
     for number, synapse in enumerate(synapses, 1):
-        before = synapse.shape_after(before)
-        layers.append(Layer(name=f"l{number}", shape=before, neuron=SDNeuron(kind="sigma_delta"), synapse=synapse))
-    return Network(input_shape=shape, layers=tuple(layers))
+        before = synapse.shape_after((before,))
+        layers.append(Layer(name=f"l{number}", neuron=sd("sigma_delta"), synapse=synapse))
+    return layered(shape, *layers)
 
 
-def dense(n_out: int, n_in: int) -> Dense:
-    return Dense(weight=np.ones((n_out, n_in), np.int64))
+def dense(n_out: int, n_in: int) -> Linear:
+    return linear(np.ones((n_out, n_in), np.int64))
 
 
 def conv(n_out: int, n_in: int, kernel: int, **settings: Any) -> Conv:
-    return Conv(weight=np.ones((n_out, n_in, kernel, kernel), np.int64), **settings)
+    return convolution(np.ones((n_out, n_in, kernel, kernel), np.int64), **settings)
 
 
 def lif(n_in: int, n_out: int) -> Network:
     one = np.ones(n_out)
-    neuron = LIFNeuron(du=one, dv=0.2 * one, vth=one, bias=0 * one)
-    layer = Layer(name="cells", shape=(n_out,), synapse=Dense(weight=np.ones((n_out, n_in))), neuron=neuron)
-    return Network(input_shape=(n_in,), layers=(layer,), graded_input=False)
+    neuron = cells(du=one, dv=0.2 * one, vth=one, bias=0 * one)
+    layer = Layer(name="cells", synapse=linear(np.ones((n_out, n_in))), neuron=neuron)
+    return layered((n_in,), layer, spikes=True)
 
 
 SHAPES = [
@@ -58,7 +60,7 @@ SHAPES = [
 
 
 @pytest.mark.parametrize("synapse", SHAPES)
-def test_parts_reach_what_the_whole_layer_reaches(synapse: Dense | Conv) -> None:
+def test_parts_reach_what_the_whole_layer_reaches(synapse: Linear | Conv) -> None:
     """Over all cores each neuron sets off exactly its fan-out, borders, strides and groups included."""
     before = (4, 11, 12)
     link = Link(src="a", dst="b", synapse=synapse, before=before)
@@ -73,7 +75,7 @@ def test_parts_reach_what_the_whole_layer_reaches(synapse: Dense | Conv) -> None
 def test_a_core_of_a_convolution_by_hand() -> None:
     """A 1 x 4 x 3 image, kernel 2 x 1: 2 channels of 3 x 3. The first core holds row 0 and one neuron of row 1, so it takes row 0
     twice a position, row 1 three times at column 0 (twice through row 0, once through row 1) and twice elsewhere."""
-    synapse = Conv(weight=np.ones((2, 1, 2, 1), np.int64))
+    synapse = convolution(np.ones((2, 1, 2, 1), np.int64))
     link = Link(src="a", dst="b", synapse=synapse, before=(1, 4, 3))
     assert link.after == (2, 3, 3) and (link.macs, link.stored, link.fan_in) == (18 * 2, 4, 2)
     assert reach(link, 0, 7).reshape(4, 3).tolist() == [[2, 2, 2], [3, 2, 2], [1, 0, 0], [0, 0, 0]]
@@ -127,19 +129,19 @@ def test_synops_of_a_recording_are_exact_over_its_steps() -> None:
     rng = np.random.default_rng(1)
     network = chain((3, 16, 20), conv(24, 3, 3, stride=(2, 2)), dense(5, 24 * 7 * 9))
     graph = graph_of_network(network)
-    rasters = {layer.name: rng.random((9, *layer.shape)) < 0.3 for layer in network.layers}
+    rasters = {layer.name: rng.random((9, *network.shapes[layer.name])) < 0.3 for layer in network.layers}
     rasters["in"][:, :, 4:, :] = False
     recording = of_arrays(graph, rasters, "r")
-    for before, after in (("in", 1), ("l1", 2)):
-        synapse = network.layers[after].synapse
-        assert synapse is not None
+    for before, after in (("in", "l1.w"), ("l1", "l2.w")):
+        synapse = network.node(after)
+        assert isinstance(synapse, Linear | Conv)
         exact = synops(rasters[before], synapse, graph.layer(before).shape)
         assert recording.total(before) * recording.synops_a_message(graph, before) == pytest.approx(exact)
     spread = load_of(place_graph(graph, LOIHI2, spread=4), graph, recording)
     alone = load_of(place_graph(graph, LOIHI2), graph, recording)
     assert spread.synops_T.max() < alone.synops_T.max()
     assert alone.synops_T.sum() == pytest.approx(
-        max(synops(rasters["in"], network.layers[1].synapse, (3, 16, 20)), 0)  # type: ignore[arg-type]
+        max(synops(rasters["in"], network.node("l1.w"), (3, 16, 20)), 0)  # type: ignore[arg-type]
     )
 
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.networks import Layer, convolution, layered, linear, sd
 
 from spikeplan.core.errors import UserError
-from spikeplan.core.ir.network import Conv, Dense, Layer, LIFNeuron, Network, SDNeuron
+from spikeplan.core.ir.graph import LIF, Input, Linear, chain
 from spikeplan.placement.graph import Graph, graph_of_network
 from spikeplan.placement.recording import of_arrays, of_rates
 
@@ -16,9 +17,9 @@ from spikeplan.placement.recording import of_arrays, of_rates
 @pytest.fixture
 def graph() -> Graph:
     """2 x 3 x 3 inputs, straight into a convolution with 4 x 2 x 2 neurons."""
-    synapse = Conv(weight=np.ones((4, 2, 2, 2), np.int64))
-    layer = Layer(name="c", shape=(4, 2, 2), neuron=SDNeuron(kind="sigma_delta"), synapse=synapse)
-    return graph_of_network(Network(input_shape=(2, 3, 3), layers=(layer,)))
+    synapse = convolution(np.ones((4, 2, 2, 2), np.int64))
+    layer = Layer(name="c", neuron=sd("sigma_delta"), synapse=synapse)
+    return graph_of_network(layered((2, 3, 3), layer))
 
 
 def test_messages_and_rasters_say_the_same(graph: Graph) -> None:
@@ -53,10 +54,10 @@ def test_rates_are_messages_per_neuron_and_step(graph: Graph) -> None:
 
 def test_values_that_are_read_need_no_record() -> None:
     layers = (
-        Layer(name="in", shape=(3,), neuron=SDNeuron(kind="delta")),
-        Layer(name="out", shape=(2,), neuron=SDNeuron(kind="sigma"), synapse=Dense(weight=np.ones((2, 3), np.int64))),
+        Layer(name="in", neuron=sd("delta")),
+        Layer(name="out", neuron=sd("sigma"), synapse=linear(np.ones((2, 3), np.int64))),
     )
-    graph = graph_of_network(Network(input_shape=(3,), layers=layers))
+    graph = graph_of_network(layered((3,), *layers))
     assert of_arrays(graph, {"in": np.array([1, 0])}, "r").messages["out"].tolist() == [2.0, 2.0]
 
 
@@ -90,7 +91,7 @@ def test_rates_out_of_range_are_refused(graph: Graph, rate: float) -> None:
 
 def test_a_layer_may_not_be_called_as_what_comes_from_outside() -> None:
     one = np.ones(2)
-    neuron = LIFNeuron(du=one, dv=one, vth=one, bias=one)
-    layer = Layer(name="input", shape=(2,), neuron=neuron, synapse=Dense(weight=np.ones((2, 3))))
+    neuron = LIF(name="input", du=one, dv=one, vth=one, bias=one)
+    nodes = (Input(name="x", shape=(3,), spikes=True), Linear(name="w", weight=np.ones((2, 3))), neuron)
     with pytest.raises(UserError, match="a layer is called 'input'"):
-        graph_of_network(Network(input_shape=(3,), layers=(layer,)))
+        graph_of_network(chain(nodes))

@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from heapq import heappop, heappush
 from itertools import pairwise
 from typing import Any
 
@@ -109,18 +110,19 @@ class Graph:
                 raise node.refuse(f"edges reach ports {ports}; expected {need}, one each, from 0 on")
 
     def _in_order(self) -> tuple[Node, ...]:
-        """Each node after what it reads in the same step; nodes that may be swapped keep their order."""
+        """Each node after what it reads in the same step; where several could follow, the one that was given first."""
+        place = {node.name: i for i, node in enumerate(self.nodes)}
         waits = {node.name: sum(edge.delay_steps == 0 for edge in self.into(node.name)) for node in self.nodes}
-        ready = [node for node in self.nodes if not waits[node.name]]
+        ready = [place[name] for name, number in waits.items() if not number]
         order: list[Node] = []
         while ready:
-            node = ready.pop(0)
+            node = self.nodes[heappop(ready)]
             order.append(node)
             for edge in self.out_of(node.name):
                 if edge.delay_steps == 0:
                     waits[edge.dst] -= 1
                     if not waits[edge.dst]:
-                        ready.append(self.node(edge.dst))
+                        heappush(ready, place[edge.dst])
         if len(order) < len(self.nodes):
             stuck = next(node for node in self.nodes if waits[node.name])
             raise stuck.refuse("lies on a cycle whose edges have no delay; give one of them delay_steps=1")
@@ -157,6 +159,18 @@ class Graph:
     @property
     def inputs(self) -> tuple[Input, ...]:
         return tuple(node for node in self.nodes if isinstance(node, Input))
+
+    @property
+    def source(self) -> Input:
+        """The input of a network that has one. Raises UserError for several."""
+        if len(self.inputs) != 1:
+            raise UserError(f"network: {len(self.inputs)} inputs where one is expected; name what each of them takes")
+        return self.inputs[0]
+
+    @property
+    def layers(self) -> tuple[Node, ...]:
+        """Nodes that keep a state, in order of computation: neurons and recurrences."""
+        return tuple(node for node in self.nodes if node.stateful)
 
     @property
     def fixed(self) -> bool:

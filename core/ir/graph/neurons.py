@@ -3,7 +3,8 @@
     delta        d = (x << input_exp) - ref
     sigma_delta  sigma = fit(sigma + a);   d = act(target_fit(sigma + bias)) - ref
     readout      sigma = fit(sigma + a);   sends trunc((sigma + bias) / 2^shift), a value
-    lif          u = once(decay(u, du + 1) + (a << 6));  v = sat24(decay(v, dv) + u + bias);  s = v > vth << 6;  v reset where s
+    lif          u = once(decay(u, du + 1) + (a << 6) + current_bias);  v = sat24(decay(v, dv) + u + bias)
+                 s = v > vth << 6;  v reset where s
     integrator   v = sat24(decay(v, dv) + (a << 6) + bias);  sends trunc(v / 2^shift), a value
 
 What delta and sigma_delta send is said by `residue`:
@@ -17,12 +18,12 @@ lava.proc.lif does. A bias acts from step `bias_start` on, counted from 0: where
 a layer's first input arrives, as in frameworks without delays.
 In real numbers: u = u (1 - du) + a;  v = v (1 - dv) + u + bias;  s = v > vth.
 Units: sigma, ref, bias, threshold in state LSB; u, v in 2^-6 activation LSB; du, dv of 4096, or shares.
-Reset: zero sets v to 0, subtract takes vth away, both in the step of the spike.
+Reset: zero sets v to v_reset << 6 (0 if not given), subtract takes vth away, both in the step of the spike.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -36,7 +37,12 @@ ACTIVATIONS = ("identity", "relu")
 RESETS = ("zero", "subtract")
 DECAY_UNIT = 4096
 LIF_ALIGN = 6  # activations and thresholds are aligned to the state's top by 6 bits
+REAL_DECAYS = (("du", 0, 1), ("dv", 0, 1))
 STOCK_BITS = 32  # of a state in Lava's stock processes
+
+
+def nothing() -> NDArray[Any]:
+    return np.zeros(1, np.int64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,13 +137,16 @@ class Readout(Node):
 
 @dataclass(frozen=True, kw_only=True)
 class LIF(Node):
-    """Leaky integrate-and-fire; a synaptic filter (CUBA) where du is not 4095 of 4096, or not 1. All four arrays hold
-    integers, or all four real numbers; each broadcasts to the neurons."""
+    """Leaky integrate-and-fire; a synaptic filter (CUBA) where du is not 4095 of 4096, or not 1. The arrays hold integers, or all
+    of them real numbers; each broadcasts to the neurons. `bias` is added to v, `current_bias` to u, both << bias_exp; `v_reset`
+    is where a reset to zero ends, in the units of vth. du -1 keeps the whole current: Lava adds one to it."""
 
     du: NDArray[Any]
     dv: NDArray[Any]
     vth: NDArray[Any]
     bias: NDArray[Any]
+    current_bias: NDArray[Any] = field(default_factory=nothing)
+    v_reset: NDArray[Any] = field(default_factory=nothing)
     bias_exp: int = 0
     bias_start: int = 0
     reset: str = "zero"
@@ -146,23 +155,27 @@ class LIF(Node):
     real: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        self.numbers("du", "dv", "vth", "bias")
+        self.numbers("du", "dv", "vth", "bias", "current_bias", "v_reset")
         self.within(bias_exp=(-31, 31), bias_start=(0, 1 << 20))
-        if len({array.dtype.kind in "iu" for _, array in self.arrays()}) != 1:
+        if len({array.dtype.kind in "iu" for array in (self.du, self.dv, self.vth, self.bias)}) != 1:
             raise self.refuse("du, dv, vth and bias must all be integers, or all real numbers")
+        if not self.fixed:
+            for name in ("current_bias", "v_reset"):
+                object.__setattr__(self, name, getattr(self, name).astype(np.float64))
         if self.reset not in RESETS:
             raise self.refuse(f"reset {self.reset!r:.40} is unknown; use {' or '.join(RESETS)}")
-        top = DECAY_UNIT - 1 if self.fixed else 1
-        for name in ("du", "dv"):
-            if getattr(self, name).min() < 0 or getattr(self, name).max() > top:
-                raise self.refuse(f"{name} must be from 0 to {top}")
+        if self.reset == "subtract" and self.v_reset.any():
+            raise self.refuse("a reset by subtraction has no v_reset; leave it out")
+        for name, low, top in (("du", -1, DECAY_UNIT - 1), ("dv", 0, DECAY_UNIT)) if self.fixed else REAL_DECAYS:
+            if getattr(self, name).min() < low or getattr(self, name).max() > top:
+                raise self.refuse(f"{name} must be from {low} to {top}")
         if not self.fixed and self.bias_exp:
             raise self.refuse("real numbers take no bias_exp; scale the bias")
-        if self.fixed and np.abs(self.vth).max() >= 1 << 17:
+        if self.fixed and np.abs(self.vth).max() > 1 << 17:
             raise self.refuse(f"vth {self.vth.max()} is beyond 17 bits; scale weights, bias and threshold down")
 
     def shape_after(self, before: tuple[Shape, ...]) -> Shape:
-        for name in ("du", "dv", "vth", "bias"):
+        for name in ("du", "dv", "vth", "bias", "current_bias", "v_reset"):
             self.spread(name, before[0])
         return before[0]
 
@@ -175,8 +188,9 @@ class LIF(Node):
 
     def widest(self, before: tuple[int, ...], shapes: tuple[Shape, ...]) -> int:
         """A current is the sum of what has not decayed yet, 4096 / (du + 1) steps of it, and is multiplied by up to 4096."""
-        steps = -(-DECAY_UNIT // (int(self.du.min()) + 1))
-        return (before[0] << LIF_ALIGN) * steps * DECAY_UNIT
+        steps = DECAY_UNIT if self.du.min() < 0 else -(-DECAY_UNIT // (int(self.du.min()) + 1))
+        own = int(np.abs(self.current_bias.astype(np.int64)).max()) << max(self.bias_exp, 0)
+        return ((before[0] << LIF_ALIGN) + own) * steps * DECAY_UNIT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,7 +211,7 @@ class Integrator(Node):
         self.within(bias_exp=(-31, 31), bias_start=(0, 1 << 20), shift=(0, 40))
         if len({array.dtype.kind in "iu" for _, array in self.arrays()}) != 1:
             raise self.refuse("dv and bias must both be integers, or both real numbers")
-        top = DECAY_UNIT - 1 if self.fixed else 1
+        top = DECAY_UNIT if self.fixed else 1
         if self.dv.min() < 0 or self.dv.max() > top:
             raise self.refuse(f"dv must be from 0 to {top}")
         if not self.fixed and (self.bias_exp or self.shift):

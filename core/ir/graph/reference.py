@@ -152,32 +152,33 @@ def _decay(x: Array, d: Array) -> Array:
     return trunc_shift(x * (DECAY_UNIT - d.astype(np.int64)), 12)
 
 
-def _bias(node: LIF | Integrator, t: int) -> Array:
+def _bias(node: LIF | Integrator, mant: Array, t: int) -> Array:
     if t < node.bias_start:
-        return np.zeros_like(node.bias)
-    return shifted(node.bias.astype(np.int64), node.bias_exp) if node.fixed else node.bias
+        return np.zeros_like(mant)
+    return shifted(mant.astype(np.int64), node.bias_exp) if node.fixed else mant
 
 
 def _lif(node: LIF, x: list[Array], state: State, t: int) -> Step:
     if not node.fixed:
-        u = state["u"] * (1 - node.du) + x[0]
-        v = state["v"] * (1 - node.dv) + u + _bias(node, t)
-        fired, top = v > node.vth, node.vth
+        u = state["u"] * (1 - node.du) + x[0] + _bias(node, node.current_bias, t)
+        v = state["v"] * (1 - node.dv) + u + _bias(node, node.bias, t)
+        fired, top, back = v > node.vth, node.vth, node.v_reset
         over = 0
     else:
-        u, over = wrap_once(_decay(state["u"], node.du.astype(np.int64) + 1) + (x[0] << LIF_ALIGN))
-        v, more = saturate(_decay(state["v"], node.dv) + u + _bias(node, t), STATE_BITS)
-        top = node.vth.astype(np.int64) << LIF_ALIGN
+        current = _decay(state["u"], node.du.astype(np.int64) + 1) + (x[0] << LIF_ALIGN)
+        u, over = wrap_once(current + _bias(node, node.current_bias, t))
+        v, more = saturate(_decay(state["v"], node.dv) + u + _bias(node, node.bias, t), STATE_BITS)
+        top, back = node.vth.astype(np.int64) << LIF_ALIGN, node.v_reset.astype(np.int64) << LIF_ALIGN
         fired, over = v > top, over + more
-    v = np.where(fired, v - top if node.reset == "subtract" else 0, v)
+    v = np.where(fired, v - top if node.reset == "subtract" else back, v)
     return fired.astype(x[0].dtype), {"u": u, "v": v}, over
 
 
 def _integrator(node: Integrator, x: list[Array], state: State, t: int) -> Step:
     if not node.fixed:
-        v = state["v"] * (1 - node.dv) + x[0] + _bias(node, t)
+        v = state["v"] * (1 - node.dv) + x[0] + _bias(node, node.bias, t)
         return v, {"v": v}, 0
-    v, over = saturate(_decay(state["v"], node.dv) + (x[0] << LIF_ALIGN) + _bias(node, t), STATE_BITS)
+    v, over = saturate(_decay(state["v"], node.dv) + (x[0] << LIF_ALIGN) + _bias(node, node.bias, t), STATE_BITS)
     return trunc_shift(v, node.shift), {"v": v}, over
 
 

@@ -26,7 +26,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from spikeplan.core.counts.fan_out import synops
-from spikeplan.core.ir.network import Conv
+from spikeplan.core.ir.graph import Conv
 from spikeplan.core.planning import CEMConfig
 from spikeplan.evaluation.shard import Job, make_predictor
 from spikeplan.experiments.bench.peers.neurobench import neurobench_delta, neurobench_lif
@@ -73,6 +73,7 @@ def conv_of(layer: nn.Conv2d) -> Conv:
     """Our description of a torch convolution with numeric padding."""
     pairs = [tuple(int(v) for v in value) for value in (layer.stride, layer.padding, layer.dilation)]
     return Conv(
+        name="conv",
         weight=layer.weight.detach().numpy(),
         stride=(pairs[0][0], pairs[0][1]),
         padding=(pairs[1][0], pairs[1][1]),

@@ -16,12 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikeplan.conversion.netx import read_netx
-from spikeplan.conversion.netx_write import write_netx
-from spikeplan.core.ir.network import Conv, Dense, Layer, Network, SDNeuron, Shape
+from spikeplan.conversion.netx import read_netx, write_netx
+from spikeplan.core.ir.graph import Conv, Delta, Graph, Input, Linear, Node, Shape, SigmaDelta, chain
 from spikeplan.experiments.bench.rows import BenchRow
 from spikeplan.lava_procs import child
-from spikeplan.lava_procs.network_run import run_network
+from spikeplan.lava_procs.graph.run import run_graph
 
 STEPS, ROUNDS = 200, 3
 TIMEOUT_S = 300.0
@@ -29,29 +28,32 @@ PILOTNET = "pilotnet_sdnn/network.net"
 NOT_INSTALLED = "lava-dl 0.6.0 not installed; run `make peers`"
 
 
-def random_network(input_shape: Shape, plan: tuple[int | tuple[int, int], ...], *, seed: int) -> Network:
+def random_network(input_shape: Shape, plan: tuple[int | tuple[int, int], ...], *, seed: int) -> Graph:
     """`plan`: an integer for a dense layer, (channels, stride) for a 3x3 conv. Weights near 64, which netx takes for 1."""
     rng = np.random.default_rng(seed)
-    layers = [Layer(name="in", shape=input_shape, neuron=SDNeuron(kind="delta", vth=2))]
+    sending: dict[str, Any] = {"shift": 6, "residue": "lost", "message_bits": 0}
+    nodes: list[Node] = [Input(name="input", shape=input_shape, bits=32)]
+    nodes.append(Delta(name="in", threshold_lsb=2 << 12, input_exp=12, **sending))
+    before = input_shape
     for number, entry in enumerate(plan):
-        before = layers[-1].shape
         n_in = int(np.prod(before)) if isinstance(entry, int) else before[0] * 9
         size = (entry, n_in) if isinstance(entry, int) else (entry[0], before[0], 3, 3)
         weight = np.clip(np.rint(rng.normal(0, 90 / n_in**0.5, size)), -120, 120).astype(np.int64)
         weight.reshape(-1)[0], weight.reshape(-1)[-1] = 7, -9  # odd, of both signs, whatever was drawn
-        synapse: Dense | Conv
+        synapse: Linear | Conv
         if isinstance(entry, int):
-            synapse = Dense(weight=weight)
+            synapse = Linear(name=f"l{number}.w", weight=weight, wrap_bits=32)
         else:
-            synapse = Conv(weight=weight, stride=(entry[1], entry[1]), padding=(1, 0))
-        shape = synapse.shape_after(before)
-        bias = np.broadcast_to(rng.integers(-20, 40, shape[0]).reshape(-1, *[1] * (len(shape) - 1)), shape).copy()
-        neuron = SDNeuron(kind="sigma_delta", vth=3, bias=bias)
-        layers.append(Layer(name=f"l{number}", shape=shape, neuron=neuron, synapse=synapse))
-    return Network(input_shape=input_shape, layers=tuple(layers))
+            stride = (entry[1], entry[1])
+            synapse = Conv(name=f"l{number}.w", weight=weight, stride=stride, padding=(1, 0), wrap_bits=24)
+        before = synapse.shape_after((before,))
+        bias = np.broadcast_to(rng.integers(-20, 40, before[0]).reshape(-1, *[1] * (len(before) - 1)), before) << 12
+        neuron = SigmaDelta(name=f"l{number}", threshold_lsb=3 << 12, bias=bias, target_bits=24, **sending)
+        nodes += [synapse, neuron]
+    return chain(nodes, delay_steps=1)
 
 
-NETWORKS: dict[str, Callable[[], Network]] = {
+NETWORKS: dict[str, Callable[[], Graph]] = {
     "dense": lambda: random_network((64,), (256, 128, 10), seed=1),
     "conv": lambda: random_network((2, 24, 24), ((8, 2), (16, 1), 10), seed=2),
 }
@@ -97,16 +99,15 @@ def pilotnet() -> Path | None:
 
 
 def against_netx(file: Path, folder: Path, *, steps: int = STEPS, rounds: int = ROUNDS) -> dict[str, Any]:
-    network, _ = read_netx(file)
+    network, _ = read_netx(file, residue="lost")
+    source, (out,) = network.source, network.outputs
     ours_s, theirs_s, different, compared, busy = [], [], 0, 0, 0.0
     for number in range(rounds):
-        inputs = walk(network.input_shape, steps, seed=3 + number)
-        ours = run_network(
-            network, inputs, workdir=folder / f"ours-{number}", timeout_s=TIMEOUT_S, residue="lost", counts=False
-        )
+        inputs = walk(source.shape, steps, seed=3 + number)
+        ours = run_graph(network, {source.name: inputs}, workdir=folder / f"ours-{number}", timeout_s=TIMEOUT_S)
         theirs, seconds = run_netx(file, inputs, folder / f"netx-{number}")
-        different += int((ours.out != theirs).sum())
-        compared, busy = compared + ours.out.size, float(np.mean(theirs != 0))
+        different += int((ours.out[out] != theirs).sum())
+        compared, busy = compared + ours.out[out].size, float(np.mean(theirs != 0))
         ours_s.append(ours.step_s)
         theirs_s.append(seconds)
     return {"different": different, "compared": compared, "busy": busy, "ours": min(ours_s), "netx": min(theirs_s)}

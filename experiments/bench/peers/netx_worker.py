@@ -1,5 +1,5 @@
 """One run of lava-dl's netx in a fresh interpreter: `python -m spikeplan.experiments.bench.peers.netx_worker JOB.json`, JOB as in
-lava_procs/network_worker.py, with the HDF5 file under "netx" instead of a network. Exit code 3: lava-dl does not import.
+lava_procs/graph/worker.py, with the HDF5 file under "netx" instead of a network. Exit code 3: lava-dl does not import.
 
 netx imports lava-dl's training package as a whole; its object detection would need torchvision and OpenCV and is left out.
 Source and recorder are those our own process runs between, so that a step's time is comparable.
@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from spikeplan.lava_procs.network_worker import run_timed
 from spikeplan.lava_procs.python311 import import_lava
+from spikeplan.lava_procs.timed_run import run_timed
 
 LEFT_OUT = "lava.lib.dl.slayer.object_detection"
 NOT_INSTALLED = 3

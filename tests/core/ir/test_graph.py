@@ -199,7 +199,7 @@ REFUSED: list[tuple[Any, str]] = [
     (lambda: Delta(name="d", threshold_lsb=-1), "threshold_lsb -1 must be an integer"),
     (lambda: SigmaDelta(name="d", threshold_lsb=1, bias=ints(0), act="gelu"), "activation 'gelu' is unknown"),
     (lambda: LIF(name="s", du=ints(0), dv=np.array([0.1]), vth=ints(1), bias=ints(0)), "all be integers, or all real"),
-    (lambda: LIF(name="s", du=ints(4096), dv=ints(0), vth=ints(1), bias=ints(0)), "du must be from 0 to 4095"),
+    (lambda: LIF(name="s", du=ints(4096), dv=ints(0), vth=ints(1), bias=ints(0)), "du must be from -1 to 4095"),
     (lambda: RMSNorm(name="n", gain=ints(1 << 17)), "beyond 16 bits"),
     (lambda: Edge(src="a", dst="b", delay_steps=-1), "delay_steps -1 must be an integer"),
     (lambda: Input(name="x", shape=(2, 3)), "expected .n,. or .C, H, W."),
