@@ -3,8 +3,9 @@
 What the layers compute is in snn/delta.py. The caller brings the matrix product (torch's or numpy's) and the compiled loops.
 
 Event-driven or not: a gather reads W's rows of the spikes that are not zero, a product reads them all but faster. On one core of
-a Zen 4 (MKL, fp32) they break even at a density of 0.4 where a layer has 256 neurons and of 0.1 where it has 32 (a gather
-looks at each of K spikes first, whatever N is), for 16 to 800 rows; `spikeplan bench convert` prints what it is here.
+a Zen 4 (MKL, fp32, 64 to 800 rows) they break even at a density of 0.35 where a layer has 256 neurons and of 0.1 where it has 32
+(a gather looks at each of K spikes first, whatever N is), with 16 rows at 0.55 and 0.34; with up to 4 rows a gather is always
+faster. `spikeplan bench convert` prints what it is on another machine. Values are the same either way.
 
 Integers are held in floating point where that is provably exact: every partial sum of W s is an integer of magnitude at most
 max_i sum_j |W_ij| * (largest message) << weight_exp; it plus sigma, act(sigma + bias) - ref and the threshold stay below
@@ -30,13 +31,14 @@ from spikeplan.core.ir.artifact import Layer
 Floats = NDArray[Any]
 Multiply = Callable[[int, Floats, Floats], None]  # (layer, s_RK, a_RN): a <- s W
 
-WIDE = 0.42  # break-even density of a layer of very many neurons
-SCAN = 10.0  # and what looking for the spikes costs, in neurons
+WIDE = 0.38  # break-even density of a layer of very many neurons and rows
+SCAN = 9.0  # what looking for the spikes costs, in neurons
+FEW = 3.2  # what a product of few rows costs more, in rows
 
 
-def break_even(neurons: int) -> float:
-    """Density of graded spikes below which a gather is faster than a product, for a layer of so many neurons."""
-    return WIDE - SCAN / neurons
+def break_even(rows: int, neurons: int) -> float:
+    """Density of spikes below which a gather is faster than a product, for so many rows and neurons of a layer."""
+    return WIDE - SCAN / neurons + FEW / max(rows, 1)
 
 
 def reach(before: Layer, layer: Layer) -> int:
@@ -159,7 +161,7 @@ def sweep(
     messages, sent, saturated, full_of, after = [s], [busy], [over], [0], [State(None, ref)]
     for i, layer in enumerate(layers[1:], 1):
         a = np.empty((rows, len(layer.bias_N)), x_RI.dtype)
-        gathers = busy < break_even(a.shape[1]) * s.size
+        gathers = busy < break_even(*a.shape) * s.size
         if not gathers:
             multiply(i, s, a)
         sigma = _rows(before[i].sigma, layer, kept_rows, write, overwrite)

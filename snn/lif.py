@@ -117,7 +117,7 @@ def _infer_compiled(loops: ModuleType, net: LIFNetwork, x_RI: Tensor, weight2_t:
     spikes1_TRN = np.empty((t, rows, hidden1), np.uint8)
     count1, count2 = np.empty((rows, hidden1), number), np.empty((rows, hidden2), number)
     sent1 = loops.fire(current_1RN, beta, spikes1_TRN, count1)
-    if sent1 < break_even(hidden2) * spikes1_TRN.size:
+    if sent1 < break_even(t * rows, hidden2) * spikes1_TRN.size:
         weight = net.w2.weight.T.contiguous() if weight2_t is None else weight2_t
         sent2 = loops.fire_gathered(spikes1_TRN, weight.numpy(), net.w2.bias.numpy(), beta, count2)
     else:
