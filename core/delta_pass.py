@@ -121,6 +121,11 @@ def _rows(kept: Floats | None, layer: PassLayer, rows: int, write: bool, overwri
     return kept if overwrite else kept.copy()
 
 
+def _share(rows: int, state: Floats) -> int:
+    """Consecutive rows that start from one state row."""
+    return max(rows // max(len(state), 1), 1)
+
+
 def _same(one: Floats, other: Floats) -> tuple[Floats, Floats]:
     """Both with as many rows as the larger."""
     most = max(len(one), len(other))
@@ -155,9 +160,7 @@ def sweep(
     code = layers[0]
     s = np.empty_like(x_RI)
     ref = _rows(before[0].ref, code, kept_rows, write, overwrite)
-    over, busy = loops.encode(
-        x_RI, ref, max(rows // len(ref), 1), write, code.gate, code.inverse, code.step, code.most, s
-    )
+    over, busy = loops.encode(x_RI, ref, _share(rows, ref), write, code.gate, code.inverse, code.step, code.most, s)
     messages, sent, saturated, full_of, after = [s], [busy], [over], [0], [State(None, ref)]
     for i, layer in enumerate(layers[1:], 1):
         a = np.empty((rows, len(layer.bias_N)), x_RI.dtype)
@@ -174,7 +177,7 @@ def sweep(
                 sigma,
                 layer.bias_N,
                 layer.zero_N,
-                max(rows // len(sigma), 1),
+                _share(rows, sigma),
                 write,
                 layer.top,
                 layer.inverse,
@@ -192,7 +195,7 @@ def sweep(
                 ref,
                 layer.bias_N,
                 layer.zero_N,
-                max(rows // len(sigma), 1),
+                _share(rows, sigma),
                 write,
                 layer.floor,
                 layer.top,

@@ -48,9 +48,9 @@ def clipped_messages(s: NDArray[Any], owed: NDArray[Any], layer: NeuronParams) -
 
 
 class FusedNetwork:
-    """`fixed`: integers, bit-exact with the chain; otherwise the floating-point form. State: ref of every layer but the last,
-    sigma of every layer but the first, (S, n) each, on previous_step. `sent` holds the last pass's messages of every layer but
-    the last, `saturated` how many neurons of each layer hit their width since `count_anew`, `clipped` how many messages theirs."""
+    """`fixed`: integers, bit-exact with the chain; otherwise the floating-point form. State, on previous_step: ref of every layer
+    but the last, sigma of every layer but the first, (S, n) each. `sent` holds the last pass's messages of every layer but the
+    last, `saturated` how many neurons of each layer hit their width since `count_anew`, `clipped` how many messages theirs."""
 
     def __init__(self, artifact: Artifact, *, samples: int, reference: str, fixed: bool) -> None:
         check_reference(reference)
