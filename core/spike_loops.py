@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 Floats = NDArray[Any]
 
 
-def _compile(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def machine_code(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Kept on disk beside the package or in the user's cache; where neither can be written, compiled anew each run."""
 
     def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -44,14 +44,14 @@ def _compile(**options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any
 INTEGERS = {"reassoc", "nsz"}  # sums of integers are exact in any order; -0 is 0
 
 
-@_compile()
+@machine_code()
 def _copy(from_N: Floats, to_N: Floats) -> None:
     """Numba's own slice assignment is not vectorised."""
     for n in range(len(to_N)):
         to_N[n] = from_N[n]
 
 
-@_compile()
+@machine_code()
 def gather(s_K: Floats, weight_KN: Floats, base_N: Floats, index_K: NDArray[np.int64], a_N: Floats) -> None:
     """a = base + sum over k with s[k] != 0. Four rows of W at a time: a is loaded and stored once for them."""
     number = a_N.dtype.type
@@ -76,7 +76,7 @@ def gather(s_K: Floats, weight_KN: Floats, base_N: Floats, index_K: NDArray[np.i
         i += 1
 
 
-@_compile(fastmath=INTEGERS)
+@machine_code(fastmath=INTEGERS)
 def encode(
     x_RN: Floats,
     ref_SN: Floats,
@@ -110,7 +110,7 @@ def encode(
     return clipped, sent
 
 
-@_compile(fastmath=INTEGERS)
+@machine_code(fastmath=INTEGERS)
 def _row(
     a_N: Floats,
     sigma_N: Floats,
@@ -141,7 +141,7 @@ def _row(
     return full, over, busy
 
 
-@_compile(fastmath=INTEGERS)
+@machine_code(fastmath=INTEGERS)
 def hidden(
     s_RK: Floats,
     weight_KN: Floats,
@@ -180,7 +180,7 @@ def hidden(
     return saturated, clipped, sent
 
 
-@_compile(fastmath=INTEGERS)
+@machine_code(fastmath=INTEGERS)
 def readout(
     s_RK: Floats,
     weight_KN: Floats,
@@ -217,7 +217,7 @@ def readout(
     return saturated
 
 
-@_compile()
+@machine_code()
 def _step(u_N: Floats, a_N: Floats, beta: float, s_N: NDArray[np.uint8]) -> None:
     number = u_N.dtype.type
     zero, one = number(0), number(1)
@@ -228,7 +228,7 @@ def _step(u_N: Floats, a_N: Floats, beta: float, s_N: NDArray[np.uint8]) -> None
         s_N[n] = fired
 
 
-@_compile()
+@machine_code()
 def _add(count_N: Floats, s_N: NDArray[np.uint8]) -> int:
     number = count_N.dtype.type
     sent = 0
@@ -238,7 +238,7 @@ def _add(count_N: Floats, s_N: NDArray[np.uint8]) -> int:
     return sent
 
 
-@_compile()
+@machine_code()
 def fire(a_TRN: Floats, beta: float, spikes_TRN: NDArray[np.uint8], count_RN: Floats) -> int:
     """Spikes of every step, their sum over T, and how many there are. One step in `a_TRN`: a constant current."""
     steps, rows, neurons = spikes_TRN.shape
@@ -254,7 +254,7 @@ def fire(a_TRN: Floats, beta: float, spikes_TRN: NDArray[np.uint8], count_RN: Fl
     return sent
 
 
-@_compile()
+@machine_code()
 def fire_gathered(
     spikes_TRK: NDArray[np.uint8], weight_KN: Floats, bias_N: Floats, beta: float, count_RN: Floats
 ) -> int:

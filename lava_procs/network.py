@@ -11,18 +11,21 @@ messages have no limit. Either way `overflows` counts every value that did not f
 
 Sums run in float64, exact while every partial sum stays below 2^53 (checked when a network is taken in). Dense weights are
 kept transposed and contiguous: where less than a quarter of the messages is not zero, only their rows are read. A Conv
-gathers its windows into one matrix and multiplies once a group.
+gathers its windows into one matrix and multiplies once a group. Where numba is installed, neurons are machine code
+(lava_procs/network_loops.py) and a Dense always reads the rows of its messages alone; the values are the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from spikeplan.core.compiled import compiled
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import STATE_BITS, limit, saturate, trunc_shift
 from spikeplan.core.ir.network import Conv, Dense, Layer, Network, SDNeuron, Shape
@@ -34,7 +37,17 @@ CONV_BITS = 24  # of a sum in lava.proc.conv
 SPARSE = 0.25
 
 Ints = NDArray[np.int64]
-Apply = Callable[[NDArray[np.float64]], Ints]
+Floats = NDArray[np.float64]
+Apply = Callable[[Floats], Floats]
+
+
+def loops() -> ModuleType | None:
+    """Machine code for the neurons, where numba is installed."""
+    if compiled() is None:
+        return None
+    from spikeplan.lava_procs import network_loops
+
+    return network_loops
 
 
 def wrap(x: Ints, bits: int) -> tuple[Ints, int]:
@@ -63,17 +76,22 @@ def check(network: Network, residue: str) -> None:
                 raise UserError(f"layer '{layer.name}': sums up to {largest} << weight_exp {e} leave 64 bits; lower it")
 
 
-def dense(synapse: Dense) -> Apply:
+def dense(synapse: Dense, loops: ModuleType | None) -> Apply:
     weight_IO = np.ascontiguousarray(synapse.weight.T.astype(np.float64))
+    a, zero = np.empty(weight_IO.shape[1]), np.zeros(weight_IO.shape[1])
 
-    def apply(s: NDArray[np.float64]) -> Ints:
+    def gather(s: Floats) -> Floats:
+        assert loops is not None
+        loops.dense(s.reshape(-1), weight_IO, zero, a)
+        return a
+
+    def apply(s: Floats) -> Floats:
         flat = s.reshape(-1)
         busy = np.flatnonzero(flat)
-        if len(busy) < SPARSE * len(flat):
-            return (flat[busy] @ weight_IO[busy]).astype(np.int64)
-        return (flat @ weight_IO).astype(np.int64)
+        summed: Floats = flat[busy] @ weight_IO[busy] if len(busy) < SPARSE * len(flat) else flat @ weight_IO
+        return summed
 
-    return apply
+    return apply if loops is None else gather
 
 
 def conv(synapse: Conv, before: Shape, after: Shape) -> Apply:
@@ -91,13 +109,12 @@ def conv(synapse: Conv, before: Shape, after: Shape) -> Apply:
     rows = gathered.reshape(groups, -1, after[1] * after[2])
     kernels = synapse.weight.reshape(groups, after[0] // groups, -1).astype(np.float64)
 
-    def apply(s: NDArray[np.float64]) -> Ints:
+    def apply(s: Floats) -> Floats:
         if not s.any():
-            return np.zeros(after, np.int64)
+            return np.zeros(after)
         inside[:] = s
         gathered[:] = windows
-        current: Ints = np.matmul(kernels, rows).reshape(after).astype(np.int64)
-        return current
+        return np.ascontiguousarray(np.matmul(kernels, rows)).reshape(after)
 
     return apply
 
@@ -110,6 +127,7 @@ class SigmaDeltaNetwork:
     def __init__(self, network: Network, *, residue: str = "owed") -> None:
         check(network, residue)
         self.network, self.lost = network, residue == "lost"
+        self.loops = loops()
         shapes = [network.input_shape, *(layer.shape for layer in network.layers)]
         self.apply = [self._synapse(layer, before) for layer, before in zip(network.layers, shapes, strict=False)]
         self.all_sigma, self.all_ref = (np.zeros(sum(layer.n for layer in network.layers), np.int64) for _ in range(2))
@@ -122,7 +140,9 @@ class SigmaDeltaNetwork:
     def _synapse(self, layer: Layer, before: Shape) -> Apply | None:
         if layer.synapse is None:
             return None
-        return dense(layer.synapse) if isinstance(layer.synapse, Dense) else conv(layer.synapse, before, layer.shape)
+        if isinstance(layer.synapse, Dense):
+            return dense(layer.synapse, self.loops)
+        return conv(layer.synapse, before, layer.shape)
 
     def output(self) -> Ints:
         """All layers with synapses take in what was sent a step ago; returns what the last one sends now."""
@@ -130,7 +150,7 @@ class SigmaDeltaNetwork:
             range(len(self.network.layers))
         ):  # backwards: each reads its input before it is replaced
             if self.apply[number] is not None:
-                self.sent[number + 1] = self._update(number).astype(np.float64)
+                self.sent[number + 1] = self._update(number)
         return self.sent[-1].astype(np.int64)
 
     def input(self, x: NDArray[Any]) -> None:
@@ -139,7 +159,7 @@ class SigmaDeltaNetwork:
         if self.apply[0] is None:
             neuron = self._neuron(0)
             target = self._fit(x << (neuron.spike_exp + neuron.state_exp))
-            self.sent[1] = self._send(0, target, neuron).astype(np.float64)
+            self.sent[1] = self._send(0, target, neuron)
         else:
             self.sent[0] = (x if self.network.graded_input else x != 0).astype(np.float64)
 
@@ -153,33 +173,50 @@ class SigmaDeltaNetwork:
         assert isinstance(neuron, SDNeuron)
         return neuron
 
-    def _update(self, number: int) -> Ints:
+    def _update(self, number: int) -> Floats:
         layer, neuron, apply = self.network.layers[number], self._neuron(number), self.apply[number]
         assert apply is not None
         s = self.sent[number]
         before = self._neuron(number - 1) if number else None
         if before is not None and before.message_bits == 0:
             s = (s != 0).astype(np.float64)
-        a = apply(s)
-        if isinstance(layer.synapse, Conv):
-            if self.lost:
-                a, over = wrap(a, CONV_BITS)
-                self.overflows += over
-        elif layer.synapse is not None:
-            if self.lost:
-                a, over = wrap(a, WORD)
-                self.overflows += over
-            e = layer.synapse.weight_exp
-            a = a << e if e >= 0 else a >> -e
-        self.sigma[number][:] = self._fit(self.sigma[number] + a)
+        e = layer.synapse.weight_exp if isinstance(layer.synapse, Dense) else 0
+        self._integrate(number, apply(s), CONV_BITS if isinstance(layer.synapse, Conv) else WORD, e)
         if neuron.kind == "sigma":
             self.messages[number] = np.count_nonzero(self.sigma[number])
-            return self.sigma[number].copy()
-        target = self._fit(np.maximum(self._fit(self.sigma[number] + self.bias[number]), 0))
+            return self.sigma[number].astype(np.float64)
+        if self.loops is None:
+            target = self._fit(np.maximum(self._fit(self.sigma[number] + self.bias[number]), 0))
+        else:
+            sigma = self.sigma[number]
+            target = np.empty_like(sigma)
+            flat = (array.reshape(-1) for array in (sigma, self.bias[number]))
+            self.overflows += self.loops.activate(*flat, self.lost, target.reshape(-1))
         return self._send(number, target, neuron)
 
-    def _send(self, number: int, target: Ints, neuron: SDNeuron) -> Ints:
+    def _integrate(self, number: int, summed: Floats, bits: int, e: int) -> None:
+        """sigma += summed << e; `bits`: what Lava's synapse sums in."""
+        if self.loops is not None:
+            sigma = self.sigma[number].reshape(-1)
+            self.overflows += self.loops.integrate(summed.reshape(-1), sigma, e, bits, self.lost)
+            return
+        a = summed.astype(np.int64)
+        if self.lost:
+            a, over = wrap(a, bits)
+            self.overflows += over
+        a = a << e if e >= 0 else a >> -e
+        self.sigma[number][:] = self._fit(self.sigma[number] + a)
+
+    def _send(self, number: int, target: Ints, neuron: SDNeuron) -> Floats:
         theta, f = neuron.vth << neuron.spike_exp + neuron.state_exp, neuron.state_exp
+        most = limit(neuron.message_bits) if neuron.message_bits else 0
+        if self.loops is not None:
+            sent = np.empty(target.shape)
+            flat = (array.reshape(-1) for array in (target, self.ref[number]))
+            over, count = self.loops.send(*flat, theta, f, most, self.lost, sent.reshape(-1))
+            self.overflows += over
+            self.messages[number] = count
+            return sent
         owed = target - self.ref[number]
         if self.lost:
             owed = self._fit(owed)
@@ -190,13 +227,12 @@ class SigmaDeltaNetwork:
         else:
             wanted = np.where(np.abs(owed) >= theta, trunc_shift(owed, f), 0)
             s = wanted
-            if neuron.message_bits:
-                top = limit(neuron.message_bits)
-                s = np.clip(wanted, -top, top)
+            if most:
+                s = np.clip(wanted, -most, most)
                 self.overflows += int(np.count_nonzero(s != wanted))
             self.ref[number] += s << f
         self.messages[number] = np.count_nonzero(s)
-        return s
+        return s.astype(np.float64)
 
     def _fit(self, x: Ints) -> Ints:
         kept, over = wrap(x, WORD) if self.lost else saturate(x, STATE_BITS)
@@ -207,7 +243,9 @@ class SigmaDeltaNetwork:
 def _bias(layer: Layer) -> Any:
     neuron = layer.neuron
     assert isinstance(neuron, SDNeuron)
-    return 0 if neuron.bias is None else neuron.bias.astype(np.int64) << neuron.spike_exp + neuron.state_exp
+    if neuron.bias is None:
+        return np.zeros(layer.shape, np.int64)
+    return np.ascontiguousarray(neuron.bias.astype(np.int64) << neuron.spike_exp + neuron.state_exp)
 
 
 def _views(flat: Ints, network: Network) -> list[Ints]:
