@@ -1,7 +1,9 @@
 """How fast our own simulation is: seconds of a whole plan in spikes beside the dense network's in torch, in one run.
 
     delta_vs_dense_S, lif_vs_dense_S      CEM over 12 steps, 4 iterations, S candidates on TwoRoom; goals 2 and 3 times dense
-    delta_vs_torch_S, lif_vs_torch_S      the same plan with machine code (numba) and without
+    guided_vs_dense_S                     policy-guided planning with S copies over 4 steps
+    *_vs_torch_S                          the same plan with machine code (numba) and without
+    *_vs_product_S                        the same plan event-driven by the rule, and with products alone
     break_even_KxN_rowsR                  the density of spikes below which a layer's gather is faster than its product
 
 Both sides take turns plan by plan, from the same starts and noise, on one thread: a ratio is the median over pairs. `ours` of a
@@ -12,25 +14,29 @@ Shapes: S candidates, R rows, K inputs, N neurons.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from statistics import median
 from types import ModuleType
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
+from spikeplan.core import delta_pass
 from spikeplan.core.compiled import compiled
 from spikeplan.core.delta_pass import break_even
+from spikeplan.core.guided_planning import GuidedConfig, PlannerConfig
 from spikeplan.core.planning import CEMConfig
 from spikeplan.evaluation.bundle import load_bundle
-from spikeplan.evaluation.shard import EPISODE_SEED, Job, make_op_counts, make_predictor, one_thread
+from spikeplan.evaluation.methods import METHODS
+from spikeplan.evaluation.shard import EPISODE_SEED, Job, make_op_counts, make_planner, make_predictor, one_thread
 from spikeplan.experiments.bench.rows import BenchRow
 from spikeplan.experiments.runner.progress import progress_bar
 from spikeplan.snn import delta, lif
-from spikeplan.worldmodel.planning.cem import CEMPlanner
 from spikeplan.worldmodel.planning.closed_loop import ImageLatent, step_generator
 from spikeplan.worldmodel.tasks import make_world
 
@@ -46,23 +52,47 @@ NO_NUMBA = "not measured: numba is not installed (pip install 'spikeplan[fast]')
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A method's plan of `samples` candidates beside another's, or (`other` None) beside its own without machine code."""
+    """A method's plan beside another method's, or (`other` None) beside its own without one thing."""
 
     name: str
     method: str
-    other: str | None
-    samples: int
+    planner: PlannerConfig
+    other: str | None = None
+    without: Without | None = None
     goal: float | None = None
 
 
+class Without(NamedTuple):
+    """What a plan can do without: a function of some modules, and what takes its place."""
+
+    what: str
+    function: str
+    modules: tuple[Any, ...]
+    instead: Callable[..., Any]
+
+
+NUMBA = Without("without machine code", "compiled", (delta, lif), lambda: None)
+GATHER = Without("products alone", "break_even", (delta_pass, lif), lambda rows, neurons: -1.0)
+
+
+def cem(samples: int) -> CEMConfig:
+    return CEMConfig(samples=samples, iterations=ITERATIONS, elites=samples // ELITE_SHARE, horizon=HORIZON)
+
+
+DELTA, LIF, GUIDED = "sigma_delta", "lif", "guided-sigma_delta"
+FEW = GuidedConfig(samples=3, horizon=4, to_go=0.3)
 COMPARISONS = (
     *(
-        Comparison(name=f"delta_vs_dense_{s}", method="sigma_delta", other="dense", samples=s, goal=2.0)
+        Comparison(name=f"delta_vs_dense_{s}", method=DELTA, planner=cem(s), other="dense", goal=2.0)
         for s in (64, 256, 800)
     ),
-    Comparison(name="lif_vs_dense_256", method="lif", other="dense", samples=256, goal=3.0),
-    Comparison(name="delta_vs_torch_256", method="sigma_delta", other=None, samples=256),
-    Comparison(name="lif_vs_torch_256", method="lif", other=None, samples=256),
+    Comparison(name="lif_vs_dense_256", method=LIF, planner=cem(256), other="dense", goal=3.0),
+    Comparison(name="guided_vs_dense_3", method=GUIDED, planner=FEW, other="guided"),
+    Comparison(name="delta_vs_torch_256", method=DELTA, planner=cem(256), without=NUMBA),
+    Comparison(name="lif_vs_torch_256", method=LIF, planner=cem(256), without=NUMBA),
+    *(Comparison(name=f"delta_vs_product_{s}", method=DELTA, planner=cem(s), without=GATHER) for s in (64, 256, 800)),
+    Comparison(name="lif_vs_product_256", method=LIF, planner=cem(256), without=GATHER),
+    Comparison(name="guided_vs_product_3", method=GUIDED, planner=FEW, without=GATHER),
 )
 
 
@@ -103,10 +133,8 @@ class Task:
         self.start_BD = latent_of(episodes.start_NP, episodes.layout_NL)
         self.goal_BD = latent_of(episodes.goal_NP, episodes.layout_NL)
 
-    def plan(self, method: str, samples: int) -> Callable[[int], float]:
+    def plan(self, method: str, config: PlannerConfig) -> Callable[[int], float]:
         """A function of the number of a plan that plans it once, counted as a study does, and returns its seconds."""
-        config = CEMConfig(samples=samples, iterations=ITERATIONS, elites=samples // ELITE_SHARE, horizon=HORIZON)
-        spiking = method == "sigma_delta"
         job = Job(
             task=TASK,
             method=method,
@@ -114,18 +142,12 @@ class Task:
             planner=config,
             episodes=1,
             count=1,
-            reference=self.bundle.artifact.reference if spiking else "zero",
-            threshold=1.0 if spiking else None,
+            threshold=1.0 if METHODS[method].spiking else None,
         )
         predictor = make_predictor(job)
-        planner = CEMPlanner(
-            predictor,
-            config,
-            action_dim=self.world.action_dim,
-            action_limit=self.world.action_limit,
-            reference=job.reference,
-            op_counts=make_op_counts(job, predictor),
-        )
+        if self.bundle.artifact.reference in predictor.references:
+            job = replace(job, reference=self.bundle.artifact.reference)
+        planner = make_planner(job, predictor, self.world, make_op_counts(job, predictor))
 
         def seconds(number: int) -> float:
             one = slice(number % EPISODES, number % EPISODES + 1)
@@ -139,14 +161,15 @@ class Task:
 
 def plan_row(task: Task, comparison: Comparison, pairs: int) -> BenchRow:
     """Seconds of a plan, ours beside the other's."""
-    unit = "s a plan"
-    if comparison.other is None and compiled() is None:
+    without, unit = comparison.without, "s a plan"
+    if without is not None and compiled() is None:
         return BenchRow(name=comparison.name, ours=None, unit=NO_NUMBA)
-    ours = task.plan(comparison.method, comparison.samples)
-    theirs = ours if comparison.other is None else task.plan(comparison.other, comparison.samples)
+    ours = task.plan(comparison.method, comparison.planner)
+    theirs = ours if comparison.other is None else task.plan(comparison.other, comparison.planner)
 
     def other(number: int) -> float:
-        return without_numba(lambda: theirs(number)) if comparison.other is None else theirs(number)
+        with nullcontext() if without is None else left_out(without):
+            return theirs(number)
 
     for number in range(2):  # machine code is loaded, memory is there
         ours(number), other(number)
@@ -158,22 +181,22 @@ def plan_row(task: Task, comparison: Comparison, pairs: int) -> BenchRow:
         ours=median(mine),
         other=median(its),
         ratio=ratio,
-        unit=unit if comparison.other else f"{unit}; other: without machine code",
+        unit=unit if without is None else f"{unit}; other: {without.what}",
         goal=None if goal is None else f"<= {goal:g} times dense",
         holds=None if goal is None else ratio <= goal,
     )
 
 
-def without_numba(function: Callable[[], float]) -> float:
-    """As where numba is not installed."""
-    kept = [(module, module.compiled) for module in (delta, lif)]
+@contextmanager
+def left_out(without: Without) -> Iterator[None]:
+    kept = [(module, getattr(module, without.function)) for module in without.modules]
     try:
         for module, _ in kept:
-            module.compiled = lambda: None  # type: ignore[attr-defined]
-        return function()
+            setattr(module, without.function, without.instead)
+        yield
     finally:
-        for module, own in kept:
-            module.compiled = own  # type: ignore[attr-defined]
+        for module, function in kept:
+            setattr(module, without.function, function)
 
 
 def break_even_row(loops: ModuleType | None, shape: tuple[int, int, int], pairs: int) -> BenchRow:
