@@ -8,10 +8,11 @@
 Differs from lava.proc.sdn: the truncated bits are fed back. The output layer sends its value instead:
     value[t] = trunc((sigma[t] + bias) / 2^shift)
 
-Integers are held in floating tensors where that is provably exact: every partial sum of W s is an integer of magnitude
-at most max_i sum_j |W_ij| * (largest message) << weight_exp; it plus sigma, act(sigma + bias) - ref and the threshold
-stay below 2^24 (float32) or 2^53 (float64); the network picks the type. Division by 2^shift is exact in binary floating
-point, and trunc rounds toward zero like the chip.
+Integers are held in floating tensors where that is provably exact (core/delta_pass.py); the network picks the type. Division by
+2^shift is exact in binary floating point, and trunc rounds toward zero like the chip.
+
+Where numba is installed a layer is one sweep of machine code after its product, which is event-driven where few spikes are sent
+(core/spike_loops.py); without it a dozen torch operations. Both give the same integers: tests/snn/test_delta_compiled.py.
 Shapes: R any leading (batch) references; states may have size 1 where they broadcast; N neurons of a layer.
 Units: sigma, ref, bias, threshold in state LSB; s in message LSB.
 """
@@ -27,7 +28,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import hardshrink
 
+from spikeplan.core import delta_pass
+from spikeplan.core.compiled import compiled
 from spikeplan.core.counts.operations import LayerCounts
+from spikeplan.core.delta_pass import PassLayer, number_type, sweep
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import limit
 from spikeplan.core.ir.artifact import Artifact, Layer
@@ -47,10 +51,12 @@ class DeltaState(NamedTuple):
 
 
 class Pass(NamedTuple):
-    """What one predictor evaluation of R rows did: messages sent per layer (values, for the output layer), values out,
-    and how many numbers saturated per layer: messages and states together, and states alone."""
+    """What one predictor evaluation of R rows did: messages sent per layer (values, for the output layer), how many of them are
+    not zero (all, for the output layer), values out, and how many numbers saturated per layer: messages and states together,
+    and states alone."""
 
     messages: tuple[Tensor, ...]
+    sent: tuple[int, ...]
     value_RD: Tensor
     saturated: tuple[int, ...]
     sigma_saturated: tuple[int, ...]
@@ -79,20 +85,13 @@ def count_nonzero(x: Tensor) -> int:
     return int(x.abs().clamp_(max=1.0).sum())
 
 
-def _given(numbers: NDArray[Any] | None) -> NDArray[Any]:
-    return np.zeros((0, 0), np.int8) if numbers is None else numbers
+def _tensor(rows: NDArray[Any], lead: torch.Size) -> Tensor:
+    return torch.from_numpy(rows).view(*lead, rows.shape[-1])
 
 
-def _bound(before: Layer, layer: Layer) -> int:
-    """Largest magnitude that sigma + W s, target - ref or the threshold of a layer can reach."""
-    assert layer.weight is not None and layer.bias is not None
-    fan_in = int(np.abs(layer.weight.astype(np.int64)).sum(1).max())
-    target = limit(layer.state_bits) + int(np.abs(layer.bias.astype(np.int64)).max())
-    if 2 * target >= 2**31:
-        raise UserError(f"layer '{layer.name}': a bias reaches {target - limit(layer.state_bits)}; convert it again")
-    change = 2 * target if layer.kind == "sigma_delta" and layer.act == "identity" else target
-    sums = (fan_in * limit(before.message_bits) << layer.weight_exp) + limit(layer.state_bits)
-    return max(sums, change, 2 * layer.threshold_lsb)
+def _passed(swept: delta_pass.Swept, lead: torch.Size) -> Pass:
+    messages = tuple(_tensor(s, lead) for s in swept.messages)
+    return Pass(messages, tuple(swept.sent), messages[-1], tuple(swept.saturated), tuple(swept.sigma_saturated))
 
 
 class DeltaNetwork:
@@ -117,27 +116,94 @@ class DeltaNetwork:
             raise UserError(f"artifact: feed edges {feeds} do not chain the layers {names} one step after the other")
         self.artifact = artifact
         self.layers = artifact.layers
-        bound = max(_bound(before, layer) for before, layer in pairwise(self.layers))
-        self.dtype = torch.float32 if bound < 2**24 else torch.float64
-        if bound >= 2**53:
-            raise UserError(f"artifact: sums up to {bound} are not exact in float64; split the widest layer")
+        number = number_type(self.layers)
+        self.dtype = torch.float32 if number is np.float32 else torch.float64
+        self._constants = [PassLayer.of(layer, number) for layer in self.layers]
         # Empty for the input coder, which has neither.
-        self.weight_t = [
-            torch.from_numpy(_given(la.weight)).to(self.dtype).mul(1 << la.weight_exp).T.contiguous()
-            for la in self.layers
-        ]
-        self.bias = [torch.from_numpy(_given(la.bias)).to(self.dtype) for la in self.layers]
+        self.weight_t = [torch.from_numpy(layer.weight_KN) for layer in self._constants]
+        self.bias = [torch.from_numpy(layer.bias_N) for layer in self._constants]
         self.neurons = sum(layer.n_out for layer in self.layers)
         self.fan_out = [la.n_out for la in self.layers[1:]] + [0]
 
-    def run(self, x_RI: Tensor, state: list[DeltaState] | None) -> tuple[Pass, list[DeltaState]]:
+    def run(
+        self, x_RI: Tensor, state: list[DeltaState] | None, *, keep: bool = True, overwrite: bool = False
+    ) -> tuple[Pass, list[DeltaState]]:
         """One pass of R rows from `state` (None: all zero). x in state LSB of the input coder.
 
-        Returns what was sent and put out, and the state after the pass, one entry a layer.
+        Returns what was sent and put out, and the state after the pass, one entry a layer: none of them without `keep`, which
+        saves the time to store it. `overwrite`: the tensors of `state` may be written to, and may be returned.
         """
+        loops = compiled()
+        given = None if loops is None or x_RI.requires_grad else self._arrays(x_RI, state)
+        if loops is None or given is None:
+            done, new = self._run_torch(x_RI, state)
+            return done, new if keep else []
+        x, rows = given
+        swept = sweep(loops, self._constants, x, rows, self._multiply, keep=keep, overwrite=overwrite)
+        lead = x_RI.shape[:-1]
+        new = [DeltaState(*(None if t is None else _tensor(t, lead) for t in kept)) for kept in swept.state]
+        return _passed(swept, lead), new
+
+    def run_in_turn(self, x_BSI: Tensor) -> Pass:
+        """B sequences of S passes: the first from the zero state, each other from the state that the one before it left."""
+        loops = compiled()
+        if loops is not None and not x_BSI.requires_grad:
+            x = x_BSI.to(self.dtype).reshape(-1, x_BSI.shape[-1]).contiguous().numpy()
+            swept = sweep(loops, self._constants, x, None, self._multiply, keep=False, turns=x_BSI.shape[1])
+            return _passed(swept, x_BSI.shape[:-1])
+        state, passes = None, []
+        for x_BI in x_BSI.unbind(1):  # without machine code: by nature one after the other
+            done, state = self._run_torch(x_BI, state)
+            passes.append(done)
+        messages = tuple(torch.stack(of_layer, 1) for of_layer in zip(*(p.messages for p in passes), strict=True))
+        sent, saturated, sigma_saturated = (
+            tuple(sum(of_layer) for of_layer in zip(*numbers, strict=True))
+            for numbers in (
+                [p.sent for p in passes],
+                [p.saturated for p in passes],
+                [p.sigma_saturated for p in passes],
+            )
+        )
+        return Pass(messages, sent, messages[-1], saturated, sigma_saturated)
+
+    def _multiply(self, layer: int, s_RK: NDArray[Any], a_RN: NDArray[Any]) -> None:
+        torch.mm(torch.from_numpy(s_RK), self.weight_t[layer], out=torch.from_numpy(a_RN))
+
+    def _arrays(
+        self, x_RI: Tensor, state: list[DeltaState] | None
+    ) -> tuple[NDArray[Any], list[delta_pass.State] | None] | None:
+        """Input and state as arrays of rows; None where the state has rows that x has not."""
+        lead = x_RI.shape[:-1]
+        x = x_RI.to(self.dtype).reshape(-1, x_RI.shape[-1]).contiguous().numpy()
+        if state is None:
+            return x, None
+        rows = []
+        for sigma, ref in state:
+            pair = [None if t is None else self._state_rows(t, lead) for t in (sigma, ref)]
+            if any(t is not None and array is None for t, array in zip((sigma, ref), pair, strict=True)):
+                return None
+            rows.append(delta_pass.State(*pair))
+        return x, rows
+
+    def _state_rows(self, kept: Tensor, lead: torch.Size) -> NDArray[Any] | None:
+        """(S, N): a row for each row of x, or for as many consecutive ones as share it."""
+        own = kept.shape[:-1]
+        if own == lead and kept.dtype == self.dtype:  # what every step of a plan brings
+            return kept.reshape(-1, kept.shape[-1]).contiguous().numpy()
+        kept = kept.to(self.dtype)
+        shared = own.numel() == 1 or (own[:-1] == lead[:-1] and own[-1] == 1)
+        if own != lead and not shared:
+            if torch.broadcast_shapes(own, lead) != lead:
+                return None
+            kept = kept.expand(*lead, kept.shape[-1])
+        return kept.reshape(-1, kept.shape[-1]).contiguous().numpy()
+
+    def _run_torch(self, x_RI: Tensor, state: list[DeltaState] | None) -> tuple[Pass, list[DeltaState]]:
+        """`run` where there is no machine code."""
         code = self.layers[0]
         s, ref, over = delta_step(x_RI, None if state is None else state[0].ref, code)
         messages, new, saturated, sigma_saturated = [s], [DeltaState(None, ref)], [over], [0]
+        sent = [count_nonzero(s)]
         for i, layer in enumerate(self.layers[1:], 1):
             a = s @ self.weight_t[i]
             before = DeltaState(None, None) if state is None else state[i]
@@ -150,11 +216,13 @@ class DeltaNetwork:
                 new.append(DeltaState(sigma, None))
                 saturated.append(over_sigma)
                 messages.append(value)
-                return Pass(tuple(messages), value, tuple(saturated), tuple(sigma_saturated)), new
+                sent.append(value.numel())
+                return Pass(tuple(messages), tuple(sent), value, tuple(saturated), tuple(sigma_saturated)), new
             if layer.act == "relu":
                 u = u.relu_()
             s, ref, over = delta_step(u, before.ref, layer)
             messages.append(s)
+            sent.append(count_nonzero(s))
             new.append(DeltaState(sigma, ref))
             saturated.append(over + over_sigma)
         raise AssertionError("the output layer ends the chain")
@@ -162,8 +230,7 @@ class DeltaNetwork:
     def counts(self, done: Pass, *, rows: int, restored_rows: int, dense_rows: int) -> list[LayerCounts]:
         """Operations of `rows` passes. `dense_rows` of them replace a dense evaluation (a mean's own pass does not)."""
         result = []
-        for i, (layer, s) in enumerate(zip(self.layers, done.messages, strict=True)):
-            sent = count_nonzero(s) if layer.kind != "sigma" else s.numel()
+        for i, (layer, sent) in enumerate(zip(self.layers, done.sent, strict=True)):
             weights = 0 if layer.weight is None else layer.weight.size
             result.append(
                 LayerCounts(

@@ -61,7 +61,7 @@ class DeltaReferring(DeltaOnChip):
         `mean_B1I`: what the mean candidate is asked, where the reference needs it.
         """
         if state.reference == "previous_candidate":
-            return *self._one_by_one(x_BSI, state), None
+            return *self._in_order(x_BSI, state), None
         rows = x_BSI[..., 0].numel()
         extra: list[LayerCounts] = []
         mean_value, start, restored = None, None, 0
@@ -72,12 +72,17 @@ class DeltaReferring(DeltaOnChip):
             start, restored = state.previous[state.step], rows
         elif state.reference != "zero":
             assert mean_B1I is not None, f"reference {state.reference} needs the mean candidate"
-            mean, state.carry = self.network.run(mean_B1I, state.carry)
+            mean, state.carry = self.network.run(mean_B1I, state.carry, overwrite=True)
             mean_value, start, restored = mean.value_RD, state.carry, rows
             # The mean's state is written to its context and fetched back for its own next step: charged as a restore. It is
             # counted, but replaces no dense evaluation.
             extra = self.network.counts(mean, rows=len(x_BSI), restored_rows=len(x_BSI), dense_rows=0)
-        done, new = self.network.run(x_BSI, start)
+        done, new = self.network.run(
+            x_BSI,
+            start,
+            keep=state.reference in ("previous_step", "previous_iteration"),
+            overwrite=state.reference == "previous_step",  # nobody else holds `carry`
+        )
         if state.reference == "previous_step":
             state.carry = new
         elif state.reference == "previous_iteration":
@@ -87,19 +92,12 @@ class DeltaReferring(DeltaOnChip):
             counts = [own + more for own, more in zip(counts, extra, strict=True)]
         return done.value_RD, counts, mean_value
 
-    def _one_by_one(self, x_BSI: Tensor, state: ReferenceState) -> tuple[Tensor, list[LayerCounts]]:
-        """Sequential over candidates by nature, vectorised over episodes."""
+    def _in_order(self, x_BSI: Tensor, state: ReferenceState) -> tuple[Tensor, list[LayerCounts]]:
+        """Candidates of an episode in turn, each compared with the one before it."""
         b, s, _ = x_BSI.shape
         assert state.order is not None
-        index = torch.arange(b)
-        value = x_BSI.new_zeros(b, s, self.network.layers[-1].n_out)
-        total: list[LayerCounts] | None = None
-        carry = None
-        for position in range(s):
-            which = state.order[:, position]
-            done, carry = self.network.run(x_BSI[index, which], carry)
-            value[index, which] = done.value_RD
-            counts = self.network.counts(done, rows=b, restored_rows=b if position == 0 else 0, dense_rows=b)
-            total = counts if total is None else [a + c for a, c in zip(total, counts, strict=True)]
-        assert total is not None
-        return value, total
+        episode = torch.arange(b)[:, None]
+        done = self.network.run_in_turn(x_BSI[episode, state.order])
+        value = torch.empty_like(done.value_RD)
+        value[episode, state.order] = done.value_RD
+        return value, self.network.counts(done, rows=b * s, restored_rows=b, dense_rows=b * s)

@@ -37,6 +37,7 @@ class LIFOnChip:
                 unit = theirs.weight.abs().max().clamp_min(1e-12) / WEIGHT_TOP
                 mine.weight.copy_((theirs.weight / unit).round() * unit)
                 mine.bias.copy_(theirs.bias)
+            self._weight2_t = self.network.w2.weight.T.contiguous()
 
     @property
     def _linears(self) -> dict[str, nn.Linear]:
@@ -64,8 +65,9 @@ class LIFOnChip:
 
     def infer(self, x_BSI: Tensor) -> tuple[LIFRun, list[LayerCounts]]:
         """The network's run on B x S inputs, and the operations of each layer, ready for the next run included."""
-        run = infer(self.network, x_BSI)
-        return run, self._counts(x_BSI.shape[0] * x_BSI.shape[1], [int(spikes.sum()) for spikes in run.spikes])
+        run = infer(self.network, x_BSI, weight2_t=self._weight2_t)
+        sent = [int(spikes.sum()) for spikes in run.spikes] if run.sent is None else list(run.sent)
+        return run, self._counts(x_BSI.shape[0] * x_BSI.shape[1], sent)
 
     def _counts(self, rows: int, sent: list[int]) -> list[LayerCounts]:
         net, t = self.network, self.network.config.time_steps

@@ -1,7 +1,7 @@
 """`spikeplan bench NAME`: side by side in one run. NAME: plan, lava (experiments/bench/lava.py), events
 (experiments/bench/events.py), energy (experiments/bench/energy.py: counts, MACs and prices),
 planner (experiments/bench/planner.py: success and operations), references (experiments/bench/references.py: the same on each
-reference, networks trained for it).
+reference, networks trained for it), convert (experiments/bench/convert.py: speed of the simulation).
 
 `bench plan`: candidate steps per second of every method, as ratios to dense measured in the same run.
 
@@ -117,6 +117,12 @@ def _bench_references(console: Console) -> list[BenchRow]:
     return bench_references(console)
 
 
+def _bench_convert(console: Console) -> list[BenchRow]:
+    from spikeplan.experiments.bench.convert import bench_convert
+
+    return bench_convert(console)
+
+
 BENCHES: dict[str, Callable[..., list[BenchRow]]] = {
     "plan": bench_plan,
     "lava": _bench_lava,
@@ -124,6 +130,7 @@ BENCHES: dict[str, Callable[..., list[BenchRow]]] = {
     "energy": _bench_energy,
     "planner": _bench_planner,
     "references": _bench_references,
+    "convert": _bench_convert,
 }
 
 

@@ -35,7 +35,7 @@ OPTIONAL = {  # module -> (what for, what installs it)
     "faery": ("reading .raw and .es", "pip install 'spikeplan[events]'"),
     "rosbags": ("reading .bag", "pip install 'spikeplan[events]'"),
     "h5py": ("reading .h5 and netx", "pip install 'spikeplan[netx]'"),
-    "numba": ("fast event filters", "pip install 'spikeplan[fast]'"),
+    "numba": ("fast event filters and spiking layers", "pip install 'spikeplan[fast]'"),
     "triton": ("plans as one GPU kernel", "pip install 'spikeplan[fused]'"),
     "zeus": ("reading RAPL", "pip install 'spikeplan[rapl]'"),
     "pynvml": ("reading NVML", "pip install 'spikeplan[gpu]'"),

@@ -85,7 +85,7 @@ SHIPPED: dict[str, tuple[str, ...]] = {
     "recipes": ("sigma_delta",),
     "chips": tuple(CHIPS),
     "references": tuple(REFERENCES),
-    "benches": ("plan", "lava", "events", "energy", "planner", "references"),
+    "benches": ("plan", "lava", "events", "energy", "planner", "references", "convert"),
 }
 ABOUT = {
     "tasks": "what is planned, for --task",

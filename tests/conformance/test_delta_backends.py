@@ -19,10 +19,12 @@ import torch
 from spikeplan.conversion import Calibration, SigmaDelta, convert
 from spikeplan.core.ir.artifact import Artifact, Edge, Layer, save
 from spikeplan.core.ir.contexts import KEEP, RESET
-from spikeplan.lava_procs import Passes, Trace, compare, replay
+from spikeplan.lava_procs import Passes, Trace, compare, fused, replay
 from spikeplan.lava_procs.fused import FusedNetwork
+from spikeplan.snn import delta
 from spikeplan.snn.delta import DeltaNetwork, DeltaState
 
+Backend = Callable[[Artifact, Passes, Path], Trace]
 TIMEOUT_S = 600.0
 
 
@@ -92,10 +94,24 @@ def lava_fused(artifact: Artifact, passes: Passes, folder: Path) -> Trace:
     return Trace(messages=messages, sigma=sigma, ref=ref, value=np.array(values), saturated=saturated)
 
 
-BACKENDS: dict[str, Callable[[Artifact, Passes, Path], Trace]] = {
+def plainly(backend: Backend) -> Backend:
+    """As where numba is not installed."""
+
+    def run(artifact: Artifact, passes: Passes, folder: Path) -> Trace:
+        with pytest.MonkeyPatch.context() as patch:
+            for module in (delta, fused):
+                patch.setattr(module, "compiled", lambda: None)
+            return backend(artifact, passes, folder)
+
+    return run
+
+
+BACKENDS: dict[str, Backend] = {
     "torch": torch_reference,
+    "torch without numba": plainly(torch_reference),
     "lava": lava_chain,
     "fused": lava_fused,
+    "fused without numba": plainly(lava_fused),
 }
 
 

@@ -36,7 +36,7 @@ def walks(rng: np.random.Generator, n_in: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_equals_plain_integers_over_chained_passes(make_chain, plain_pass, shape):
+def test_equals_plain_integers_over_chained_passes(make_chain, plain_pass, shape, form):
     rng = np.random.default_rng(5)
     artifact = make_chain(rng, **SHAPES[shape])
     network = DeltaNetwork(artifact)
@@ -72,7 +72,7 @@ def test_equals_plain_integers_over_chained_passes(make_chain, plain_pass, shape
     assert (saturations > 0) == (shape in ("wide", "saturating"))
 
 
-def test_a_zero_state_is_no_state(make_chain):
+def test_a_zero_state_is_no_state(make_chain, form):
     """And a state of one row serves many: it broadcasts."""
     rng = np.random.default_rng(0)
     network = DeltaNetwork(make_chain(rng))
@@ -123,7 +123,7 @@ def test_gate_and_rounding_at_the_edge(d, expected):
     assert (int(s), int(ref)) == (expected, expected << K)
 
 
-def test_counts_follow_the_messages(make_chain, plain_pass):
+def test_counts_follow_the_messages(make_chain, plain_pass, form):
     rng = np.random.default_rng(2)
     artifact = make_chain(rng)
     network = DeltaNetwork(artifact)
@@ -160,7 +160,7 @@ def test_the_number_type_follows_what_can_be_reached(make_chain):
         DeltaNetwork(replace(artifact, layers=(code, replace(h1, weight_exp=40), h2, out)))
 
 
-def test_a_large_bias_is_exact(make_chain, plain_pass):
+def test_a_large_bias_is_exact(make_chain, plain_pass, form):
     artifact = make_chain(np.random.default_rng(0))
     code, h1, h2, out = artifact.layers
     artifact = replace(artifact, layers=(code, h1, big_bias(h2, 2**25 + 1), big_bias(out, 2**24 + 1)))

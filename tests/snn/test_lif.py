@@ -198,7 +198,7 @@ def test_impossible_settings_are_refused():
         LIFPredictor(make()).begin(torch.zeros(1, 4), torch.zeros(1, 1, 1, 2), "mean_candidate")
 
 
-def test_inference_is_the_training_network_spike_by_spike() -> None:
+def test_inference_is_the_training_network_spike_by_spike(form: str) -> None:
     generator = torch.Generator().manual_seed(5)
     net = LIFNetwork(6, (32, 32), 4, LIFConfig(time_steps=5))
     x = 3 * torch.randn(200, 6, generator=generator)

@@ -99,7 +99,7 @@ def simulate(plain_pass, artifact, reference: str, latent: np.ndarray, sets: lis
 
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("reference", REFERENCES)
-def test_reference_equals_its_definition(make_chain, plain_pass, reference, seed):
+def test_reference_equals_its_definition(make_chain, plain_pass, reference, seed, form):
     artifact = make_chain(np.random.default_rng(seed + 10), **CHAIN, latent_scale=LATENT, action_scale=ACTION)
     predictor = DeltaPredictor(artifact)
     latent, sets = problem(seed)
