@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikeplan.core.errors import UserError
-from spikeplan.core.ir.graph import Conv, Shape
+from spikeplan.core.ir.graph import LIF, Conv, Shape
 from spikeplan.core.ir.graph.base import MAX_VALUES
 
 REMEDY = "export it again with lava-dl"
+MAX_DELAY = 62  # netx clamps longer ones
+BIAS_EXP = 6
 
 
 def need_h5py() -> Any:
@@ -118,3 +120,26 @@ def text(group: Any, key: str, here: str) -> str:
         return bytes(found[0]).decode("ascii")
     except (IndexError, TypeError, UnicodeDecodeError) as error:
         raise UserError(f"{here}: {key!r} is no text; {REMEDY}") from error
+
+
+def delays_of(group: Any, size: tuple[int, ...], name: str) -> tuple[NDArray[np.int64], list[str]]:
+    """A delay a synapse: the file's is one number, one an output, one an input, or one a synapse. Second: what netx changes."""
+    if "delay" not in group:
+        return np.zeros(size, np.int64), []
+    notes: list[str] = []
+    found = whole(array(group, "delay"), "delay")
+    if found.min() < 0:
+        raise UserError(f"a delay of {found.min()} steps; expected 0 to {MAX_DELAY}")
+    if found.max() > MAX_DELAY:
+        notes.append(f"{name}: delays up to {found.max()} steps; netx clamps them to {MAX_DELAY}, and so do we")
+        found = np.minimum(found, MAX_DELAY)
+    if found.ndim == 1 and found.size == size[0]:
+        found = found[:, None]
+    if found.size not in (1, size[0], size[1], size[0] * size[1]):
+        raise UserError(f"delay of shape {found.shape} for weights of shape {size}")
+    return np.broadcast_to(found.reshape(size) if found.size == size[0] * size[1] else found, size).copy(), notes
+
+
+def cuba(name: str, *, du: int, dv: int, vth: int, bias: NDArray[np.int64]) -> LIF:
+    du_, dv_, vth_ = (np.array([value], np.int64) for value in (du, dv, vth))
+    return LIF(name=name, du=du_, dv=dv_, vth=vth_, bias=bias, bias_exp=BIAS_EXP)

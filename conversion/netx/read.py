@@ -28,6 +28,8 @@ from spikeplan.conversion.netx.fields import (
     array,
     bias_of,
     conv_of,
+    cuba,
+    delays_of,
     loihi_weights,
     need_h5py,
     scalar,
@@ -36,7 +38,7 @@ from spikeplan.conversion.netx.fields import (
 )
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import STATE_BITS
-from spikeplan.core.ir.graph import LIF, Conv, Delta, Edge, Graph, Input, Linear, Node, Readout, Shape, SigmaDelta, Sum
+from spikeplan.core.ir.graph import Conv, Delta, Edge, Graph, Input, Linear, Node, Readout, Shape, SigmaDelta, Sum
 from spikeplan.core.ir.graph.base import MAX_PORTS
 from spikeplan.core.ir.graph.neurons import RESIDUES
 
@@ -44,7 +46,6 @@ NOT_RUN = ("concat", "pool", "unpool", "convT", "dense_comp")
 KINDS = ("input", "conv", "flatten", "dense", "dense_rec", "average")
 MESSAGE_BITS = 16  # netx's own default; the format's key `messageBits` makes netx 0.6.0 fail
 MOST_LAYERS = 1000
-MOST_DELAY = 62  # netx clamps longer ones
 EXP = 12  # spike_exp and state_exp of netx, 6 each: thresholds and biases are shifted by both
 CUBA = ("CUBA", "LOIHI")
 WORD, CONV_BITS = 32, 24  # to which lava.proc's Dense and Conv wrap their sums
@@ -116,8 +117,7 @@ class _Reader:
         for number in range(len(groups)):
             if str(number) not in groups:
                 raise UserError(f"layers must be numbered from 0 on, but 'layer/{number}' is missing; {REMEDY}")
-            group = groups[str(number)]
-            here = f"layer/{number}"
+            group, here = groups[str(number)], f"layer/{number}"
             kind = text(group, "type", here)
             if kind == "flatten":
                 flattened = True
@@ -183,7 +183,9 @@ class _Reader:
         weight = np.repeat(np.eye(groups, dtype=np.int64), n // groups, axis=1)
         self._grow(Linear(name=name, weight=weight, weight_bits=2), (groups,))
         self.scales[name] = groups / n
-        self.notes.append(f"{name}: sums of {n // groups} neurons, which lava-dl averages; netx itself leaves this layer out")
+        self.notes.append(
+            f"{name}: sums of {n // groups} neurons, which lava-dl averages; netx itself leaves this layer out"
+        )
 
     def _size_before(self, group: Any, kind: str) -> Shape:
         """Of a file without an input layer: a dense layer's weights say it."""
@@ -206,7 +208,7 @@ class _Reader:
             self.notes.append(
                 f"{name}: no neuron given; as in netx an integrator that keeps its current and never fires"
             )
-            return _cuba(name, du=-1, dv=4096, vth=1 << 17, bias=np.zeros(1, np.int64))
+            return cuba(name, du=-1, dv=4096, vth=1 << 17, bias=np.zeros(1, np.int64))
         found = group["neuron"]
         type_ = text(found, "type", "neuron")
         bias = None
@@ -216,7 +218,7 @@ class _Reader:
             if "gradedSpike" in found and bool(np.asarray(found["gradedSpike"][()]).reshape(-1)[0]):
                 raise UserError("graded spikes of CUBA neurons do not run here, nor in netx 0.6.0; use SDNN")
             du, dv, vth = (scalar(found, key) for key in ("iDecay", "vDecay", "vThMant"))
-            return _cuba(name, du=du - 1, dv=dv, vth=vth, bias=np.zeros(1, np.int64) if bias is None else bias)
+            return cuba(name, du=du - 1, dv=dv, vth=vth, bias=np.zeros(1, np.int64) if bias is None else bias)
         if type_ != "SDNN":
             raise UserError(f"neuron type {type_!r} does not run here; use SDNN, CUBA or LOIHI")
         return self._sigma_delta(found, name, bias, coder=coder)
@@ -261,7 +263,8 @@ class _Reader:
         lost = int(np.count_nonzero(fitted != whole * 2.0**-exp))
         if lost:
             self.notes.append(f"{name}: {lost} weights do not fit into 8 bits and are changed as netx changes them")
-        delays = self._delays(group, weight.shape, name)
+        delays, notes = delays_of(group, weight.shape, name)
+        self.notes += notes
         if recurrent and delays.any():
             raise UserError("delays of a recurrent layer do not run here; export it without them")
         parts = []
@@ -295,26 +298,3 @@ class _Reader:
         if weight.ndim != 2 or weight.shape[0] != shape[0]:
             raise UserError(f"{key} of shape {weight.shape}; expected ({shape[0]}, n_in)")
         return weight
-
-    def _delays(self, group: Any, size: tuple[int, ...], name: str) -> NDArray[np.int64]:
-        """A delay a synapse: the file's is one number, one an output, one an input, or one a synapse."""
-        if "delay" not in group:
-            return np.zeros(size, np.int64)
-        found = whole(array(group, "delay"), "delay")
-        if found.min() < 0:
-            raise UserError(f"a delay of {found.min()} steps; expected 0 to {MOST_DELAY}")
-        if found.max() > MOST_DELAY:
-            self.notes.append(
-                f"{name}: delays up to {found.max()} steps; netx clamps them to {MOST_DELAY}, and so do we"
-            )
-            found = np.minimum(found, MOST_DELAY)
-        if found.ndim == 1 and found.size == size[0]:
-            found = found[:, None]
-        if found.size not in (1, size[0], size[1], size[0] * size[1]):
-            raise UserError(f"delay of shape {found.shape} for weights of shape {size}")
-        return np.broadcast_to(found.reshape(size) if found.size == size[0] * size[1] else found, size).copy()
-
-
-def _cuba(name: str, *, du: int, dv: int, vth: int, bias: NDArray[np.int64]) -> LIF:
-    du_, dv_, vth_ = (np.array([value], np.int64) for value in (du, dv, vth))
-    return LIF(name=name, du=du_, dv=dv_, vth=vth_, bias=bias, bias_exp=EXP // 2)

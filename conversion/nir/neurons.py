@@ -63,7 +63,9 @@ def lif(low: Lowering, name: str, node: Any) -> Value:
         raise UserError("v_threshold must be above v_reset; else a neuron fires for ever")
     gain = per_neuron(node, "r", shape)
     du, dv, leak = np.ones(1), np.zeros(1), np.zeros(1)
-    if not isinstance(node, nir.IF):
+    if isinstance(node, nir.IF):
+        gain = gain * low.dt_s
+    else:
         dv = share(low, node, "tau_mem" if isinstance(node, nir.CubaLIF) else "tau", shape)
         gain, leak = gain * dv, per_neuron(node, "v_leak", shape) * dv
     current = np.zeros(1)
@@ -99,7 +101,9 @@ def integrator(low: Lowering, name: str, node: Any) -> Value:
     value, nir = low.taken(name), low.nir
     shape, gain = value.shape, per_neuron(node, "r", value.shape)
     dv, leak = np.zeros(1), np.zeros(1)
-    if not isinstance(node, nir.I):
+    if isinstance(node, nir.I):
+        gain = gain * low.dt_s
+    else:
         dv = share(low, node, "tau_mem" if isinstance(node, nir.CubaLI) else "tau", shape)
         gain, leak = gain * dv, per_neuron(node, "v_leak", shape) * dv
     if isinstance(node, nir.CubaLI):

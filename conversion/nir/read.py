@@ -8,7 +8,7 @@ or `exact` (sinabs's: an exponential between spikes):
 
     LIF      v' = v (1 - k) + k (v_leak + r (W s + b)),  k = share(tau)
     CubaLIF  u' = u (1 - j) + j w_in (W s + b);          v' = v (1 - k) + k (v_leak + r u'),  j = share(tau_syn)
-    IF, I    v' = v + r (W s + b)                        they know no time constant: a step of theirs is one step
+    IF, I    v' = v + dt r (W s + b)                     a file whose unit of time is its step takes dt = 1 (sinabs)
     LI, CubaLI: LIF and CubaLIF that never fire and send v;  Threshold: s = x > threshold
     a spike if v > v_threshold, then v = v_reset, or v - v_threshold with reset="subtract", which NIR cannot say
 

@@ -115,7 +115,7 @@ def _node(nir: Any, graph: Graph, node: Node, dt_s: float, offsets: _Offsets) ->
         return _lif(nir, node, shape, dt_s)
     if isinstance(node, Integrator):
         if not node.dv.any():
-            return nir.I(r=np.ones(shape))
+            return nir.I(r=np.full(shape, 1 / dt_s))
         dv = _all(node, "dv", shape)
         if (dv <= 0).any():
             raise node.refuse("some of its neurons leak and some do not; NIR has a node for either")
@@ -133,7 +133,7 @@ def _lif(nir: Any, node: LIF, shape: Any, dt_s: float) -> Any:
     same = {"v_threshold": _all(node, "vth", shape), "v_reset": _all(node, "v_reset", shape)}
     dv, du = _all(node, "dv", shape), _all(node, "du", shape)
     if not dv.any() and (du == 1).all():
-        return nir.IF(r=np.ones(shape), **same)
+        return nir.IF(r=np.full(shape, 1 / dt_s), **same)
     if (dv <= 0).any() or (du <= 0).any():
         raise node.refuse("neurons without a leak have no time constant in NIR's LIF")
     leak = {"v_leak": np.zeros(shape), "r": 1 / dv}

@@ -51,7 +51,7 @@ class Compiled:
                 self._plan.append((node.name, self._closure(node)))
 
     def step(self, given: Mapping[str, Array]) -> dict[str, Array]:
-        """One step of every node; returns the outputs. `given` has been checked (reference.taken)."""
+        """One step of every node; returns the outputs. `given` has been checked (base.taken)."""
         for node in self.graph.inputs:
             x = given[node.name]
             self.slots[node.name] = (x != 0).astype(self.dtype) if node.spikes else x.astype(self.dtype)

@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikeplan.core.errors import UserError
-from spikeplan.core.ir.graph.base import Input
+from spikeplan.core.ir.graph.base import Input, taken
 from spikeplan.core.ir.graph.file import save
 from spikeplan.core.ir.graph.graph import Graph
-from spikeplan.core.ir.graph.reference import taken
 from spikeplan.lava_procs import child
 from spikeplan.lava_procs.graph.build import FORMS, sizes
 

@@ -31,7 +31,7 @@ def test_the_python_blocks_run_in_order(tmp_path: Path) -> None:
     lif, sums, network = done.stdout.splitlines()
     assert 10 < int(lif.removeprefix("LIF spikes: ")) < 140
     assert sums == "messages sum up to [44.0, 44.0]"  # 43.75, to within a threshold of 1
-    assert network.endswith("(50, 5) True")
+    assert network.endswith("{'3-dense': (50, 5)} True")
 
 
 def declared() -> dict[str, set[str]]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from spikeplan.core.ir.graph.base import Input, Node, Shape
 from spikeplan.core.ir.graph.functions import Concat, GatedRecurrence, Product, RMSNorm, Select, Sum, Table
-from spikeplan.core.ir.graph.graph import Edge, Graph, chain, depths, pipelined
+from spikeplan.core.ir.graph.graph import Edge, Graph, chain
 from spikeplan.core.ir.graph.neurons import LIF, Delta, Integrator, Readout, SigmaDelta
 from spikeplan.core.ir.graph.synapses import Conv, Linear, Pool
+from spikeplan.core.ir.graph.timing import depths, pipelined
 
 KINDS: dict[str, type[Node]] = {
     kind.__name__: kind

@@ -6,7 +6,7 @@ runs in float64. `bound` is static: it tells before any run that no sum leaves 6
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
@@ -123,3 +123,21 @@ class Input(Node):
     @property
     def limit(self) -> int | None:
         return self.bound(())
+
+
+def taken(node: Input, given: Mapping[str, NDArray[Any]], dtype: Any) -> NDArray[Any]:
+    """What an input node sends. Raises UserError for a missing array, another shape, and numbers beyond 32 bits."""
+    if node.name not in given:
+        raise UserError(f"input '{node.name}' is missing; give one array for each of the network's inputs")
+    x = np.asarray(given[node.name])
+    if x.shape != node.shape:
+        raise UserError(f"input '{node.name}' has shape {x.shape}; expected {node.shape}")
+    if dtype == np.int64 and x.dtype.kind not in "iub":
+        raise UserError(f"input '{node.name}' is {x.dtype}; a fixed-point network takes integers, quantise it first")
+    if not np.isfinite(x).all() or (
+        dtype == np.int64 and np.abs(x.astype(np.int64)).max(initial=0) >= 1 << node.bits - 1
+    ):
+        raise UserError(
+            f"input '{node.name}' holds a value that is not finite or beyond {node.bits} bits; scale it down"
+        )
+    return (x != 0).astype(dtype) if node.spikes else x.astype(dtype)

@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import STATE_BITS, saturate, trunc_shift
-from spikeplan.core.ir.graph.base import Input, Node, Shape
+from spikeplan.core.ir.graph.base import Input, Node, Shape, taken
 from spikeplan.core.ir.graph.functions import Concat, GatedRecurrence, Product, RMSNorm, Select, Sum, Table
 from spikeplan.core.ir.graph.graph import Graph
 from spikeplan.core.ir.graph.neurons import (
@@ -286,21 +285,3 @@ class Running:
         if delay > len(self.history):
             return np.zeros(self.graph.shapes[src], self.dtype)
         return self.history[delay - 1][src]
-
-
-def taken(node: Input, given: Mapping[str, Array], dtype: Any) -> Array:
-    """What an input node sends. Raises UserError for a missing array, another shape, and numbers beyond 32 bits."""
-    if node.name not in given:
-        raise UserError(f"input '{node.name}' is missing; give one array for each of the network's inputs")
-    x = np.asarray(given[node.name])
-    if x.shape != node.shape:
-        raise UserError(f"input '{node.name}' has shape {x.shape}; expected {node.shape}")
-    if dtype == np.int64 and x.dtype.kind not in "iub":
-        raise UserError(f"input '{node.name}' is {x.dtype}; a fixed-point network takes integers, quantise it first")
-    if not np.isfinite(x).all() or (
-        dtype == np.int64 and np.abs(x.astype(np.int64)).max(initial=0) >= 1 << node.bits - 1
-    ):
-        raise UserError(
-            f"input '{node.name}' holds a value that is not finite or beyond {node.bits} bits; scale it down"
-        )
-    return (x != 0).astype(dtype) if node.spikes else x.astype(dtype)
