@@ -1,7 +1,8 @@
 """`spikeplan bench NAME`: side by side in one run. NAME: plan, lava (experiments/bench/lava.py), events
 (experiments/bench/events.py), energy (experiments/bench/energy.py: counts, MACs and prices),
 planner (experiments/bench/planner.py: success and operations), references (experiments/bench/references.py: the same on each
-reference, networks trained for it), convert (experiments/bench/convert.py: speed of the simulation).
+reference, networks trained for it), convert
+(experiments/bench/convert.py: speed of the simulation, graphs in Lava, networks of other tools).
 
 `bench plan`: candidate steps per second of every method, as ratios to dense measured in the same run.
 
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from inspect import signature
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -117,10 +119,10 @@ def _bench_references(console: Console) -> list[BenchRow]:
     return bench_references(console)
 
 
-def _bench_convert(console: Console) -> list[BenchRow]:
+def _bench_convert(console: Console, files: Path | None = None) -> list[BenchRow]:
     from spikeplan.experiments.bench.convert import bench_convert
 
-    return bench_convert(console)
+    return bench_convert(console, files)
 
 
 BENCHES: dict[str, Callable[..., list[BenchRow]]] = {
@@ -135,10 +137,16 @@ BENCHES: dict[str, Callable[..., list[BenchRow]]] = {
 
 
 def bench_command(
-    name: str, json_file: str | None, *, parts: str | None = None, trained: tuple[str, ...] = (), console: Console
+    name: str,
+    json_file: str | None,
+    *,
+    parts: str | None = None,
+    trained: tuple[str, ...] = (),
+    files: str | None = None,
+    console: Console,
 ) -> None:
     """`parts`: folder of finished shards, for a bench that can go on from them. `trained`: folders of further training seeds,
-    for one that plans with them."""
+    for one that plans with them. `files`: a folder of other tools' network files, for one that reads them."""
     if name not in BENCHES:
         raise UserError(f"bench {name!r} is unknown; use one of {', '.join(BENCHES)}")
     check_outputs({"--json": json_file})
@@ -146,7 +154,13 @@ def bench_command(
         raise UserError(f"bench {name} keeps nothing of an interrupted run; leave out --parts")
     if trained and "trained" not in signature(BENCHES[name]).parameters:
         raise UserError(f"bench {name} plans with no trained networks; leave out --trained")
-    given = ({} if parts is None else {"parts": Path(parts)}) | ({"trained": trained} if trained else {})
+    if files is not None and "files" not in signature(BENCHES[name]).parameters:
+        raise UserError(f"bench {name} reads no network files; leave out --files")
+    if files is not None and not Path(files).is_dir():
+        raise UserError(f"--files {files}: no such folder; give one with .nir and .net files")
+    given: dict[str, Any] = {"parts": Path(parts)} if parts is not None else {}
+    given |= {"trained": trained} if trained else {}
+    given |= {"files": Path(files)} if files is not None else {}
     rows = BENCHES[name](console, **given)
     if json_file:
         write_report(json_file, [row.to_json() for row in rows])

@@ -72,5 +72,6 @@ def test_what_a_plan_did_without_is_there_again() -> None:
 
 def test_every_part_gives_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = (BenchRow(name=name, ours=1.0, unit="s") for name in ("a", "b"))
-    monkeypatch.setattr(convert, "PARTS", (lambda console: [first], lambda console: [second]))
+    monkeypatch.setattr(convert, "PARTS", (lambda console: [first],))
+    monkeypatch.setattr(convert, "FILE_PARTS", (lambda console, files: [second],))
     assert BENCHES["convert"](CONSOLE) == [first, second]

@@ -11,7 +11,7 @@ from spikeplan.core.ir.graph.functions import Concat, GatedRecurrence, Product, 
 from spikeplan.core.ir.graph.graph import Edge, Graph, chain
 from spikeplan.core.ir.graph.neurons import LIF, Delta, Integrator, Readout, SigmaDelta
 from spikeplan.core.ir.graph.synapses import Conv, Linear, Pool
-from spikeplan.core.ir.graph.timing import depths, pipelined
+from spikeplan.core.ir.graph.timing import depths, from_first_input, pipelined
 
 KINDS: dict[str, type[Node]] = {
     kind.__name__: kind
@@ -59,5 +59,6 @@ __all__ = [
     "Table",
     "chain",
     "depths",
+    "from_first_input",
     "pipelined",
 ]

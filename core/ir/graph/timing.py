@@ -52,3 +52,17 @@ def pipelined(graph: Graph) -> Graph:
         for node in graph.nodes
     ]
     return replace(graph, nodes=tuple(nodes), edges=tuple(edges))
+
+
+def from_first_input(graph: Graph) -> Graph:
+    """The same network with every bias beginning when an input first reaches its neurons, as after a reset layer by layer.
+
+    >>> from_first_input(read_netx("network.net")[0]).node("1-conv").bias_start
+    1
+    """
+    reached = depths(graph)
+    nodes = [
+        replace(node, bias_start=reached[node.name]) if isinstance(node, LIF | Integrator | SigmaDelta) else node
+        for node in graph.nodes
+    ]
+    return replace(graph, nodes=tuple(nodes))

@@ -21,6 +21,9 @@ def bench(
         str | None,
         text("folders of `train`, one a further training seed, for bench planner", "DIR,DIR", "the shipped seed alone"),
     ] = None,
+    files: Annotated[
+        str | None, text("folder of NIR and netx files of other tools, for bench convert", "DIR", "lava-dl's own alone")
+    ] = None,
 ) -> None:
     """Time ours beside others' in one run, as rows {name, ours, other, ratio, unit, goal, holds}."""
     names.check("benches", name)
@@ -28,7 +31,12 @@ def bench(
     from spikeplan.experiments.bench.plan import bench_command
 
     bench_command(
-        name, json, parts=parts, trained=tuple(trained.split(",")) if trained else (), console=result_console(json)
+        name,
+        json,
+        parts=parts,
+        trained=tuple(trained.split(",")) if trained else (),
+        files=files,
+        console=result_console(json),
     )
 
 

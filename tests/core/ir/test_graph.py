@@ -30,6 +30,7 @@ from spikeplan.core.ir.graph import (
     Table,
     chain,
     depths,
+    from_first_input,
     pipelined,
 )
 from spikeplan.core.ir.graph.file import FILE, load, save
@@ -258,3 +259,11 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     save_file({}, broken, metadata=FILE.metadata(FILE.read(path)[0]))
     with pytest.raises(UserError, match="weight"):
         load(broken)
+
+
+def test_biases_may_begin_with_the_first_input() -> None:
+    chip = pipelined(recurrent())
+    early = Graph(nodes=tuple(recurrent().nodes), edges=chip.edges, outputs=chip.outputs)
+    assert [getattr(from_first_input(early).node(name), "bias_start") for name in ("s1", "s2")] == [1, 2]  # noqa: B009
+    rows = np.random.default_rng(0).integers(0, 4, (40, 2))
+    assert run(from_first_input(early), *rows) == run(chip, *rows) != run(early, *rows)
