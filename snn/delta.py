@@ -18,7 +18,6 @@ Units: sigma, ref, bias, threshold in state LSB; s in message LSB.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -83,23 +82,60 @@ def _given(numbers: NDArray[Any] | None) -> NDArray[Any]:
     return np.zeros((0, 0), np.int8) if numbers is None else numbers
 
 
-def _bound(before: Layer, layer: Layer) -> int:
+class _Feed(NamedTuple):
+    """What one layer sends to another: number of the sender, its columns of the receiver's weight, and their shift."""
+
+    source: int
+    columns: slice
+    exp: int
+
+
+def _feeds(artifact: Artifact) -> list[list[_Feed]]:
+    """Of each layer. Raises UserError for an edge that goes back, or whose delay is not how many layers later it arrives."""
+    number = {layer.name: i for i, layer in enumerate(artifact.layers)}
+    depth: dict[str, int] = {}
+    found = []
+    for layer in artifact.layers:
+        into, begin, feeds = artifact.feeds(layer.name), 0, []
+        if any(number[edge.src] >= number[layer.name] for edge in into) or (not into and depth):
+            raise UserError(f"artifact: no earlier layer feeds '{layer.name}', or a later one does; convert it again")
+        depth[layer.name] = max((depth[edge.src] + 1 for edge in into), default=0)
+        for edge in into:
+            if edge.delay_steps != depth[layer.name] - depth[edge.src]:
+                raise UserError(
+                    f"edge {edge.src}->{edge.dst}: delay_steps {edge.delay_steps}, but the layer works "
+                    f"{depth[layer.name] - depth[edge.src]} steps later; convert the network again"
+                )
+            width = artifact.layers[number[edge.src]].n_out
+            feeds.append(_Feed(number[edge.src], slice(begin, begin + width), layer.weight_exp + edge.weight_exp))
+            begin += width
+        found.append(feeds)
+    return found
+
+
+def _bound(layers: tuple[Layer, ...], layer: Layer, feeds: list[_Feed]) -> int:
     """Largest magnitude that sigma + W s, target - ref or the threshold of a layer can reach."""
     assert layer.weight is not None and layer.bias is not None
-    fan_in = int(np.abs(layer.weight.astype(np.int64)).sum(1).max())
     target = limit(layer.state_bits) + int(np.abs(layer.bias.astype(np.int64)).max())
     if 2 * target >= 2**31:
         raise UserError(f"layer '{layer.name}': a bias reaches {target - limit(layer.state_bits)}; convert it again")
     change = 2 * target if layer.kind == "sigma_delta" and layer.act == "identity" else target
-    sums = (fan_in * limit(before.message_bits) << layer.weight_exp) + limit(layer.state_bits)
+    reach = sum(
+        np.abs(layer.weight[:, feed.columns].astype(np.int64)).sum(1).astype(object)
+        * (limit(layers[feed.source].message_bits) << feed.exp)
+        for feed in feeds
+    )
+    sums = int(np.max(reach)) + limit(layer.state_bits)
     return max(sums, change, 2 * layer.threshold_lsb)
 
 
 class DeltaNetwork:
-    """A chain `delta -> sigma_delta... -> sigma` read from an artifact. Stateless: state goes in and comes out.
+    """Layers `delta, sigma_delta..., sigma` read from an artifact. Stateless: state goes in and comes out.
+
+    Each layer is fed by one or several earlier ones; all work in every pass, in order.
 
     Values are integers held in floating point, exact up to 2^24 or 2^53. Shapes: R rows, I inputs, N neurons, D outputs.
-    Raises UserError for another chain, for edges that do not chain the layers, and for sums that would not be exact.
+    Raises UserError for other kinds of layers, for edges that go back, and for sums that would not be exact.
 
     >>> done, state = DeltaNetwork(artifact).run(torch.zeros(64, 34), None)
     >>> done.value_RD.shape
@@ -111,24 +147,40 @@ class DeltaNetwork:
             raise UserError(
                 f"artifact: layer kinds {kinds} are not delta, sigma_delta..., sigma; convert with sigma-delta"
             )
-        names = [layer.name for layer in artifact.layers]
-        feeds = sorted((edge.src, edge.dst, edge.delay_steps) for edge in artifact.edges if edge.role == "feed")
-        if feeds != sorted((before, after, 1) for before, after in pairwise(names)):
-            raise UserError(f"artifact: feed edges {feeds} do not chain the layers {names} one step after the other")
         self.artifact = artifact
         self.layers = artifact.layers
-        bound = max(_bound(before, layer) for before, layer in pairwise(self.layers))
+        self.feeds = _feeds(artifact)
+        bound = max(_bound(self.layers, la, feeds) for la, feeds in zip(self.layers, self.feeds, strict=True) if feeds)
         self.dtype = torch.float32 if bound < 2**24 else torch.float64
         if bound >= 2**53:
             raise UserError(f"artifact: sums up to {bound} are not exact in float64; split the widest layer")
         # Empty for the input coder, which has neither.
-        self.weight_t = [
-            torch.from_numpy(_given(la.weight)).to(self.dtype).mul(1 << la.weight_exp).T.contiguous()
-            for la in self.layers
-        ]
+        self.weight_t = [self._weight_t(la, feeds) for la, feeds in zip(self.layers, self.feeds, strict=True)]
         self.bias = [torch.from_numpy(_given(la.bias)).to(self.dtype) for la in self.layers]
         self.neurons = sum(layer.n_out for layer in self.layers)
-        self.fan_out = [la.n_out for la in self.layers[1:]] + [0]
+        self.fan_out = [
+            sum(
+                la.n_out
+                for la, feeds in zip(self.layers, self.feeds, strict=True)
+                for feed in feeds
+                if feed.source == i
+            )
+            for i in range(len(self.layers))
+        ]
+
+    def _weight_t(self, layer: Layer, feeds: list[_Feed]) -> Tensor:
+        weight = torch.from_numpy(_given(layer.weight)).to(self.dtype)
+        for feed in feeds:
+            weight[:, feed.columns] *= float(1 << feed.exp)
+        return weight.T.contiguous()
+
+    @property
+    def depth(self) -> int:
+        """Layers that a pass crosses one after the other."""
+        deep: list[int] = []
+        for feeds in self.feeds:
+            deep.append(1 + max((deep[feed.source] for feed in feeds), default=0))
+        return deep[-1]
 
     def run(self, x_RI: Tensor, state: list[DeltaState] | None) -> tuple[Pass, list[DeltaState]]:
         """One pass of R rows from `state` (None: all zero). x in state LSB of the input coder.
@@ -139,7 +191,8 @@ class DeltaNetwork:
         s, ref, over = delta_step(x_RI, None if state is None else state[0].ref, code)
         messages, new, saturated, sigma_saturated = [s], [DeltaState(None, ref)], [over], [0]
         for i, layer in enumerate(self.layers[1:], 1):
-            a = s @ self.weight_t[i]
+            sent = [messages[feed.source] for feed in self.feeds[i]]
+            a = (sent[0] if len(sent) == 1 else torch.cat(sent, -1)) @ self.weight_t[i]
             before = DeltaState(None, None) if state is None else state[i]
             reached = a if before.sigma is None else a.add_(before.sigma)
             sigma, over_sigma = _saturate(reached, float(limit(layer.state_bits)))

@@ -31,7 +31,7 @@ class DeltaOnChip:
 
     @property
     def pipeline_steps(self) -> tuple[int, int]:
-        return len(self.network.layers), 1
+        return self.network.depth, 1
 
     def memory(self) -> dict[str, tuple[int, int]]:
         """int8 weights, 24-bit states: sigma and ref where a layer has both."""

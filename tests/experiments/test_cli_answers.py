@@ -170,7 +170,7 @@ def test_a_recipe_of_a_plugin_is_listed_and_converts(
     mine.write_text(
         "from spikeplan.conversion.recipes.base import RecipeKind\n"
         "from spikeplan.conversion.recipes.sigma_delta import SigmaDelta\n"
-        "RECIPE = RecipeKind(name='coarse', make=lambda thresholds=0.5: SigmaDelta(bits=4, thresholds=thresholds))\n"
+        "RECIPE = RecipeKind(name='coarse', make=lambda thresholds=0.5: SigmaDelta(bits=6, thresholds=thresholds))\n"
     )
     monkeypatch.setenv("SPIKEPLAN_PLUGINS", "")
     main(["--plugin", str(mine), "list", "recipes", "--json"])
@@ -181,7 +181,7 @@ def test_a_recipe_of_a_plugin_is_listed_and_converts(
     from spikeplan.core.ir import artifact
 
     made = artifact.load(tmp_path / "c.safetensors")
-    assert {layer.message_bits for layer in made.layers[:-1]} == {4} and "thresholds=0.3" in made.provenance["recipe"]
+    assert {layer.message_bits for layer in made.layers[:-1]} == {6} and "thresholds=0.3" in made.provenance["recipe"]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
