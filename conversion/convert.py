@@ -22,6 +22,7 @@ from spikeplan.core.ir.artifact import Artifact
 
 MIN_ROWS = 8  # of calibration
 COMPARED_ROWS = 2048
+COMPARED_PRODUCTS = 2**33  # rows x weights: a large network is compared on fewer rows
 MAX_NMSE = 0.5  # at the finest thresholds; a network that puts out nothing has 1
 N = TypeVar("N", bound=Network)
 
@@ -100,7 +101,9 @@ def convert(
 @torch.no_grad()
 def compared(traced: Traced, built: Built[Any], data: Calibration) -> Report:
     """The report with the errors of the output against `forward`. Raises UserError for a network that computes something else."""
-    stride = -(-len(data.latent_ND) // COMPARED_ROWS)
+    weights = sum(p.numel() for p in traced.module.parameters())
+    most = min(COMPARED_ROWS, max(MIN_ROWS, COMPARED_PRODUCTS // max(weights, 1)))
+    stride = -(-len(data.latent_ND) // most)
     z, a = data.latent_ND[::stride], data.action_NA[::stride]
     wanted = traced.forward(z, a).double()
     size = (wanted - z if built.residual else wanted).var(0).mean()  # over rows: a constant output explains nothing

@@ -20,10 +20,10 @@ import torch
 from torch import Tensor, fx, nn
 
 from spikeplan.conversion.calibration import Calibration
+from spikeplan.conversion.tracing.cells import recurrent
 from spikeplan.conversion.tracing.prepare import prepared, trial
 from spikeplan.core.errors import UserError, short
 
-aten = torch.ops.aten
 EXAMPLE_ROWS = 7  # an odd size that no width is likely to share
 Values = Callable[[fx.Node], Any]
 
@@ -112,26 +112,24 @@ def trace(module: Any, data: Calibration) -> Traced:
 
 
 def _exported(module: nn.Module, d: int, a: int) -> Any:
-    dynamic = {0: torch.export.Dim.DYNAMIC}
+    rows = torch.export.Dim("rows", min=2)
     example = torch.zeros(EXAMPLE_ROWS, d), torch.zeros(EXAMPLE_ROWS, a)
     try:
         with torch.no_grad(), _quiet():
-            program = torch.export.export(module, example, dynamic_shapes=(dynamic, dynamic))
-            return program.run_decompositions(_recurrent())
+            program = torch.export.export(module, example, dynamic_shapes=({0: rows}, {0: rows}))
+            return program.run_decompositions(recurrent())
     except Exception as error:
         said = short(str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__)
-        raise UserError(
-            f"predictor: {type(module).__name__}.forward cannot be traced ({said}); write it without branches on values, "
-            "for any number of rows"
-        ) from error
-
-
-def _recurrent() -> dict[Any, Any]:
-    """How recurrent layers are taken apart."""
-    known: dict[Any, Any] = torch.export.default_decompositions()
-    layers = (aten.gru.input, aten.lstm.input, aten.rnn_tanh.input, aten.rnn_relu.input)
-    cells = (aten.gru_cell.default, aten.lstm_cell.default, aten.rnn_tanh_cell.default, aten.rnn_relu_cell.default)
-    return {op: known[op] for op in layers if op in known} | {op: op.decompose for op in cells}
+        found, remedy = (
+            f"cannot be traced ({said})",
+            "write it without branches on values and with torch operations alone",
+        )
+        if "specialized" in str(error):
+            found, remedy = (
+                "works for one number of rows alone",
+                "take rows from x.shape[0]; len(x) and int(...) fix them",
+            )
+        raise UserError(f"predictor: {type(module).__name__}.forward {found}; {remedy}") from error
 
 
 @contextmanager

@@ -174,7 +174,7 @@ def test_a_recipe_of_a_plugin_is_listed_and_converts(
     )
     monkeypatch.setenv("SPIKEPLAN_PLUGINS", "")
     main(["--plugin", str(mine), "list", "recipes", "--json"])
-    assert json.loads(capsys.readouterr().out) == {"recipes": ["sigma_delta", "coarse"]}
+    assert json.loads(capsys.readouterr().out) == {"recipes": ["delta_transformer", "sigma_delta", "coarse"]}
     words = ["convert", str(shipped("two-room")), "--recipe", "coarse", "--out", str(tmp_path / "c.safetensors")]
     assert "recipe 'coarse' takes no such setting" in refused([*words, "--bits", "3"], capsys)
     main([*words, "--threshold", "0.3"])
