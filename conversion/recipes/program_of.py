@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, fx
 
 from spikeplan.conversion.recipes.compiled import Compiled
-from spikeplan.conversion.tracing.costs import CONVOLUTIONS, acs_of, macs_of
+from spikeplan.conversion.tracing.costs import CONVOLUTIONS, acs_of, anew_of, macs_of
 from spikeplan.conversion.tracing.graph import Traced, evaluated, is_size, module_of
 from spikeplan.conversion.tracing.ops import MOVES, is_relu, packet, rule_of
 from spikeplan.core.errors import UserError
@@ -101,10 +101,9 @@ class _Compiler:
         if is_relu(node):
             return Step(**call, acs=acs)
         self.anew[name] += 1
-        product = macs_of_is_product(name)
         value = node.meta.get("val")
         holds = isinstance(value, Tensor) and value.is_floating_point() and not self._only_coded(node)
-        return Anew(**call, macs=macs if product else None, acs=acs, theta=1.0 if holds else 0.0)
+        return Anew(**call, macs=partial(anew_of, name), theta=1.0 if holds else 0.0)
 
     def _weights(self, node: fx.Node, name: str) -> fx.Node | None:
         """The weight of a layer, a constant that does not depend on the number of rows."""
@@ -196,10 +195,6 @@ def _referring(argument: Any) -> Any:
     if isinstance(argument, list | tuple):
         return [_referring(one) for one in argument]
     return argument
-
-
-def macs_of_is_product(name: str) -> bool:
-    return name in LAYERS or name in ("scaled_dot_product_attention", "baddbmm", "mv", "dot")
 
 
 def _sums(name: str) -> bool:

@@ -17,6 +17,7 @@ PER_ELEMENT = {
     **dict.fromkeys(("gelu", "tanh", "silu", "mish", "erf", "exp", "log", "softplus", "elu", "sin", "cos"), 4),
     **dict.fromkeys(("sigmoid", "hardswish", "hardsigmoid", "sqrt", "rsqrt", "reciprocal", "pow"), 4),
 }
+MIXED = ("scaled_dot_product_attention",)  # products and a softmax
 CONVOLUTIONS = ("conv1d", "conv2d", "conv3d", "convolution")
 
 
@@ -36,6 +37,12 @@ def macs_of(name: str, args: tuple[Any, ...], out: Any) -> int:
         q, k, v = args[:3]
         return int(math.prod(q.shape[:-1]) * k.shape[-2] * (q.shape[-1] + v.shape[-1]))
     return 0
+
+
+def anew_of(name: str, args: tuple[Any, ...], out: Any) -> int:
+    """Of an operation that is computed anew: its MACs, and what else it does, charged as MACs too: no synapse does either."""
+    products = macs_of(name, args, out)
+    return products + (acs_of(name, args, out) if not products or name in MIXED else 0)
 
 
 def acs_of(name: str, args: tuple[Any, ...], out: Any) -> int:
