@@ -24,6 +24,8 @@ MIN_ROWS = 8  # of calibration
 COMPARED_ROWS = 2048
 COMPARED_PRODUCTS = 2**33  # rows x weights: a large network is compared on fewer rows
 MAX_NMSE = 0.5  # at the finest thresholds; a network that puts out nothing has 1
+ROUNDING = 1e-12  # of a float32 number, squared
+STILL = 1e-3  # of the mean square of an output: less than that hardly depends on the inputs
 N = TypeVar("N", bound=Network)
 
 
@@ -106,11 +108,14 @@ def compared(traced: Traced, built: Built[Any], data: Calibration) -> Report:
     stride = -(-len(data.latent_ND) // most)
     z, a = data.latent_ND[::stride], data.action_NA[::stride]
     wanted = traced.forward(z, a).double()
-    size = (wanted - z if built.residual else wanted).var(0).mean()  # over rows: a constant output explains nothing
-    if float(size) == 0.0:
-        what = "leaves every latent as it is" if built.residual else "always gives the same output"
+    output = wanted - z if built.residual else wanted
+    what, size = (
+        "change" if built.residual else "output",
+        output.var(0).mean(),
+    )  # over rows: a constant explains nothing
+    if float(size) <= ROUNDING * float(wanted.square().mean()):
         raise UserError(
-            f"predictor: forward {what} on the calibration inputs; train the network first, or give other inputs"
+            f"predictor: forward has the same {what} for all calibration inputs; train the network first, or give other inputs"
         )
 
     def error(found: Tensor) -> float:
@@ -118,10 +123,15 @@ def compared(traced: Traced, built: Built[Any], data: Calibration) -> Report:
 
     finest = error(built.finest(z, a))
     if not finest <= MAX_NMSE:
+        remedy = "give the recipe more bits, or calibration inputs of the size that the network sees, or keep it dense"
+        if (share := float(size / output.square().mean())) < STILL:
+            remedy = (
+                f"from row to row it varies by {share:.1g} of its mean square alone, as a deep network before training; "
+                "train it"
+            )
         raise UserError(
             f"predictor: at its finest thresholds the converted network still differs from forward by {finest:.2g} of the "
-            f"variance of its {'change' if built.residual else 'output'}, at most {MAX_NMSE:g}; give the recipe more bits, "
-            "calibration inputs of the size that the network sees, or keep this predictor dense"
+            f"variance of its {what}, at most {MAX_NMSE:g}; {remedy}"
         )
     return replace(built.report, output_nmse=error(built.running(z, a)), finest_nmse=finest)
 

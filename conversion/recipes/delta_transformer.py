@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import torch
-from torch import Tensor
+from torch import Tensor, fx
 
 from spikeplan.conversion.calibration import Calibration
 from spikeplan.conversion.recipes.base import Built, RecipeKind, Step
@@ -22,6 +22,7 @@ from spikeplan.conversion.recipes.compiled import Compiled
 from spikeplan.conversion.recipes.program_of import compiled
 from spikeplan.conversion.report import LayerReport, Report
 from spikeplan.conversion.tracing import Traced
+from spikeplan.conversion.tracing.ops import packet
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import limit
 from spikeplan.snn.delta_program import Anew, Coded, DeltaProgram
@@ -141,8 +142,13 @@ class DeltaTransformer:
 
 def _adds(traced: Traced) -> bool:
     """The latent is one of the summands of the output; then errors are relative to the change."""
-    node = traced.output
-    return "add" in str(node.target) and traced.latent in node.all_input_nodes
+    todo, found = [traced.output], False
+    while todo and not found:
+        node = todo.pop()
+        found = node is traced.latent
+        if packet(node) in ("add", "add_", "sub"):
+            todo += [one for one in node.args[: 1 if packet(node) == "sub" else 2] if isinstance(one, fx.Node)]
+    return found
 
 
 def _step(program: DeltaProgram, chunk: int) -> Step:

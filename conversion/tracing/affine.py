@@ -85,7 +85,8 @@ class _Reader:
             links += [Link(src=names[at], dst=name, weight=w) for at, w in weights.items() if bool(w.any())]
             if not any(link.dst == name for link in links):
                 where = next((f"layer '{name}' ({g.path})" for g in groups if g.name == name), "the output")
-                raise UserError(f"{where}: its weights are all zero; train the network first")
+                what = "beside the latent it is constant" if name == OUT and residual else "its weights are all zero"
+                raise UserError(f"{where}: {what}; train the network first")
         made = AffineNet(
             latent_dim=t.latent_dim,
             action_dim=t.action_dim,
@@ -128,16 +129,13 @@ class _Reader:
         values: dict[fx.Node, Any] = {}
         for node in self.traced.live(stop=ends, start=sink):
             if node in ends:
-                shape = self._shape(node, rows)
-                values[node] = probe.reshape(shape) if node is active else torch.zeros(shape, dtype=torch.float64)
+                inactive = torch.zeros(rows, self._size(node), dtype=torch.float64)
+                values[node] = self._laid_out(node, probe if node is active else inactive)
             elif node.op == "placeholder":
                 values[node] = self.constants[node.name]
             else:
                 values[node] = self._value(node, values, linear=active is not None)
-        value: Tensor = values[sink]
-        if sink in ends:
-            return value.reshape(rows, -1)
-        return self._rows(sink, value, rows)
+        return self._flat(sink, values[sink], rows)
 
     def _value(self, node: fx.Node, values: dict[fx.Node, Any], *, linear: bool) -> Any:
         if node in self.folded:
@@ -166,20 +164,29 @@ class _Reader:
             node.args = plain
 
     def _shape(self, node: fx.Node, rows: int) -> tuple[int, ...]:
-        """Of a value for a number of rows, which must be its first dimension, or the first factor of it."""
-        shape = node.meta["val"].shape
-        return tuple(_sized(size, rows) for size in shape)
+        """Of a value for a number of rows."""
+        return tuple(_sized(size, rows) for size in node.meta["val"].shape)
+
+    def _axis(self, node: fx.Node) -> int:
+        """The dimension that holds the rows, or rows and more with the rows outermost."""
+        one, two = self._shape(node, 1), self._shape(node, 2)
+        grows = [axis for axis, sizes in enumerate(zip(one, two, strict=True)) if sizes[0] != sizes[1]]
+        if len(grows) != 1 or two[grows[0]] != 2 * one[grows[0]]:
+            raise UserError(f"{named(node)} has no dimension of its own for the rows; keep them apart from the rest")
+        return grows[0]
 
     def _size(self, node: fx.Node) -> int:
         """Numbers a row."""
-        one, two = (math.prod(self._shape(node, rows)) for rows in (1, 2))
-        first = (self._shape(node, 1) or (0,))[0], (self._shape(node, 2) or (0,))[0]
-        if two != 2 * one or first[1] != 2 * first[0]:
-            raise UserError(f"{named(node)} is not laid out row by row; keep the rows as the first dimension")
-        return one
+        self._axis(node)
+        return math.prod(self._shape(node, 1))
 
-    def _rows(self, node: fx.Node, value: Tensor, rows: int) -> Tensor:
-        return value.reshape(rows, self._size(node))
+    def _laid_out(self, node: fx.Node, flat: Tensor) -> Tensor:
+        """(rows, n) in the layout that a value has in the graph."""
+        shape, axis = self._shape(node, len(flat)), self._axis(node)
+        return flat.reshape(shape[axis], *shape[:axis], *shape[axis + 1 :]).movedim(0, axis)
+
+    def _flat(self, node: fx.Node, value: Tensor, rows: int) -> Tensor:
+        return value.movedim(self._axis(node), 0).reshape(rows, -1)
 
     def _check(self, net: AffineNet, data: Calibration) -> None:
         """The maps compute what forward computes."""

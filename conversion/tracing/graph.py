@@ -21,6 +21,7 @@ from torch import Tensor, fx, nn
 
 from spikeplan.conversion.calibration import Calibration
 from spikeplan.conversion.tracing.cells import recurrent
+from spikeplan.conversion.tracing.ops import SHAPE_ONLY, packet
 from spikeplan.conversion.tracing.prepare import prepared, trial
 from spikeplan.core.errors import UserError, short
 
@@ -155,21 +156,17 @@ def module_of(node: fx.Node) -> tuple[str, str]:
     return str(path), str(kind).rsplit(".", 1)[-1]
 
 
-def operation(node: fx.Node) -> str:
-    """The name of an operation, as torch calls it."""
-    packet = getattr(node.target, "overloadpacket", None)
-    return str(getattr(packet, "__name__", getattr(node.target, "__name__", node.target)))
-
-
 def named(node: fx.Node) -> str:
     """An operation as a message names it: `layer 'net.1' (GELU): gelu`."""
     path, kind = module_of(node)
     where = f"layer '{path}' ({kind})" if path else f"forward of {kind or 'the predictor'}"
-    return f"{where}: {operation(node)}"
+    return f"{where}: {packet(node)}"
 
 
 def is_size(node: fx.Node) -> bool:
-    """A number about shapes, such as the number of rows: it does not depend on values."""
+    """A number about shapes, such as the number of rows, or a tensor made for a shape: it does not depend on values."""
+    if packet(node) in SHAPE_ONLY:
+        return True
     return isinstance(node.meta.get("val"), torch.SymInt | torch.SymBool | torch.SymFloat | int | bool) or (
         node.target in (operator.mul, operator.add, operator.floordiv) and "val" not in node.meta
     )
@@ -186,4 +183,5 @@ def evaluated(node: fx.Node, value: Values, dtype: torch.dtype) -> Any:
     args = fx.node.map_aggregate(node.args, found)
     kwargs = fx.node.map_aggregate(node.kwargs, found)
     target: Any = node.target
-    return target(*args, **kwargs)
+    made = target(*args, **kwargs)
+    return made.to(dtype) if isinstance(made, Tensor) and made.is_floating_point() else made

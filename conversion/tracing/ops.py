@@ -47,6 +47,8 @@ AFFINE: dict[str, Affine] = {
     **dict.fromkeys(("cat", "concat", "stack", "hstack", "vstack"), Affine(additive=(0,))),
     "where": Affine(data=(1, 2), additive=(1, 2)),
     "masked_fill": Affine(additive=(2,)),
+    "fill": Affine(additive=(1,)),  # what was there is overwritten: nothing of it is left
+    **dict.fromkeys(("copy", "slice_scatter", "select_scatter"), SUM),
     "constant_pad_nd": Affine(additive=(2,)),
     "pad": Affine(additive=(3,)),
     **dict.fromkeys(("slice", "select", "narrow", "split", "split_with_sizes", "chunk", "unbind", "getitem"), MOVES),
@@ -59,6 +61,8 @@ AFFINE: dict[str, Affine] = {
     **dict.fromkeys(("dropout", "feature_dropout", "alpha_dropout", "alias", "detach", "lift_fresh_copy"), MOVES),
     **dict.fromkeys(("clone", "contiguous", "to", "_to_copy", "type_as", "positive"), MOVES),
 }
+# These look at the shape of what they are given alone.
+SHAPE_ONLY = ("zeros_like", "ones_like", "full_like", "empty_like", "new_zeros", "new_ones", "new_full", "new_empty")
 # Arguments that must have one value for the operation to be affine: training modes, and rounding.
 FIXED: dict[str, tuple[int, Any]] = {"batch_norm": (5, False), "dropout": (2, False), "feature_dropout": (2, False)}
 

@@ -85,7 +85,24 @@ def shared() -> nn.Module:
     return Residual(nn.Sequential(*layers, nn.Linear(12, D)))
 
 
+class Assigned(nn.Module):
+    """Slices that are written to, tokens before rows, a stack of two, a sum over tokens, an einsum."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.take, self.mix, self.give = nn.Linear(D + A, 16), nn.Linear(8, 8), nn.Parameter(torch.randn(16, D) / 4)
+
+    def forward(self, z, a):
+        x = torch.ones_like(z[:, :1]).repeat(1, D + A)
+        x[:, :D] = z
+        x[:, D:] = a * 2
+        y = F.relu(self.take(x)).unflatten(-1, (2, 8)).transpose(0, 1)
+        y = torch.relu(self.mix(y) + y).transpose(0, 1).flatten(1)
+        return z + torch.einsum("nd,dk->nk", y, self.give)
+
+
 MADE = {
+    "assigned": Assigned,
     "plain": Plain,
     "residual": Residual,
     "action first": ActionFirst,
@@ -261,3 +278,28 @@ def test_a_network_that_computes_something_else_is_not_returned(data, monkeypatc
         UserError, match="at its finest thresholds .* differs from forward by .* of the variance of its change"
     ):
         convert(Residual(), data, SigmaDelta())
+
+
+def test_a_network_that_hardly_depends_on_its_inputs_is_told_to_train(data):
+    torch.manual_seed(0)
+    layers = [module for _ in range(11) for module in (nn.Linear(24, 24), nn.ReLU())]
+    deep = Residual(nn.Sequential(nn.Linear(D + A, 24), nn.ReLU(), *layers, nn.Linear(24, D)))
+    with pytest.raises(UserError, match="from row to row it varies by .* as a deep network before training; train it$"):
+        convert(deep, data, SigmaDelta())
+
+
+def test_a_network_that_always_answers_the_same_is_refused(data):
+    class Same(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = nn.Linear(D + A, D)
+
+        def forward(self, z, a):
+            return z + self.net(torch.cat([z, a], -1)) * 0 + 1
+
+    with pytest.raises(
+        UserError, match="forward has the same change for all calibration inputs; train the network first"
+    ):
+        convert(Same(), data, "delta_transformer")
+    with pytest.raises(UserError, match="the output: beside the latent it is constant; train"):
+        convert(Same(), data, SigmaDelta())

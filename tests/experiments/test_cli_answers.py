@@ -38,7 +38,10 @@ def test_the_size_of_the_demo_is_that_of_the_grid() -> None:
         ("plan --task two-room --method sigma_delta --out o --threshold 0", "must be above 0 and at most 1000"),
         ("convert a.safetensors --out b.txt", "'b.txt': is no .safetensors file"),
         ("convert a.safetensors --out b.safetensors --bits 9", "9 bits of a graded spike; use 2 to 8"),
-        ("convert a.safetensors --out b.safetensors --recipe none", "recipe 'none' is unknown; use one of sigma_delta"),
+        (
+            "convert a.safetensors --out b.safetensors --recipe none",
+            "recipe 'none' is unknown; use one of delta_transformer, sigma_delta",
+        ),
         ("place a --for-latency 100 --replicas 4", "searches replicas and spread; leave out --replicas"),
         ("place a --max-chips 4", "give --for-latency too"),
         ("events represent a --out b.npz --tau-us 5", "--kind voxel does not use --tau-us"),

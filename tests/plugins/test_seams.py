@@ -238,4 +238,7 @@ def test_a_recipe(plug: Any) -> None:
         RECIPE = RecipeKind(name="coarse", make=partial(SigmaDelta, bits=6))
         """
     )
-    assert set(RECIPES) == {"delta_transformer", "sigma_delta", "coarse"} and RECIPES["coarse"].make(thresholds=0.5).bits == 6
+    assert (
+        set(RECIPES) == {"delta_transformer", "sigma_delta", "coarse"}
+        and RECIPES["coarse"].make(thresholds=0.5).bits == 6
+    )

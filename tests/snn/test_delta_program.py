@@ -125,7 +125,9 @@ def test_operations_are_counted_where_they_run(made):
     assert attention.macs == rows * 2 * 3 * 3 * (8 + 8 + 5), "queries times keys, weights times values, and a softmax"
     assert attention.dense_macs == attention.macs + rows * 3 * (3 * 16 * 16 + 16 * 16)
     norm = by_layer["attend.norm1"]
-    assert (norm.macs, norm.acs, norm.synops) == (8 * rows * 3 * 16, 0, 0), "no synapse normalises: a chip's price refuses it"
+    assert (norm.macs, norm.acs, norm.synops) == (8 * rows * 3 * 16, 0, 0), (
+        "no synapse normalises: a chip's price refuses it"
+    )
     assert all(c.calls == rows for c in counts)
 
 
