@@ -50,6 +50,9 @@ class Converted(_Pair[N]):
         made._built = built
         return made
 
+    def __repr__(self) -> str:
+        return f"Converted({type(self.artifact).__name__}, {self.report.synapses} synapses, error {self.report.output_nmse:.2g})"
+
     def predictor(self) -> Any:
         """The network behind the planner's contract (begin, step), made anew: it keeps no state of an earlier one."""
         return self._built.predictor()

@@ -14,9 +14,9 @@ from spikeplan.snn.delta import DeltaNetwork
 
 
 class DeltaOnChip:
-    """A sigma-delta chain whose artifact has the scales of latent and action.
+    """A sigma-delta network whose artifact has the scales of latent and action.
 
-    `what`: the word for it in an error. Raises UserError for a missing scale and for an artifact that is no such chain.
+    `what`: the word for it in an error. Raises UserError for a missing scale and for an artifact that is no such network.
     """
 
     spiking = True

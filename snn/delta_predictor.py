@@ -23,7 +23,7 @@ class DeltaPredictor(DeltaReferring):
     """The sigma-delta network as a planner's predictor, batched over episodes and candidates; bit-exact with the artifact.
 
     Shapes: B episodes, S candidates, H steps, D latent, A action; real units in and out.
-    Raises UserError for an artifact without the scales of latent and action, or that is no sigma-delta chain.
+    Raises UserError for an artifact without the scales of latent and action, or that is no sigma-delta network.
 
     >>> predictor = DeltaPredictor(artifact)
     >>> state = predictor.begin(latent_BD, candidates_BSHA, "previous_step")

@@ -169,8 +169,8 @@ class _Compiler:
             if not (isinstance(step, Coded) and position == step.weight)
             for ref in refs(argument)
         }
-        constants = {
-            node.name: value
+        constants = {  # copies: the module may be trained on
+            node.name: value.clone() if isinstance(value, Tensor) else value
             for node, value in self.fixed.items()
             if node.name in used and (node.name not in weights or node.name in elsewhere)
         }

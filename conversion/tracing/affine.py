@@ -22,7 +22,7 @@ from spikeplan.conversion.tracing.ops import is_relu, nodes_in, nulled, rule_of
 from spikeplan.core.errors import UserError
 
 MAX_WEIGHTS = 2**26  # of what one group receives, as a dense matrix
-PROBE = 2**22  # numbers of a source that are probed at once
+PROBE = 2**24  # numbers, of the widest value, that are probed at once
 CHECKED_ROWS = 256
 MAX_DIFFERENCE = 1e-6  # of the output's variance: forward is float32, the maps are float64
 REMEDY = 'use recipe="delta_transformer", which re-evaluates it, or keep this predictor dense'
@@ -111,10 +111,10 @@ class _Reader:
                 "make it smaller, or " + REMEDY
             )
         bias = self._run(sink, None, torch.zeros(1, 0, dtype=torch.float64))[0]
+        widest = max(math.prod(self._shape(node, 1)) for node in needed if isinstance(node.meta.get("val"), Tensor))
         maps = {}
         for source in found:
-            n = self._size(source)
-            each = max(1, PROBE // max(n, size))
+            n, each = self._size(source), max(1, PROBE // widest)
             blocks = [
                 self._run(sink, source, torch.eye(n, dtype=torch.float64)[first : first + each])
                 for first in range(0, n, each)

@@ -7,6 +7,7 @@ In-place operations become plain ones. Shapes: N rows, D latent, A action.
 
 from __future__ import annotations
 
+import inspect
 import io
 import logging
 import operator
@@ -115,9 +116,13 @@ def trace(module: Any, data: Calibration) -> Traced:
 def _exported(module: nn.Module, d: int, a: int) -> Any:
     rows = torch.export.Dim("rows", min=2)
     example = torch.zeros(EXAMPLE_ROWS, d), torch.zeros(EXAMPLE_ROWS, a)
+    shapes: Any = ({0: rows}, {0: rows})
+    takes = list(inspect.signature(module.forward).parameters.values())
+    if takes and takes[0].kind is inspect.Parameter.VAR_POSITIONAL:
+        shapes = (shapes,)
     try:
         with torch.no_grad(), _quiet():
-            program = torch.export.export(module, example, dynamic_shapes=({0: rows}, {0: rows}))
+            program = torch.export.export(module, example, dynamic_shapes=shapes)
             return program.run_decompositions(recurrent())
     except Exception as error:
         said = short(str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__)

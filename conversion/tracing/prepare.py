@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from spikeplan.core.errors import UserError, short
 
+LAZY = (nn.parameter.UninitializedParameter, nn.parameter.UninitializedBuffer)
 ROWS = 3  # of a trial run; 1 row would be a shape of its own
 
 
@@ -24,9 +25,12 @@ def prepared(module: Any) -> nn.Module:
             f"predictor: {type(module).__name__} is no torch module; give one called as module(latent, action)"
         )
     inner = getattr(module, "_orig_mod", module)  # torch.compile wraps
+    inner = inner.module if isinstance(inner, nn.DataParallel | nn.parallel.DistributedDataParallel) else inner
+    if isinstance(inner, torch.jit.ScriptModule):
+        raise UserError("predictor: is TorchScript, which cannot be traced; give the Python module that it was made of")
     for name, tensor in [*inner.named_parameters(), *inner.named_buffers()]:
-        if tensor.device.type == "meta":
-            raise UserError(f"parameter '{name}': has no values (meta device); load the weights first")
+        if tensor.device.type == "meta" or isinstance(tensor, LAZY):
+            raise UserError(f"parameter '{name}': has no values yet; load the weights first, or run a lazy module once")
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise UserError(f"parameter '{name}': holds values that are not finite; train or load the network again")
         if tensor.is_complex():
@@ -34,6 +38,9 @@ def prepared(module: Any) -> nn.Module:
     floats = [p for p in inner.parameters() if p.is_floating_point()]
     shares = all(p.dtype == torch.float32 and p.device.type == "cpu" for p in floats)
     kept = {id(p): p for p in inner.parameters()} if shares else {}
+    for part in inner.modules():  # a weight that a hook makes at each call (weight norm of old) cannot be copied itself
+        derived = [value for value in vars(part).values() if isinstance(value, Tensor) and value.grad_fn is not None]
+        kept |= {id(value): value.detach() for value in derived}
     try:
         made: nn.Module = copy.deepcopy(inner, kept)
     except (TypeError, RuntimeError) as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -101,7 +103,29 @@ class Assigned(nn.Module):
         return z + torch.einsum("nd,dk->nk", y, self.give)
 
 
+def old_weight_norm() -> nn.Module:
+    """Its weight is made by a hook, at each call."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return Residual(nn.Sequential(nn.utils.weight_norm(nn.Linear(D + A, 16)), nn.ReLU(), nn.Linear(16, D)))
+
+
+class Wrapped(Residual):
+    def forward(self, *inputs, **options):
+        return super().forward(*inputs, **options)
+
+
+def hooked() -> nn.Module:
+    module = Residual()
+    module.net[0].register_forward_hook(lambda _module, _inputs, out: 2 * out)
+    return module
+
+
 MADE = {
+    "old weight norm": old_weight_norm,
+    "data parallel": lambda: nn.DataParallel(Residual()),
+    "any arguments": Wrapped,
+    "hooked": hooked,
     "assigned": Assigned,
     "plain": Plain,
     "residual": Residual,
@@ -219,6 +243,7 @@ def with_nan() -> nn.Module:
     return module
 
 
+@pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
 @pytest.mark.parametrize(
     ("made", "complaint"),
     [
@@ -246,7 +271,9 @@ def with_nan() -> nn.Module:
             r"with \(7,\) numbers a row, expected \(6,\); the output is the next latent",
         ),
         (lambda: 3, r"int is no torch module"),
-        (lambda: Residual().to("meta"), r"parameter 'net\.0\.weight': has no values"),
+        (lambda: torch.jit.script(Residual()), r"is TorchScript, which cannot be traced; give the Python module"),
+        (lambda: Residual().to("meta"), r"parameter 'net\.0\.weight': has no values yet"),
+        (lambda: Residual(nn.LazyLinear(D)), r"parameter 'net\.weight': has no values yet; .* run a lazy module once"),
     ],
 )
 def test_what_has_no_form_is_refused_in_one_line(made, complaint, data):

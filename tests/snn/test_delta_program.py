@@ -210,6 +210,18 @@ def test_shared_and_derived_weights(made):
     assert float(error) < 0.01, "the bias of 1 is there, too"
 
 
+def test_a_module_that_is_trained_on_leaves_it_alone(made):
+    torch.manual_seed(1)
+    module, (z, a) = Tied(), (torch.randn(4, D), torch.rand(4, A))
+    spiking = convert(module, made[1], DeltaTransformer(keep_dense=("inner",)))
+    before = spiking.artifact.run(z, a, None)[0]
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.add_(1.0)
+    assert spiking.artifact.run(z, a, None)[0].equal(before)
+    assert "DeltaProgram" in repr(spiking) and len(repr(spiking)) < 100
+
+
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
