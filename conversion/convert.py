@@ -118,7 +118,8 @@ def compared(traced: Traced, built: Built[Any], data: Calibration) -> Report:
     )  # over rows: a constant explains nothing
     if float(size) <= ROUNDING * float(wanted.square().mean()):
         raise UserError(
-            f"predictor: forward has the same {what} for all calibration inputs; train the network first, or give other inputs"
+            f"predictor: forward has the same {what} for all calibration inputs, as far as float32 tells; "
+            "train the network first, or give other inputs"
         )
 
     def error(found: Tensor) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,6 @@ from spikeplan.conversion.recipes import RECIPES
 from spikeplan.core.chips import LOIHI2
 from spikeplan.core.errors import UserError
 from spikeplan.core.planning import CEMConfig
-from spikeplan.snn.delta_program import Coded
 from spikeplan.worldmodel.planning.cem import CEMPlanner
 
 D, A = 12, 2
@@ -261,22 +261,11 @@ def test_what_cannot_be_coded_is_refused_in_one_line(made):
         convert(*made, DeltaTransformer(thresholds=50.0))
 
 
-def test_a_step_refuses_nonsense():
-    with pytest.raises(ValueError, match="a step above 0, a threshold of at least that"):
-        Coded(
-            name="x",
-            layer="x",
-            target=torch.matmul,
-            args=(),
-            data=0,
-            weight=1,
-            bias=None,
-            whole=torch.zeros(1, 1, dtype=torch.int8),
-            scale=torch.ones(1, 1),
-            step=1.0,
-            theta=0.5,
-            bits=8,
-        )
+def test_a_step_refuses_nonsense(made):
+    step = convert(*made, DeltaTransformer()).artifact.coded[0]
+    for wrong in ({"step": 0.0}, {"theta": 0.5 * step.step}, {"whole": step.whole.float()}):
+        with pytest.raises(ValueError, match="a step above 0, a threshold of at least that, and int8 weights"):
+            replace(step, **wrong)
 
 
 @pytest.mark.parametrize("kind", [nn.GRUCell, nn.LSTMCell, nn.RNNCell, nn.GRU, nn.LSTM])
