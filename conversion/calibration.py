@@ -40,12 +40,38 @@ class Calibration:
     action_NA: Tensor
 
     def __post_init__(self) -> None:
+        for name in ("latent_ND", "action_NA"):
+            object.__setattr__(self, name, _rows(getattr(self, name), name.partition("_")[0] + "s"))
         if len(self.latent_ND) != len(self.action_NA) or len(self.latent_ND) < 2:
             raise UserError(
                 f"calibration: {len(self.latent_ND)} latents and {len(self.action_NA)} actions; give >= 2 pairs"
             )
         if not (torch.isfinite(self.latent_ND).all() and torch.isfinite(self.action_NA).all()):
             raise UserError("calibration: a latent or action is not finite; record it again from a trained model")
+
+    @classmethod
+    def of(cls, pair: Any) -> Calibration:
+        """Of a pair (latents, actions), tensors or arrays. Raises UserError for anything else."""
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            found = f"{len(pair)} items" if isinstance(pair, tuple | list) else type(pair).__name__
+            raise UserError(f"calibration: {found}, expected a pair (latents (N, D), actions (N, A)); give both")
+        return cls(pair[0], pair[1])
+
+
+def _rows(given: Any, what: str) -> Tensor:
+    """Numbers as a float32 tensor (N, n): arrays and whole numbers are taken, too."""
+    try:
+        rows = torch.as_tensor(given).detach()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UserError(
+            f"calibration: {what} are {type(given).__name__}, no numbers; give a tensor or an array"
+        ) from error
+    if rows.dim() != 2 or rows.is_complex():
+        remedy = "flatten rollouts to rows" if rows.dim() > 2 else "give one row a pair"
+        raise UserError(
+            f"calibration: {what} of shape {tuple(rows.shape)}, expected (N, {'D' if what == 'latents' else 'A'}): {remedy}"
+        )
+    return rows.to("cpu", torch.float32)
 
 
 @dataclass(frozen=True)
@@ -56,17 +82,17 @@ class LayerRange:
     std: float
 
 
-def split_relu_mlp(net: nn.Module) -> list[nn.Linear]:
+def split_relu_mlp(net: nn.Sequential) -> list[nn.Linear]:
     """The linears of a `Linear (ReLU Linear)*` chain; anything else is refused by name."""
-    modules = dict(net.named_children())
+    modules = dict(net._modules)  # one ReLU may stand at several places: named_children drops repeats
     linears: list[nn.Linear] = []
     for position, (name, module) in enumerate(modules.items()):
         expected = nn.Linear if position % 2 == 0 else nn.ReLU
         if not isinstance(module, expected):
             found = type(module).__name__
             raise UserError(
-                f"layer 'net.{name}': {found} has no exact delta form here (expected {expected.__name__}); "
-                "fold it into the linears or keep this predictor dense"
+                f"layer 'net.{name}': {found} cannot be fine-tuned as spikes here (expected {expected.__name__}); "
+                "convert this predictor without fine-tuning, or train it as a chain of Linear and ReLU"
             )
         if isinstance(module, nn.Linear):
             linears.append(module)
@@ -78,18 +104,30 @@ def split_relu_mlp(net: nn.Module) -> list[nn.Linear]:
 
 
 def chain_of(predictor: Any) -> list[nn.Linear]:
-    """The convertible chain of a residual predictor (`predictor.net`)."""
-    net = getattr(predictor, "net", None)
+    """The linears of a residual predictor z + net([z, a]), for fine-tuning, which trains them. Conversion reads `forward`.
+
+    Raises UserError for a `net` that is no ReLU chain, and for a `forward` that computes something else.
+    """
+    net, name = getattr(predictor, "net", None), type(predictor).__name__
     if not isinstance(net, nn.Sequential):
         raise UserError(
-            f"predictor: {type(predictor).__name__} has no Sequential `net`; "
-            "wrap it as a residual predictor z + net(z, a)"
+            f"predictor: {name} has no Sequential `net`, which fine-tuning trains; convert it without fine-tuning, or wrap it as "
+            "a residual predictor z + net(z, a)"
         )
-    known = {"net"}
-    strange = [name for name, _ in predictor.named_children() if name not in known]
-    if strange:
-        raise UserError(f"layer '{strange[0]}': not part of `net`, would be skipped silently; move it into `net`")
-    return split_relu_mlp(net)
+    linears = split_relu_mlp(net)
+    d, n_in = linears[-1].out_features, linears[0].in_features
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(4, n_in, generator=generator)
+    with torch.no_grad():
+        try:
+            same = n_in >= d and torch.allclose(predictor(x[:, :d], x[:, d:]), x[:, :d] + net(x), rtol=1e-4, atol=1e-5)
+        except RuntimeError:
+            same = False
+    if not same:
+        raise UserError(
+            f"predictor: {name}.forward is not z + net([z, a]), which fine-tuning trains; convert it without fine-tuning"
+        )
+    return linears
 
 
 def message_steps(unit: Sequence[float], first: float, outputs: Sequence[LayerRange], top: int) -> list[int]:
@@ -101,15 +139,25 @@ def message_steps(unit: Sequence[float], first: float, outputs: Sequence[LayerRa
     message, shifts = first, []
     for size, reached in zip(unit, outputs, strict=True):
         lsb = size * message
-        shifts.append(max(0, math.ceil(math.log2(reached.top / (top * lsb)))))
+        shifts.append(shift_for(lsb, reached, top))
         message = lsb * 2 ** shifts[-1]
     return shifts
+
+
+def shift_for(lsb: float, reached: LayerRange, top: int) -> int:
+    """The least shift that keeps a layer's output within `top` messages; `lsb`: real value of its state LSB."""
+    return max(0, math.ceil(math.log2(reached.top / (top * lsb))))
 
 
 def whole_weights(w: Tensor) -> NDArray[np.int8]:
     """Weights in weight LSB, rounded and kept within 8 bits."""
     top = limit(WEIGHT_BITS)
     return np.ascontiguousarray(w.round().clamp(-top, top).to(torch.int8).numpy())
+
+
+def range_of(x: Tensor) -> LayerRange:
+    """Of what a layer puts out."""
+    return LayerRange(_top(x), float(x.std().clamp_min(1e-6)))
 
 
 def _top(x: Tensor) -> float:
@@ -127,7 +175,7 @@ def measure_ranges(linears: list[nn.Linear], data: Calibration) -> tuple[LayerRa
         x = linear(x)
         if i + 1 < len(linears):
             x = x.relu()
-        outputs.append(LayerRange(_top(x), float(x.std().clamp_min(1e-6))))
+        outputs.append(range_of(x))
     latent = LayerRange(_top(data.latent_ND), float(data.latent_ND.std()))
     action = LayerRange(float(data.action_NA.abs().max()), float(data.action_NA.std()))
     return latent, action, outputs

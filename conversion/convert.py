@@ -1,132 +1,143 @@
-"""convert(predictor, calibration, recipe) -> network and a per-layer report. Nothing is skipped silently."""
+"""convert(predictor, calibration, recipe) -> network and report. What converts is what `forward` computes, and it is compared."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar, overload
 
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from spikeplan.conversion.calibration import Calibration, chain_of
-from spikeplan.conversion.recipes import Recipe
+from spikeplan.conversion.calibration import Calibration
+from spikeplan.conversion.recipes import RECIPES
+from spikeplan.conversion.recipes.base import Built, Network, Recipe
+from spikeplan.conversion.report import Report
+from spikeplan.conversion.tracing import Traced, trace
 from spikeplan.core.chips import ChipLimits
+from spikeplan.core.errors import UserError
 from spikeplan.core.fit import Violation, groups_of, split, violations
 from spikeplan.core.ir.artifact import Artifact
-from spikeplan.snn.delta import DeltaNetwork
+
+MIN_ROWS = 8  # of calibration
+COMPARED_ROWS = 2048
+COMPARED_PRODUCTS = 2**33  # rows x weights: a large network is compared on fewer rows
+MAX_NMSE = 0.5  # at the finest thresholds; a network that puts out nothing has 1
+ROUNDING = 1e-12  # of a float32 number, squared
+STILL = 1e-3  # of the mean square of an output: less than that hardly depends on the inputs
+N = TypeVar("N", bound=Network)
 
 
-@dataclass(frozen=True)
-class LayerReport:
-    """How well one layer was converted.
+class _Pair(NamedTuple, Generic[N]):
+    artifact: N
+    report: Report
 
-    Args:
-        nmse: squared error of the layer's reconstructed output over its variance.
-        density: share of neurons that send a graded spike.
-        saturated: share of graded spikes that were clipped.
-        threshold_lsb: the threshold in state LSB.
-        threshold: the same in real units.
 
-    >>> report.layers["h1"].density
+class Converted(_Pair[N]):
+    """A converted network and its report; unpacks as both.
+
+    >>> spiking = convert(predictor, (latents, actions))
+    >>> print(spiking.report); spiking.save("network.safetensors")
+    >>> artifact, report = spiking
     """
 
-    nmse: float
-    density: float
-    saturated: float
-    threshold_lsb: int
-    threshold: float
+    _built: Built[Any]
+
+    @classmethod
+    def of(cls, built: Built[Any], report: Report) -> Converted[N]:
+        made = cls(built.network, report)
+        made._built = built
+        return made
+
+    def __repr__(self) -> str:
+        return f"Converted({type(self.artifact).__name__}, {self.report.synapses} synapses, error {self.report.output_nmse:.2g})"
+
+    def predictor(self) -> Any:
+        """The network behind the planner's contract (begin, step), made anew: it keeps no state of an earlier one."""
+        return self._built.predictor()
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write it. Raises UserError for a path that cannot be written, and for a network that has no file form."""
+        return self._built.save(path)
 
 
-@dataclass(frozen=True)
-class Report:
-    """A `LayerReport` for each layer, by its name, and the number of synapses of the network.
-
-    >>> artifact, report = convert(predictor, data, SigmaDelta())
-    >>> report.layers["h1"].nmse
-    """
-
-    layers: dict[str, LayerReport]
-    synapses: int
-
-    def as_dict(self) -> dict[str, Any]:
-        """The report as plain dictionaries, ready for JSON."""
-        return {"synapses": self.synapses, "layers": {name: asdict(row) for name, row in self.layers.items()}}
-
-
+@overload
 def convert(
-    predictor: nn.Module, calibration: Calibration, recipe: Recipe, **provenance: Any
-) -> tuple[Artifact, Report]:
-    """Dense residual predictor -> spiking network and a report of each layer's error.
+    predictor: Any, calibration: Calibration | tuple[Any, Any], recipe: Recipe[N], **provenance: Any
+) -> Converted[N]: ...
+@overload
+def convert(
+    predictor: Any, calibration: Calibration | tuple[Any, Any], recipe: str = ..., **provenance: Any
+) -> Converted[Any]: ...
+def convert(
+    predictor: Any,
+    calibration: Calibration | tuple[Any, Any],
+    recipe: Recipe[Any] | str = "sigma_delta",
+    **provenance: Any,
+) -> Converted[Any]:
+    """Dense predictor -> spiking network and a report of each layer's error.
 
     Args:
-        predictor: a module whose `net` is a chain `Linear (ReLU Linear)*`; it adds the chain's output to the latent.
-        calibration: inputs of real plans, latents (N, D) and actions (N, A); they set scales and thresholds.
-        recipe: how neurons code, such as `SigmaDelta()`.
+        predictor: a torch module called as `module(latent (N, D), action (N, A))` that returns the next latent (N, D).
+        calibration: inputs of real plans, a `Calibration` or a pair (latents, actions); they set scales and thresholds.
+        recipe: how neurons code, such as `SigmaDelta()`, or the name of a recipe.
         provenance: words that are stored in the network's header, such as `task="two-room"`.
 
-    Raises UserError that names the first layer which has no exact spiking form.
+    Raises UserError in one line: an operation that has no spiking form, by the module that it belongs to; inputs that do not
+    fit; a layer that is dead; a network that does not compute what the module's forward does.
 
     >>> artifact, report = convert(model.predictor, Calibration(latent_ND, action_NA), SigmaDelta(bits=8))
     >>> check(artifact, LOIHI2)
     []
     """
-    linears = chain_of(predictor)
-    artifact = recipe.build(linears, calibration)
-    artifact.provenance.update(provenance)
-    return artifact, measure(artifact, linears, calibration)
+    data = calibration if isinstance(calibration, Calibration) else Calibration.of(calibration)
+    if len(data.latent_ND) < MIN_ROWS:
+        raise UserError(
+            f"calibration: {len(data.latent_ND)} rows are too few to set ranges; give at least {MIN_ROWS}, better thousands"
+        )
+    made_by = RECIPES[recipe].made() if isinstance(recipe, str) else recipe
+    traced = trace(predictor, data)
+    built = made_by.build(traced, data)
+    built.network.provenance.update(provenance)
+    return Converted.of(built, compared(traced, built, data))
 
 
 @torch.no_grad()
-def measure(artifact: Artifact, linears: list[nn.Linear], data: Calibration) -> Report:
-    """Layer-wise error of one pass from the zero state, against the dense network on the same inputs."""
-    network = DeltaNetwork(artifact)
-    latent, action = artifact.scales["latent"], artifact.scales["action"]
-    x = torch.cat([(data.latent_ND / latent).round(), (data.action_NA / action).round()], -1).to(network.dtype)
-    done, state = network.run(x, None)
-    scale_in = torch.cat(
-        [torch.full((data.latent_ND.shape[1],), latent), torch.full((data.action_NA.shape[1],), action)]
-    )
-    dense: Tensor = torch.cat([data.latent_ND, data.action_NA], -1)
-    real_message = 2 ** artifact.layers[0].shift * latent
-    rows: dict[str, LayerReport] = {}
-    for i, layer in enumerate(artifact.layers):
-        if layer.kind == "delta":
-            approx, lsb = state[0].told * scale_in, latent
-        else:
-            dense = linears[i - 1](dense)
-            unit = _weight_unit(artifact, linears, i)
-            lsb = unit * real_message
-            if layer.kind == "sigma":
-                approx = done.value_RD * latent
-            else:
-                dense = dense.relu()
-                approx, real_message = state[i].told * lsb, lsb * 2**layer.shift
-        error = (approx - dense).square().mean() / dense.var().clamp_min(1e-12)
-        sent = done.messages[i]
-        rows[layer.name] = LayerReport(
-            nmse=float(error),
-            density=float((sent != 0).double().mean()),
-            saturated=done.saturated[i] / sent.numel(),
-            threshold_lsb=layer.threshold_lsb,
-            threshold=layer.threshold_lsb * lsb,
+def compared(traced: Traced, built: Built[Any], data: Calibration) -> Report:
+    """The report with the errors of the output against `forward`. Raises UserError for a network that computes something else."""
+    weights = sum(p.numel() for p in traced.module.parameters())
+    most = min(COMPARED_ROWS, max(MIN_ROWS, COMPARED_PRODUCTS // max(weights, 1)))
+    stride = -(-len(data.latent_ND) // most)
+    z, a = data.latent_ND[::stride], data.action_NA[::stride]
+    wanted = traced.forward(z, a).double()
+    output = wanted - z if built.residual else wanted
+    what, size = (
+        "change" if built.residual else "output",
+        output.var(0).mean(),
+    )  # over rows: a constant explains nothing
+    if float(size) <= ROUNDING * float(wanted.square().mean()):
+        raise UserError(
+            f"predictor: forward has the same {what} for all calibration inputs, as far as float32 tells; "
+            "train the network first, or give other inputs"
         )
-    return Report(rows, artifact.synapses)
 
+    def error(found: Tensor) -> float:
+        return float((found.double() - wanted).square().mean() / size)
 
-def _weight_unit(artifact: Artifact, linears: list[nn.Linear], i: int) -> float:
-    """Real value of one weight LSB of layer i, from the latent columns that every layer has."""
-    layer = artifact.layers[i]
-    if layer.kind == "sigma":
-        message = artifact.scales["latent"] * 2 ** artifact.layers[0].shift
-        for j in range(1, i):
-            message *= _weight_unit(artifact, linears, j) * 2 ** artifact.layers[j].shift
-        unit: float = artifact.scales["latent"] / message
-        return unit
-    d = artifact.layers[-1].n_out if i == 1 else layer.n_in
-    real = linears[i - 1].weight.detach()[:, :d].abs().max()
-    assert layer.weight is not None  # every layer after the coder has one
-    return float(real) / int(np.abs(layer.weight[:, :d].astype(int)).max())
+    finest = error(built.finest(z, a))
+    if not finest <= MAX_NMSE:
+        remedy = "give the recipe more bits, or calibration inputs of the size that the network sees, or keep it dense"
+        if (share := float(size / output.square().mean())) < STILL:
+            remedy = (
+                f"from row to row it varies by {share:.1g} of its mean square alone, as a deep network before training; "
+                "train it"
+            )
+        raise UserError(
+            f"predictor: at its finest thresholds the converted network still differs from forward by {finest:.2g} of the "
+            f"variance of its {what}, at most {MAX_NMSE:g}; {remedy}"
+        )
+    return replace(built.report, output_nmse=error(built.running(z, a)), finest_nmse=finest)
 
 
 def check(artifact: Artifact, chip: ChipLimits) -> list[Violation]:

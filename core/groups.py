@@ -101,6 +101,8 @@ class NeuronGroups:
 
 
 def network_of(artifact: Artifact, *, contexts: int = 0) -> NeuronGroups:
+    """Of a chain. Raises UserError for a network that branches."""
+    artifact.need("a placement")
     groups = groups_of(artifact, contexts=contexts)
     return NeuronGroups(groups=groups, path=tuple(group.name for group in groups))
 

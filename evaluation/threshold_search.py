@@ -84,7 +84,7 @@ def cost_on_plans(artifact: Artifact, plans: Plans, reference: str) -> dict[str,
         reference=reference,
         precision="int8",
         spiking=True,
-        sequential_steps=len(network.network.layers),
+        sequential_steps=network.pipeline_steps[0],
     )
     rerun(network, plans, reference, op_counts)
     rows = op_counts.rows("interleaved")

@@ -20,8 +20,7 @@ import tyro
 from torch import Tensor, nn
 
 import spikeplan as sp
-from spikeplan.conversion import Calibration, SigmaDelta, convert
-from spikeplan.snn.delta_predictor import DeltaPredictor
+from spikeplan.conversion import SigmaDelta
 
 
 @dataclass(frozen=True)
@@ -66,16 +65,16 @@ def main(settings: Settings) -> dict[str, Any]:
     latent, action = recorded(settings)
 
     dense = sp.profile(network, (latent, action), precision="int8")
-    artifact, report = convert(network, Calibration(latent, action), SigmaDelta(thresholds=settings.threshold))
-    spiking = sp.profile(DeltaPredictor(artifact), (latent, action))
+    converted = sp.convert(network, (latent, action), SigmaDelta(thresholds=settings.threshold))
+    spiking = sp.profile(converted, (latent, action))
     print(f"dense:   {dense}\nspiking: {spiking}")
-    print("error of the spiking output (nmse):", round(list(report.layers.values())[-1].nmse, 4))
+    print("error of the spiking output (nmse):", round(converted.report.output_nmse, 4))
 
     table = sp.compare({"dense": dense, "spiking": spiking}, machines=settings.machines)
     print(table)
     if settings.csv is not None:
         table.to_pandas().to_csv(settings.csv, index=False)
-    return {"dense": dense, "spiking": spiking, "report": report, "table": table}
+    return {"dense": dense, "spiking": spiking, "report": converted.report, "table": table}
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ from typing import Any
 
 import tyro
 
-from spikeplan.conversion import Report, SigmaDelta, check, convert
+from spikeplan.conversion import SigmaDelta, check, convert
 from spikeplan.core.chips import CHIPS
-from spikeplan.core.ir.artifact import load, save
+from spikeplan.core.ir.artifact import load
 from spikeplan.evaluation.recorded_plans import record_plans
 from spikeplan.worldmodel.checkpoint import load_model, shipped
 
@@ -34,12 +34,6 @@ class Settings:
     out: Path = Path("network.safetensors")
 
 
-def print_report(threshold: float, report: Report) -> None:
-    print(f"threshold {threshold}: {report.synapses} synapses")
-    for name, layer in report.layers.items():
-        print(f"  {name:8} nmse {layer.nmse:.4f}  density {layer.density:.3f}  clipped {layer.saturated:.5f}")
-
-
 def main(settings: Settings) -> dict[str, Any]:
     model = load_model(settings.checkpoint or shipped(settings.task))
     calibration = record_plans(model, episodes=settings.episodes, seed=settings.seed).calibration()
@@ -48,15 +42,15 @@ def main(settings: Settings) -> dict[str, Any]:
     made = {}
     for threshold in sorted(settings.thresholds):
         recipe = SigmaDelta(bits=settings.bits, thresholds=threshold)
-        made[threshold], report = convert(model.predictor, calibration, recipe, task=settings.task)
-        print_report(threshold, report)
-        errors[threshold] = list(report.layers.values())[-1].nmse
+        made[threshold] = convert(model.predictor, calibration, recipe, task=settings.task)
+        print(f"threshold {threshold}:\n{made[threshold].report}")
+        errors[threshold] = made[threshold].report.output_nmse
 
     good = [threshold for threshold, error in errors.items() if error <= settings.worst_nmse]
     if not good:
         raise SystemExit(f"no threshold keeps the output's nmse below {settings.worst_nmse}; give lower ones")
     chosen = max(good)
-    path = save(made[chosen], settings.out)
+    path = made[chosen].save(settings.out)
     violations = check(load(path), CHIPS[settings.chip])
     print(f"kept threshold {chosen}: {path}")
     print(f"{settings.chip}: fits" if not violations else f"{settings.chip}: {violations}")

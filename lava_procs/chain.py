@@ -58,6 +58,7 @@ def validate_network(artifact: Artifact) -> None:
     for edge in artifact.edges:  # a residual edge is the reader's business: it adds the value once per prediction
         if edge.role == "feed" and edge.delay_steps != 1:
             raise UserError(f"edge {edge.src}->{edge.dst}: delay_steps {edge.delay_steps}; Dense delays by exactly 1")
+    artifact.need("a chain in Lava")
 
 
 def split_exp(layer: Layer, message_bits: int) -> tuple[int, int]:

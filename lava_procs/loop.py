@@ -54,6 +54,7 @@ def make_files(plan: PlanParams, layers: int, folder: Path, *, fixed: bool) -> d
 
 
 def validate(artifact: Artifact, plan: PlanParams) -> None:
+    artifact.need("the planning loop in Lava", residual=True)
     first, last = artifact.layers[0], artifact.layers[-1]
     if (first.n_in, last.n_out) != (plan.latent_dim + plan.action_dim, plan.latent_dim):
         raise UserError(

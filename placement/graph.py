@@ -216,6 +216,8 @@ def _as_conv(pool: ir.Pool, before: Shape) -> Conv:
 def graph_of_artifact(artifact: Artifact) -> Graph:
     """Of a sigma-delta artifact. A residual edge adds a value once a prediction and is no synapse."""
     by_name = {layer.name: layer for layer in artifact.layers}
+    if any(len(artifact.feeds(name)) > 1 or edge.weight_exp for name in by_name for edge in artifact.feeds(name)):
+        artifact.need("a placement")
     links, fed = [], set()
     for edge in artifact.edges:
         weight = by_name[edge.dst].weight

@@ -19,7 +19,7 @@ Units: sigma, ref, bias, threshold in state LSB; s in message LSB.
 
 from __future__ import annotations
 
-from itertools import pairwise
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,10 +31,11 @@ from torch.nn.functional import hardshrink
 from spikeplan.core import delta_pass
 from spikeplan.core.compiled import compiled
 from spikeplan.core.counts.operations import LayerCounts
-from spikeplan.core.delta_pass import PassLayer, number_type, sweep
+from spikeplan.core.delta_pass import PassLayer, sweep
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import limit
 from spikeplan.core.ir.artifact import Artifact, Layer
+from spikeplan.snn.delta_feeds import feeds_of, reach
 
 
 class DeltaState(NamedTuple):
@@ -95,10 +96,12 @@ def _passed(swept: delta_pass.Swept, lead: torch.Size) -> Pass:
 
 
 class DeltaNetwork:
-    """A chain `delta -> sigma_delta... -> sigma` read from an artifact. Stateless: state goes in and comes out.
+    """Layers `delta, sigma_delta..., sigma` read from an artifact. Stateless: state goes in and comes out.
+
+    Each layer is fed by one or several earlier ones; all work in every pass, in order. A chain runs in machine code.
 
     Values are integers held in floating point, exact up to 2^24 or 2^53. Shapes: R rows, I inputs, N neurons, D outputs.
-    Raises UserError for another chain, for edges that do not chain the layers, and for sums that would not be exact.
+    Raises UserError for other kinds of layers, for edges that go back, and for sums that would not be exact.
 
     >>> done, state = DeltaNetwork(artifact).run(torch.zeros(64, 34), None)
     >>> done.value_RD.shape
@@ -110,20 +113,36 @@ class DeltaNetwork:
             raise UserError(
                 f"artifact: layer kinds {kinds} are not delta, sigma_delta..., sigma; convert with sigma-delta"
             )
-        names = [layer.name for layer in artifact.layers]
-        feeds = sorted((edge.src, edge.dst, edge.delay_steps) for edge in artifact.edges if edge.role == "feed")
-        if feeds != sorted((before, after, 1) for before, after in pairwise(names)):
-            raise UserError(f"artifact: feed edges {feeds} do not chain the layers {names} one step after the other")
         self.artifact = artifact
         self.layers = artifact.layers
-        number = number_type(self.layers)
-        self.dtype = torch.float32 if number is np.float32 else torch.float64
+        self.feeds = feeds_of(artifact)
+        bound = max(reach(self.layers, la, feeds) for la, feeds in zip(self.layers, self.feeds, strict=True) if feeds)
+        if bound >= 2**53:
+            raise UserError(f"artifact: sums up to {bound} are not exact in float64; split the widest layer")
+        number = np.float32 if bound < 2**24 else np.float64
+        self.dtype = torch.float32 if bound < 2**24 else torch.float64
         self._constants = [PassLayer.of(layer, number) for layer in self.layers]
+        for constants, feeds in zip(self._constants, self.feeds, strict=True):
+            for feed in feeds:
+                constants.weight_KN[feed.columns] *= number(1 << feed.own_exp)
         # Empty for the input coder, which has neither.
         self.weight_t = [torch.from_numpy(layer.weight_KN) for layer in self._constants]
         self.bias = [torch.from_numpy(layer.bias_N) for layer in self._constants]
         self.neurons = sum(layer.n_out for layer in self.layers)
-        self.fan_out = [la.n_out for la in self.layers[1:]] + [0]
+        receivers = [(la, feed.source) for la, feeds in zip(self.layers, self.feeds, strict=True) for feed in feeds]
+        self.fan_out = [sum(la.n_out for la, source in receivers if source == i) for i in range(len(self.layers))]
+
+    @property
+    def depth(self) -> int:
+        """Layers that a pass crosses one after the other."""
+        deep: list[int] = []
+        for feeds in self.feeds:
+            deep.append(1 + max((deep[feed.source] for feed in feeds), default=0))
+        return deep[-1]
+
+    def _loops(self) -> ModuleType | None:
+        """Machine code, for a chain."""
+        return compiled() if self.artifact.is_chain else None
 
     def run(
         self, x_RI: Tensor, state: list[DeltaState] | None, *, keep: bool = True, overwrite: bool = False
@@ -133,7 +152,7 @@ class DeltaNetwork:
         Returns what was sent and put out, and the state after the pass, one entry a layer: none of them without `keep`, which
         saves the time to store it. `overwrite`: the tensors of `state` may be written to, and may be returned.
         """
-        loops = compiled()
+        loops = self._loops()
         given = None if loops is None or x_RI.requires_grad else self._arrays(x_RI, state)
         if loops is None or given is None:
             done, new = self._run_torch(x_RI, state)
@@ -146,7 +165,7 @@ class DeltaNetwork:
 
     def run_in_turn(self, x_BSI: Tensor) -> Pass:
         """B sequences of S passes: the first from the zero state, each other from the state that the one before it left."""
-        loops = compiled()
+        loops = self._loops()
         if loops is not None and not x_BSI.requires_grad:
             x = x_BSI.to(self.dtype).reshape(-1, x_BSI.shape[-1]).contiguous().numpy()
             swept = sweep(loops, self._constants, x, None, self._multiply, keep=False, turns=x_BSI.shape[1])
@@ -205,7 +224,8 @@ class DeltaNetwork:
         messages, new, saturated, sigma_saturated = [s], [DeltaState(None, ref)], [over], [0]
         sent = [count_nonzero(s)]
         for i, layer in enumerate(self.layers[1:], 1):
-            a = s @ self.weight_t[i]
+            into = [messages[feed.source] for feed in self.feeds[i]]
+            a = (into[0] if len(into) == 1 else torch.cat(into, -1)) @ self.weight_t[i]
             before = DeltaState(None, None) if state is None else state[i]
             reached = a if before.sigma is None else a.add_(before.sigma)
             sigma, over_sigma = _saturate(reached, float(limit(layer.state_bits)))

@@ -14,9 +14,9 @@ from spikeplan.snn.delta import DeltaNetwork
 
 
 class DeltaOnChip:
-    """A sigma-delta chain whose artifact has the scales of latent and action.
+    """A sigma-delta network whose artifact has the scales of latent and action.
 
-    `what`: the word for it in an error. Raises UserError for a missing scale and for an artifact that is no such chain.
+    `what`: the word for it in an error. Raises UserError for a missing scale and for an artifact that is no such network.
     """
 
     spiking = True
@@ -31,7 +31,7 @@ class DeltaOnChip:
 
     @property
     def pipeline_steps(self) -> tuple[int, int]:
-        return len(self.network.layers), 1
+        return self.network.depth, 1
 
     def memory(self) -> dict[str, tuple[int, int]]:
         """int8 weights, 24-bit states: sigma and ref where a layer has both."""

@@ -21,7 +21,7 @@ class DeltaPolicy(DeltaReferring):
 
     `output`: the scale that the output is in; `value` for a cost-to-go, whose limit is a cost.
 
-    Raises UserError for an artifact without the scales of latent and action, or that is no sigma-delta chain.
+    Raises UserError for an artifact without the scales of latent and action, or that is no sigma-delta network.
 
     >>> action_BSA, counts = DeltaPolicy(artifact, action_limit=0.08).act(latent_BSD, told_BG)
     """

@@ -1,7 +1,8 @@
 """The sigma-delta network behind the Predictor contract, on every reference (snn/delta_reference.py).
 
-The residual output is added to z as a value once per prediction:  z[t+1] = sat24(z[t] + value[t]). Every candidate has
-its own z: fetching it is charged as one restore per latent dimension and prediction, whatever the reference (layer "z").
+The residual output is added to z as a value once per prediction:  z[t+1] = sat24(z[t] + value[t]). Without a residual edge
+the value is the next latent:  z[t+1] = sat24(value[t]). Every candidate has its own z: fetching it is charged as one restore
+per latent dimension and prediction, whatever the reference (layer "z").
 Shapes: B episodes, S candidates, D latent, A action.
 """
 
@@ -22,7 +23,7 @@ class DeltaPredictor(DeltaReferring):
     """The sigma-delta network as a planner's predictor, batched over episodes and candidates; bit-exact with the artifact.
 
     Shapes: B episodes, S candidates, H steps, D latent, A action; real units in and out.
-    Raises UserError for an artifact without the scales of latent and action, or that is no sigma-delta chain.
+    Raises UserError for an artifact without the scales of latent and action, or that is no sigma-delta network.
 
     >>> predictor = DeltaPredictor(artifact)
     >>> state = predictor.begin(latent_BD, candidates_BSHA, "previous_step")
@@ -34,6 +35,7 @@ class DeltaPredictor(DeltaReferring):
     def __init__(self, artifact: Artifact) -> None:
         super().__init__(artifact, "predictor")
         self.latent_dim = self.network.layers[-1].n_out
+        self.residual = artifact.residual
 
     def encode_action(self, action: Tensor) -> Tensor:
         """Real action -> integer action, saturated to 24 bits."""
@@ -84,9 +86,9 @@ class DeltaPredictor(DeltaReferring):
         mean = self._mean_asked(action_BSA, state)
         value, counts, of_mean = self.compared(torch.cat([z_BSD, action_BSA], -1), state, mean)
         if state.mean_latent is not None and of_mean is not None:
-            state.mean_latent, _ = self._saturated(state.mean_latent + of_mean)
+            state.mean_latent, _ = self._saturated(state.mean_latent + of_mean if self.residual else of_mean)
         state.step += 1
-        reached, over = self._saturated(z_BSD + value)
+        reached, over = self._saturated(z_BSD + value if self.residual else value)
         return reached, state, [*counts, LayerCounts(layer="z", state_restores=z_BSD.numel(), saturated=over)]
 
     def _mean_asked(self, action_BSA: Tensor, state: ReferenceState) -> Tensor | None:

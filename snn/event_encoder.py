@@ -33,7 +33,7 @@ def event_input(counts: Tensor) -> Tensor:
 
 
 class EventEncoder(nn.Module):
-    """The dense twin of the event encoder, which is trained and converted. Its layers are `net`, as the converter expects.
+    """The dense twin of the event encoder, which is trained and converted. Its layers are `net`.
 
     Args:
         latent_dim: D, of the anchor and of the change that comes out.
@@ -57,9 +57,23 @@ class EventEncoder(nn.Module):
         change: Tensor = self.net(torch.cat([anchor_BD, event_input(count_BE)], -1))
         return change
 
+    def of_input(self) -> nn.Module:
+        """The change as a function of anchor and e, what is converted: a sensor's driver makes e of the counts."""
+        return _OfInput(self.net)
+
     def macs(self) -> int:
         """Multiply-accumulates of one call, a row."""
         return sum(m.weight.numel() for m in self.net if isinstance(m, nn.Linear))
+
+
+class _OfInput(nn.Module):
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, anchor_BD: Tensor, e_BE: Tensor) -> Tensor:
+        change: Tensor = self.net(torch.cat([anchor_BD, e_BE], -1))
+        return change
 
 
 class SpikingEventEncoder:

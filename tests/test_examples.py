@@ -33,7 +33,7 @@ def example(name: str) -> ModuleType:
 
 def test_every_example_has_a_test() -> None:
     tested = re.findall(r'= example\("(\w+)"\)', Path(__file__).read_text())
-    assert {path.stem for path in FILES} == set(tested) and len(FILES) == 6
+    assert {path.stem for path in FILES} == set(tested) and len(FILES) == 7
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -53,7 +53,7 @@ def test_compare_energy(tmp_path: Path) -> None:
     found = it.main(it.Settings(hidden=32, calls=16, csv=tmp_path / "table.csv"))
     assert found["dense"].macs == 36 * 32 + 32 * 32 + 32 * 32 == found["spiking"].macs
     assert 0 < found["spiking"].synops < found["dense"].macs
-    assert 0 < list(found["report"].layers.values())[-1].nmse < 0.2, "a spiking network that sends zeros has 1"
+    assert 0 < found["report"].output_nmse < 0.2, "a spiking network that sends zeros has 1"
     with (tmp_path / "table.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {(row["name"], row["machine"]) for row in rows} == {
@@ -62,6 +62,17 @@ def test_compare_energy(tmp_path: Path) -> None:
         ("spiking", "loihi2"),
     }
     assert all(float(row["low"]) <= float(row["joules"]) <= float(row["high"]) for row in rows)
+
+
+def test_convert_your_own() -> None:
+    it = example("convert_your_own")
+    found = it.main(it.Settings(rows=128, keep_dense=("gate",)))
+    assert found["refused"].startswith("layer 'norm' (LayerNorm): layer_norm has no exact sigma-delta form")
+    assert 0 < found["report"].output_nmse < 0.05, "a network that puts out nothing has 1"
+    assert found["report"].dense == (("gate", "keep_dense"),)
+    assert dict(found["report"].reevaluated)["layer_norm"] == 1
+    assert found["density"][-1] < 0.5 * found["density"][0], "from step to step little changes"
+    assert 0 < found["profile"].synops < found["profile"].macs
 
 
 @pytest.mark.slow

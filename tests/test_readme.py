@@ -146,7 +146,7 @@ def test_the_examples_of_how_to_extend_run(
     assert config["planner_name"] == "shooting"
     assert "half" in json.loads((tmp_path / "half" / "summary.json").read_text())["tasks"]["two-room"]["methods"]
     registry.load_plugins([str(tmp_path / "coarse.py")])
-    assert RECIPES["coarse"].make(thresholds=0.5).bits == 4
+    assert RECIPES["coarse"].make(thresholds=0.5).bits == 6
 
 
 def test_the_list_of_commands_is_that_of_the_tool() -> None:

@@ -1,33 +1,32 @@
-"""Sigma-delta: a dense ReLU chain as graded signed spikes.
+"""Sigma-delta: what `forward` computes, where that is ReLUs and affine maps, as graded signed spikes.
 
-Scales of the sigma-delta form (M: real value of one message LSB, w: real value of one weight LSB):
-
-    state LSB of layer l  = w_l * M_(l-1)          so that sigma += W s needs no multiplication
-    M_l                   = 2^shift_l * state LSB_l
-    latent LSB            = state LSB of the output layer, so that z += value is exact: the rollout cannot drift
-    M_0                   = 2^shift_0 * latent LSB: w_out is widened (by < 2x) until this holds
-
-Latent and action share M_0 in units of the first weight matrix; the action's own scale stretches its columns so that
-they fill the int8 range too.
+Each ReLU becomes a group of neurons, each affine map between them int8 weights; scales.py says in which units. A layer that is
+fed by one other is a layer of a chain; several feeds (skip links, residual blocks) make a network that branches.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import partial
 
 import numpy as np
 import torch
-from torch import nn
+from numpy.typing import NDArray
+from torch import Tensor
 
-from spikeplan.conversion.calibration import Calibration, measure_ranges, message_steps, whole_weights
-from spikeplan.conversion.recipes.base import RecipeKind
+from spikeplan.conversion.calibration import Calibration, LayerRange, range_of, whole_weights
+from spikeplan.conversion.measure import measure, one_step
+from spikeplan.conversion.recipes.base import Built, RecipeKind
+from spikeplan.conversion.recipes.scales import WEIGHT_TOP, Scales, scales_of, stretched
+from spikeplan.conversion.tracing import CODE, OUT, AffineNet, Traced, affine_net
 from spikeplan.core.errors import UserError
-from spikeplan.core.fixed_point import WEIGHT_BITS, limit
-from spikeplan.core.ir.artifact import Artifact, Edge, Layer
+from spikeplan.core.fixed_point import STATE_BITS, limit
+from spikeplan.core.ir.artifact import Artifact, Edge, Layer, save
+from spikeplan.snn.delta_predictor import DeltaPredictor
 
-WEIGHT_TOP = limit(WEIGHT_BITS)
+__all__ = ["WEIGHT_TOP", "SigmaDelta"]
+FINEST = 1e-9  # times any threshold is below one message LSB, where it stops
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,77 +54,127 @@ class SigmaDelta:
         if not all(math.isfinite(t) and t >= 0 for t in values):
             raise UserError(f"recipe: thresholds {values} must be finite and >= 0")
 
-    def build(self, linears: list[nn.Linear], data: Calibration) -> Artifact:
-        """The network of a chain of linear layers, with scales from the calibration data.
+    def build(self, traced: Traced, data: Calibration) -> Built[Artifact]:
+        """The network of a traced module, with scales from the calibration data.
 
-        Raises UserError for a number of thresholds that does not fit and for a layer that is always zero.
+        Raises UserError for an operation that is neither affine nor a ReLU, for a number of thresholds that does not fit, and
+        for a layer that is always the same.
         """
-        latent, action, outputs = measure_ranges(linears, data)
-        d = linears[-1].out_features
-        n_in = linears[0].in_features
-        top = limit(self.bits)
-        senders = len(linears)  # coder + hidden layers
-        thresholds = self.thresholds if isinstance(self.thresholds, tuple) else (self.thresholds,) * senders
-        if len(thresholds) != senders:
-            raise UserError(f"recipe: {len(thresholds)} thresholds for {senders} sending layers (coder first)")
+        net = affine_net(traced, data)
+        values = net.run(data.latent_ND, data.action_NA)
+        ranges = _ranges(net, data, values)
+        scales = scales_of(net, ranges, limit(self.bits))
+        artifact = self._artifact(net, scales, ranges)
+        return Built(
+            network=artifact,
+            report=measure(artifact, net, data, values, scales.state),
+            residual=net.residual,
+            running=one_step(artifact),
+            finest=one_step(artifact.scaled(FINEST)),
+            predictor=partial(DeltaPredictor, artifact),
+            save=partial(save, artifact),
+        )
 
-        for number, (linear, reached) in enumerate(zip(linears, outputs, strict=True)):
-            if float(linear.weight.detach().abs().max()) == 0.0 or (number < senders - 1 and reached.top <= 0.0):
-                raise UserError(
-                    f"linear layer {number}: its weights or its activations are all zero; train the network first"
+    def _thresholds(self, senders: list[str], ranges: dict[str, LayerRange]) -> dict[str, float]:
+        """Of each sending layer, in real units."""
+        given = self.thresholds if isinstance(self.thresholds, tuple) else (self.thresholds,) * len(senders)
+        if len(given) != len(senders):
+            raise UserError(f"recipe: {len(given)} thresholds for {len(senders)} sending layers (coder first)")
+        spread = [ranges["latent" if name == CODE else name].std for name in senders]
+        real = given if self.absolute else tuple(t * s for t, s in zip(given, spread, strict=True))
+        return dict(zip(senders, real, strict=True))
+
+    def _artifact(self, net: AffineNet, scales: Scales, ranges: dict[str, LayerRange]) -> Artifact:
+        *senders, _ = net.sizes
+        real = self._thresholds(senders, ranges)
+        weights = stretched(net, scales.stretch)
+        layers, edges, depth = [], [], {CODE: 0}
+        for name, size in net.sizes.items():
+            shift = scales.shift[name]
+            theta = 1 if name == OUT else max(1 << shift, round(real[name] / scales.state[name]))
+            if name == CODE:
+                layers.append(
+                    Layer(
+                        name=name,
+                        kind="delta",
+                        n_in=size,
+                        n_out=size,
+                        shift=shift,
+                        message_bits=self.bits,
+                        threshold_lsb=theta,
+                    )
                 )
-        first = linears[0].weight.detach().double()
-        # Stretch the action so that its weight columns are as large as the latent's.
-        stretch = float(first[:, d:].abs().max() / first[:, :d].abs().max()) if n_in > d else 1.0
-        stretched = torch.cat([first[:, :d], first[:, d:] / max(stretch, 1e-9)], 1)
-        weights = [stretched] + [m.weight.detach().double() for m in linears[1:]]
-        unit = [float(w.abs().max()) / WEIGHT_TOP for w in weights]
-        message = [max(1.2 * latent.top, action.top * stretch) / top]
-        shifts = [0, *message_steps(unit[:-1], message[0], outputs[:-1], top)]
-        for size, shift in zip(unit[:-1], shifts[1:], strict=True):
-            message.append(size * message[-1] * 2**shift)
-        latent_lsb = unit[-1] * message[-1]
-        shifts[0] = max(0, math.floor(math.log2(message[0] / latent_lsb)))
-        unit[-1] = message[0] / (2 ** shifts[0] * message[-1])
-        latent_lsb = unit[-1] * message[-1]
-
-        spread = [latent.std] + [r.std for r in outputs[:-1]]
-        real = thresholds if self.absolute else tuple(t * s for t, s in zip(thresholds, spread, strict=True))
-        layers = [
-            Layer(
-                name="code",
-                kind="delta",
-                n_in=n_in,
-                n_out=n_in,
-                shift=shifts[0],
-                message_bits=self.bits,
-                threshold_lsb=max(1 << shifts[0], round(real[0] / latent_lsb)),
-            )
-        ]
-        for i, (linear, w) in enumerate(zip(linears, weights, strict=True)):
-            lsb = unit[i] * message[i]
-            out = i == len(linears) - 1
-            bias = (linear.bias.detach().double() / lsb).round().numpy().astype(np.int32)
+                continue
+            into = net.into(name)
+            depth[name] = 1 + max(depth[link.src] for link in into)
+            parts = [whole_weights(weights[link.src, name] / scales.unit[link.src, name]) for link in into]
+            alone = len(into) == 1
             layers.append(
                 Layer(
-                    name="out" if out else f"h{i + 1}",
-                    kind="sigma" if out else "sigma_delta",
-                    n_in=w.shape[1],
-                    n_out=w.shape[0],
-                    weight=whole_weights(w / unit[i]),
-                    bias=bias,
-                    act="identity" if out else "relu",
-                    shift=0 if out else shifts[i + 1],
-                    threshold_lsb=1 if out else max(1 << shifts[i + 1], round(real[i + 1] / lsb)),
-                    message_bits=24 if out else self.bits,
+                    name=name,
+                    kind="sigma" if name == OUT else "sigma_delta",
+                    n_in=sum(part.shape[1] for part in parts),
+                    n_out=size,
+                    weight=parts[0] if alone else np.concatenate(parts, 1),
+                    weight_exp=scales.exp[into[0].src, name] if alone else 0,
+                    bias=_whole_bias(net, name, scales.state[name]),
+                    act="identity" if name == OUT else "relu",
+                    shift=shift,
+                    threshold_lsb=theta,
+                    message_bits=STATE_BITS if name == OUT else self.bits,
                 )
             )
-        names = [layer.name for layer in layers]
-        edges = tuple(Edge(src=a, dst=b) for a, b in pairwise(names))
-        scales = {"latent": latent_lsb, "action": latent_lsb / stretch if stretch > 0 else latent_lsb}
-        # The output is added to the coder's latent inputs as a value, once per prediction.
-        edges += (Edge(src="out", dst="code", role="residual"),)
-        return Artifact(layers=tuple(layers), edges=edges, scales=scales, provenance={"recipe": f"{self}"})
+            edges += [
+                Edge(
+                    src=link.src,
+                    dst=name,
+                    delay_steps=depth[name] - depth[link.src],
+                    weight_exp=0 if alone else scales.exp[link.src, name],
+                )
+                for link in into
+            ]
+        if net.residual:  # The output is added to the coder's latent inputs as a value, once per prediction.
+            edges.append(Edge(src=OUT, dst=CODE, role="residual"))
+        return Artifact(
+            layers=tuple(layers),
+            edges=tuple(edges),
+            scales={"latent": scales.latent, "action": scales.action},
+            provenance={"recipe": f"{self}"},
+        )
+
+
+def _ranges(net: AffineNet, data: Calibration, values: dict[str, Tensor]) -> dict[str, LayerRange]:
+    """Of latent, action and each layer. Raises UserError by name for a layer that is always the same."""
+    if float(data.latent_ND.std()) == 0.0:
+        raise UserError("calibration: the latents are all the same; record them from real plans")
+    for group in net.groups:
+        reached = values[group.name]
+        if not bool(reached.any()):
+            raise UserError(
+                f"{net.where(group.name)}: its activations are all zero on the calibration inputs; "
+                "give inputs of real plans, or train the network first"
+            )
+        if bool((reached == reached[:1]).all()):
+            raise UserError(
+                f"{net.where(group.name)}: its activations are the same for all calibration inputs; "
+                "give inputs of real plans that differ"
+            )
+    latent, action = range_of(data.latent_ND), data.action_NA
+    return {
+        "latent": LayerRange(latent.top, float(data.latent_ND.std())),
+        "action": LayerRange(float(action.abs().max()), float(action.std())),
+        **{name: range_of(values[name]) for name in list(net.sizes)[1:]},
+    }
+
+
+def _whole_bias(net: AffineNet, name: str, lsb: float) -> NDArray[np.int32]:
+    whole = (net.biases[name] / lsb).round()
+    if float(whole.abs().max()) > limit(STATE_BITS):
+        raise UserError(
+            f"{net.where(name)}: a bias of {float(net.biases[name].abs().max()):.3g} is beyond what its neurons hold "
+            f"({limit(STATE_BITS) * lsb:.3g}); give calibration inputs of the size that the network sees, or rescale the layer"
+        )
+    return whole.to(torch.int32).numpy()
 
 
 RECIPE = RecipeKind(name="sigma_delta", make=SigmaDelta, untuned={"thresholds": 0.1})

@@ -10,8 +10,10 @@ A layer is a group of neurons together with the weights that feed it. Kinds:
 The operating point is part of the file: `threshold_lsb` of each layer, and `reference`, the earlier pass that the delta
 code compares with (core/counts/operations.py lists them). Version 1 kept both as a hint in its provenance.
 
-Edges: `feed` carries messages, `residual` adds a value once per prediction. Scales are real numbers per LSB:
-latent = latent_lsb * scales["latent"]; action = action_lsb * scales["action"].
+Edges: `feed` carries messages, `residual` adds a value to the latent once per prediction; without it the value is the next
+latent. A layer that several layers feed has the columns of its weight in the order of its feed edges, each shifted by the
+edge's own `weight_exp` besides the layer's, for their messages have different LSBs. An edge's delay is how many layers later
+its receiver works. Scales are real numbers per LSB: latent = latent_lsb * scales["latent"]; action likewise.
 Units: sigma, ref, bias, threshold in state LSB; s in message LSB. Shapes: weight (n_out, n_in).
 """
 
@@ -19,6 +21,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict, dataclass, field, fields, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -110,12 +113,19 @@ class Layer:
 
 @dataclass(frozen=True, kw_only=True)
 class Edge:
+    """`weight_exp`: shift of what this edge brings, besides its receiver's own."""
+
     src: str
     dst: str
     delay_steps: int = 1
     role: str = "feed"
+    weight_exp: int = 0
 
     def __post_init__(self) -> None:
+        if isinstance(self.weight_exp, bool) or not isinstance(self.weight_exp, int) or not 0 <= self.weight_exp <= 62:
+            raise UserError(
+                f"edge {self.src}->{self.dst}: weight_exp {str(self.weight_exp)[:40]} must be an integer from 0 to 62"
+            )
         if self.role not in ROLES:
             raise UserError(f"edge {self.src}->{self.dst}: role {self.role!r} is unknown; use {' or '.join(ROLES)}")
 
@@ -143,10 +153,13 @@ class Artifact:
             for end in (edge.src, edge.dst):
                 if end not in by_name:
                     raise UserError(f"edge {edge.src}->{edge.dst}: layer {end!r} does not exist")
-            if edge.role == "feed" and by_name[edge.src].n_out != by_name[edge.dst].n_in:
+        for layer in self.layers:
+            into = self.feeds(layer.name)
+            outputs = sum(by_name[edge.src].n_out for edge in into)
+            if into and outputs != layer.n_in:
                 raise UserError(
-                    f"edge {edge.src}->{edge.dst}: {by_name[edge.src].n_out} outputs meet "
-                    f"{by_name[edge.dst].n_in} inputs; convert the network again"
+                    f"edge {' and '.join(edge.src for edge in into)}->{layer.name}: {outputs} outputs meet "
+                    f"{layer.n_in} inputs; convert the network again"
                 )
         if not isinstance(self.provenance, dict):
             raise UserError(f"artifact: provenance is {type(self.provenance).__name__}, expected an object")
@@ -177,6 +190,34 @@ class Artifact:
     def layer(self, name: str) -> Layer:
         return next(layer for layer in self.layers if layer.name == name)
 
+    def feeds(self, name: str) -> tuple[Edge, ...]:
+        """The edges that bring messages to a layer, in the order of its weight's columns."""
+        return tuple(edge for edge in self.edges if edge.role == "feed" and edge.dst == name)
+
+    @property
+    def is_chain(self) -> bool:
+        """Each layer is fed by the one before it alone, one step later."""
+        names = [layer.name for layer in self.layers]
+        feeds = [(e.src, e.dst, e.delay_steps, e.weight_exp) for e in self.edges if e.role == "feed"]
+        return sorted(feeds) == sorted((before, after, 1, 0) for before, after in pairwise(names))
+
+    @property
+    def residual(self) -> bool:
+        """The output is added to the latent; otherwise it is the next latent."""
+        return any(edge.role == "residual" for edge in self.edges)
+
+    def need(self, what: str, *, residual: bool = False) -> None:
+        """Refuse a network that branches, for `what` takes chains; with `residual`, also one that adds nothing to the latent."""
+        if not self.is_chain:
+            raise UserError(
+                f"artifact: its layers branch, and {what} takes a chain; run it in PyTorch, or convert a network without skips"
+            )
+        if residual and not self.residual:
+            raise UserError(
+                f"artifact: its output is the next latent, and {what} adds an output to the latent; "
+                "run it in PyTorch, or convert a predictor of the form z + f(z, a)"
+            )
+
     @property
     def synapses(self) -> int:
         """Weights of all layers: the dense MACs of one pass."""
@@ -199,7 +240,7 @@ def save(artifact: Artifact, path: str | os.PathLike[str]) -> Path:
         "version": VERSION,
         "reference": artifact.reference,
         "layers": layers,
-        "edges": [asdict(edge) for edge in artifact.edges],
+        "edges": [_edge_header(edge) for edge in artifact.edges],
         "scales": artifact.scales,
         "provenance": artifact.provenance,
     }
@@ -209,6 +250,11 @@ def save(artifact: Artifact, path: str | os.PathLike[str]) -> Path:
     except OSError as error:
         raise UserError(f"{target}: cannot write the artifact ({error}); choose a writable directory") from error
     return target
+
+
+def _edge_header(edge: Edge) -> dict[str, Any]:
+    """A shift of 0 is left out: chains stay readable by builds that know none."""
+    return {name: value for name, value in asdict(edge).items() if name != "weight_exp" or value}
 
 
 def load(path: str | os.PathLike[str]) -> Artifact:

@@ -81,7 +81,7 @@ def profile(
 
     Args:
         network: a torch module called as `network(*inputs)`, one with spiking neurons of snnTorch, Norse, SpikingJelly or sinabs
-            among them, or a predictor with `begin` and `step`.
+            among them, a predictor with `begin` and `step`, or what `convert` returned.
         inputs: one tensor or several. A dense module takes a row a call; a predictor takes (latent (N, D), action (N, A)). A
             spiking module takes them in its own order and runs all its time steps in one call of `network`.
         precision: of a torch module's weights and activations, one of int8, fp16, bf16, fp32; a predictor has its own.
@@ -107,6 +107,10 @@ def profile(
     rows = calls if calls is not None else len(tensors[0])
     if not spiking and (rows < 1 or (calls is None and any(len(t) != rows for t in tensors))):
         raise UserError(f"profile: inputs of {[len(t) for t in tensors]} calls; give each the same number, at least 1")
+    from spikeplan.conversion.convert import Converted
+
+    if isinstance(network, Converted):
+        network = network.predictor()
     if hasattr(network, "step") and hasattr(network, "begin"):
         return _predictor(network, tensors, rows)
     if not isinstance(network, nn.Module):

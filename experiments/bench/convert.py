@@ -14,6 +14,15 @@ from rich.console import Console
 from spikeplan.experiments.bench.interchange import bench_interchange
 from spikeplan.experiments.bench.rows import BenchRow
 from spikeplan.experiments.bench.simulation_speed import simulation_speed
+from spikeplan.experiments.bench.strangers import convert_rows
+from spikeplan.experiments.runner.progress import working
+
+
+def strangers(console: Console) -> list[BenchRow]:
+    """Networks that are not ours, by every recipe, and a transformer of 300 million weights."""
+    with working("bench convert: strangers' networks"):
+        return convert_rows()
+
 
 PARTS: tuple[Callable[[Console], list[BenchRow]], ...] = (simulation_speed,)
 

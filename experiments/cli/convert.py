@@ -58,10 +58,11 @@ def convert_command(
             on_progress=lambda done, total: on_progress(5 * done, 6 * total),  # the rest takes a fifth as long
         )
         calibration = plans.calibration()
-        artifact, report = convert(model.predictor, calibration, made_by, task=model.task, seed=model.seed)
+        converted = convert(model.predictor, calibration, made_by, task=model.task, seed=model.seed)
+    report = converted.report
     # Not chosen on validation episodes: an untuned artifact runs at its own thresholds.
-    artifact.provenance["layers"] = report.as_dict()
-    artifact_file.save(artifact, target)
+    converted.artifact.provenance["layers"] = report.as_dict()
+    converted.save(target)
     if json is not None:
         write_report(json, {"out": out, "upgraded": False, "layers": report.as_dict()})
     table = Table("layer", "nmse", "density", "saturated", "threshold (LSB)", "threshold", title=escape(f"{target}"))
@@ -75,6 +76,9 @@ def convert_command(
             f"{row.threshold:.4g}",
         )
     console.print(table)
+    console.print(
+        f"error of the output {report.output_nmse:.4f} of its variance, {report.finest_nmse:.4f} at the finest thresholds"
+    )
 
 
 def check_command(artifact: str, chip: str, *, json: str | None, console: Console) -> int:

@@ -54,7 +54,11 @@ def convert_events(
     latent = torch.cat([z.flatten(0, 1) for z, _, _ in seen])
     event = torch.cat([e.flatten(0, 1) for _, e, _ in seen])
     artifact, report = convert(
-        fuser.events, Calibration(latent, event), SigmaDelta(thresholds=thresholds), role="event encoder", **provenance
+        fuser.events.of_input(),
+        Calibration(latent, event),
+        SigmaDelta(thresholds=thresholds),
+        role="event encoder",
+        **provenance,
     )
     spiking = SpikingEventEncoder(artifact)
     _, _, error = watch(fuser, batches[3], 6, ticks, spiking)

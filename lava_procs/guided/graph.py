@@ -88,6 +88,7 @@ def validate(
             )
         try:
             FusedNetwork(artifact, samples=1, reference=reference, fixed=True)
+            artifact.need("a guided plan in Lava", residual=name == "predictor")
         except UserError as error:
             raise UserError(f"{name}: {error}") from error
     if p.places == 0 and any(priced.name == "avoid" for priced in p.prices):

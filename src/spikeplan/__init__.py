@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from spikeplan.conversion.convert import convert
     from spikeplan.core.registry import load_plugins
     from spikeplan.evaluation.profiles.loop import Loop
     from spikeplan.evaluation.profiles.profile import profile
@@ -35,6 +36,7 @@ _PACKAGES = (
 _HOME = {
     "Loop": "spikeplan.evaluation.profiles.loop",
     "compare": "spikeplan.experiments.notebook.compare",
+    "convert": "spikeplan.conversion.convert",
     "load_plugins": "spikeplan.core.registry",
     "open_events": "spikeplan.eventdata",
     "open_recording": "spikeplan.eventdata",
@@ -42,7 +44,17 @@ _HOME = {
     "report": "spikeplan.experiments.notebook.results",
 }
 
-__all__ = ["Loop", "__version__", "compare", "load_plugins", "open_events", "open_recording", "profile", "report"]
+__all__ = [
+    "Loop",
+    "__version__",
+    "compare",
+    "convert",
+    "load_plugins",
+    "open_events",
+    "open_recording",
+    "profile",
+    "report",
+]
 
 
 def __getattr__(name: str) -> Any:

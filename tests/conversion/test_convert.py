@@ -7,7 +7,6 @@ import copy
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from spikeplan.conversion import Calibration, SigmaDelta, check, convert
 from spikeplan.conversion.recipes.sigma_delta import WEIGHT_TOP
@@ -15,7 +14,6 @@ from spikeplan.core.chips import CHIPS, LOIHI1, LOIHI2
 from spikeplan.core.errors import UserError
 from spikeplan.core.ir.artifact import load, save
 from spikeplan.snn.delta_predictor import DeltaPredictor
-from spikeplan.worldmodel.predictor import ResidualPredictor
 
 
 @pytest.fixture
@@ -29,6 +27,7 @@ def test_threshold_zero_is_close_to_the_dense_network(problem):
     assert list(report.layers) == ["code", "h1", "h2", "out"]
     assert all(0 <= row.nmse < 0.015 for row in report.layers.values()), report.layers
     assert all(row.saturated < 1e-3 for row in report.layers.values())
+    assert 0 < report.finest_nmse <= report.output_nmse < 0.015
     assert artifact.provenance["seed"] == 3
     assert "SigmaDelta" in artifact.provenance["recipe"]
     assert report.synapses == artifact.synapses == 8 * 48 + 48 * 48 + 48 * 6
@@ -144,49 +143,20 @@ def test_a_rollout_does_not_drift(problem):
     assert float((z - dense).square().mean() / (dense - data.latent_ND[:50, None]).square().mean()) < 0.02
 
 
-class Functional(ResidualPredictor):
-    def __init__(self) -> None:
-        super().__init__(6, 2, (8, 8))
-        self.net = None
-
-    def forward(self, latent, action):
-        return latent
-
-
-def with_net(*modules: nn.Module) -> nn.Module:
-    predictor = ResidualPredictor(6, 2, (8, 8))
-    predictor.net = nn.Sequential(*modules)
-    return predictor
-
-
-def with_extra() -> nn.Module:
-    predictor = ResidualPredictor(6, 2, (8, 8))
-    predictor.norm = nn.LayerNorm(6)
-    return predictor
-
-
-@pytest.mark.parametrize(
-    ("predictor", "complaint"),
-    [
-        (with_net(nn.Linear(8, 8), nn.GELU(), nn.Linear(8, 6)), r"layer 'net\.1': GELU has no exact delta form.*ReLU"),
-        (with_net(nn.Linear(8, 8), nn.LayerNorm(8), nn.Linear(8, 6)), r"layer 'net\.1': LayerNorm"),
-        (with_net(nn.Linear(8, 8), nn.ReLU(), nn.Dropout(), nn.Linear(8, 6)), r"layer 'net\.2': Dropout.*Linear"),
-        (with_net(nn.Linear(8, 8), nn.Linear(8, 6)), r"layer 'net\.1': Linear"),
-        (with_net(nn.Linear(8, 6)), "1 layers; a chain"),
-        (with_net(nn.Linear(8, 6), nn.ReLU()), "2 layers; a chain"),
-        (with_extra(), "layer 'norm': not part of `net`"),
-        (Functional(), "Functional has no Sequential `net`"),
-        (nn.Linear(8, 6), "Linear has no Sequential `net`"),
-    ],
-)
-def test_unsupported_layers_are_refused_by_name(predictor, complaint):
-    data = Calibration(torch.randn(10, 6), torch.randn(10, 2))
-    with pytest.raises(UserError, match=complaint):
-        convert(predictor, data, SigmaDelta())
-
-
 def test_calibration_data_are_checked():
     good = torch.randn(5, 6)
+    taken = Calibration(np.ones((5, 6)), torch.ones(5, 2, dtype=torch.int64))
+    assert taken.latent_ND.dtype == taken.action_NA.dtype == torch.float32 and taken.latent_ND.shape == (5, 6)
+    assert Calibration.of((good, good)).latent_ND.equal(good)
+    with pytest.raises(UserError, match=r"latents of shape \(6,\), expected \(N, D\): give one row a pair"):
+        Calibration(good[0], torch.randn(5, 2))
+    with pytest.raises(UserError, match=r"actions of shape \(5, 4, 2\), expected \(N, A\): flatten rollouts to rows"):
+        Calibration(good, torch.randn(5, 4, 2))
+    with pytest.raises(UserError, match="latents are str, no numbers"):
+        Calibration("latents", good)
+    for wrong, found in ((good, "Tensor"), ((good,), "1 items"), (None, "NoneType")):
+        with pytest.raises(UserError, match=f"calibration: {found}, expected a pair"):
+            Calibration.of(wrong)
     with pytest.raises(UserError, match="5 latents and 4 actions"):
         Calibration(good, torch.randn(4, 2))
     with pytest.raises(UserError, match="1 latents"):
@@ -219,11 +189,34 @@ def test_constraint_check_names_what_is_too_large(make_chain):
     assert "assumed limit" in str(found["h1", "fan_in"])
 
 
-@pytest.mark.parametrize("layer", [0, 1, 2])
-def test_a_dead_layer_is_refused(problem, layer):
+@pytest.mark.parametrize(
+    ("layer", "named"), [(0, r"layer 'h1' \(net\.1\)"), (1, r"layer 'h2' \(net\.3\)"), (2, "the output")]
+)
+def test_a_dead_layer_is_refused(problem, layer, named):
     predictor, data = problem
     dead = copy.deepcopy(predictor)
     with torch.no_grad():
         dead.linears()[layer].weight.zero_()
-    with pytest.raises(UserError, match=f"linear layer {layer}: its weights or its activations are all zero"):
+    with pytest.raises(
+        UserError,
+        match=f"^{named}: (its weights are all zero|beside the latent it is constant); train the network first",
+    ):
         convert(dead, data, SigmaDelta())
+
+
+def test_dead_activations_and_silent_thresholds_are_refused_by_name(problem):
+    predictor, data = problem
+    off = copy.deepcopy(predictor)
+    with torch.no_grad():
+        off.linears()[1].bias.fill_(-1e3)
+    with pytest.raises(
+        UserError, match=r"layer 'h2' \(net\.3\): its activations are all zero on the calibration inputs"
+    ):
+        convert(off, data, SigmaDelta())
+    with pytest.raises(UserError, match=r"layer 'h1' \(net\.1\): its threshold 1e\+06 silences it on all 4000 .*lower"):
+        convert(predictor, data, SigmaDelta(thresholds=(0.1, 1e6, 0.1), absolute=True))
+    still = Calibration(torch.ones(50, 6), data.action_NA[:50])
+    with pytest.raises(UserError, match="the latents are all the same"):
+        convert(predictor, still, SigmaDelta())
+    with pytest.raises(UserError, match="3 rows are too few to set ranges; give at least 8"):
+        convert(predictor, Calibration(torch.randn(3, 6), torch.randn(3, 2)), SigmaDelta())

@@ -120,7 +120,7 @@ def float_weight(header, tensors):
         (cut_weight, r"layer 'h2': weight is int8\(12, 15\), expected int8\(12, 16\)"),
         (float_weight, "layer 'h1': weight is float32"),
         (lambda h, t: t.update({"h1.bias": t["h1.bias"][:-1].copy()}), r"layer 'h1': bias is int32\(15,\)"),
-        (lambda h, t: h["edges"][0].update(dst="h2"), "edge code->h2: 6 outputs meet 16 inputs"),
+        (lambda h, t: h["edges"][0].update(dst="h2"), "edge code and h1->h2: 22 outputs meet 16 inputs"),
         (lambda h, t: h["edges"][0].update(dst="h9"), "edge code->h9: layer 'h9' does not exist"),
         (lambda h, t: h["edges"][0].update(role="skip"), "edge code->h1: role 'skip'"),
         (lambda h, t: h["scales"].update(latent=0.0), "scale 'latent' is 0.0"),

@@ -38,7 +38,10 @@ def test_the_size_of_the_demo_is_that_of_the_grid() -> None:
         ("plan --task two-room --method sigma_delta --out o --threshold 0", "must be above 0 and at most 1000"),
         ("convert a.safetensors --out b.txt", "'b.txt': is no .safetensors file"),
         ("convert a.safetensors --out b.safetensors --bits 9", "9 bits of a graded spike; use 2 to 8"),
-        ("convert a.safetensors --out b.safetensors --recipe none", "recipe 'none' is unknown; use one of sigma_delta"),
+        (
+            "convert a.safetensors --out b.safetensors --recipe none",
+            "recipe 'none' is unknown; use one of delta_transformer, sigma_delta",
+        ),
         ("place a --for-latency 100 --replicas 4", "searches replicas and spread; leave out --replicas"),
         ("place a --max-chips 4", "give --for-latency too"),
         ("events represent a --out b.npz --tau-us 5", "--kind voxel does not use --tau-us"),
@@ -170,18 +173,18 @@ def test_a_recipe_of_a_plugin_is_listed_and_converts(
     mine.write_text(
         "from spikeplan.conversion.recipes.base import RecipeKind\n"
         "from spikeplan.conversion.recipes.sigma_delta import SigmaDelta\n"
-        "RECIPE = RecipeKind(name='coarse', make=lambda thresholds=0.5: SigmaDelta(bits=4, thresholds=thresholds))\n"
+        "RECIPE = RecipeKind(name='coarse', make=lambda thresholds=0.5: SigmaDelta(bits=6, thresholds=thresholds))\n"
     )
     monkeypatch.setenv("SPIKEPLAN_PLUGINS", "")
     main(["--plugin", str(mine), "list", "recipes", "--json"])
-    assert json.loads(capsys.readouterr().out) == {"recipes": ["sigma_delta", "coarse"]}
+    assert json.loads(capsys.readouterr().out) == {"recipes": ["delta_transformer", "sigma_delta", "coarse"]}
     words = ["convert", str(shipped("two-room")), "--recipe", "coarse", "--out", str(tmp_path / "c.safetensors")]
     assert "recipe 'coarse' takes no such setting" in refused([*words, "--bits", "3"], capsys)
     main([*words, "--threshold", "0.3"])
     from spikeplan.core.ir import artifact
 
     made = artifact.load(tmp_path / "c.safetensors")
-    assert {layer.message_bits for layer in made.layers[:-1]} == {4} and "thresholds=0.3" in made.provenance["recipe"]
+    assert {layer.message_bits for layer in made.layers[:-1]} == {6} and "thresholds=0.3" in made.provenance["recipe"]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -235,7 +235,10 @@ def test_a_recipe(plug: Any) -> None:
         from spikeplan.conversion.recipes.base import RecipeKind
         from spikeplan.conversion.recipes.sigma_delta import SigmaDelta
 
-        RECIPE = RecipeKind(name="coarse", make=partial(SigmaDelta, bits=4))
+        RECIPE = RecipeKind(name="coarse", make=partial(SigmaDelta, bits=6))
         """
     )
-    assert set(RECIPES) == {"sigma_delta", "coarse"} and RECIPES["coarse"].make(thresholds=0.5).bits == 4
+    assert (
+        set(RECIPES) == {"delta_transformer", "sigma_delta", "coarse"}
+        and RECIPES["coarse"].make(thresholds=0.5).bits == 6
+    )

@@ -29,7 +29,7 @@ def trained() -> tuple[EventEncoder, Artifact, torch.Tensor, torch.Tensor]:
     latent = torch.randn(1, D, generator=generator) + 0.1 * torch.randn(40, D, generator=generator).cumsum(0)
     sparse = torch.rand(40, E, generator=generator) < 0.2
     count = (torch.randint(-9, 10, (40, E), generator=generator) * sparse).float()
-    artifact, _ = convert(encoder, Calibration(latent, event_input(count)), SigmaDelta(thresholds=0.05))
+    artifact, _ = convert(encoder.of_input(), Calibration(latent, event_input(count)), SigmaDelta(thresholds=0.05))
     return encoder, artifact, latent, count
 
 

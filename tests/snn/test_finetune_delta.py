@@ -79,8 +79,8 @@ def calibration(problem):
 def test_finetuning_lowers_the_density(problem, reference):
     """Of the chain, and of the integer network converted from it with the learned thresholds."""
     dense, data, artifact = problem
-    linears = copy.deepcopy(chain_of(dense))
-    chain = DeltaChain(linears, artifact)
+    student = copy.deepcopy(dense)
+    chain = DeltaChain(chain_of(student), artifact)
     rows = []
     config = DeltaTraining(
         steps=40, records=4, candidates=8, reference=reference, rate=1e-3, threshold_rate=0.1, rate_weight=5.0
@@ -90,8 +90,8 @@ def test_finetuning_lowers_the_density(problem, reference):
     assert rows[-1]["density"] > 0
     assert all(after > 0 for after in chain.thresholds())
     data_for = Calibration(*calibration(problem))
-    tuned = SigmaDelta(thresholds=chain.thresholds(), absolute=True).build(linears, data_for)
-    before = integer_rollout(SigmaDelta(thresholds=0.25).build(chain_of(dense), data_for), data, reference)
+    tuned, _ = convert(student, data_for, SigmaDelta(thresholds=chain.thresholds(), absolute=True))
+    before = integer_rollout(convert(dense, data_for, SigmaDelta(thresholds=0.25)).artifact, data, reference)
     after = integer_rollout(tuned, data, reference)
     assert float(after[1].sum()) < 0.85 * float(before[1].sum())
     still = (data.latents_NSHD - data.latent_ND[:, None, None]).square().mean()

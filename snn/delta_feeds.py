@@ -1,0 +1,65 @@
+"""Which earlier layers feed each layer of a sigma-delta network, and how large its sums get.
+
+A chain is fed by the layer before alone (core/delta_pass.py has it in machine code); a network with skips by several.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from spikeplan.core.errors import UserError
+from spikeplan.core.fixed_point import limit
+from spikeplan.core.ir.artifact import Artifact, Layer
+
+
+class Feed(NamedTuple):
+    """What one layer sends to another: number of the sender, its columns of the receiver's weight, the edge's own shift of them,
+    and the whole shift."""
+
+    source: int
+    columns: slice
+    own_exp: int
+    exp: int
+
+
+def feeds_of(artifact: Artifact) -> list[list[Feed]]:
+    """Of each layer. Raises UserError for an edge that goes back, or whose delay is not how many layers later it arrives."""
+    number = {layer.name: i for i, layer in enumerate(artifact.layers)}
+    depth: dict[str, int] = {}
+    found = []
+    for layer in artifact.layers:
+        into, begin, feeds = artifact.feeds(layer.name), 0, []
+        if any(number[edge.src] >= number[layer.name] for edge in into) or (not into and depth):
+            raise UserError(f"artifact: no earlier layer feeds '{layer.name}', or a later one does; convert it again")
+        depth[layer.name] = max((depth[edge.src] + 1 for edge in into), default=0)
+        for edge in into:
+            if edge.delay_steps != depth[layer.name] - depth[edge.src]:
+                raise UserError(
+                    f"edge {edge.src}->{edge.dst}: delay_steps {edge.delay_steps}, but the layer works "
+                    f"{depth[layer.name] - depth[edge.src]} steps later; convert the network again"
+                )
+            width = artifact.layers[number[edge.src]].n_out
+            feeds.append(
+                Feed(number[edge.src], slice(begin, begin + width), edge.weight_exp, layer.weight_exp + edge.weight_exp)
+            )
+            begin += width
+        found.append(feeds)
+    return found
+
+
+def reach(layers: tuple[Layer, ...], layer: Layer, feeds: list[Feed]) -> int:
+    """Largest magnitude that sigma + W s, target - ref or the threshold of a layer can reach."""
+    assert layer.weight is not None and layer.bias is not None
+    target = limit(layer.state_bits) + int(np.abs(layer.bias.astype(np.int64)).max())
+    if 2 * target >= 2**31:
+        raise UserError(f"layer '{layer.name}': a bias reaches {target - limit(layer.state_bits)}; convert it again")
+    change = 2 * target if layer.kind == "sigma_delta" and layer.act == "identity" else target
+    reach = sum(
+        np.abs(layer.weight[:, feed.columns].astype(np.int64)).sum(1).astype(object)
+        * (limit(layers[feed.source].message_bits) << feed.exp)
+        for feed in feeds
+    )
+    sums = int(np.max(reach)) + limit(layer.state_bits)
+    return max(sums, change, 2 * layer.threshold_lsb)
