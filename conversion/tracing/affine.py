@@ -100,9 +100,9 @@ class _Reader:
 
     def _maps(self, name: str, sink: fx.Node) -> tuple[dict[fx.Node, Tensor], Tensor]:
         """Matrix (n, n_source) from each source that `sink` depends on, and the bias (n,)."""
-        sources = [t for t in (self.traced.latent, self.traced.action, *self.relus)]
+        sources = [self.traced.latent, self.traced.action, *self.relus]
         needed = [node for node in self.traced.live(stop=sources, start=sink) if node in self.varying]
-        found = [node for node in needed if node in sources and (node is not sink or node in self.varying)]
+        found = [node for node in needed if node in sources]
         size = self._size(sink)
         entries = size * sum(self._size(source) for source in found)
         if entries > MAX_WEIGHTS:
