@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from spikeplan.experiments.bench.graph_conformance import bench_graphs
 from spikeplan.experiments.bench.interchange import bench_interchange
 from spikeplan.experiments.bench.rows import BenchRow
 from spikeplan.experiments.bench.simulation_speed import simulation_speed
@@ -24,7 +25,7 @@ def strangers(console: Console) -> list[BenchRow]:
         return convert_rows()
 
 
-PARTS: tuple[Callable[[Console], list[BenchRow]], ...] = (simulation_speed,)
+PARTS: tuple[Callable[[Console], list[BenchRow]], ...] = (simulation_speed, strangers, bench_graphs)
 
 FILE_PARTS: tuple[Callable[[Console, Path | None], list[BenchRow]], ...] = (bench_interchange,)
 
