@@ -1,0 +1,180 @@
+"""Rate code: every ReLU neuron becomes a spiking one that fires as often, over T time steps, as its value is large.
+
+Thresholds are balanced with the calibration data (Diehl et al. 2015): a neuron at the top of its range fires in every step.
+Then weights are fine-tuned with a surrogate gradient so that the output comes back to the module's own, and rounded to 8 bits.
+The file is a network graph (core/ir/graph): an input is held for T steps, and the last output counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from spikeplan.conversion.calibration import Calibration
+from spikeplan.conversion.recipes.base import Built, RecipeKind
+from spikeplan.conversion.report import LayerReport, Report
+from spikeplan.conversion.tracing import OUT, AffineNet, Traced, affine_net
+from spikeplan.core.descent import descend
+from spikeplan.core.errors import UserError
+from spikeplan.core.fixed_point import WEIGHT_BITS, limit
+from spikeplan.core.ir.graph import file as graph_file
+from spikeplan.snn.rate_net import CODE, RateNet, RateSettings, Wire
+from spikeplan.snn.rate_predictor import RatePredictor
+
+WEIGHT_TOP = limit(WEIGHT_BITS)
+TOP_QUANTILE = 0.999
+FINEST = 8  # times the time steps, for the comparison with forward
+LABEL = "rate code: T binary time steps a prediction, every prediction from rest"
+
+
+@dataclass(frozen=True)
+class RateArtifact:
+    """The network, and words about it."""
+
+    net: RateNet
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LIFRate:
+    """A rate code of `time_steps` steps.
+
+    Args:
+        time_steps: of a prediction; the error of a neuron's value is about half a step of that many.
+        beta: what a membrane keeps from step to step; 1 integrates.
+        steps: of fine-tuning on the calibration data; 0 for none.
+        rate_weight: of the mean spikes a neuron and step in the loss.
+        seed: of the batches.
+
+    Raises UserError for settings out of range, and in `build` for a module with more than affine maps and ReLUs.
+
+    >>> spiking = convert(predictor, (latents, actions), LIFRate(time_steps=8))
+    """
+
+    time_steps: int = 16
+    beta: float = 1.0
+    steps: int = 200
+    rate_weight: float = 0.01
+    rows: int = 256
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        RateSettings(time_steps=self.time_steps, beta=self.beta)
+        for name, low, high in (("steps", 0, 10**6), ("rows", 1, 10**6), ("seed", 0, 2**63 - 1)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+                raise UserError(f"recipe: {name} {value!r:.40} must be an integer from {low} to {high}")
+        if not 0 <= self.rate_weight < float("inf"):
+            raise UserError(f"recipe: rate_weight {self.rate_weight} must be >= 0 and finite")
+
+    def build(self, traced: Traced, data: Calibration) -> Built[RateArtifact]:
+        affine = affine_net(traced, data)
+        dense = affine.run(data.latent_ND, data.action_NA)
+        settings = RateSettings(time_steps=self.time_steps, beta=self.beta)
+        net = balanced(affine, dense, settings)
+        inputs, wanted = dense[CODE], dense[OUT]
+        if self.steps:
+            fine_tune(net, inputs, wanted, self)
+        round_weights(net)
+        artifact = RateArtifact(net, {"recipe": f"{self}", "time_steps": self.time_steps})
+        predictor = RatePredictor(net, latent_dim=affine.latent_dim, residual=affine.residual)
+        return Built(
+            network=artifact,
+            report=_report(affine, net, dense),
+            residual=affine.residual,
+            running=_step(net, affine.residual),
+            finest=_step(_longer(affine, dense, settings), affine.residual),
+            predictor=lambda: predictor,
+            save=lambda path: graph_file.save(replace(net.graph(), provenance=artifact.provenance), path),
+        )
+
+
+def balanced(net: AffineNet, dense: dict[str, Tensor], settings: RateSettings) -> RateNet:
+    """Weights in thresholds: W x top of the sender / top of the receiver. Raises UserError for a layer that is always zero."""
+    tops: dict[str, float] = {CODE: 1.0, OUT: 1.0}
+    for group in net.groups:
+        values = dense[group.name].flatten()
+        k = max(1, int(len(values) * TOP_QUANTILE))
+        tops[group.name] = float(values.kthvalue(k).values) or float(values.max())
+        if tops[group.name] <= 0:
+            raise UserError(f"{net.where(group.name)}: no neuron of it is ever above 0; train the network first")
+    weights = {Wire(la.src, la.dst): la.weight * (tops[la.src] / tops[la.dst]) for la in net.links}
+    half = 0.5 / settings.time_steps  # of a threshold, over all steps: counts are rounded and not floored
+    biases = {name: bias / tops[name] + (0.0 if name == OUT else half) for name, bias in net.biases.items()}
+    return RateNet([group.name for group in net.groups], weights, biases, settings)
+
+
+def fine_tune(net: RateNet, inputs_NI: Tensor, wanted_ND: Tensor, recipe: LIFRate) -> None:
+    """Surrogate gradient descent to the dense output: squared error over its variance + rate_weight x mean rate."""
+    generator = torch.Generator().manual_seed(recipe.seed)
+    optimizer = torch.optim.AdamW(net.parameters(), 1e-3, weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=recipe.steps, pct_start=0.1)
+    variance = wanted_ND.var(0).mean().clamp_min(1e-12)
+
+    def losses(step: int) -> dict[str, Tensor]:
+        pick = torch.randint(len(inputs_NI), (min(recipe.rows, len(inputs_NI)),), generator=generator)
+        run = net(inputs_NI[pick])
+        error = (run.out - wanted_ND[pick]).square().mean() / variance
+        rates = [count.mean() / net.settings.time_steps for count in run.counts.values()]
+        rate = torch.stack(rates).mean() if rates else error.new_zeros(())
+        return {"total": error + recipe.rate_weight * rate, "error": error, "rate": rate}
+
+    with torch.enable_grad():
+        descend(
+            range(1, recipe.steps + 1),
+            losses,
+            optimizer=optimizer,
+            schedule=schedule,
+            clip=lambda: nn.utils.clip_grad_norm_(net.parameters(), 1.0),
+        )
+
+
+@torch.no_grad()
+def round_weights(net: RateNet) -> None:
+    """To 8 bits a wire, as a chip holds them."""
+    for weight in net.weights.values():
+        unit = weight.abs().max().clamp_min(1e-12) / WEIGHT_TOP
+        weight.copy_((weight / unit).round() * unit)
+
+
+def _longer(affine: AffineNet, dense: dict[str, Tensor], settings: RateSettings) -> RateNet:
+    """Without fine-tuning and with many more steps: what the code itself computes."""
+    return balanced(affine, dense, replace(settings, time_steps=min(1024, FINEST * settings.time_steps)))
+
+
+def _step(net: RateNet, residual: bool) -> Callable[[Tensor, Tensor], Tensor]:
+    @torch.no_grad()
+    def run(latent_ND: Tensor, action_NA: Tensor) -> Tensor:
+        out: Tensor = net(torch.cat([latent_ND, action_NA], -1).float()).out
+        return latent_ND + out if residual else out
+
+    return run
+
+
+@torch.no_grad()
+def _report(affine: AffineNet, net: RateNet, dense: dict[str, Tensor]) -> Report:
+    """Densities are spikes a neuron and step; the threshold is 1 by construction."""
+    run = net(dense[CODE].float())
+    rows: dict[str, LayerReport] = {}
+    for name in (*net.groups, OUT):
+        values = dense[name]
+        if name == OUT:
+            approx, density = run.out, 1.0
+        else:
+            rate = run.counts[name] / net.settings.time_steps
+            density = float(rate.mean())
+            approx = rate * (values.square().sum() / (rate * values).sum().clamp_min(1e-12))
+            if not density:
+                raise UserError(
+                    f"{affine.where(name)}: none of its neurons fires on the calibration inputs; add time steps"
+                )
+        error = (approx - values).square().mean() / values.var().clamp_min(1e-12)
+        rows[name] = LayerReport(nmse=float(error), density=density, saturated=0.0, threshold_lsb=1, threshold=1.0)
+    return Report(rows, sum(weight.numel() for weight in net.weights.values()), label=LABEL)
+
+
+RECIPE = RecipeKind(name="lif_rate", make=LIFRate)
