@@ -23,7 +23,8 @@ from spikeplan.conversion.calibration import Calibration, measure_ranges, messag
 from spikeplan.core.counts.operations import POLICY_PREFIX
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import MESSAGE_BITS, STATE_BITS, WEIGHT_BITS, limit
-from spikeplan.core.ir.artifact import Artifact, Edge, Layer
+from spikeplan.core.ir.artifact import Artifact, Layer
+from spikeplan.core.ir.edge import Edge
 
 WEIGHT_TOP, MESSAGE_TOP = limit(WEIGHT_BITS), limit(MESSAGE_BITS)
 

@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from spikeplan.core.errors import UserError
-from spikeplan.core.ir.artifact import FORMAT, Artifact, Edge, Layer, read_header
+from spikeplan.core.ir.artifact import FORMAT, Artifact, Layer, read_header
+from spikeplan.core.ir.edge import Edge
 
 # Names of version 0.1 for what the delta code compares with.
 OLD_REFERENCES = {

@@ -95,6 +95,15 @@ def _passed(swept: delta_pass.Swept, lead: torch.Size) -> Pass:
     return Pass(messages, tuple(swept.sent), messages[-1], tuple(swept.saturated), tuple(swept.sigma_saturated))
 
 
+def _added(one: Pass, other: Pass) -> Pass:
+    """Two passes of one prediction: what was sent in both, and the value after the second, which is read once."""
+    messages = (*(a + b for a, b in zip(one.messages[:-1], other.messages[:-1], strict=True)), other.messages[-1])
+    sent, saturated, states = (
+        tuple(map(sum, zip(a, b, strict=True))) for a, b in zip(one[1:2] + one[3:], other[1:2] + other[3:], strict=True)
+    )
+    return Pass(messages, (*sent[:-1], other.sent[-1]), other.value_RD, saturated, states)
+
+
 class DeltaNetwork:
     """Layers `delta, sigma_delta..., sigma` read from an artifact. Stateless: state goes in and comes out.
 
@@ -152,7 +161,27 @@ class DeltaNetwork:
         Returns what was sent and put out, and the state after the pass, one entry a layer: none of them without `keep`, which
         saves the time to store it. `overwrite`: the tensors of `state` may be written to, and may be returned.
         """
-        loops = self._loops()
+        if self.artifact.passes > 1:
+            return self._run_passes(x_RI, state, keep=keep, overwrite=overwrite)
+        return self._run_once(x_RI, state, self._loops(), keep=keep, overwrite=overwrite)
+
+    def _run_passes(
+        self, x_RI: Tensor, state: list[DeltaState] | None, *, keep: bool, overwrite: bool
+    ) -> tuple[Pass, list[DeltaState]]:
+        """All passes of a prediction: messages and their numbers summed, the value of the last. A clipped message is no loss
+        here, for the next pass sends what is still owed; states that saturate are."""
+        loops, done = self._loops(), None
+        for number in range(self.artifact.passes):
+            last = number == self.artifact.passes - 1
+            own = overwrite if number == 0 else True
+            one, state = self._run_once(x_RI, state, loops, keep=keep or not last, overwrite=own)
+            done = one if done is None else _added(done, one)
+        assert done is not None  # there is at least one pass
+        return done._replace(saturated=done.sigma_saturated), state if keep and state is not None else []
+
+    def _run_once(
+        self, x_RI: Tensor, state: list[DeltaState] | None, loops: ModuleType | None, *, keep: bool, overwrite: bool
+    ) -> tuple[Pass, list[DeltaState]]:
         given = None if loops is None or x_RI.requires_grad else self._arrays(x_RI, state)
         if loops is None or given is None:
             done, new = self._run_torch(x_RI, state)
@@ -165,14 +194,14 @@ class DeltaNetwork:
 
     def run_in_turn(self, x_BSI: Tensor) -> Pass:
         """B sequences of S passes: the first from the zero state, each other from the state that the one before it left."""
-        loops = self._loops()
+        loops = self._loops() if self.artifact.passes == 1 else None
         if loops is not None and not x_BSI.requires_grad:
             x = x_BSI.to(self.dtype).reshape(-1, x_BSI.shape[-1]).contiguous().numpy()
             swept = sweep(loops, self._constants, x, None, self._multiply, keep=False, turns=x_BSI.shape[1])
             return _passed(swept, x_BSI.shape[:-1])
         state, passes = None, []
         for x_BI in x_BSI.unbind(1):  # without machine code: by nature one after the other
-            done, state = self._run_torch(x_BI, state)
+            done, state = self.run(x_BI, state) if self.artifact.passes > 1 else self._run_torch(x_BI, state)
             passes.append(done)
         messages = tuple(torch.stack(of_layer, 1) for of_layer in zip(*(p.messages for p in passes), strict=True))
         sent, saturated, sigma_saturated = (
@@ -256,7 +285,7 @@ class DeltaNetwork:
                 LayerCounts(
                     layer=layer.name,
                     synops=sent * self.fan_out[i],
-                    updates=rows * layer.n_out,
+                    updates=rows * layer.n_out * self.artifact.passes,
                     updates_active=sent,
                     state_restores=restored_rows * layer.n_out,
                     messages=sent,

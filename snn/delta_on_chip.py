@@ -31,7 +31,8 @@ class DeltaOnChip:
 
     @property
     def pipeline_steps(self) -> tuple[int, int]:
-        return self.network.depth, 1
+        passes = self.network.artifact.passes
+        return self.network.depth + passes - 1, passes
 
     def memory(self) -> dict[str, tuple[int, int]]:
         """int8 weights, 24-bit states: sigma and ref where a layer has both."""

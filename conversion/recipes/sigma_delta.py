@@ -22,7 +22,8 @@ from spikeplan.conversion.recipes.scales import WEIGHT_TOP, Scales, scales_of, s
 from spikeplan.conversion.tracing import CODE, OUT, AffineNet, Traced, affine_net
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import STATE_BITS, limit
-from spikeplan.core.ir.artifact import Artifact, Edge, Layer, save
+from spikeplan.core.ir.artifact import Artifact, Layer, save
+from spikeplan.core.ir.edge import Edge
 from spikeplan.snn.delta_predictor import DeltaPredictor
 
 __all__ = ["WEIGHT_TOP", "SigmaDelta"]
@@ -62,9 +63,9 @@ class SigmaDelta:
         """
         net = affine_net(traced, data)
         values = net.run(data.latent_ND, data.action_NA)
-        ranges = _ranges(net, data, values)
+        ranges = ranges_of(net, data, values)
         scales = scales_of(net, ranges, limit(self.bits))
-        artifact = self._artifact(net, scales, ranges)
+        artifact = self.artifact(net, scales, ranges)
         return Built(
             network=artifact,
             report=measure(artifact, net, data, values, scales.state),
@@ -84,7 +85,8 @@ class SigmaDelta:
         real = given if self.absolute else tuple(t * s for t, s in zip(given, spread, strict=True))
         return dict(zip(senders, real, strict=True))
 
-    def _artifact(self, net: AffineNet, scales: Scales, ranges: dict[str, LayerRange]) -> Artifact:
+    def artifact(self, net: AffineNet, scales: Scales, ranges: dict[str, LayerRange]) -> Artifact:
+        """The network in given scales."""
         *senders, _ = net.sizes
         real = self._thresholds(senders, ranges)
         weights = stretched(net, scales.stretch)
@@ -143,7 +145,7 @@ class SigmaDelta:
         )
 
 
-def _ranges(net: AffineNet, data: Calibration, values: dict[str, Tensor]) -> dict[str, LayerRange]:
+def ranges_of(net: AffineNet, data: Calibration, values: dict[str, Tensor]) -> dict[str, LayerRange]:
     """Of latent, action and each layer. Raises UserError by name for a layer that is always the same."""
     if float(data.latent_ND.std()) == 0.0:
         raise UserError("calibration: the latents are all the same; record them from real plans")

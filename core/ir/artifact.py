@@ -33,6 +33,7 @@ from spikeplan.core.counts.operations import REFERENCES
 from spikeplan.core.errors import UserError
 from spikeplan.core.files import write_whole
 from spikeplan.core.fixed_point import MESSAGE_BITS, STATE_BITS
+from spikeplan.core.ir.edge import Edge
 from spikeplan.core.tensor_file import FileKind
 
 FORMAT = "spikeplan-artifact"
@@ -45,11 +46,11 @@ FILE = FileKind(
     framework="numpy",
 )
 VERSION = 2
+MAX_PASSES = 1024
 MAX_FACTOR = 1000.0  # of thresholds; beyond it nothing is ever sent
 LEAST_SCALE = 1e-12  # of a real value a state LSB: beyond it nothing fits 24 bits
 KINDS = ("delta", "sigma_delta", "sigma")
 ACTIVATIONS = ("identity", "relu")
-ROLES = ("feed", "residual")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,32 +113,15 @@ class Layer:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Edge:
-    """`weight_exp`: shift of what this edge brings, besides its receiver's own."""
-
-    src: str
-    dst: str
-    delay_steps: int = 1
-    role: str = "feed"
-    weight_exp: int = 0
-
-    def __post_init__(self) -> None:
-        if isinstance(self.weight_exp, bool) or not isinstance(self.weight_exp, int) or not 0 <= self.weight_exp <= 62:
-            raise UserError(
-                f"edge {self.src}->{self.dst}: weight_exp {str(self.weight_exp)[:40]} must be an integer from 0 to 62"
-            )
-        if self.role not in ROLES:
-            raise UserError(f"edge {self.src}->{self.dst}: role {self.role!r} is unknown; use {' or '.join(ROLES)}")
-
-
-@dataclass(frozen=True, kw_only=True)
 class Artifact:
-    """A whole network. `layers` are in order of computation. `reference`: one of core.counts.operations.REFERENCES."""
+    """A whole network. `layers` are in order of computation. `reference`: one of core.counts.operations.REFERENCES. `passes`: of
+    one prediction, all on the same input; more than one where a message is too small to say a value at once."""
 
     layers: tuple[Layer, ...]
     edges: tuple[Edge, ...]
     scales: dict[str, float]
     reference: str = "zero"
+    passes: int = 1
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -148,6 +132,8 @@ class Artifact:
             raise UserError(
                 f"artifact: reference {self.reference!r:.40} is unknown; use one of {', '.join(REFERENCES)}"
             )
+        if isinstance(self.passes, bool) or not isinstance(self.passes, int) or not 1 <= self.passes <= MAX_PASSES:
+            raise UserError(f"artifact: passes {self.passes!r:.40} must be an integer from 1 to {MAX_PASSES}")
         by_name = dict(zip(names, self.layers, strict=True))
         for edge in self.edges:
             for end in (edge.src, edge.dst):
@@ -212,6 +198,11 @@ class Artifact:
             raise UserError(
                 f"artifact: its layers branch, and {what} takes a chain; run it in PyTorch, or convert a network without skips"
             )
+        if self.passes > 1:
+            raise UserError(
+                f"artifact: a prediction takes {self.passes} passes, and {what} makes one; "
+                "run it in PyTorch, or convert with more bits"
+            )
         if residual and not self.residual:
             raise UserError(
                 f"artifact: its output is the next latent, and {what} adds an output to the latent; "
@@ -243,6 +234,9 @@ def save(artifact: Artifact, path: str | os.PathLike[str]) -> Path:
         "edges": [_edge_header(edge) for edge in artifact.edges],
         "scales": artifact.scales,
         "provenance": artifact.provenance,
+        **(
+            {} if artifact.passes == 1 else {"passes": artifact.passes}
+        ),  # left out, so that builds without it read a chain
     }
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -289,5 +283,10 @@ def _parse(meta: dict[str, Any], tensors: dict[str, NDArray[Any]]) -> Artifact:
     )
     edges = tuple(Edge(**edge) for edge in meta["edges"])
     return Artifact(
-        layers=layers, edges=edges, scales=meta["scales"], reference=meta["reference"], provenance=meta["provenance"]
+        layers=layers,
+        edges=edges,
+        scales=meta["scales"],
+        reference=meta["reference"],
+        provenance=meta["provenance"],
+        passes=meta.get("passes", 1),
     )
