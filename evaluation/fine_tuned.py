@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
+from torch import nn
 
 from spikeplan.conversion import Calibration, SigmaDelta, convert
 from spikeplan.conversion.calibration import chain_of
@@ -18,7 +20,8 @@ from spikeplan.evaluation.bundle import Bundle
 from spikeplan.evaluation.methods.policy import asked
 from spikeplan.evaluation.recorded_plans import Recorded, calibration_of
 from spikeplan.snn.delta_chain import DeltaChain, SendingChain
-from spikeplan.snn.finetune_acting import ActingChains, ActingTraining, Teachers, finetune_acting
+from spikeplan.snn.finetune_acting import ActingChains, ActingTraining, Teachers, finetune_acting, strayed
+from spikeplan.snn.shrink import shrunk
 from spikeplan.worldmodel.policies.base import GoalPolicy, Report
 from spikeplan.worldmodel.predictor import ResidualPredictor
 from spikeplan.worldmodel.tasks import task_of
@@ -39,12 +42,14 @@ def planner_of(task: str) -> RefinedConfig | None:
 
 
 class Tuned(NamedTuple):
-    """The sigma-delta forms of all three, in one set of integers, and what conversion says of the predictor's layers."""
+    """The sigma-delta forms of all three, in one set of integers, what conversion says of the predictor's layers, and the dense
+    networks that they are forms of: predictor, policy and cost-to-go."""
 
     predictor: Artifact
     policy: Artifact
     value: Artifact
     layers: dict[str, Any]
+    dense: tuple[ResidualPredictor, GoalPolicy, GoalPolicy]
 
 
 def fine_tuned(
@@ -72,15 +77,21 @@ def fine_tuned(
     chains = ActingChains(
         DeltaChain(chain_of(students[0]), draft), SendingChain(students[1].linears(), drafts[0]), judging
     )
+    teachers, generator = (
+        Teachers(bundle.model.predictor, policy, value),
+        torch.Generator().manual_seed(bundle.model.seed),
+    )
     finetune_acting(
         chains,
-        Teachers(bundle.model.predictor, policy, value),
+        teachers,
         recorded.starts,
         recorded.rollouts if searches else (),
         training,
-        generator=torch.Generator().manual_seed(bundle.model.seed),
+        generator=generator,
         report=lambda row: report(name, {**row, "total_steps": training.shared.steps}),
     )
+    if training.sparse is not None:
+        _shrink(students, chains, teachers, recorded, training, generator)
     artifact, layers = convert(
         students[0],
         calibration,
@@ -91,7 +102,36 @@ def fine_tuned(
         training=f"{training}",
     )
     learned = chains.policy.thresholds(), judging.thresholds()
-    return Tuned(artifact, *converted(students[1], students[2], artifact, calibration, learned), layers.as_dict())
+    forms = converted(students[1], students[2], artifact, calibration, learned)
+    return Tuned(artifact, *forms, layers.as_dict(), students)
+
+
+@torch.no_grad()
+def _shrink(
+    students: Sequence[ResidualPredictor | GoalPolicy],
+    chains: ActingChains,
+    teachers: Teachers,
+    recorded: Recorded,
+    training: ActingTraining,
+    generator: torch.Generator,
+) -> None:
+    """Takes out of all three the neurons that lost their weights or never send, on any of the records' starts."""
+    starts, limits = recorded.starts, (teachers.policy.action_limit, teachers.value.action_limit)
+    stray = strayed(training, len(starts.latent_ND), students[1].action_dim, limits[0], generator=generator)
+    trained = (chains.predictor, chains.policy, chains.value)
+    for chain in trained:
+        chain.watch()
+    chains.imagine(starts.latent_ND, starts.told_NG, stray, limits, training.reference)
+    for student, chain in zip(students, trained, strict=True):
+        _keep(student, chain)
+
+
+def _keep(student: ResidualPredictor | GoalPolicy, chain: SendingChain) -> None:
+    """What is left of one."""
+    assert chain.awake is not None
+    linears = shrunk(student.linears(), chain.awake[1:])
+    student.hidden = tuple(linear.out_features for linear in linears[:-1])
+    student.net = nn.Sequential(*[part for one in linears for part in (one, nn.ReLU())][:-1])
 
 
 def converted(

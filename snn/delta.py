@@ -35,7 +35,7 @@ from spikeplan.core.delta_pass import PassLayer, sweep
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import limit
 from spikeplan.core.ir.artifact import Artifact, Layer
-from spikeplan.snn.delta_feeds import feeds_of, reach
+from spikeplan.snn.delta_feeds import feeds_of, reach, stored_fan_out
 
 
 class DeltaState(NamedTuple):
@@ -116,12 +116,15 @@ class DeltaNetwork:
     >>> done.value_RD.shape
     """
 
-    def __init__(self, artifact: Artifact) -> None:
+    def __init__(self, artifact: Artifact, *, sparse: bool = False) -> None:
+        """`sparse`: the chip stores no weight of zero, and a message sets off no synop for one."""
         kinds = [layer.kind for layer in artifact.layers]
         if kinds[0] != "delta" or kinds[-1] != "sigma" or any(k != "sigma_delta" for k in kinds[1:-1]):
             raise UserError(
                 f"artifact: layer kinds {kinds} are not delta, sigma_delta..., sigma; convert with sigma-delta"
             )
+        if sparse and artifact.passes > 1:
+            raise UserError("artifact: sums over several passes do not say who sent how often; count stored zeros, too")
         self.artifact = artifact
         self.layers = artifact.layers
         self.feeds = feeds_of(artifact)
@@ -140,6 +143,7 @@ class DeltaNetwork:
         self.neurons = sum(layer.n_out for layer in self.layers)
         receivers = [(la, feed.source) for la, feeds in zip(self.layers, self.feeds, strict=True) for feed in feeds]
         self.fan_out = [sum(la.n_out for la, source in receivers if source == i) for i in range(len(self.layers))]
+        self._fan_out_N = stored_fan_out(self.layers, self.feeds, self.weight_t) if sparse else None
 
     @property
     def depth(self) -> int:
@@ -284,7 +288,7 @@ class DeltaNetwork:
             result.append(
                 LayerCounts(
                     layer=layer.name,
-                    synops=sent * self.fan_out[i],
+                    synops=sent * self.fan_out[i] if self._fan_out_N is None else self._synops(done, i),
                     updates=rows * layer.n_out * self.artifact.passes,
                     updates_active=sent,
                     state_restores=restored_rows * layer.n_out,
@@ -296,3 +300,10 @@ class DeltaNetwork:
                 )
             )
         return result
+
+    def _synops(self, done: Pass, i: int) -> int:
+        """Of the messages of layer i, where weights of zero take part in none."""
+        if self._fan_out_N is None or i == len(self.layers) - 1:
+            return 0
+        sent_N = done.messages[i].ne(0).flatten(0, -2).sum(0)
+        return int((sent_N * self._fan_out_N[i]).sum())

@@ -3,12 +3,14 @@
     x_hat = ref + g q,   d = x - ref,   g = 1[|d| >= theta_l],   q = M trunc(d / M)
 
 The gate is hard forward and a sigmoid of width theta/3 backward; trunc passes its gradient straight through. Messages are
-counted; their gradient is that of |d| / (|d| + theta), which reaches neurons far above the threshold too.
+counted; their gradient is that of |d| / (|d| + theta), which reaches neurons far above the threshold too. A message of neuron j
+costs a synop for each weight that leaves it and is not zero; a neuron that remains is updated whether it sends or not.
 Shapes: B records, S candidates, H steps, D latent, A action; N neurons of a layer.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -16,13 +18,16 @@ from torch import Tensor, nn
 
 from spikeplan.core.ir.artifact import Artifact
 
+SMOOTHING = 0.05  # of a neuron's message rate, each pass
+
 
 class Sent(NamedTuple):
-    """One pass: output, the new references of each sending layer, and its messages a pass (layers,)."""
+    """One pass: output, the new references of each sending layer, its messages a pass (layers,), and the synops of a pass."""
 
     out: Tensor
     refs: list[Tensor]
     messages: Tensor
+    synops: Tensor
 
 
 class SendingChain(nn.Module):
@@ -51,6 +56,12 @@ class SendingChain(nn.Module):
                 unit = float((real / stretch if i == 0 else real).abs().max()) / 127.0
                 message.append(unit * message[-1] * 2**following.shift)
         self.log_threshold = nn.Parameter(torch.tensor(thresholds).log())
+        self.rates = [torch.zeros(n) for n in self.widths]  # messages a pass of each neuron, smoothed over passes
+        self.awake: list[Tensor] | None = None
+
+    def watch(self) -> None:
+        """From now on `awake` tells which neurons of each sending layer ever sent (N,)."""
+        self.awake = [torch.zeros(n, dtype=torch.bool) for n in self.widths]
 
     @property
     def fan_out(self) -> Tensor:
@@ -61,6 +72,20 @@ class SendingChain(nn.Module):
     def macs(self) -> float:
         """Of one dense pass."""
         return float(sum(weight.numel() for weight in self._weights))
+
+    def remaining(self) -> Tensor:
+        """Neurons that are updated in a pass: inputs, outputs, and hidden ones that both read and are read by a weight.
+
+        Forward a count; backward n / (n + mean n) of each, n = |weights in| |weights out|: one of little use fades.
+        """
+        weights = self._weights
+        total = weights[0].new_tensor(float(self.widths[0] + weights[-1].shape[0]))
+        for into, out in pairwise(weights):
+            strength = into.square().sum(1).add(1e-12).sqrt() * out.square().sum(0).add(1e-12).sqrt()
+            soft = strength / (strength + strength.detach().mean())
+            alive = (into != 0).any(1) & (out != 0).any(0)
+            total = total + (alive.to(soft.dtype) + soft - soft.detach()).sum()
+        return total
 
     @property
     def _weights(self) -> list[Tensor]:
@@ -77,7 +102,7 @@ class SendingChain(nn.Module):
     def sent(self, x: Tensor, refs: list[Tensor]) -> Sent:
         """One pass of inputs (..., I) from `refs` (broadcastable)."""
         x = x * self.stretch
-        new, sent = [], []
+        new, sent, synops, weights = [], [], x.new_zeros(()), self._weights
         for i, linear in enumerate(self.linears):
             theta = self.log_threshold[i].exp()
             d = x - refs[i]
@@ -89,11 +114,17 @@ class SendingChain(nn.Module):
             ref = refs[i] + gate * q
             new.append(ref)
             reach = size / (size + theta)
-            sent.append(((size >= theta).to(d.dtype) + reach - reach.detach()).sum(-1).mean())
+            sends = (size >= theta).flatten(0, -2)
+            rate = (sends.to(d.dtype) + (reach - reach.detach()).flatten(0, -2)).mean(0)
+            sent.append(rate.sum())
+            synops = synops + (rate * weights[i].ne(0).sum(0)).sum()
+            self.rates[i].lerp_(rate.detach(), SMOOTHING)
+            if self.awake is not None:
+                self.awake[i] |= sends.any(0)
             x = linear(ref / self.stretch if i == 0 else ref)
             if i + 1 < len(self.linears):
                 x = x.relu()
-        return Sent(x, new, torch.stack(sent))
+        return Sent(x, new, torch.stack(sent), synops)
 
 
 class DeltaChain(SendingChain):
@@ -118,9 +149,9 @@ class DeltaChain(SendingChain):
         path, total = [], z_BD.new_zeros(len(self.widths))
         for t in range(horizon):
             if mean_BHA is not None:
-                zm, refs, mean_sent = self.run(zm, mean_BHA[:, None, t], refs)
+                zm, refs, mean_sent, _ = self.run(zm, mean_BHA[:, None, t], refs)
                 total = total + mean_share * mean_sent
-            z, _, sent = self.run(z, actions_BSHA[:, :, t], refs)
+            z, _, sent, _ = self.run(z, actions_BSHA[:, :, t], refs)
             path.append(z)
             total = total + sent
         return torch.stack(path, 2), total / horizon

@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import limit
@@ -63,3 +65,12 @@ def reach(layers: tuple[Layer, ...], layer: Layer, feeds: list[Feed]) -> int:
     )
     sums = int(np.max(reach)) + limit(layer.state_bits)
     return max(sums, change, 2 * layer.threshold_lsb)
+
+
+def stored_fan_out(layers: tuple[Layer, ...], feeds: list[list[Feed]], weight_KN: list[Tensor]) -> list[Tensor]:
+    """Weights that are not zero and leave each neuron, layer by layer (n_out,)."""
+    found = [torch.zeros(layer.n_out, dtype=torch.int64) for layer in layers]
+    for into, weight in zip(feeds, weight_KN, strict=True):
+        for feed in into:
+            found[feed.source] += weight[feed.columns].ne(0).sum(1)
+    return found

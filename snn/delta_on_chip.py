@@ -9,21 +9,22 @@ from spikeplan.core.chips import ChipLimits
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import STATE_BITS, limit
 from spikeplan.core.groups import NeuronGroups, network_of
-from spikeplan.core.ir.artifact import Artifact
+from spikeplan.core.ir.artifact import Artifact, Layer
 from spikeplan.snn.delta import DeltaNetwork
 
 
 class DeltaOnChip:
     """A sigma-delta network whose artifact has the scales of latent and action.
 
-    `what`: the word for it in an error. Raises UserError for a missing scale and for an artifact that is no such network.
+    `what`: the word for it in an error. `sparse`: weights of zero are not stored, each other one with the byte that says where.
+    Raises UserError for a missing scale and for an artifact that is no such network.
     """
 
     spiking = True
     precision = "int8"
 
-    def __init__(self, artifact: Artifact, what: str) -> None:
-        self.network = DeltaNetwork(artifact)
+    def __init__(self, artifact: Artifact, what: str, *, sparse: bool = False) -> None:
+        self.network, self.sparse = DeltaNetwork(artifact, sparse=sparse), sparse
         missing = {"latent", "action"} - artifact.scales.keys()
         if missing:
             raise UserError(f"artifact: scale {', '.join(sorted(missing))} is missing; convert the {what} again")
@@ -38,11 +39,16 @@ class DeltaOnChip:
         """int8 weights, 24-bit states: sigma and ref where a layer has both."""
         return {
             layer.name: (
-                0 if layer.weight is None else layer.weight.size,
+                self._weight_bytes(layer),
                 layer.n_out * 3 * (2 if layer.kind == "sigma_delta" else 1),
             )
             for layer in self.network.layers
         }
+
+    def _weight_bytes(self, layer: Layer) -> int:
+        if layer.weight is None:
+            return 0
+        return 2 * int(np.count_nonzero(layer.weight)) if self.sparse else layer.weight.size
 
     def weights_left(self) -> dict[str, int]:
         """Weights that are not zero, by layer."""

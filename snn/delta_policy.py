@@ -26,8 +26,10 @@ class DeltaPolicy(DeltaReferring):
     >>> action_BSA, counts = DeltaPolicy(artifact, action_limit=0.08).act(latent_BSD, told_BG)
     """
 
-    def __init__(self, artifact: Artifact, *, action_limit: float, output: str = "action") -> None:
-        super().__init__(artifact, "policy")
+    def __init__(
+        self, artifact: Artifact, *, action_limit: float, output: str = "action", sparse: bool = False
+    ) -> None:
+        super().__init__(artifact, "policy", sparse=sparse)
         self.artifact, self.action_limit = artifact, action_limit
         self.output_scale = artifact.scales[output]
         self.places = bool(artifact.provenance.get("policy", {}).get("places", False))

@@ -32,8 +32,8 @@ class DeltaPredictor(DeltaReferring):
 
     references = REFERENCES
 
-    def __init__(self, artifact: Artifact) -> None:
-        super().__init__(artifact, "predictor")
+    def __init__(self, artifact: Artifact, *, sparse: bool = False) -> None:
+        super().__init__(artifact, "predictor", sparse=sparse)
         self.latent_dim = self.network.layers[-1].n_out
         self.residual = artifact.residual
 

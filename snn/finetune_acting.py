@@ -5,6 +5,9 @@
     L            = mean |z_hat - z|^2 + mean |policy_hat(z_hat) - policy(z_hat)|^2 / limit^2
                    + mean (J_hat - J)^2 / mean var_s J + lambda synops / dense MACs
 
+With `sparse` the last term is the chip's whole bill (snn/bill.py) in place of the synops, and weights and neurons go meanwhile
+(snn/sparse_training.py).
+
 A planner clips what the policy says before it strays, too; the twin clips once, so that a policy at its limit has a gradient.
 z, J: the dense networks' own imagined futures, their copies straying alike. The loop is closed: what thresholds hold back in one
 network is paid by the other. Synops are those of all three networks in a plan, on the reference that they are trained for.
@@ -25,8 +28,10 @@ from torch import Tensor, nn
 from spikeplan.core.counts.operations import ACTING_REFERENCES
 from spikeplan.core.errors import UserError
 from spikeplan.core.guided_planning import GuidedConfig
+from spikeplan.snn.bill import KEPT, Bill
 from spikeplan.snn.delta_chain import DeltaChain, SendingChain
 from spikeplan.snn.finetune_delta import DeltaTraining, Judge, Rollouts, delta_losses, train_chains
+from spikeplan.snn.sparse_training import Part, Pruner, SparseTraining
 
 
 class Acting(Protocol):
@@ -55,12 +60,14 @@ class Teachers(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class ActingTraining:
-    """`copies`: how many act, how far, how they stray, and the weight of the cost-to-go. `shared`: as fine-tuning a predictor."""
+    """`copies`: how many act, how far, how they stray, and the weight of the cost-to-go. `shared`: as fine-tuning a predictor.
+    `sparse`: what is taken out meanwhile; None: nothing, and synops alone are charged."""
 
     copies: GuidedConfig
     shared: DeltaTraining
     reference: str = "zero"
     action_weight: float = 1.0
+    sparse: SparseTraining | None = None
 
     def __post_init__(self) -> None:
         if self.reference not in ACTING_REFERENCES:
@@ -75,13 +82,18 @@ class ActingTraining:
 
 
 class Imagined(NamedTuple):
-    """What copies imagined and did; `proposed_BSHA`: by the policy alone, in action limits, before the clip. `synops`: of one."""
+    """What copies imagined and did; `proposed_BSHA`: by the policy alone, in action limits, before the clip. `bill`: of one."""
 
     latents_BSHD: Tensor
     actions_BSHA: Tensor
     proposed_BSHA: Tensor
     value_BS: Tensor
-    synops: Tensor
+    bill: Bill
+
+    @property
+    def synops(self) -> Tensor:
+        """Of one copy."""
+        return self.bill.synops
 
 
 class _Compared:
@@ -90,25 +102,24 @@ class _Compared:
     def __init__(self, chain: SendingChain, like: Tensor, reference: str) -> None:
         self.chain, self.reference, self.silent = chain, reference, chain.silent(like)
         self.refs = self.silent
-        self.fan_out = chain.fan_out
 
     def run(self, x_BSI: Tensor, mean_B1I: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor]:
         """Outputs, the mean copy's, and synops of a copy's pass."""
         if self.reference == "previous_candidate":
             refs, outs, total = self.silent, [], x_BSI.new_zeros(())
             for s in range(x_BSI.shape[1]):
-                out, refs, messages = self.chain.sent(x_BSI[:, s], refs)
+                out, refs, _, synops = self.chain.sent(x_BSI[:, s], refs)
                 outs.append(out)
-                total = total + (messages * self.fan_out).sum()
+                total = total + synops
             return torch.stack(outs, 1), None, total / x_BSI.shape[1]
         mean_out, more = None, x_BSI.new_zeros(())
         if mean_B1I is not None:
-            mean_out, self.refs, messages = self.chain.sent(mean_B1I, self.refs)
-            more = (messages * self.fan_out).sum() / x_BSI.shape[1]
-        out, refs, messages = self.chain.sent(x_BSI, self.refs)
+            mean_out, self.refs, _, synops = self.chain.sent(mean_B1I, self.refs)
+            more = synops / x_BSI.shape[1]
+        out, refs, _, synops = self.chain.sent(x_BSI, self.refs)
         if self.reference == "previous_step":
             self.refs = refs
-        return out, mean_out, (messages * self.fan_out).sum() + more
+        return out, mean_out, synops + more
 
 
 class ActingChains(nn.Module):
@@ -146,7 +157,13 @@ class ActingChains(nn.Module):
         goal = told[..., :d].expand(-1, s, -1)
         out, _, sent = _Compared(self.value, z_BD, "zero").run(torch.cat([z, goal], -1), None)
         value = most * out[..., 0].clamp(-1.0, 1.0)
-        return Imagined(torch.stack(path, 2), torch.stack(taken, 2), torch.stack(proposed, 2), value, synops + sent)
+        looped, judging, kept = self.policy.remaining() + self.predictor.remaining(), self.value.remaining(), KEPT[on]
+        bill = Bill(
+            synops + sent,
+            horizon * kept.updates(s) * looped + judging,
+            horizon * (kept.restores(s) * looped + d),
+        )
+        return Imagined(torch.stack(path, 2), torch.stack(taken, 2), torch.stack(proposed, 2), value, bill)
 
 
 @torch.no_grad()
@@ -166,6 +183,22 @@ def dense_futures(
     return torch.stack(path, 2), torch.stack(taken, 2), value
 
 
+def strayed(
+    config: ActingTraining, records: int, action_dim: int, limit: float, *, generator: torch.Generator
+) -> Tensor:
+    """How copies stray (B, S, H, A), as the planner draws it; on `previous_candidate` in the order in which they are compared."""
+    c = config.copies
+    fading = limit * c.spread * torch.tensor([c.decay**t for t in range(c.horizon)])[:, None]
+    eps = torch.randn(records, c.samples, 1, action_dim, generator=generator)
+    if c.mirrored:
+        eps[:, 2::2] = -eps[:, 1:-1:2]
+    eps[:, 0] = 0.0
+    if config.reference == "previous_candidate":
+        order = eps[:, :, 0, 0].argsort(dim=1, stable=True)
+        eps = eps[torch.arange(records)[:, None], order]
+    return eps * fading
+
+
 def finetune_acting(
     chains: ActingChains,
     teachers: Teachers,
@@ -183,24 +216,14 @@ def finetune_acting(
     if searched and config.reference != "zero":
         raise UserError(f"fine-tuning together: searches are on zero, not on {config.reference}; leave them out")
     c, shared, limit = config.copies, config.shared, teachers.policy.action_limit
-    fading = limit * c.spread * torch.tensor([c.decay**t for t in range(c.horizon)])[:, None]
     dense, actions_of = chains.dense(c.horizon), int(chains.policy.fan_out[-1])
-
-    def strayed(records: int) -> Tensor:
-        eps = torch.randn(records, c.samples, 1, actions_of, generator=generator)
-        if c.mirrored:
-            eps[:, 2::2] = -eps[:, 1:-1:2]
-        eps[:, 0] = 0.0
-        if config.reference == "previous_candidate":
-            order = eps[:, :, 0, 0].argsort(dim=1, stable=True)
-            eps = eps[torch.arange(records)[:, None], order]
-        return eps * fading
 
     def losses(step: int) -> dict[str, Tensor]:
         if searched and step % 2:
             return delta_losses(chains.predictor, searched[(step // 2) % len(searched)], shared, generator)
         pick = torch.randint(len(starts.latent_ND), (shared.records,), generator=generator)
-        z, told, stray = starts.latent_ND[pick], starts.told_NG[pick], strayed(shared.records)
+        z, told = starts.latent_ND[pick], starts.told_NG[pick]
+        stray = strayed(config, shared.records, actions_of, limit, generator=generator)
         latents, actions, value = dense_futures(teachers, z, told, stray)
         ours = chains.imagine(z, told, stray, (limit, teachers.value.action_limit), config.reference)
         prediction = (ours.latents_BSHD - latents).square().mean()
@@ -213,7 +236,7 @@ def finetune_acting(
         cost = starts.judge(pick, ours.latents_BSHD, ours.actions_BSHA) + c.to_go * ours.value_BS
         target = starts.judge(pick, latents, actions) + c.to_go * value
         ranking = (cost - target).square().mean() / target.var(1).mean().clamp_min(1e-6)
-        density = ours.synops / dense
+        density = (ours.synops if config.sparse is None else ours.bill.equivalents) / dense
         loss = prediction + config.action_weight * imitation + shared.cost_weight * ranking
         total = loss + shared.rate_weight * density
         parts = {"prediction": prediction, "imitation": imitation, "ranking": ranking, "density": density}
@@ -223,4 +246,14 @@ def finetune_acting(
         if report and "imitation" in row:
             report({"step": step, **{name: value for name, value in row.items() if name != "total"}})
 
-    train_chains(chains, losses, shared, tell)
+    pruner = None
+    if config.sparse is not None:
+        kept = KEPT[config.reference]
+        passes, restores = kept.updates(c.samples), kept.restores(c.samples)
+        parts = [
+            Part(chains.predictor, c.horizon, passes + restores),
+            Part(chains.policy, c.horizon, passes + restores),
+            Part(chains.value, 1, 1.0),
+        ]
+        pruner = Pruner(parts, config.sparse, shared.steps)
+    train_chains(chains, losses, shared, tell, pruner)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from spikeplan.core.descent import descend
 from spikeplan.core.errors import UserError
 from spikeplan.snn.delta_chain import DeltaChain
+from spikeplan.snn.sparse_training import Pruner
 
 Judge = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -92,8 +93,12 @@ def train_chains(
     losses: Callable[[int], dict[str, Tensor]],
     config: DeltaTraining,
     progress: Callable[[int, dict[str, float]], None],
+    pruner: Pruner | None = None,
 ) -> None:
-    """Descends the losses of one chain or several: weights at one rate, thresholds at another and without decay."""
+    """Descends the losses of one chain or several: weights at one rate, thresholds at another and without decay.
+
+    `pruner`: takes weights out meanwhile.
+    """
     parts: dict[bool, list[nn.Parameter]] = {False: [], True: []}
     for name, parameter in chains.named_parameters():
         parts[name.endswith("log_threshold")].append(parameter)
@@ -104,13 +109,24 @@ def train_chains(
         ]
     )
     rates = [config.rate, config.threshold_rate]
+
+    def clip() -> None:
+        if pruner is not None:
+            pruner.see_gradients()
+        nn.utils.clip_grad_norm_(chains.parameters(), 1.0)
+
+    def stepped(step: int, row: dict[str, float]) -> None:
+        if pruner is not None:
+            pruner.prune(step)
+        progress(step, row)
+
     descend(
         range(1, config.steps + 1),
         losses,
         optimizer=optimizer,
         schedule=torch.optim.lr_scheduler.OneCycleLR(optimizer, rates, total_steps=config.steps, pct_start=0.1),
-        clip=lambda: nn.utils.clip_grad_norm_(chains.parameters(), 1.0),
-        progress=progress,
+        clip=clip,
+        progress=stepped,
     )
 
 

@@ -2,7 +2,8 @@
 (experiments/bench/events.py), energy (experiments/bench/energy.py: counts, MACs and prices),
 planner (experiments/bench/planner.py: success and operations), references (experiments/bench/references.py: the same on each
 reference, networks trained for it), convert
-(experiments/bench/convert.py: speed of the simulation, graphs in Lava, networks of other tools).
+(experiments/bench/convert.py: speed of the simulation, graphs in Lava, networks of other tools), sparse_front
+(experiments/bench/sparse_front.py: networks trained for the chip's bill, half an hour).
 
 `bench plan`: candidate steps per second of every method, as ratios to dense measured in the same run.
 
@@ -125,6 +126,12 @@ def _bench_convert(console: Console, files: Path | None = None) -> list[BenchRow
     return bench_convert(console, files)
 
 
+def _bench_sparse_front(console: Console) -> list[BenchRow]:
+    from spikeplan.experiments.bench.sparse_front import bench_sparse_front
+
+    return bench_sparse_front(console)
+
+
 BENCHES: dict[str, Callable[..., list[BenchRow]]] = {
     "plan": bench_plan,
     "lava": _bench_lava,
@@ -133,6 +140,7 @@ BENCHES: dict[str, Callable[..., list[BenchRow]]] = {
     "planner": _bench_planner,
     "references": _bench_references,
     "convert": _bench_convert,
+    "sparse_front": _bench_sparse_front,
 }
 
 

@@ -53,7 +53,7 @@ def bench_references(
     budgets = [one for one in (task.planner, *task.budgets) if isinstance(one, GuidedConfig)]
     with progress_bar(console) as bar:
         shown = bar.add_task("bench references", total=len(ACTING_REFERENCES) * (training.steps + len(budgets)) + 1)
-        records = _records(bundle, recorded)
+        records = records_of(bundle, recorded)
         bar.advance(shown)
         found: dict[tuple[str, str], tuple[float, float, float]] = {}
         for reference in ACTING_REFERENCES:
@@ -81,7 +81,7 @@ def bench_references(
     return rows
 
 
-def _records(bundle: Bundle, episodes: int) -> Recorded:
+def records_of(bundle: Bundle, episodes: int) -> Recorded:
     policy, value = bundle.policy(), bundle.cost_to_go()
     return record_refined(
         bundle.model, policy, TASK, episodes=episodes, seed=RECORD_SEED, config=planner_of(TASK), value=value

@@ -85,7 +85,7 @@ SHIPPED: dict[str, tuple[str, ...]] = {
     "recipes": ("delta_transformer", "lif_rate", "one_quantum", "sigma_delta"),
     "chips": tuple(CHIPS),
     "references": tuple(REFERENCES),
-    "benches": ("plan", "lava", "events", "energy", "planner", "references", "convert"),
+    "benches": ("plan", "lava", "events", "energy", "planner", "references", "convert", "sparse_front"),
 }
 ABOUT = {
     "tasks": "what is planned, for --task",

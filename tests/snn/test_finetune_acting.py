@@ -14,10 +14,11 @@ from torch import Tensor
 from spikeplan.conversion import Calibration, SigmaDelta, convert
 from spikeplan.conversion.calibration import chain_of
 from spikeplan.conversion.policy import convert_policy
-from spikeplan.core.counts.operations import ACTING_REFERENCES, VALUE_PREFIX, OperationCounts
+from spikeplan.core.counts.operations import ACTING_REFERENCES, VALUE_PREFIX, OperationCounts, total
 from spikeplan.core.errors import UserError
 from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.core.ir.artifact import Artifact
+from spikeplan.evaluation.shard import Job, make_op_counts
 from spikeplan.snn.delta_chain import DeltaChain, SendingChain
 from spikeplan.snn.delta_policy import DeltaPolicy
 from spikeplan.snn.delta_predictor import DeltaPredictor
@@ -30,6 +31,8 @@ from spikeplan.snn.finetune_acting import (
     finetune_acting,
 )
 from spikeplan.snn.finetune_delta import DeltaTraining
+from spikeplan.snn.shrink import shrunk
+from spikeplan.snn.sparse_training import SparseTraining
 from spikeplan.worldmodel.planning.guided import GuidedPlanner
 from spikeplan.worldmodel.policies import GoalPolicy
 from spikeplan.worldmodel.policies.pair import Pair
@@ -44,6 +47,8 @@ class Three(NamedTuple):
     dense: tuple[Any, GoalPolicy, GoalPolicy]
     artifacts: tuple[Artifact, Artifact, Artifact]
     starts: Starts
+    data: Calibration
+    told: Tensor
 
     def chains(self, dense: Any = None) -> ActingChains:
         predictor, policy, value = dense or self.dense
@@ -81,7 +86,7 @@ def three(make_predictor: Callable[..., Any]) -> Three:
     goal = latent.flip(0)
     artifacts = spiking((predictor, policy, value), Calibration(latent, action), goal)
     starts = Starts(latent[:40], goal[:40], distance(goal[:40]))
-    return Three((predictor, policy, value), artifacts, starts)
+    return Three((predictor, policy, value), artifacts, starts, Calibration(latent, action), goal)
 
 
 def planned(artifacts: Any, starts: Starts, noise_BSHA: Tensor, reference: str) -> tuple[Any, float]:
@@ -97,6 +102,45 @@ def planned(artifacts: Any, starts: Starts, noise_BSHA: Tensor, reference: str) 
     trace = planner.plan(starts.latent_ND, starts.told_NG, noise_BSHA)[2]
     sent = sum(c.synops for _, c in counts.counts("predictor"))
     return trace, sent / (len(starts.latent_ND) * COPIES.samples)
+
+
+def booked(three: Three, reference: str) -> float:
+    """Synop-equivalents of a copy's plan in the networks' own layers, by the integer networks on a chip of sparse weights."""
+    predictor, policy, value = three.artifacts
+    pair = Pair(
+        DeltaPredictor(predictor, sparse=True),
+        DeltaPolicy(policy, action_limit=LIMIT, sparse=True),
+        DeltaPolicy(value, action_limit=MOST, output="value", sparse=True),
+    )
+    job = Job(task="keep-out", method="guided-sigma_delta", role="x", planner=COPIES, episodes=1, count=1)
+    counts = make_op_counts(replace(job, reference=reference), pair)
+    planner = GuidedPlanner(pair, COPIES, action_dim=2, action_limit=LIMIT, reference=reference, op_counts=counts)
+    rows = len(three.starts.latent_ND)
+    planner.plan(three.starts.latent_ND, three.starts.told_NG, noise(rows, 1))
+    booked = [row for row in counts.rows("interleaved") if row.phase == "predictor"]
+    return total(booked, "synop_equivalents") / (rows * COPIES.samples)
+
+
+@pytest.mark.parametrize("reference", ACTING_REFERENCES)
+def test_the_bill_of_the_twins_is_what_the_integer_networks_are_charged(three: Three, reference: str) -> None:
+    """Within 3 % where a third of the weights is zero; without restores, or with the zeros charged, it is off by more."""
+    for net in three.dense:
+        for linear in net.linears():
+            weight = linear.weight.detach()
+            weight[weight.abs() < weight.abs().quantile(1 / 3)] = 0.0
+    sparse = Three(three.dense, spiking(three.dense, three.data, three.told), *three[2:])
+    eps = noise(len(three.starts.latent_ND), 1)
+    stray = eps[:, :, None] * (LIMIT * COPIES.spread * torch.tensor([COPIES.decay**t for t in range(3)]))[:, None]
+    with torch.no_grad():
+        bill = (
+            sparse.chains().imagine(three.starts.latent_ND, three.starts.told_NG, stray, (LIMIT, MOST), reference).bill
+        )
+    charged = booked(sparse, reference)
+    assert float(bill.equivalents) == pytest.approx(charged, rel=0.03)
+    assert float(bill.synops) == pytest.approx(
+        planned(sparse.artifacts, three.starts, eps, reference)[1] * 2 / 3, rel=0.1
+    )
+    assert reference == "zero" or float(bill.synops + 10 * bill.updates) < 0.97 * charged
 
 
 def noise(rows: int, seed: int) -> Tensor:
@@ -185,3 +229,67 @@ def test_the_loop_is_closed_and_randomness_passed_in(three: Three) -> None:
         first(0, reference="previous_iteration")
     with pytest.raises(UserError, match=r"policy: 2 thresholds for 3 sending layers \(coder first\)"):
         convert_policy(three.dense[1], three.artifacts[0], torch.randn(9, 6), torch.randn(9, 6), thresholds=(0.1, 0.1))
+
+
+@pytest.mark.parametrize(("how", "share"), [("magnitude", 0.6), ("movement", 0.6), ("saliency", 0.6), ("n_of_m", 0.5)])
+def test_training_for_the_bill_takes_out_weights_and_lowers_it(three: Three, how: str, share: float) -> None:
+    """Shares as asked for; zeros stay zeros through conversion, and the bill falls by more than without taking anything out."""
+    students, rows = copy.deepcopy(three.dense), []
+    chains = three.chains(students)
+    shared = DeltaTraining(steps=40, records=6, rate=1e-3, threshold_rate=0.05)
+    finetune_acting(
+        chains,
+        three.teachers,
+        three.starts,
+        (),
+        ActingTraining(copies=COPIES, shared=shared, sparse=SparseTraining(pruned=share, how=how)),
+        generator=torch.Generator().manual_seed(0),
+        report=rows.append,
+    )
+    assert rows[-1]["density"] < 0.8 * rows[0]["density"]
+    learned = [chain.thresholds() for chain in (chains.predictor, chains.policy, chains.value)]
+    tuned = spiking(students, three.data, three.told, learned)
+    weights = [linear.weight.detach() for net in students for linear in net.linears()]
+    zero = sum(int((w == 0).sum()) for w in weights) / sum(w.numel() for w in weights)
+    assert zero == pytest.approx(share, abs=0.05), "two of four keeps all of a last group that is not whole"
+    layers = [layer for artifact in tuned for layer in artifact.layers[1:]]
+    for weight, layer in zip(weights, layers, strict=True):
+        assert not layer.weight[(weight == 0).numpy()].any()
+
+
+def test_removed_neurons_shrink_the_network_and_its_updates(three: Three) -> None:
+    students = copy.deepcopy(three.dense)
+    chains = three.chains(students)
+    before = remaining(chains)
+    finetune_acting(
+        chains,
+        three.teachers,
+        three.starts,
+        (),
+        ActingTraining(
+            copies=COPIES,
+            shared=DeltaTraining(steps=20, records=4),
+            sparse=SparseTraining(pruned=0.0, removed=0.5),
+        ),
+        generator=torch.Generator().manual_seed(0),
+    )
+    after = remaining(chains)
+    hidden = sum(linear.out_features for net in three.dense for linear in net.linears()[:-1])
+    assert before - after == pytest.approx(0.5 * hidden, abs=1)
+    for net in students:
+        smaller = shrunk(net.linears())
+        x = torch.randn(50, smaller[0].in_features)
+        theirs = net.linears()
+        assert sum(one.out_features for one in smaller) < sum(one.out_features for one in theirs)
+        assert torch.allclose(forward(smaller, x), forward(theirs, x), atol=1e-5)
+
+
+def remaining(chains: ActingChains) -> float:
+    return sum(float(chain.remaining().detach()) for chain in (chains.predictor, chains.policy, chains.value))
+
+
+def forward(linears: Any, x: Tensor) -> Tensor:
+    for linear in linears[:-1]:
+        x = linear(x).relu()
+    out: Tensor = linears[-1](x)
+    return out

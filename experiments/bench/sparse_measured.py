@@ -1,0 +1,194 @@
+"""What bench sparse_front measures of a network, and how it compares ours with opponents.
+
+Two sets of episodes: one chooses, the other is reported (sparse_front.py). Units: synop-equivalents an action, encoder aside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from spikeplan.core.counts.operations import VALUE_PREFIX, OperationCounts, per_action
+from spikeplan.core.guided_planning import GuidedConfig
+from spikeplan.evaluation.aggregate import Run
+from spikeplan.evaluation.bundle import Bundle
+from spikeplan.evaluation.dense_readings import own_function, without_zeros
+from spikeplan.evaluation.fine_tuned import Tuned
+from spikeplan.evaluation.intervals import paired
+from spikeplan.evaluation.shard import Job, make_op_counts
+from spikeplan.experiments.bench.rows import BenchRow
+from spikeplan.snn.delta_policy import DeltaPolicy
+from spikeplan.snn.delta_predictor import DeltaPredictor
+from spikeplan.worldmodel.planning.closed_loop import ImageLatent, run_episodes
+from spikeplan.worldmodel.planning.guided import GuidedPlanner
+from spikeplan.worldmodel.planning.task_cost import task_cost
+from spikeplan.worldmodel.policies.networks import DensePolicy
+from spikeplan.worldmodel.policies.pair import Pair
+from spikeplan.worldmodel.predictor import DensePredictor
+from spikeplan.worldmodel.tasks import make_world
+
+CHOOSING, REPORTED = 7_000_000, 6_500_000  # seeds of episodes; no training and no other report uses them
+POINTS_LOST = -0.03
+FIELDS = ("macs", "acs", "synops", "updates", "state_restores")
+SIDES = (  # row, what is asked of the ratio, opponents
+    ("equivalents_vs_dense", 0.33, ("dense", "own dense")),
+    ("equivalents_vs_narrow_dense", None, ("dense",)),
+    ("equivalents_vs_2to4", 0.7, ("2:4",)),
+    ("equivalents_vs_zero_skipping", 1.2, ("skipping",)),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A network at a budget on one machine: what its loop takes an action, and whose episodes succeeded.
+
+    `full`, `alone`: synop-equivalents with the pipe full and with one candidate in it at a time; the same where there is no pipe.
+    `split`: operations of the first. `chosen_N`, `reported_N`: success on either set of episodes, 0 or 1.
+    """
+
+    side: str
+    label: str
+    full: float
+    alone: float
+    split: dict[str, float]
+    chosen_N: tuple[int, ...]
+    reported_N: tuple[int, ...]
+
+    @property
+    def success(self) -> float:
+        return float(np.mean(self.reported_N))
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "success": self.success, "chosen_success": float(np.mean(self.chosen_N))}
+
+
+def spiking(nets: Tuned) -> Pair:
+    """On a chip that stores no weight of zero."""
+    limit, most = (net.action_limit for net in nets.dense[1:])
+    return Pair(
+        DeltaPredictor(nets.predictor, sparse=True),
+        DeltaPolicy(nets.policy, action_limit=limit, sparse=True),
+        DeltaPolicy(nets.value, action_limit=most, output="value", sparse=True),
+    )
+
+
+def float_form(nets: Tuned) -> Pair:
+    """The dense networks that were fine-tuned."""
+    return dense(nets.dense)
+
+
+def dense(nets: Sequence[Any]) -> Pair:
+    """Of predictor, policy and cost-to-go."""
+    return Pair(DensePredictor(nets[0]), DensePolicy(nets[1]), DensePolicy(nets[2], VALUE_PREFIX))
+
+
+def run(bundle: Bundle, pair: Pair, config: GuidedConfig, reference: str, episodes: int, seed: int) -> Run:
+    """Plans episodes and counts."""
+    world = make_world(bundle.task)
+    job = Job(
+        task=bundle.task,
+        method="guided-sigma_delta",
+        role="bench",
+        planner=config,
+        episodes=episodes,
+        count=episodes,
+        reference=reference,
+    )
+    counts, latent_of = make_op_counts(job, pair), ImageLatent(world, bundle.model.encoder)
+    planner = GuidedPlanner(
+        pair,
+        config,
+        action_dim=world.action_dim,
+        action_limit=world.action_limit,
+        reference=reference,
+        op_counts=counts,
+        evaluator=task_cost(world, latent_of, config),
+    )
+    with torch.no_grad():
+        done = run_episodes(world, latent_of, planner, world.sample(episodes, np.random.default_rng(seed)), seed=seed)
+    return Run(job, done.success_N[None].astype(float), counts, 0.0, None, pair.weights_left())
+
+
+def measured(
+    bundle: Bundle, pair: Pair, config: GuidedConfig, reference: str, label: str, episodes: int
+) -> list[Measured]:
+    """What a spiking network costs as it is, run densely, and with zeros skipped; a dense one as it is and without its zeros."""
+    chosen, reported = (run(bundle, pair, config, reference, episodes, seed) for seed in (CHOOSING, REPORTED))
+    if pair.spiking:
+        readings = {"spiking": reported}
+        readings |= dict(zip(("own dense", "skipping"), own_function(reported), strict=False))
+    else:
+        readings = {"dense": reported, "2:4": without_zeros(reported)[0]}
+    return [
+        Measured(
+            side=side,
+            label=f"{label} {config.label}",
+            full=_taken(one.op_counts, 0),
+            alone=_taken(one.op_counts, -1),
+            split={field: _taken(one.op_counts, 0, field) for field in FIELDS},
+            chosen_N=tuple(chosen.success_KN[0].astype(int).tolist()),
+            reported_N=tuple(reported.success_KN[0].astype(int).tolist()),
+        )
+        for side, one in readings.items()
+    ]
+
+
+def _taken(counts: OperationCounts | None, schedule: int, field: str = "synop_equivalents") -> float:
+    """An action, encoder aside; `schedule`: 0 the pipe full, -1 one candidate in it at a time."""
+    assert counts is not None
+    schedules = ("interleaved", "sequential") if counts.spiking else ("batched",)
+    rows = [row for row in counts.rows(schedules[schedule]) if row.phase != "encoder"]
+    return per_action(rows, counts.actions, field)
+
+
+def row_of(one: Measured) -> BenchRow:
+    """What it costs."""
+    what = ", ".join(f"{name} {value:.0f}" for name, value in one.split.items())
+    return BenchRow(
+        name=f"{one.side}: {one.label}",
+        ours=one.full,
+        unit=f"synop-equivalents an action; success {one.success:.3f}; {what}; one candidate at a time {one.alone:.0f}",
+    )
+
+
+def as_good(one: Measured, best: Measured) -> bool:
+    """On the choosing episodes, by the paired lower bound."""
+    low, _ = paired(np.array([one.chosen_N], float), np.array([best.chosen_N], float))
+    return low >= POINTS_LOST
+
+
+def compared(found: Sequence[Measured]) -> list[BenchRow]:
+    """The cheapest of ours beside the cheapest of each kind of opponent, chosen on one set of episodes, held on the other."""
+    plain = [one for one in found if one.side == "dense"]
+    best = max(plain, key=lambda one: (sum(one.chosen_N), -one.full))
+
+    def cheapest(*sides: str) -> Measured | None:
+        good = [one for one in found if one.side in sides and as_good(one, best)]
+        return min(good, key=lambda one: one.full, default=None)
+
+    mine, rows = cheapest("spiking"), []
+    for name, goal, sides in SIDES:
+        other = cheapest(*sides)
+        if mine is None or other is None:
+            who = "none of ours" if mine is None else "no such opponent"
+            rows.append(BenchRow(name=name, ours=None, unit=f"{who} is as good as the best dense network"))
+            continue
+        low, high = paired(np.array([mine.reported_N], float), np.array([other.reported_N], float))
+        ratio, kept = mine.full / other.full, low >= POINTS_LOST
+        rows.append(
+            BenchRow(
+                name=name,
+                ours=mine.full,
+                other=other.full,
+                ratio=ratio,
+                unit=f"synop-equivalents an action; {mine.label}, success {mine.success:.3f}, beside {other.side} {other.label}, "
+                f"{other.success:.3f}: points {low:+.3f} to {high:+.3f}; one candidate at a time {mine.alone / other.alone:.2f}",
+                goal=None if goal is None else f"<= {goal:g}, points >= {POINTS_LOST:g}",
+                holds=None if goal is None else ratio <= goal and kept,
+            )
+        )
+    return rows
