@@ -139,10 +139,16 @@ class DeltaChain(SendingChain):
         return done._replace(out=z + done.out)
 
     def rollout(
-        self, z_BD: Tensor, actions_BSHA: Tensor, mean_BHA: Tensor | None, mean_share: float = 0.0
+        self,
+        z_BD: Tensor,
+        actions_BSHA: Tensor,
+        mean_BHA: Tensor | None,
+        mean_share: float = 0.0,
+        *,
+        carried: bool = False,
     ) -> tuple[Tensor, Tensor]:
-        """Latents (B, S, H, D) and messages per candidate pass (layers,). `mean_BHA` None: reference zero; else reference
-        `mean`, its own pass counted with weight `mean_share` = 1 / S."""
+        """Latents (B, S, H, D) and messages per candidate pass (layers,). `mean_BHA` None: reference zero, or the
+        candidate's own step before where `carried`; else the mean's, its own pass counted with weight `mean_share` = 1 / S."""
         s, horizon = actions_BSHA.shape[1:3]
         refs = self.silent(z_BD)
         z, zm = z_BD[:, None].expand(-1, s, -1), z_BD[:, None]
@@ -151,7 +157,8 @@ class DeltaChain(SendingChain):
             if mean_BHA is not None:
                 zm, refs, mean_sent, _ = self.run(zm, mean_BHA[:, None, t], refs)
                 total = total + mean_share * mean_sent
-            z, _, sent, _ = self.run(z, actions_BSHA[:, :, t], refs)
+            z, new, sent, _ = self.run(z, actions_BSHA[:, :, t], refs)
+            refs = new if carried else refs
             path.append(z)
             total = total + sent
         return torch.stack(path, 2), total / horizon

@@ -3,9 +3,10 @@
     L     = mean |z_hat - z|^2 + mean (J_hat - J)^2 / mean var_s J
             + lambda sum_l fan_out_l rate_l / sum_l fan_in_l fan_out_l
 
-z and J are latents and costs of the dense teacher on rollouts recorded from real planning; z_hat is the chain run the
-way the chip runs it on the reference (`none`: ref = 0; `mean`: candidates compared with the mean candidate at the same step,
-the mean with itself one step before). rate_l is the number of messages of layer l in one pass, the mean's own pass included.
+z and J are latents and costs of the dense teacher on rollouts recorded from real planning; z_hat is the chain run the way the
+chip runs it on the reference (`zero`: ref = 0; `previous_step`: what the candidate sent one step before; `mean_candidate`: what
+the mean candidate sent at the same step, its own passes compared with each other). rate_l is the number of messages of layer l in
+one pass, the mean's own pass included.
 Shapes: B records, S candidates, H steps, D latent, A action.
 """
 
@@ -24,6 +25,8 @@ from spikeplan.snn.delta_chain import DeltaChain
 from spikeplan.snn.sparse_training import Pruner
 
 Judge = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+TRAINED = ("zero", "previous_step", "mean_candidate")
 
 
 class Rollouts(NamedTuple):
@@ -58,8 +61,8 @@ class DeltaTraining:
     reference: str = "zero"
 
     def __post_init__(self) -> None:
-        if self.reference not in ("zero", "mean_candidate"):
-            raise UserError(f"fine-tuning on reference {self.reference!r} is not offered; use zero or mean_candidate")
+        if self.reference not in TRAINED:
+            raise UserError(f"fine-tuning on reference {self.reference!r} is not offered; use {', '.join(TRAINED)}")
         if min(self.steps, self.records, self.candidates) < 1:
             raise UserError(
                 f"fine-tuning: steps {self.steps}, records {self.records}, candidates {self.candidates} must be >= 1"
@@ -140,7 +143,8 @@ def delta_losses(
     candidates = turn.candidates_NSHA[pick]
     teacher = turn.latents_NSHD[pick][:, some]
     mean = candidates.mean(1) if config.reference == "mean_candidate" else None
-    z, sent = chain.rollout(turn.latent_ND[pick], candidates[:, some], mean, 1 / s_all)
+    carried = config.reference == "previous_step"
+    z, sent = chain.rollout(turn.latent_ND[pick], candidates[:, some], mean, 1 / s_all, carried=carried)
     prediction = (z - teacher).square().mean()
     cost, target = (turn.costs(pick, x, candidates[:, some]) for x in (z, teacher))
     ranking = (cost - target).square().mean() / target.var(1).mean().clamp_min(1e-6)

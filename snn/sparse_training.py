@@ -7,8 +7,8 @@
     bill_j     = passes (u updates + sent_j |{k: W_kj != 0}| + sum_i sent_i [W_ji != 0])
 
 The least of all networks' hidden neurons go, and of the weights that these left. One loss and one bill hold for all, so the score
-of a weight is over the passes that its network makes in a plan. A magnitude is in units of its layer's root mean square: compared as
-they are, a layer of small weights lost all of them. What is out stays zero: it gets no gradient and no step.
+of a weight is over the passes that its network makes in a plan. A magnitude is in units of its layer's root mean square: compared
+as they are, a layer of small weights lost all of them. What is out stays zero: it gets no gradient and no step.
 Shapes: weights (N, K) of a layer.
 """
 
@@ -121,11 +121,16 @@ class Part(NamedTuple):
 class _Linear:
     """A layer's masks and what its gradients told."""
 
-    def __init__(self, linear: nn.Linear) -> None:
-        self.linear = linear
+    def __init__(self, linear: nn.Linear, stretch: Tensor | None) -> None:
+        self.linear, self.stretch = linear, stretch
         self.left, self.moved, self.salient = (torch.full_like(linear.weight, x) for x in (1.0, 0.0, 0.0))
         self.rows = torch.ones_like(linear.bias)  # neurons that are left
         self.use = torch.zeros_like(linear.bias)
+
+    def known(self) -> Evidence:
+        """Weights as a chip stores them: an action's are stretched."""
+        weight = self.linear.weight if self.stretch is None else self.linear.weight / self.stretch
+        return Evidence(weight, self.moved, self.salient)
 
     def see(self) -> None:
         weight, bias = self.linear.weight, self.linear.bias
@@ -152,7 +157,14 @@ class Pruner:
 
     def __init__(self, parts: Sequence[Part], config: SparseTraining, steps: int) -> None:
         self.parts, self.config, self.steps = parts, config, steps
-        self.layers = [[_Linear(m) for m in part.chain.linears if isinstance(m, nn.Linear)] for part in parts]
+        self.layers = [
+            [
+                _Linear(m, None if i else part.chain.stretch)
+                for i, m in enumerate(part.chain.linears)
+                if isinstance(m, nn.Linear)
+            ]
+            for part in parts
+        ]
 
     def see_gradients(self) -> None:
         """What gradients tell of weights and neurons; those of what is out become zero."""
@@ -197,8 +209,9 @@ class Pruner:
         layers, places, scores = [], [], []
         for part, chain in zip(self.parts, self.layers, strict=True):
             for layer, place in zip(chain, _there(chain), strict=True):
-                known = Evidence(layer.linear.weight, layer.moved, layer.salient)
-                score = (HOW[self.config.how](known) / part.passes).masked_fill(layer.left == 0, -torch.inf)[place]
+                score = (HOW[self.config.how](layer.known()) / part.passes).masked_fill(layer.left == 0, -torch.inf)[
+                    place
+                ]
                 score[score.argmax()] = torch.inf
                 layers.append(layer)
                 places.append(place)

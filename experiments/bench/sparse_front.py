@@ -47,7 +47,7 @@ class Point:
     reference: str = "zero"
     sparse: SparseTraining = field(default_factory=lambda: SparseTraining(pruned=0.0))
     rate_weight: float = 0.4
-    steps: int = 3000
+    steps: int = 4000
     rate: float = 2e-3
 
     @property
@@ -65,16 +65,17 @@ def _points(shares: Sequence[tuple[float, float, float]], **shared: Any) -> tupl
 
 
 OURS = (
-    *_points([(0.5, 0.5, 1.0), (0.0, 0.0, 0.4), (0.5, 0.0, 0.4), (0.5, 0.0, 1.0), (0.7, 0.5, 1.0), (0.5, 0.7, 1.0)]),
-    *_points([(0.5, 0.0, 0.4), (0.5, 0.5, 1.0)], reference="previous_step"),
-    *_points([(0.5, 0.5, 1.0)], how="movement"),
-    *_points([(0.5, 0.6, 1.0), (0.7, 0.7, 1.0)], width=128),
-    *_points([(0.5, 0.5, 1.0)], reference="mean_candidate"),
+    *_points([(0.5, 0.2, 0.2), (0.3, 0.2, 0.2)]),
+    *_points([(0.5, 0.2, 0.2)], width=128),
+    *_points([(0.5, 0.2, 0.2), (0.3, 0.2, 0.2)], reference="previous_step"),
+    *_points([(0.0, 0.0, 0.4), (0.5, 0.0, 0.4)]),
+    *_points([(0.3, 0.2, 0.2), (0.0, 0.0, 0.4)], width=64),
+    *_points([(0.5, 0.3, 0.4), (0.7, 0.3, 0.4)], width=128),
+    *_points([(0.5, 0.2, 0.2)], how="saliency"),
+    *_points([(0.5, 0.2, 0.2)], how="movement"),
+    *_points([(0.5, 0.2, 0.2)], reference="mean_candidate"),
 )
-TWO_OF_FOUR = (
-    *_points([(0.5, 0.0, 0.0), (0.5, 0.5, 0.0)], how="n_of_m"),
-    *_points([(0.5, 0.0, 0.0)], how="n_of_m", width=64),
-)
+TWO_OF_FOUR = (*_points([(0.5, 0.0, 0.0)], how="n_of_m", width=64), *_points([(0.5, 0.0, 0.0)], how="n_of_m"))
 
 
 def tuned(bundle: Bundle, records: Recorded, point: Point, report: Report) -> Tuned:

@@ -47,7 +47,8 @@ class Measured:
     """A network at a budget on one machine: what its loop takes an action, and whose episodes succeeded.
 
     `full`, `alone`: synop-equivalents with the pipe full and with one candidate in it at a time; the same where there is no pipe.
-    `split`: operations of the first. `chosen_N`, `reported_N`: success on either set of episodes, 0 or 1.
+    `split`: operations of the first. `judging`: what evaluation and selection take of it.
+    `chosen_N`, `reported_N`: success on either set of episodes, 0 or 1.
     """
 
     side: str
@@ -55,6 +56,7 @@ class Measured:
     full: float
     alone: float
     split: dict[str, float]
+    judging: float
     chosen_N: tuple[int, ...]
     reported_N: tuple[int, ...]
 
@@ -130,6 +132,7 @@ def measured(
             full=_taken(one.op_counts, 0),
             alone=_taken(one.op_counts, -1),
             split={field: _taken(one.op_counts, 0, field) for field in FIELDS},
+            judging=_taken(one.op_counts, 0, phases=("evaluation", "selection")),
             chosen_N=tuple(chosen.success_KN[0].astype(int).tolist()),
             reported_N=tuple(reported.success_KN[0].astype(int).tolist()),
         )
@@ -137,11 +140,16 @@ def measured(
     ]
 
 
-def _taken(counts: OperationCounts | None, schedule: int, field: str = "synop_equivalents") -> float:
-    """An action, encoder aside; `schedule`: 0 the pipe full, -1 one candidate in it at a time."""
+def _taken(
+    counts: OperationCounts | None,
+    schedule: int,
+    field: str = "synop_equivalents",
+    phases: Sequence[str] = ("predictor", "evaluation", "selection", "host"),
+) -> float:
+    """An action; `schedule`: 0 the pipe full, -1 one candidate in it at a time."""
     assert counts is not None
     schedules = ("interleaved", "sequential") if counts.spiking else ("batched",)
-    rows = [row for row in counts.rows(schedules[schedule]) if row.phase != "encoder"]
+    rows = [row for row in counts.rows(schedules[schedule]) if row.phase in phases]
     return per_action(rows, counts.actions, field)
 
 
@@ -151,7 +159,8 @@ def row_of(one: Measured) -> BenchRow:
     return BenchRow(
         name=f"{one.side}: {one.label}",
         ours=one.full,
-        unit=f"synop-equivalents an action; success {one.success:.3f}; {what}; one candidate at a time {one.alone:.0f}",
+        unit=f"synop-equivalents an action; success {one.success:.3f}; {what}; evaluation and selection "
+        f"{one.judging:.0f} of it; one candidate at a time {one.alone:.0f}",
     )
 
 
