@@ -19,6 +19,7 @@ from typing import Any
 
 from rich.console import Console
 
+from spikeplan.core.errors import UserError
 from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.evaluation.bundle import Bundle, load_bundle
 from spikeplan.evaluation.fine_tuned import Tuned, fine_tuned
@@ -111,6 +112,7 @@ def bench_sparse_front(
     bundle, task = load_bundle(TASK), task_of(TASK)
     budgets = [one for one in (task.planner, *task.budgets) if isinstance(one, GuidedConfig)]
     found: list[Measured] = []
+    dead: list[BenchRow] = []
 
     def add(pair: Pair, config: GuidedConfig, reference: str, label: str, but: str = "") -> None:
         for one in measured(bundle, pair, config, reference, label, episodes):
@@ -134,8 +136,12 @@ def bench_sparse_front(
         ]
         forms += [(point, spiking, "") for point in ours]
         for point, form, but in forms:
-            nets = tuned(bundle, records, point, lambda name, row: bar.advance(shown))
+            try:
+                nets = tuned(bundle, records, point, lambda name, row: bar.advance(shown))
+            except UserError as error:  # a network that lost a whole layer
+                dead.append(BenchRow(name=f"dead: {point.label}", ours=None, unit=f"{error}"))
+                continue
             for config in budgets:
                 if config.evaluations <= budgets[0].evaluations:
                     add(form(nets), config, point.reference, point.label, but=but)
-    return [*(row_of(one) for one in found), *compared(found)]
+    return [*(row_of(one) for one in found), *dead, *compared(found)]

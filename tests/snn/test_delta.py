@@ -143,6 +143,22 @@ def test_counts_follow_the_messages(make_chain, plain_pass, form):
     assert sum(count.saturated for count in counts) > 0
 
 
+def test_a_chip_of_sparse_weights_pays_for_those_that_are_there(make_chain, form):
+    rng = np.random.default_rng(2)
+    artifact = make_chain(rng)
+    for layer in artifact.layers[1:]:
+        layer.weight[rng.random(layer.weight.shape) < 0.5] = 0
+    network = DeltaNetwork(artifact, sparse=True)
+    done, _ = network.run(torch.from_numpy(walks(rng, 6)[0]).to(network.dtype), None)
+    counts = network.counts(done, rows=ROWS, restored_rows=0, dense_rows=ROWS)
+    for i, after in enumerate(artifact.layers[1:]):
+        sent = (done.messages[i].numpy() != 0).astype(int)
+        assert (
+            counts[i].synops == int((sent @ (after.weight != 0).T.astype(int)).sum()) < counts[i].messages * after.n_out
+        )
+    assert counts[-1].synops == 0
+
+
 def big_bias(layer: Layer, value: int) -> Layer:
     return replace(layer, bias=np.full(layer.n_out, value, np.int32))
 
