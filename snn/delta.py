@@ -35,7 +35,7 @@ from spikeplan.core.delta_pass import PassLayer, sweep
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import limit
 from spikeplan.core.ir.artifact import Artifact, Layer
-from spikeplan.snn.delta_feeds import feeds_of, reach, stored_fan_out
+from spikeplan.snn.delta_feeds import depth_of, fan_outs, feeds_of, reach, stored_fan_out
 
 
 class DeltaState(NamedTuple):
@@ -141,17 +141,13 @@ class DeltaNetwork:
         self.weight_t = [torch.from_numpy(layer.weight_KN) for layer in self._constants]
         self.bias = [torch.from_numpy(layer.bias_N) for layer in self._constants]
         self.neurons = sum(layer.n_out for layer in self.layers)
-        receivers = [(la, feed.source) for la, feeds in zip(self.layers, self.feeds, strict=True) for feed in feeds]
-        self.fan_out = [sum(la.n_out for la, source in receivers if source == i) for i in range(len(self.layers))]
+        self.fan_out = fan_outs(self.layers, self.feeds)
         self._fan_out_N = stored_fan_out(self.layers, self.feeds, self.weight_t) if sparse else None
 
     @property
     def depth(self) -> int:
         """Layers that a pass crosses one after the other."""
-        deep: list[int] = []
-        for feeds in self.feeds:
-            deep.append(1 + max((deep[feed.source] for feed in feeds), default=0))
-        return deep[-1]
+        return depth_of(self.feeds)
 
     def _loops(self) -> ModuleType | None:
         """Machine code, for a chain."""

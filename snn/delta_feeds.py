@@ -67,6 +67,20 @@ def reach(layers: tuple[Layer, ...], layer: Layer, feeds: list[Feed]) -> int:
     return max(sums, change, 2 * layer.threshold_lsb)
 
 
+def fan_outs(layers: tuple[Layer, ...], feeds: list[list[Feed]]) -> list[int]:
+    """Synops of a message of each layer."""
+    receivers = [(layer, feed.source) for layer, into in zip(layers, feeds, strict=True) for feed in into]
+    return [sum(layer.n_out for layer, source in receivers if source == i) for i in range(len(layers))]
+
+
+def depth_of(feeds: list[list[Feed]]) -> int:
+    """Layers that a pass crosses one after the other."""
+    deep: list[int] = []
+    for into in feeds:
+        deep.append(1 + max((deep[feed.source] for feed in into), default=0))
+    return deep[-1]
+
+
 def stored_fan_out(layers: tuple[Layer, ...], feeds: list[list[Feed]], weight_KN: list[Tensor]) -> list[Tensor]:
     """Weights that are not zero and leave each neuron, layer by layer (n_out,)."""
     found = [torch.zeros(layer.n_out, dtype=torch.int64) for layer in layers]

@@ -183,7 +183,9 @@ class _Reader:
         weight = np.repeat(np.eye(groups, dtype=np.int64), n // groups, axis=1)
         self._grow(Linear(name=name, weight=weight, weight_bits=2), (groups,))
         self.scales[name] = groups / n
-        self.notes.append(f"{name}: sums of {n // groups} neurons, which lava-dl averages; netx itself leaves this layer out")
+        self.notes.append(
+            f"{name}: sums of {n // groups} neurons, which lava-dl averages; netx itself leaves this layer out"
+        )
 
     def _size_before(self, group: Any, kind: str) -> Shape:
         """Of a file without an input layer: a dense layer's weights say it."""
