@@ -12,7 +12,7 @@ Integers are held in floating tensors where that is provably exact (core/delta_p
 2^shift is exact in binary floating point, and trunc rounds toward zero like the chip.
 
 Where numba is installed a layer is one sweep of machine code after its product, which is event-driven where few spikes are sent
-(core/spike_loops.py); without it a dozen torch operations. Both give the same integers: tests/snn/test_delta_compiled.py.
+(core/spike_loops.py); without it a dozen torch operations. Both give the same integers.
 Shapes: R any leading (batch) references; states may have size 1 where they broadcast; N neurons of a layer.
 Units: sigma, ref, bias, threshold in state LSB; s in message LSB.
 """
@@ -35,7 +35,7 @@ from spikeplan.core.delta_pass import PassLayer, sweep
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import limit
 from spikeplan.core.ir.artifact import Artifact, Layer
-from spikeplan.snn.delta_feeds import depth_of, fan_outs, feeds_of, reach, stored_fan_out
+from spikeplan.snn.delta_feeds import depth_of, fan_outs, feeds_of, number_of, stored_fan_out
 
 
 class DeltaState(NamedTuple):
@@ -128,11 +128,8 @@ class DeltaNetwork:
         self.artifact = artifact
         self.layers = artifact.layers
         self.feeds = feeds_of(artifact)
-        bound = max(reach(self.layers, la, feeds) for la, feeds in zip(self.layers, self.feeds, strict=True) if feeds)
-        if bound >= 2**53:
-            raise UserError(f"artifact: sums up to {bound} are not exact in float64; split the widest layer")
-        number = np.float32 if bound < 2**24 else np.float64
-        self.dtype = torch.float32 if bound < 2**24 else torch.float64
+        number = number_of(self.layers, self.feeds)
+        self.dtype = torch.float32 if number is np.float32 else torch.float64
         self._constants = [PassLayer.of(layer, number) for layer in self.layers]
         for constants, feeds in zip(self._constants, self.feeds, strict=True):
             for feed in feeds:
@@ -141,13 +138,8 @@ class DeltaNetwork:
         self.weight_t = [torch.from_numpy(layer.weight_KN) for layer in self._constants]
         self.bias = [torch.from_numpy(layer.bias_N) for layer in self._constants]
         self.neurons = sum(layer.n_out for layer in self.layers)
-        self.fan_out = fan_outs(self.layers, self.feeds)
+        self.fan_out, self.depth = fan_outs(self.layers, self.feeds), depth_of(self.feeds)
         self._fan_out_N = stored_fan_out(self.layers, self.feeds, self.weight_t) if sparse else None
-
-    @property
-    def depth(self) -> int:
-        """Layers that a pass crosses one after the other."""
-        return depth_of(self.feeds)
 
     def _loops(self) -> ModuleType | None:
         """Machine code, for a chain."""
@@ -170,14 +162,12 @@ class DeltaNetwork:
     ) -> tuple[Pass, list[DeltaState]]:
         """All passes of a prediction: messages and their numbers summed, the value of the last. A clipped message is no loss
         here, for the next pass sends what is still owed; states that saturate are."""
-        loops, done = self._loops(), None
-        for number in range(self.artifact.passes):
-            last = number == self.artifact.passes - 1
-            own = overwrite if number == 0 else True
-            one, state = self._run_once(x_RI, state, loops, keep=keep or not last, overwrite=own)
-            done = one if done is None else _added(done, one)
-        assert done is not None  # there is at least one pass
-        return done._replace(saturated=done.sigma_saturated), state if keep and state is not None else []
+        loops = self._loops()
+        done, state = self._run_once(x_RI, state, loops, keep=True, overwrite=overwrite)
+        for _ in range(self.artifact.passes - 1):
+            one, state = self._run_once(x_RI, state, loops, keep=True, overwrite=True)
+            done = _added(done, one)
+        return done._replace(saturated=done.sigma_saturated), state if keep else []
 
     def _run_once(
         self, x_RI: Tensor, state: list[DeltaState] | None, loops: ModuleType | None, *, keep: bool, overwrite: bool
@@ -276,15 +266,23 @@ class DeltaNetwork:
             saturated.append(over + over_sigma)
         raise AssertionError("the output layer ends the chain")
 
+    def _stored_synops(self, done: Pass) -> list[int]:
+        """Of each layer's messages, where weights of zero take part in none."""
+        assert self._fan_out_N is not None  # the caller asked
+        sent = [message.ne(0).flatten(0, -2).sum(0) for message in done.messages]
+        return [int((n * f).sum()) for n, f in zip(sent, self._fan_out_N, strict=True)]
+
     def counts(self, done: Pass, *, rows: int, restored_rows: int, dense_rows: int) -> list[LayerCounts]:
         """Operations of `rows` passes. `dense_rows` of them replace a dense evaluation (a mean's own pass does not)."""
         result = []
+        every = [n * f for n, f in zip(done.sent, self.fan_out, strict=True)]
+        synops = every if self._fan_out_N is None else self._stored_synops(done)
         for i, (layer, sent) in enumerate(zip(self.layers, done.sent, strict=True)):
             weights = 0 if layer.weight is None else layer.weight.size
             result.append(
                 LayerCounts(
                     layer=layer.name,
-                    synops=sent * self.fan_out[i] if self._fan_out_N is None else self._synops(done, i),
+                    synops=synops[i],
                     updates=rows * layer.n_out * self.artifact.passes,
                     updates_active=sent,
                     state_restores=restored_rows * layer.n_out,
@@ -296,10 +294,3 @@ class DeltaNetwork:
                 )
             )
         return result
-
-    def _synops(self, done: Pass, i: int) -> int:
-        """Of the messages of layer i, where weights of zero take part in none."""
-        if self._fan_out_N is None or i == len(self.layers) - 1:
-            return 0
-        sent_N = done.messages[i].ne(0).flatten(0, -2).sum(0)
-        return int((sent_N * self._fan_out_N[i]).sum())

@@ -5,7 +5,7 @@ A chain is fed by the layer before alone (core/delta_pass.py has it in machine c
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -65,6 +65,14 @@ def reach(layers: tuple[Layer, ...], layer: Layer, feeds: list[Feed]) -> int:
     )
     sums = int(np.max(reach)) + limit(layer.state_bits)
     return max(sums, change, 2 * layer.threshold_lsb)
+
+
+def number_of(layers: tuple[Layer, ...], feeds: list[list[Feed]]) -> type[np.floating[Any]]:
+    """float32 or float64, whichever holds all sums. Raises UserError where neither does."""
+    bound = max(reach(layers, layer, into) for layer, into in zip(layers, feeds, strict=True) if into)
+    if bound >= 2**53:
+        raise UserError(f"artifact: sums up to {bound} are not exact in float64; split the widest layer")
+    return np.float32 if bound < 2**24 else np.float64
 
 
 def fan_outs(layers: tuple[Layer, ...], feeds: list[list[Feed]]) -> list[int]:
