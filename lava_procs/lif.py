@@ -52,6 +52,19 @@ class LIFParams:
         if any((np.asarray(value) != np.trunc(value)).any() for value in (self.vth, self.bias_mant)):
             raise UserError(f"LIF: vth {self.vth} and bias_mant {self.bias_mant} must be integers in fixed point")
 
+    def check_shape(self, shape: tuple[int, ...]) -> None:
+        """Refuse parameters that do not fit a population: inside Lava a model that raises is waited for without end."""
+        for name in ("du", "dv", "vth", "bias_mant"):
+            own = np.asarray(getattr(self, name)).shape
+            try:
+                fits = np.broadcast_shapes(own, shape) == shape
+            except ValueError:
+                fits = False
+            if not fits:
+                raise UserError(
+                    f"LIF: {name} of shape {own} does not fit neurons of shape {shape}; give one number, or one each"
+                )
+
     @property
     def bias(self) -> NDArray[np.int64]:
         mant = whole(self.bias_mant)

@@ -27,6 +27,7 @@ class LIF(AbstractProcess):
 
     def __init__(self, *, shape: tuple[int, ...], params: LIFParams, name: str = "lif") -> None:
         super().__init__(params=params, name=name)
+        params.check_shape(shape)  # after Lava's own part, which its destructor needs
         self.a_in = InPort(shape=shape)
         self.s_out = OutPort(shape=shape)
         self.u = Var(shape=shape, init=0)

@@ -36,3 +36,19 @@ def test_a_current_beyond_24_bits_wraps_once() -> None:
 def test_fixed_parameters_are_integers() -> None:
     with pytest.raises(UserError, match=r"du 0.2 must be an integer in \[0, 4096\)"):
         LIFParams(du=0.2).check_fixed()
+
+
+def test_parameters_of_another_shape_are_refused_before_lava_waits_for_them() -> None:
+    five = np.full(5, 4095)
+    with pytest.raises(UserError, match=r"du of shape \(5,\) does not fit neurons of shape \(3,\)"):
+        LIFParams(du=five).check_shape((3,))
+    with pytest.raises(UserError, match="vth of shape"):
+        LIFParams(vth=np.ones((3, 1))).check_shape((3,))  # would make nine of three
+    LIFParams(du=five).check_shape((2, 5))
+    from spikeplan.lava_procs.python311 import import_lava
+
+    import_lava()
+    from spikeplan.lava_procs.processes.lif import LIF
+
+    with pytest.raises(UserError, match="give one number, or one each"):
+        LIF(shape=(3,), params=LIFParams(du=five))
