@@ -31,6 +31,7 @@ BENCHES = {  # by the first row
     "histogram_vs_tonic": "bench events",
     "guided_success": "bench planner",
     "zero_5_H3": "bench references",
+    "delta_vs_dense_64": "bench convert",
 }
 FOUR = ("dense", "int8", "sigma_delta", "lif")
 SIDES = ("dense", "spiking")
