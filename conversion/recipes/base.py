@@ -68,6 +68,7 @@ class RecipeKind:
         name: what `convert --recipe` takes.
         make: a class or function; `spikeplan convert` passes `bits` and `thresholds` where the user gives them.
         untuned: settings where the user gives none: no fine-tuning follows.
+        has_file: whether what it makes can be saved, so that `spikeplan convert` can write it.
 
     >>> RECIPE = RecipeKind(name="mine", make=MyRecipe)
     """
@@ -75,6 +76,7 @@ class RecipeKind:
     name: str
     make: Callable[..., Recipe[Any]]
     untuned: Mapping[str, Any] = field(default_factory=dict)
+    has_file: bool = True
 
     def made(self, **given: Any) -> Recipe[Any]:
         """The recipe, by settings. Raises UserError for a setting that it does not take."""

@@ -166,4 +166,4 @@ def _save(path: str | os.PathLike[str]) -> NoReturn:
     )
 
 
-RECIPE = RecipeKind(name="delta_transformer", make=DeltaTransformer, untuned={"thresholds": 0.05})
+RECIPE = RecipeKind(name="delta_transformer", make=DeltaTransformer, untuned={"thresholds": 0.05}, has_file=False)

@@ -31,6 +31,10 @@ def convert_command(
     checkpoint: str, out: str, *, recipe: str, settings: dict[str, Any], json: str | None, console: Console
 ) -> None:
     made_by = RECIPES[recipe].made(**settings)
+    if not RECIPES[recipe].has_file:
+        raise UserError(
+            f"--recipe {recipe}: its networks have no file form yet; convert in Python, or choose another recipe"
+        )
     target = Path(out)
     if target.suffix != SUFFIX or (target.exists() and not target.is_file()):
         raise UserError(f"--out {out!r}: is no {SUFFIX} file; give a name that ends in {SUFFIX}")

@@ -38,6 +38,7 @@ def test_the_size_of_the_demo_is_that_of_the_grid() -> None:
         ("plan --task two-room --method sigma_delta --out o --threshold 0", "must be above 0 and at most 1000"),
         ("convert a.safetensors --out b.txt", "'b.txt': is no .safetensors file"),
         ("convert a.safetensors --out b.safetensors --bits 9", "9 bits of a graded spike; use 2 to 8"),
+        ("convert a.safetensors --out b.safetensors --recipe delta_transformer", "its networks have no file form yet"),
         (
             "convert a.safetensors --out b.safetensors --recipe none",
             "recipe 'none' is unknown; use one of delta_transformer, lif_rate, one_quantum, sigma_delta",
