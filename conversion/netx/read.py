@@ -37,6 +37,7 @@ from spikeplan.conversion.netx.fields import (
     whole,
 )
 from spikeplan.core.errors import UserError
+from spikeplan.core.files import NUMPY_ERRORS
 from spikeplan.core.fixed_point import STATE_BITS
 from spikeplan.core.ir.graph import Conv, Delta, Edge, Graph, Input, Linear, Node, Readout, Shape, SigmaDelta, Sum
 from spikeplan.core.ir.graph.base import MAX_PORTS
@@ -88,7 +89,7 @@ def read_netx(
             return _Reader(file, input_shape, input_message_bits, residue).read(Path(path).name)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, MemoryError) as error:
+    except (*NUMPY_ERRORS, LookupError, ArithmeticError) as error:
         said = " ".join(str(error).split())[:120]
         raise UserError(f"{path}: truncated, or no netx HDF5 file ({said}); {REMEDY}") from error
 
@@ -103,8 +104,7 @@ class _Reader:
         self.lines: list[str] = []
         self.nodes: list[Node] = []
         self.edges: list[Edge] = []
-        self.scales: dict[str, float] = {}
-        self.before = INPUT
+        self.scales, self.before = dict[str, float](), INPUT
 
     def read(self, name: str) -> tuple[Graph, NetxReport]:
         if "layer" not in self.file or not hasattr(self.file["layer"], "keys"):

@@ -92,7 +92,7 @@ def read_nir(
         )
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    except (ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
+    except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError) as error:
         said = " ".join(str(error).split())[:120]
         raise UserError(f"{path}: a node's parameters do not fit each other ({said}); export it again") from error
 

@@ -201,6 +201,7 @@ def absurd(file: Any) -> None:
         (put("layer/1/weight", np.ones((4, 3, 3))), "expected \\(C_out, C_in, H, W\\)"),
         (put("layer/1/weight", np.full((4, 2, 3, 3), b"x")), "expected numbers"),
         (put("layer/1/stride", [1, 2, 3]), "'stride' has 3 values"),
+        (put("layer/1/shape", np.inf), "truncated, or no netx HDF5 file"),
         (put("layer/1/groups", 0), "groups 0 must be"),
         (put("layer/1/shape", (4, 9, 9)), "bias of shape"),
         (put("layer/1/shape", (4, -1, 9)), r"expected \(n,\) or \(C, H, W\)"),

@@ -267,6 +267,16 @@ def test_what_does_not_run_is_refused(make: Callable[[], Any], expected: str, tm
     assert "x.nir" in str(caught.value) and "\n" not in str(caught.value)
 
 
+def test_sizes_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    nir.write(tmp_path / "x.nir", two_layers())
+    with h5py.File(tmp_path / "x.nir", "r+") as file:
+        del file["node/nodes/input/shape"]
+        file["node/nodes/input/shape"] = np.inf
+    with pytest.raises(UserError, match="do not fit each other|truncated"):
+        read_nir(tmp_path / "x.nir")
+
+
 def test_files_that_are_no_nir(tmp_path: Path) -> None:
     nir.write(tmp_path / "x.nir", two_layers())
     whole = (tmp_path / "x.nir").read_bytes()
