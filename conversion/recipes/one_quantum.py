@@ -8,17 +8,14 @@ al. 2024, ST-BIF neurons). Against an earlier pass only changes are sent, and a 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 
 from spikeplan.conversion.calibration import Calibration
-from spikeplan.conversion.measure import measure, one_step
 from spikeplan.conversion.recipes.base import Built, RecipeKind
 from spikeplan.conversion.recipes.scales import scales_of
-from spikeplan.conversion.recipes.sigma_delta import FINEST, SigmaDelta, ranges_of
+from spikeplan.conversion.recipes.sigma_delta import SigmaDelta, built, ranges_of
 from spikeplan.conversion.tracing import Traced, affine_net
 from spikeplan.core.errors import UserError
-from spikeplan.core.ir.artifact import Artifact, save
-from spikeplan.snn.delta_predictor import DeltaPredictor
+from spikeplan.core.ir.artifact import Artifact
 
 BITS = 2  # of a message: -1, 0, 1
 MAX_LEVELS = 512
@@ -54,19 +51,10 @@ class OneQuantum:
         ranges = ranges_of(net, data, values)
         scales = scales_of(net, ranges, self.levels)
         made = SigmaDelta(bits=BITS, thresholds=self.thresholds).artifact(net, scales, ranges)
-        passes = (
-            self.levels + SETTLING * len(made.layers) - 2
-        )  # the output sends a value, the coder has its whole input
+        # The output sends a value and the coder has its whole input: neither needs to settle.
+        passes = self.levels + SETTLING * len(made.layers) - 2
         artifact = replace(made, passes=passes, provenance={"recipe": f"{self}"})
-        return Built(
-            network=artifact,
-            report=measure(artifact, net, data, values, scales.state),
-            residual=net.residual,
-            running=one_step(artifact),
-            finest=one_step(artifact.scaled(FINEST)),
-            predictor=partial(DeltaPredictor, artifact),
-            save=partial(save, artifact),
-        )
+        return built(artifact, net, data, values, scales)
 
 
 RECIPE = RecipeKind(name="one_quantum", make=OneQuantum)

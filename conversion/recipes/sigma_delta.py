@@ -66,15 +66,7 @@ class SigmaDelta:
         ranges = ranges_of(net, data, values)
         scales = scales_of(net, ranges, limit(self.bits))
         artifact = self.artifact(net, scales, ranges)
-        return Built(
-            network=artifact,
-            report=measure(artifact, net, data, values, scales.state),
-            residual=net.residual,
-            running=one_step(artifact),
-            finest=one_step(artifact.scaled(FINEST)),
-            predictor=partial(DeltaPredictor, artifact),
-            save=partial(save, artifact),
-        )
+        return built(artifact, net, data, values, scales)
 
     def _thresholds(self, senders: list[str], ranges: dict[str, LayerRange]) -> dict[str, float]:
         """Of each sending layer, in real units."""
@@ -143,6 +135,21 @@ class SigmaDelta:
             scales={"latent": scales.latent, "action": scales.action},
             provenance={"recipe": f"{self}"},
         )
+
+
+def built(
+    artifact: Artifact, net: AffineNet, data: Calibration, values: dict[str, Tensor], scales: Scales
+) -> Built[Artifact]:
+    """A network of sigma-delta neurons, measured, and how it runs. `values`: what the dense one computes on the data."""
+    return Built(
+        network=artifact,
+        report=measure(artifact, net, data, values, scales.state),
+        residual=net.residual,
+        running=one_step(artifact),
+        finest=one_step(artifact.scaled(FINEST)),
+        predictor=partial(DeltaPredictor, artifact),
+        save=partial(save, artifact),
+    )
 
 
 def ranges_of(net: AffineNet, data: Calibration, values: dict[str, Tensor]) -> dict[str, LayerRange]:

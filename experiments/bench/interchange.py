@@ -37,7 +37,8 @@ STEPS, RATE = 60, 0.3
 
 @dataclass
 class Found:
-    """Files that ran, of those looked at; spikes that differ, of those compared; what was refused, and why."""
+    """Files that ran, of those looked at; spikes that differ, of those compared; what was refused or not compared, and
+    why."""
 
     nir_run: int = 0
     nir_seen: int = 0
@@ -46,7 +47,9 @@ class Found:
     different: int = 0
     compared: int = 0
     sources: list[str] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
+    nir_refused: list[str] = field(default_factory=list)
+    netx_refused: list[str] = field(default_factory=list)
+    not_compared: list[str] = field(default_factory=list)
     silent: list[str] = field(default_factory=list)
 
     def add(self, source: str, ours: NDArray[Any], theirs: NDArray[Any]) -> None:
@@ -74,51 +77,40 @@ def bench_interchange(console: Console, files: Path | None = None) -> list[Bench
         for path in netx_files:
             _netx(path, found)
             bar.advance(shown)
-        for path in netx_files:
-            if path.name == "tiny.net":
-                for name, ours, theirs in ground_truths(path.parent):
-                    found.add(f"lava-dl's {name}", ours, theirs)
+    for tests in [path.parent for path in _lava_dl_files() if path.name == "tiny.net"]:
+        for name, ours, theirs in ground_truths(tests):
+            found.add(f"lava-dl's {name}", ours, theirs)
     return rows_of(found)
 
 
 def rows_of(found: Found) -> list[BenchRow]:
-    said = f"; refused: {', '.join(found.refused)}" if found.refused else ""
     silent = f"; silent: {', '.join(found.silent)}" if found.silent else ""
+    sources = f"of the spikes compared, of {', '.join(found.sources)}{silent}"
     return [
-        BenchRow(
-            name="nir_graphs_run",
-            ours=found.nir_run if found.nir_seen else None,
-            other=found.nir_seen if found.nir_seen else None,
-            unit=f"of the files that nir itself reads{said}"
-            if found.nir_seen
-            else "no NIR files; give a folder with --files",
-            goal="all",
-            holds=found.nir_run == found.nir_seen if found.nir_seen else None,
-        ),
-        BenchRow(
-            name="netx_networks_run",
-            ours=found.netx_run if found.netx_seen else None,
-            other=found.netx_seen if found.netx_seen else None,
-            unit=f"of LIF networks{said}"
-            if found.netx_seen
-            else "no lava-dl (`make peers`) and no netx files in --files",
-            goal="all",
-            holds=found.netx_run == found.netx_seen if found.netx_seen else None,
-        ),
-        BenchRow(
-            name="interchange_spikes_different",
-            ours=found.different if found.compared else None,
-            other=found.compared if found.compared else None,
-            unit=f"of the spikes compared, of {', '.join(found.sources)}{silent}",
-            goal="0",
-            holds=found.different == 0 if found.compared else None,
-        ),
+        _row("nir_graphs_run", found.nir_run, found.nir_seen, "of the files that nir itself reads", found.nir_refused),
+        _row("netx_networks_run", found.netx_run, found.netx_seen, "of LIF networks", found.netx_refused),
+        _row("interchange_spikes_different", found.different, found.compared, sources, found.not_compared, wanted=0),
     ]
+
+
+def _row(name: str, ours: int, seen: int, unit: str, aside: list[str], wanted: int | None = None) -> BenchRow:
+    """`wanted` None: all that were seen. `aside`: what was refused or not compared, and why."""
+    goal = "all" if wanted is None else str(wanted)
+    if not seen:
+        return BenchRow(name=name, ours=None, unit="nothing to run: give --files, or `make peers`", goal=goal)
+    return BenchRow(
+        name=name,
+        ours=ours,
+        other=seen,
+        unit=unit + (f"; not: {', '.join(aside)}" if aside else ""),
+        goal=goal,
+        holds=ours == (seen if wanted is None else wanted),
+    )
 
 
 def _export(name: str, found: Found) -> None:
     if find_spec(name) is None or find_spec("nir") is None:
-        found.refused.append(f"{name} (not installed)")
+        found.not_compared.append(f"{name} (not installed)")
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the framework's own
@@ -139,7 +131,7 @@ def _nir(path: Path, found: Found) -> None:
         ran(graph, _train(graph, np.random.default_rng(0)), graph.outputs)
         found.nir_run += 1
     except UserError as error:
-        found.refused.append(f"{path.name} ({error})")
+        found.nir_refused.append(f"{path.name} ({error})")
 
 
 def _lava_dl_files() -> Iterable[Path]:
@@ -154,7 +146,7 @@ def _netx(path: Path, found: Found) -> None:
         graph, _ = read_netx(path, residue="lost")
     except UserError as error:
         found.netx_seen += 1
-        found.refused.append(f"{path.name} ({error})")
+        found.netx_refused.append(f"{path.name} ({error})")
         return
     if not any(isinstance(node, LIF) for node in graph.nodes):
         return
@@ -167,7 +159,7 @@ def _netx(path: Path, found: Found) -> None:
                 theirs, _ = run_netx(path, given, Path(folder))
                 found.add(f"netx on {path.parent.name}/{path.name}", ours, theirs)
             except LavaError:
-                found.refused.append(f"{path.parent.name}/{path.name} (by netx itself, which fails)")
+                found.not_compared.append(f"{path.parent.name}/{path.name} (netx itself fails)")
     found.netx_run += 1
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikeplan.core.errors import UserError
-from spikeplan.core.ir.graph.base import Input, taken
+from spikeplan.core.ir.graph.base import Input, check_input
 from spikeplan.core.ir.graph.file import save
 from spikeplan.core.ir.graph.graph import Graph
 from spikeplan.lava_procs import child
@@ -59,10 +59,10 @@ class GraphRun:
             raise UserError(f"input '{min(unknown)}' is none of this network's: {names}")
         dtype: Any = np.int64 if self.graph.fixed else np.float64
         for node in self.graph.inputs:
-            rows = {node.name: self.inputs[node.name]} if node.name in self.inputs else {}
-            whole = Input(name=node.name, shape=node.shape)
-            for row in rows.get(node.name, [None]):
-                taken(whole, {} if row is None else {node.name: row}, dtype)
+            if node.name not in self.inputs:
+                raise UserError(f"input '{node.name}' is missing; give one array for each of the network's inputs")
+            rows = np.asarray(self.inputs[node.name])
+            check_input(node, rows, rows.shape[1:], dtype)
 
 
 def run_graph(

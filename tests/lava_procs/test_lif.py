@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from spikeplan.core.errors import UserError
-from spikeplan.lava_procs.lif import LIFParams, LIFState, lif_fixed
+from spikeplan.core.ir.graph import LIF, Input, chain
+from spikeplan.core.ir.graph.reference import Running
+from spikeplan.lava_procs.lif import LIFParams, LIFState, lif_fixed, lif_float
 from spikeplan.lava_procs.lif_bench import CASES, Case, spikes_of
 
 WRONG = """
@@ -62,3 +64,21 @@ def test_parameters_of_another_shape_are_refused_before_lava_waits_for_them() ->
     LIFParams(du=five).check_shape((2, 5))
     done = subprocess.run([sys.executable, "-c", WRONG], text=True, capture_output=True, timeout=120)
     assert done.stdout.startswith("LIF: du of shape (5,)") and not done.stderr, done.stderr[-500:]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_processs_arithmetic_is_the_graphs(case: Case) -> None:
+    """`LIF` computes with lif_fixed and lif_float; the graph's neurons are what is held against Lava's own above."""
+    fixed = isinstance(case.du, int)
+    kind = np.int64 if fixed else np.float64
+    one = {key: np.full(3, getattr(case, key), kind) for key in ("du", "dv", "vth", "bias")}
+    graph = chain([Input(name="x", shape=(3,)), LIF(name="s", bias_exp=case.bias_exp, **one)])
+    p = LIFParams(du=one["du"], dv=one["dv"], vth=one["vth"], bias_mant=one["bias"], bias_exp=case.bias_exp)
+    running, state, fired_ever = Running(graph), LIFState(np.zeros(3, kind), np.zeros(3, kind)), 0
+    for a in np.random.default_rng(0).integers(-2 * case.top, 2 * case.top, (300, 3)).astype(kind):
+        running.step({"x": a})
+        fired, state = (lif_fixed if fixed else lif_float)(a, state, p)
+        assert (running.sent["s"] == fired).all() and (running.state["s"]["u"] == state.u).all()
+        assert (running.state["s"]["v"] == state.v).all()
+        fired_ever += int(fired.sum())
+    assert 20 < fired_ever < 880

@@ -134,6 +134,9 @@ def test_what_does_not_fit_is_refused_before_lava_starts(tmp_path: Path) -> None
     ):
         with pytest.raises(UserError, match=said):
             run_graph(graph, given, workdir=tmp_path, timeout_s=60, form=form)
+    with pytest.raises(UserError, match="input 'x' holds a value that is not finite or beyond 8 bits"):
+        narrow = chain([Input(name="x", shape=(2,), bits=8), Delta(name="d", threshold_lsb=3, residue="lost")])
+        run_graph(narrow, {"x": np.array([[1, 2], [128, 0]])}, workdir=tmp_path, timeout_s=60)
     with pytest.raises(UserError, match="shifts its input by as many bits"):
         odd = chain([Input(name="input", shape=(2,)), Delta(name="d", threshold_lsb=3, shift=1, residue="lost")])
         run_graph(odd, {"input": np.zeros((3, 2), int)}, workdir=tmp_path, timeout_s=60, form="stock")

@@ -126,12 +126,18 @@ class Input(Node):
 
 
 def taken(node: Input, given: Mapping[str, NDArray[Any]], dtype: Any) -> NDArray[Any]:
-    """What an input node sends. Raises UserError for a missing array, another shape, and numbers beyond 32 bits."""
+    """What an input node sends. Raises UserError for a missing array, another shape, and numbers beyond its width."""
     if node.name not in given:
         raise UserError(f"input '{node.name}' is missing; give one array for each of the network's inputs")
     x = np.asarray(given[node.name])
-    if x.shape != node.shape:
-        raise UserError(f"input '{node.name}' has shape {x.shape}; expected {node.shape}")
+    check_input(node, x, x.shape, dtype)
+    return (x != 0).astype(dtype) if node.spikes else x.astype(dtype)
+
+
+def check_input(node: Input, x: NDArray[Any], shape: Shape, dtype: Any) -> None:
+    """Numbers that an input is given; `shape`: of one step of them."""
+    if shape != node.shape:
+        raise UserError(f"input '{node.name}' has shape {shape}; expected {node.shape}")
     if dtype == np.int64 and x.dtype.kind not in "iub":
         raise UserError(f"input '{node.name}' is {x.dtype}; a fixed-point network takes integers, quantise it first")
     if not np.isfinite(x).all() or (
@@ -140,4 +146,3 @@ def taken(node: Input, given: Mapping[str, NDArray[Any]], dtype: Any) -> NDArray
         raise UserError(
             f"input '{node.name}' holds a value that is not finite or beyond {node.bits} bits; scale it down"
         )
-    return (x != 0).astype(dtype) if node.spikes else x.astype(dtype)

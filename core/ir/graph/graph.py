@@ -8,18 +8,19 @@ edge into synapses a step of delay, and as many steps to whatever it meets on a 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from heapq import heappop, heappush
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from spikeplan.core.errors import UserError
 from spikeplan.core.ir.graph.base import MAX_PORTS, Input, Node, Shape
 from spikeplan.core.ir.graph.functions import Sum
 from spikeplan.core.ir.graph.synapses import Conv, Linear, Pool
 
+T = TypeVar("T")
 MAX_NODES = 5000
 MAX_DELAY = 4096
 EXACT = 1 << 53  # float64 holds every integer up to here
@@ -176,31 +177,37 @@ class Graph:
         """Runs in integers: no array holds real numbers."""
         return all(node.fixed for node in self.nodes)
 
-    @cached_property
-    def shapes(self) -> dict[str, Shape]:
-        """Of what every node sends. A delayed edge may come from a node further on: then its shape is known from a neuron's
-        own input only, and the graph is walked until nothing is missing."""
-        found: dict[str, Shape] = {}
-        left = list(self.nodes)
+    def _walked(
+        self, found: dict[str, T], make: Callable[[Node, list[T | None]], T | None], stuck: str
+    ) -> dict[str, T]:
+        """A value a node, made of those that feed it; a delayed edge may come from a node further on, whose value then
+        is None and which is asked again later. Raises UserError, with `stuck`, for a loop that nothing begins."""
+        left = [node for node in self.nodes if node.name not in found]
         while left:
             later = []
             for node in left:
-                sources = [edge.src for edge in self.into(node.name)]
-                if all(src in found for src in sources):
-                    found[node.name] = node.shape_after(tuple(found[src] for src in sources))
-                elif (
-                    node.ports is None
-                    and (known := [found[src] for src in sources if src in found])
-                    and isinstance(node, Sum)
-                ):
-                    found[node.name] = known[0]  # a sum: its inputs are of one shape, which the walk checks at the end
-                else:
+                value = make(node, [found.get(edge.src) for edge in self.into(node.name)])
+                if value is None:
                     later.append(node)
+                else:
+                    found[node.name] = value
             if len(later) == len(left):
-                raise left[0].refuse(
-                    "its shape depends on itself; feed the loop through a sum with an input from outside"
-                )
+                raise left[0].refuse(stuck)
             left = later
+        return found
+
+    @cached_property
+    def shapes(self) -> dict[str, Shape]:
+        """Of what every node sends."""
+
+        def make(node: Node, before: list[Shape | None]) -> Shape | None:
+            known = [shape for shape in before if shape is not None]
+            if len(known) == len(before):
+                return node.shape_after(tuple(known))
+            return known[0] if isinstance(node, Sum) and known else None  # one shape, which is checked at the end
+
+        stuck = "its shape depends on itself; feed the loop through a sum with an input from outside"
+        found = self._walked({}, make, stuck)
         for node in self.nodes:
             node.shape_after(tuple(found[edge.src] for edge in self.into(node.name)))
         return found
@@ -208,21 +215,14 @@ class Graph:
     @cached_property
     def bounds(self) -> dict[str, int]:
         """Largest magnitude that each node can send, whatever comes in. Integers only."""
-        found: dict[str, int] = {node.name: node.limit for node in self.nodes if node.limit is not None}
-        left = [node for node in self.nodes if node.name not in found]
-        while left:
-            later = []
-            for node in left:
-                sources = [edge.src for edge in self.into(node.name)]
-                if all(src in found for src in sources):
-                    found[node.name] = node.bound(tuple(found[src] for src in sources))
-                else:
-                    later.append(node)
-            if len(later) == len(left):
-                raise left[0].refuse(
-                    "lies on a cycle in which nothing saturates; put a neuron or a Sum with bits into it"
-                )
-            left = later
+
+        def make(node: Node, before: list[int | None]) -> int | None:
+            known = [bound for bound in before if bound is not None]
+            return node.bound(tuple(known)) if len(known) == len(before) else None
+
+        limits = {node.name: node.limit for node in self.nodes if node.limit is not None}
+        stuck = "lies on a cycle in which nothing saturates; put a neuron or a Sum with bits into it"
+        found = self._walked(limits, make, stuck)
         for node in self.nodes:
             sources = [edge.src for edge in self.into(node.name)]
             widest = node.widest(tuple(found[src] for src in sources), tuple(self.shapes[src] for src in sources))
