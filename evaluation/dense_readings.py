@@ -36,12 +36,19 @@ def without_zeros(run: Run) -> list[Run]:
     read = _read(
         run,
         "skip",
-        lambda phase, c: replace(c, macs=c.calls * left[c.layer]) if phase == "predictor" else c,
+        lambda phase, c: replace(c, macs=_without(c, left[c.layer])) if phase == "predictor" else c,
     )
     assert read.op_counts is not None
     for layer, number in left.items():
         read.op_counts.set_memory(layer, weight_bytes=number, state_bytes=0)
     return [read]
+
+
+def _without(c: LayerCounts, left: int) -> int:
+    """MACs of the weights that are left, of a layer that rows may share in part: as of all inputs."""
+    weights = c.state_reads * c.state_writes
+    unshared = weights // c.calls if c.calls else 0
+    return c.calls * left if c.macs >= unshared else round(c.macs * left * c.calls * c.calls / weights)
 
 
 def _computed(phase: str, c: LayerCounts, macs: int) -> LayerCounts:
@@ -56,7 +63,10 @@ def _computed(phase: str, c: LayerCounts, macs: int) -> LayerCounts:
             state_writes=c.updates if c.dense_macs else 0,
         )
     if phase in ("evaluation", "selection"):
-        # A distance takes a subtraction and an addition; selection and refit as many additions as synops.
+        # A distance takes a subtraction and an addition, an inner product's term a MAC; selection and refit as many additions as
+        # synops.
+        if c.dense_macs:
+            return LayerCounts(layer=c.layer, macs=c.dense_macs, dense_macs=c.dense_macs)
         return LayerCounts(layer=c.layer, acs=c.synops * (2 if phase == "evaluation" else 1))
     return c
 

@@ -61,6 +61,7 @@ def fine_tuned(
     report: Report,
     name: str,
     searches: bool = True,
+    seed: int | None = None,
 ) -> Tuned:
     """Fine-tunes copies of `source` and of the task's policy and cost-to-go, and converts them.
 
@@ -68,6 +69,7 @@ def fine_tuned(
         recorded: plans of the task; they start what the copies imagine.
         name: what is reported.
         searches: every other step is of a search's candidates.
+        seed: of this training; None: the world model's.
     """
     policy, value, calibration = bundle.policy(), bundle.cost_to_go(), calibration_of(recorded.rollouts)
     students = copy.deepcopy(source), copy.deepcopy(policy), copy.deepcopy(value)
@@ -79,7 +81,7 @@ def fine_tuned(
     )
     teachers, generator = (
         Teachers(bundle.model.predictor, policy, value),
-        torch.Generator().manual_seed(bundle.model.seed),
+        torch.Generator().manual_seed(bundle.model.seed if seed is None else seed),
     )
     finetune_acting(
         chains,

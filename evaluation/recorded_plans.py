@@ -125,6 +125,7 @@ def record_refined(
     every: int = 3,
     config: RefinedConfig | None = None,
     value: GoalPolicy | None = None,
+    judged_by: str | None = None,
 ) -> Recorded:
     """What refined planning asks of the dense predictor: CEM's candidates, and a policy's copies acting in the model.
 
@@ -135,6 +136,7 @@ def record_refined(
         config: of the planner; as `refined_settings` where not given. Recorded a little farther than it plans, so that a network
             is right to the end.
         value: the policy's cost-to-go, where the planner has one.
+        judged_by: the cost, by name, that copies are judged by in fine-tuning; None: the planner's own.
 
     Raises UserError for a task that the model was not made for.
     """
@@ -160,7 +162,8 @@ def record_refined(
     known = [place for place in places if place is not None]
     places_NKD = torch.cat(known) if known else None
     latent_ND, goal_ND = torch.cat([k[1] for k in kept]), torch.cat([k[2] for k in kept])
-    own_cost = LatentDistance.of(config) if cost is None else cost
+    named = cost if judged_by is None else task_cost(world, latent_of, config, judged_by)
+    own_cost = LatentDistance.of(config) if named is None else named
     told_NG = Goal(goal_ND, places_NKD).told_BG(policy.places)
     starts = Starts(latent_ND, told_NG, judging(own_cost, goal_ND, places_NKD))
     judge = judging(planner.search.evaluator, goal_ND, places_NKD)

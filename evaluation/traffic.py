@@ -15,7 +15,7 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from spikeplan.core.chips import LOIHI2, ChipLimits
-from spikeplan.core.counts.charges import book_iteration
+from spikeplan.core.counts.charges import Judged, book_iteration
 from spikeplan.core.counts.operations import LayerCounts, OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.groups import BITS_SET, INPUT_BITS, NeuronGroups
@@ -262,7 +262,7 @@ def _rest_of_the_loop(op_counts: OperationCounts, model: WorldModel, plans: Plan
             batch=number,
             action_dim=model.predictor.action_dim,
             iteration=iteration,
-            accumulates=2 * model.predictor.latent_dim * (planner.horizon if planner.reduce == "sum" else 1),
+            judged=Judged(2 * model.predictor.latent_dim * (planner.horizon if planner.reduce == "sum" else 1)),
         )
     op_counts.add("encoder", LayerCounts(layer="encoder", macs=model.encoder.macs() * number))
     op_counts.set_memory("encoder", weight_bytes=sum(p.numel() for p in model.encoder.parameters()), state_bytes=0)

@@ -9,6 +9,14 @@ On `zero` nothing is kept. On `previous_step` every candidate of an interleaved 
 pass. On `previous_candidate` the state is handed on and cleared once for all S. On `mean_candidate` the mean's context is fetched
 at each pass, and by the mean's own, which is an update too. A candidate's latent is fetched on all of them.
 The interleaved schedule is charged; the sequential one has as many updates more as there are layers.
+
+Where copies of a policy have work in common (core/counts/once.py), one of S of them pays
+
+    policy      1 / S of its first pass; in later ones nothing for what it is told
+    predictor   1 / S of the first step's latent
+    cost-to-go  1 / S of the goal
+
+Shapes: I inputs of a chain.
 """
 
 from __future__ import annotations
@@ -16,9 +24,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from spikeplan.core.counts.operations import UPDATE_WEIGHT
+from spikeplan.snn.delta_chain import SendingChain
 
 
 class Kept(NamedTuple):
@@ -57,3 +67,43 @@ class Bill:
     def equivalents(self) -> Tensor:
         """In synop-equivalents."""
         return self.synops + UPDATE_WEIGHT * (self.updates + self.restores)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shares:
+    """`latent_dim`: inputs of each chain that are the latent, its first ones."""
+
+    policy: SendingChain
+    predictor: SendingChain
+    value: SendingChain
+    copies: int
+    latent_dim: int
+
+    def passes(self, step: int) -> float:
+        """Of the policy's whole pass in this step."""
+        return 1.0 if step else 1.0 / self.copies
+
+    def told(self, step: int) -> Tensor | None:
+        """Of the policy's inputs (I,); None: all of each."""
+        return _shares(self.policy, self.latent_dim, 1.0, 0.0) if step else None
+
+    def start(self, step: int) -> Tensor | None:
+        """Of the predictor's."""
+        return None if step else _shares(self.predictor, self.latent_dim, 1.0 / self.copies, 1.0)
+
+    def goal(self) -> Tensor:
+        """Of the cost-to-go's."""
+        return _shares(self.value, self.latent_dim, 1.0, 1.0 / self.copies)
+
+    def updates(self, horizon: int) -> Tensor:
+        """Of neurons, that a copy is spared in a plan."""
+        spared = 1.0 - 1.0 / self.copies
+        told = self.policy.widths[0] - self.latent_dim
+        start_and_goal = 2 * spared * self.latent_dim
+        return spared * self.policy.remaining() + (horizon - 1) * told + start_and_goal
+
+
+def _shares(chain: SendingChain, latent_dim: int, latent: float, other: float) -> Tensor:
+    share = torch.full((chain.widths[0],), other)
+    share[:latent_dim] = latent
+    return share

@@ -30,11 +30,13 @@ from torch.nn.functional import hardshrink
 
 from spikeplan.core import delta_pass
 from spikeplan.core.compiled import compiled
+from spikeplan.core.counts.once import Once
 from spikeplan.core.counts.operations import LayerCounts
 from spikeplan.core.delta_pass import PassLayer, sweep
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import limit
 from spikeplan.core.ir.artifact import Artifact, Layer
+from spikeplan.snn.delta_counts import shared_coder, stored_synops
 from spikeplan.snn.delta_feeds import depth_of, fan_outs, feeds_of, number_of, stored_fan_out
 
 
@@ -266,17 +268,13 @@ class DeltaNetwork:
             saturated.append(over + over_sigma)
         raise AssertionError("the output layer ends the chain")
 
-    def _stored_synops(self, done: Pass) -> list[int]:
-        """Of each layer's messages, where weights of zero take part in none."""
-        assert self._fan_out_N is not None  # the caller asked
-        sent = [message.ne(0).flatten(0, -2).sum(0) for message in done.messages]
-        return [int((n * f).sum()) for n, f in zip(sent, self._fan_out_N, strict=True)]
-
-    def counts(self, done: Pass, *, rows: int, restored_rows: int, dense_rows: int) -> list[LayerCounts]:
-        """Operations of `rows` passes. `dense_rows` of them replace a dense evaluation (a mean's own pass does not)."""
+    def counts(
+        self, done: Pass, *, rows: int, restored_rows: int, dense_rows: int, once: Once | None = None
+    ) -> list[LayerCounts]:
+        """Of `rows` passes. `dense_rows` replace a dense evaluation (a mean's own does not). `once`: inputs that all share."""
         result = []
         every = [n * f for n, f in zip(done.sent, self.fan_out, strict=True)]
-        synops = every if self._fan_out_N is None else self._stored_synops(done)
+        synops = every if self._fan_out_N is None else stored_synops(done.messages, self._fan_out_N)
         for i, (layer, sent) in enumerate(zip(self.layers, done.sent, strict=True)):
             weights = 0 if layer.weight is None else layer.weight.size
             result.append(
@@ -293,4 +291,10 @@ class DeltaNetwork:
                     calls=rows,
                 )
             )
-        return result
+        if once is None:
+            return result
+        fan_out_N = torch.tensor(self.fan_out[:1]) if self._fan_out_N is None else self._fan_out_N[0][once.columns]
+        return [
+            *shared_coder(result, done.messages[0][..., once.columns], fan_out_N, once, self.layers[:2]),
+            *result[2:],
+        ]

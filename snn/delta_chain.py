@@ -99,8 +99,9 @@ class SendingChain(nn.Module):
         """The zero references, broadcastable to any rows."""
         return [like.new_zeros(n) for n in self.widths]
 
-    def sent(self, x: Tensor, refs: list[Tensor]) -> Sent:
-        """One pass of inputs (..., I) from `refs` (broadcastable)."""
+    def sent(self, x: Tensor, refs: list[Tensor], charged: Tensor | None = None) -> Sent:
+        """One pass of inputs (..., I) from `refs` (broadcastable). `charged`: the share of each input's synops (I,) that this
+        pass pays, where others have some of it in common; None: all of them."""
         x = x * self.stretch
         new, sent, synops, weights = [], [], x.new_zeros(()), self._weights
         for i, linear in enumerate(self.linears):
@@ -117,7 +118,8 @@ class SendingChain(nn.Module):
             sends = (size >= theta).flatten(0, -2)
             rate = (sends.to(d.dtype) + (reach - reach.detach()).flatten(0, -2)).mean(0)
             sent.append(rate.sum())
-            synops = synops + (rate * weights[i].ne(0).sum(0)).sum()
+            leaving = weights[i].ne(0).sum(0)
+            synops = synops + (rate * (leaving if i or charged is None else leaving * charged)).sum()
             self.rates[i].lerp_(rate.detach(), SMOOTHING)
             if self.awake is not None:
                 self.awake[i] |= sends.any(0)

@@ -17,14 +17,18 @@ class DeltaOnChip:
     """A sigma-delta network whose artifact has the scales of latent and action.
 
     `what`: the word for it in an error. `sparse`: weights of zero are not stored, each other one with the byte that says where.
-    Raises UserError for a missing scale and for an artifact that is no such network.
+    `shared`: inputs that candidates have in common are sent once and kept as a bias (core/counts/once.py).
+    Raises UserError for a missing scale, for an artifact that is no such network, and for one that cannot share.
     """
 
     spiking = True
     precision = "int8"
 
-    def __init__(self, artifact: Artifact, what: str, *, sparse: bool = False) -> None:
+    def __init__(self, artifact: Artifact, what: str, *, sparse: bool = False, shared: bool = False) -> None:
         self.network, self.sparse = DeltaNetwork(artifact, sparse=sparse), sparse
+        self.shared = shared
+        if shared and not (artifact.is_chain and artifact.passes == 1):
+            raise UserError(f"artifact: the {what} branches or takes several passes; plan without shared work")
         missing = {"latent", "action"} - artifact.scales.keys()
         if missing:
             raise UserError(f"artifact: scale {', '.join(sorted(missing))} is missing; convert the {what} again")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from spikeplan.core.counts.once import Once
 from spikeplan.core.counts.operations import LayerCounts
 from spikeplan.core.ir.artifact import Artifact
 from spikeplan.snn.delta import DeltaState
@@ -27,9 +28,15 @@ class DeltaPolicy(DeltaReferring):
     """
 
     def __init__(
-        self, artifact: Artifact, *, action_limit: float, output: str = "action", sparse: bool = False
+        self,
+        artifact: Artifact,
+        *,
+        action_limit: float,
+        output: str = "action",
+        sparse: bool = False,
+        shared: bool = False,
     ) -> None:
-        super().__init__(artifact, "policy", sparse=sparse)
+        super().__init__(artifact, "policy", sparse=sparse, shared=shared)
         self.artifact, self.action_limit = artifact, action_limit
         self.output_scale = artifact.scales[output]
         self.places = bool(artifact.provenance.get("policy", {}).get("places", False))
@@ -41,18 +48,25 @@ class DeltaPolicy(DeltaReferring):
 
     @torch.no_grad()
     def act(
-        self, latent_BSD: Tensor, told_BG: Tensor, state: ReferenceState | None = None
+        self,
+        latent_BSD: Tensor,
+        told_BG: Tensor,
+        state: ReferenceState | None = None,
+        *,
+        told_rows: int | None = None,
     ) -> tuple[Tensor, list[LayerCounts]]:
         """Real latents in, real actions out, clipped; the operations of each layer.
 
         `state`: of the rollout that it takes part in, changed in place; None: values are sent, not changes. On mean_candidate it
-        has the mean candidate's latent as `mean_latent`, in latent LSB.
+        has the mean candidate's latent as `mean_latent`, in latent LSB. `told_rows`: how often what it is told is sent; None:
+        with every row.
         """
         state = ReferenceState("zero") if state is None else state
         told = self.encode(told_BG)[:, None]
         x = torch.cat([self.encode(latent_BSD), told.expand(-1, latent_BSD.shape[1], -1)], -1)
         mean = None if state.mean_latent is None else torch.cat([state.mean_latent, told], -1)
-        value, counts, _ = self.compared(x, state, mean)
+        once = None if told_rows is None else Once(slice(latent_BSD.shape[-1], x.shape[-1]), told_rows)
+        value, counts, _ = self.compared(x, state, mean, once)
         state.step += 1
         action = (value * self.output_scale).float().clamp(-self.action_limit, self.action_limit)
         return action, counts

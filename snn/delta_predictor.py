@@ -13,6 +13,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from spikeplan.core.counts.once import Once
 from spikeplan.core.counts.operations import REFERENCES, LayerCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.ir.artifact import Artifact
@@ -32,8 +33,8 @@ class DeltaPredictor(DeltaReferring):
 
     references = REFERENCES
 
-    def __init__(self, artifact: Artifact, *, sparse: bool = False) -> None:
-        super().__init__(artifact, "predictor", sparse=sparse)
+    def __init__(self, artifact: Artifact, *, sparse: bool = False, shared: bool = False) -> None:
+        super().__init__(artifact, "predictor", sparse=sparse, shared=shared)
         self.latent_dim = self.network.layers[-1].n_out
         self.residual = artifact.residual
 
@@ -84,7 +85,9 @@ class DeltaPredictor(DeltaReferring):
     ) -> tuple[Tensor, ReferenceState, list[LayerCounts]]:
         """One prediction on integers: z in latent LSB, action in action LSB, both in the network's dtype."""
         mean = self._mean_asked(action_BSA, state)
-        value, counts, of_mean = self.compared(torch.cat([z_BSD, action_BSA], -1), state, mean)
+        first = self.shared and state.step == 0  # all candidates start from one latent
+        once = Once(slice(0, z_BSD.shape[-1]), len(z_BSD)) if first else None
+        value, counts, of_mean = self.compared(torch.cat([z_BSD, action_BSA], -1), state, mean, once)
         if state.mean_latent is not None and of_mean is not None:
             state.mean_latent, _ = self._saturated(state.mean_latent + of_mean if self.residual else of_mean)
         state.step += 1

@@ -18,7 +18,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from spikeplan.core.counts.once import Once
 from spikeplan.core.counts.operations import LayerCounts
+from spikeplan.core.errors import UserError
 from spikeplan.snn.delta import DeltaState
 from spikeplan.snn.delta_on_chip import DeltaOnChip
 
@@ -54,12 +56,18 @@ class DeltaReferring(DeltaOnChip):
     """A sigma-delta network whose passes are compared with earlier ones."""
 
     def compared(
-        self, x_BSI: Tensor, state: ReferenceState, mean_B1I: Tensor | None = None
+        self, x_BSI: Tensor, state: ReferenceState, mean_B1I: Tensor | None = None, once: Once | None = None
     ) -> tuple[Tensor, list[LayerCounts], Tensor | None]:
         """One pass of all candidates: values (B, S, D), operations, and the mean candidate's value (B, 1, D).
 
-        `mean_B1I`: what the mean candidate is asked, where the reference needs it.
+        `mean_B1I`: what the mean candidate is asked, where the reference needs it. `once`: inputs that all candidates share.
+
+        Raises UserError for shared work on another reference than zero.
         """
+        if self.shared and state.reference != "zero":
+            raise UserError(
+                f"reference {state.reference!r}: shared work is offered on zero, where no state is kept; plan without it"
+            )
         if state.reference == "previous_candidate":
             return *self._in_order(x_BSI, state), None
         rows = x_BSI[..., 0].numel()
@@ -87,7 +95,7 @@ class DeltaReferring(DeltaOnChip):
             state.carry = new
         elif state.reference == "previous_iteration":
             state.contexts.append(new)
-        counts = self.network.counts(done, rows=rows, restored_rows=restored, dense_rows=rows)
+        counts = self.network.counts(done, rows=rows, restored_rows=restored, dense_rows=rows, once=once)
         if extra:
             counts = [own + more for own, more in zip(counts, extra, strict=True)]
         return done.value_RD, counts, mean_value

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from spikeplan.core.counts.operations import ACTING_REFERENCES
 from spikeplan.core.errors import UserError
 from spikeplan.core.guided_planning import GuidedConfig
-from spikeplan.snn.bill import KEPT, Bill
+from spikeplan.snn.bill import KEPT, Bill, Shares
 from spikeplan.snn.delta_chain import DeltaChain, SendingChain
 from spikeplan.snn.finetune_delta import DeltaTraining, Judge, Rollouts, delta_losses, train_chains
 from spikeplan.snn.sparse_training import Part, Pruner, SparseTraining
@@ -61,18 +61,24 @@ class Teachers(NamedTuple):
 @dataclass(frozen=True, kw_only=True)
 class ActingTraining:
     """`copies`: how many act, how far, how they stray, and the weight of the cost-to-go. `shared`: as fine-tuning a predictor.
-    `sparse`: what is taken out meanwhile; None: nothing, and synops alone are charged."""
+    `sparse`: what is taken out meanwhile; None: nothing, and synops alone are charged. `once`: what copies have in common is
+    charged once, as `Pair` plans it where its networks are shared."""
 
     copies: GuidedConfig
     shared: DeltaTraining
     reference: str = "zero"
     action_weight: float = 1.0
     sparse: SparseTraining | None = None
+    once: bool = False
 
     def __post_init__(self) -> None:
         if self.reference not in ACTING_REFERENCES:
             raise UserError(
                 f"fine-tuning on reference {self.reference!r} is not offered; use {', '.join(ACTING_REFERENCES)}"
+            )
+        if self.once and self.reference != "zero":
+            raise UserError(
+                f"fine-tuning together: shared work is on zero, not on {self.reference}; leave out one of them"
             )
         if self.copies.samples < 2 or self.copies.correlation != 1:
             raise UserError(
@@ -103,8 +109,10 @@ class _Compared:
         self.chain, self.reference, self.silent = chain, reference, chain.silent(like)
         self.refs = self.silent
 
-    def run(self, x_BSI: Tensor, mean_B1I: Tensor | None) -> tuple[Tensor, Tensor | None, Tensor]:
-        """Outputs, the mean copy's, and synops of a copy's pass."""
+    def run(
+        self, x_BSI: Tensor, mean_B1I: Tensor | None, charged: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None, Tensor]:
+        """Outputs, the mean copy's, and synops of a copy's pass. `charged`: as SendingChain.sent has it, on zero."""
         if self.reference == "previous_candidate":
             refs, outs, total = self.silent, [], x_BSI.new_zeros(())
             for s in range(x_BSI.shape[1]):
@@ -116,7 +124,7 @@ class _Compared:
         if mean_B1I is not None:
             mean_out, self.refs, _, synops = self.chain.sent(mean_B1I, self.refs)
             more = synops / x_BSI.shape[1]
-        out, refs, _, synops = self.chain.sent(x_BSI, self.refs)
+        out, refs, _, synops = self.chain.sent(x_BSI, self.refs, charged)
         if self.reference == "previous_step":
             self.refs = refs
         return out, mean_out, synops + more
@@ -133,34 +141,54 @@ class ActingChains(nn.Module):
         """MACs of one copy."""
         return horizon * (self.predictor.macs + self.policy.macs) + self.value.macs
 
+    def shares(self, copies: int, latent_dim: int) -> Shares:
+        """What one of so many copies is charged of common work."""
+        return Shares(
+            policy=self.policy, predictor=self.predictor, value=self.value, copies=copies, latent_dim=latent_dim
+        )
+
     def imagine(
-        self, z_BD: Tensor, told_BG: Tensor, stray_BSHA: Tensor, limits: tuple[float, float], on: str
+        self,
+        z_BD: Tensor,
+        told_BG: Tensor,
+        stray_BSHA: Tensor,
+        limits: tuple[float, float],
+        on: str,
+        *,
+        once: bool = False,
     ) -> Imagined:
-        """`limits`: of an action, and of the cost-to-go. `on`: the reference."""
+        """`limits`: of an action, and of the cost-to-go. `on`: the reference. `once`: what copies share is charged once."""
         s, horizon, d = *stray_BSHA.shape[1:3], z_BD.shape[1]
         limit, most = limits
         acting, predicting = (_Compared(chain, z_BD, on) for chain in (self.policy, self.predictor))
         z, told = z_BD[:, None].expand(-1, s, -1), told_BG[:, None]
         mean = z_BD[:, None] if on == "mean_candidate" else None
         path, taken, proposed, synops = [], [], [], z_BD.new_zeros(())
+        share = self.shares(s, d) if once else None
         for t in range(horizon):
             asked = torch.cat([z, told.expand(-1, s, -1)], -1)
-            out, _, sent = acting.run(asked, None if mean is None else torch.cat([mean, told], -1))
+            out, _, sent = acting.run(
+                asked, None if mean is None else torch.cat([mean, told], -1), None if share is None else share.told(t)
+            )
             action = (limit * out + stray_BSHA[:, :, t]).clamp(-limit, limit)
             of_mean = None if mean is None else torch.cat([mean, action.mean(1, keepdim=True)], -1)
-            change, mean_change, more = predicting.run(torch.cat([z, action], -1), of_mean)
+            change, mean_change, more = predicting.run(
+                torch.cat([z, action], -1), of_mean, None if share is None else share.start(t)
+            )
             mean = None if mean is None or mean_change is None else mean + mean_change
-            z, synops = z + change, synops + sent + more
+            z, synops = z + change, synops + sent * (1.0 if share is None else share.passes(t)) + more
             path.append(z)
             taken.append(action)
             proposed.append(out)
         goal = told[..., :d].expand(-1, s, -1)
-        out, _, sent = _Compared(self.value, z_BD, "zero").run(torch.cat([z, goal], -1), None)
+        out, _, sent = _Compared(self.value, z_BD, "zero").run(
+            torch.cat([z, goal], -1), None, None if share is None else share.goal()
+        )
         value = most * out[..., 0].clamp(-1.0, 1.0)
         looped, judging, kept = self.policy.remaining() + self.predictor.remaining(), self.value.remaining(), KEPT[on]
         bill = Bill(
             synops + sent,
-            horizon * kept.updates(s) * looped + judging,
+            horizon * kept.updates(s) * looped + judging - (0.0 if share is None else share.updates(horizon)),
             horizon * (kept.restores(s) * looped + d),
         )
         return Imagined(torch.stack(path, 2), torch.stack(taken, 2), torch.stack(proposed, 2), value, bill)
@@ -225,7 +253,8 @@ def finetune_acting(
         z, told = starts.latent_ND[pick], starts.told_NG[pick]
         stray = strayed(config, shared.records, actions_of, limit, generator=generator)
         latents, actions, value = dense_futures(teachers, z, told, stray)
-        ours = chains.imagine(z, told, stray, (limit, teachers.value.action_limit), config.reference)
+        limits = (limit, teachers.value.action_limit)
+        ours = chains.imagine(z, told, stray, limits, config.reference, once=config.once)
         prediction = (ours.latents_BSHD - latents).square().mean()
         before = torch.cat([z[:, None, None].expand(-1, c.samples, 1, -1), ours.latents_BSHD[:, :, :-1]], 2).detach()
         with torch.no_grad():

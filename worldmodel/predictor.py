@@ -13,6 +13,7 @@ Shapes: B episodes, S candidates, H rollout steps, A action, D latent.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple, Protocol
 
@@ -21,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from spikeplan.core.chips import ChipLimits
+from spikeplan.core.counts.once import Once
 from spikeplan.core.counts.operations import LayerCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.groups import NeuronGroups
@@ -97,9 +99,14 @@ class DensePredictor(OffChip):
     spiking = False
     precision = "fp32"
 
-    def __init__(self, module: Any) -> None:
-        """Any module with `latent_dim`, `action_dim` and forward(latent, action); its MACs are counted on one row."""
-        self.module = module.eval()
+    def __init__(self, module: Any, *, shared: bool = False) -> None:
+        """Any module with `latent_dim`, `action_dim` and forward(latent, action); its MACs are counted on one row. `shared`: the
+        latent that all candidates start from takes part in the first layer once; for a chain of linears."""
+        if shared and not isinstance(module, ResidualPredictor):
+            raise UserError(
+                f"predictor {type(module).__name__}: only a chain of linears shares its first layer; plan without"
+            )
+        self.module, self.shared = module.eval(), shared
         self._layers = _layers_of(module)
 
     def memory(self) -> dict[str, tuple[int, int]]:
@@ -108,24 +115,36 @@ class DensePredictor(OffChip):
     def weights_left(self) -> dict[str, int]:
         return {la.name: la.weights_left for la in self._layers}
 
-    def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, reference: str = "zero", previous: Any = None) -> None:
+    def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, reference: str = "zero", previous: Any = None) -> Any:
         check_reference(reference, self.references)
+        return _Begun() if self.shared else None
 
     @torch.no_grad()
-    def step(self, latent_BSD: Tensor, action_BSA: Tensor, state: None) -> tuple[Tensor, None, list[LayerCounts]]:
+    def step(self, latent_BSD: Tensor, action_BSA: Tensor, state: Any) -> tuple[Tensor, Any, list[LayerCounts]]:
         rows = latent_BSD.shape[0] * latent_BSD.shape[1]
+        saved = 0
+        if isinstance(state, _Begun) and not state.moved:
+            saved = Once(slice(0, latent_BSD.shape[-1]), len(latent_BSD)).saved(rows)
+            state.moved = True
         counts = [
             LayerCounts(
                 layer=la.name,
-                macs=la.macs * rows,
-                dense_macs=la.macs * rows,
+                macs=la.macs * rows - (0 if i else la.outputs * saved),
+                dense_macs=la.macs * rows - (0 if i else la.outputs * saved),
                 calls=rows,
                 state_reads=la.inputs * rows,
                 state_writes=la.outputs * rows,
             )
-            for la in self._layers
+            for i, la in enumerate(self._layers)
         ]
-        return self.module(latent_BSD, action_BSA), None, counts
+        return self.module(latent_BSD, action_BSA), state, counts
+
+
+@dataclass
+class _Begun:
+    """Where a rollout that shares its first step stands."""
+
+    moved: bool = False
 
 
 class _LayerSize(NamedTuple):

@@ -68,28 +68,40 @@ class Measured:
         return {**asdict(self), "success": self.success, "chosen_success": float(np.mean(self.chosen_N))}
 
 
-def spiking(nets: Tuned) -> Pair:
-    """On a chip that stores no weight of zero."""
+def spiking(nets: Tuned, shared: bool = False) -> Pair:
+    """On a chip that stores no weight of zero. `shared`: work that candidates have in common is done once."""
     limit, most = (net.action_limit for net in nets.dense[1:])
     return Pair(
-        DeltaPredictor(nets.predictor, sparse=True),
-        DeltaPolicy(nets.policy, action_limit=limit, sparse=True),
-        DeltaPolicy(nets.value, action_limit=most, output="value", sparse=True),
+        DeltaPredictor(nets.predictor, sparse=True, shared=shared),
+        DeltaPolicy(nets.policy, action_limit=limit, sparse=True, shared=shared),
+        DeltaPolicy(nets.value, action_limit=most, output="value", sparse=True, shared=shared),
     )
 
 
-def float_form(nets: Tuned) -> Pair:
+def float_form(nets: Tuned, shared: bool = False) -> Pair:
     """The dense networks that were fine-tuned."""
-    return dense(nets.dense)
+    return dense(nets.dense, shared)
 
 
-def dense(nets: Sequence[Any]) -> Pair:
+def dense(nets: Sequence[Any], shared: bool = False) -> Pair:
     """Of predictor, policy and cost-to-go."""
-    return Pair(DensePredictor(nets[0]), DensePolicy(nets[1]), DensePolicy(nets[2], VALUE_PREFIX))
+    return Pair(
+        DensePredictor(nets[0], shared=shared),
+        DensePolicy(nets[1], shared=shared),
+        DensePolicy(nets[2], VALUE_PREFIX, shared=shared),
+    )
 
 
-def run(bundle: Bundle, pair: Pair, config: GuidedConfig, reference: str, episodes: int, seed: int) -> Run:
-    """Plans episodes and counts."""
+def run(
+    bundle: Bundle,
+    pair: Pair,
+    config: GuidedConfig,
+    reference: str,
+    episodes: int,
+    seed: int,
+    cost: str | None = None,
+) -> Run:
+    """Plans episodes and counts. `cost`: by name; None: the task's own."""
     world = make_world(bundle.task)
     job = Job(
         task=bundle.task,
@@ -108,7 +120,7 @@ def run(bundle: Bundle, pair: Pair, config: GuidedConfig, reference: str, episod
         action_limit=world.action_limit,
         reference=reference,
         op_counts=counts,
-        evaluator=task_cost(world, latent_of, config),
+        evaluator=task_cost(world, latent_of, config, cost),
     )
     with torch.no_grad():
         done = run_episodes(world, latent_of, planner, world.sample(episodes, np.random.default_rng(seed)), seed=seed)

@@ -26,7 +26,7 @@ from spikeplan.core.counts.operations import OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.planning import CEMConfig
 from spikeplan.worldmodel.planning.base import PlannerKind
-from spikeplan.worldmodel.planning.costs import Cost, Goal, LatentDistance, accumulates_of, finite_goal, judge
+from spikeplan.worldmodel.planning.costs import Cost, Goal, LatentDistance, finite_goal, judge, judged_of
 from spikeplan.worldmodel.planning.rollout import counting, rollout
 from spikeplan.worldmodel.predictor import Predictor
 
@@ -174,7 +174,7 @@ class CEMPlanner:
                     batch=batch,
                     action_dim=self.action_dim,
                     iteration=booked,
-                    accumulates=accumulates_of(self.evaluator, c.horizon, latent_BD, self.action_dim, goal),
+                    judged=judged_of(self.evaluator, c.horizon, latent_BD, self.action_dim, goal),
                 )
         trace = PlanTrace(
             torch.stack(costs),

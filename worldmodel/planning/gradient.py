@@ -22,7 +22,7 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.guided_planning import GradientConfig
 from spikeplan.core.planning import CEMConfig
 from spikeplan.worldmodel.planning.base import PlannerKind
-from spikeplan.worldmodel.planning.costs import Cost, Goal, LatentDistance, accumulates_of, goal_of
+from spikeplan.worldmodel.planning.costs import Cost, Goal, LatentDistance, goal_of, judged_of
 from spikeplan.worldmodel.planning.guided import GuidedPlanner, GuidedTrace
 from spikeplan.worldmodel.planning.rollout import unroll
 from spikeplan.worldmodel.policies.networks import DensePolicy
@@ -156,7 +156,7 @@ class GradientPlanner:
         if self.config.to_go and self.predictor.value is not None:
             for layer in self.predictor.value.act(one, goal.goal_BD[:1])[1]:
                 self.op_counts.add("predictor", _repeated(layer, futures), iteration=iteration)
-        accumulates = accumulates_of(self.own, horizon, latent_BD, self.action_dim, goal)
+        judged = judged_of(self.own, horizon, latent_BD, self.action_dim, goal)
         book_iteration(
             self.op_counts,
             replace(self.config.guided, samples=forward),
@@ -164,7 +164,7 @@ class GradientPlanner:
             batch=batch,
             action_dim=self.action_dim,
             iteration=iteration,
-            accumulates=accumulates,
+            judged=judged,
         )
 
 

@@ -28,7 +28,7 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.core.planning import CEMConfig
 from spikeplan.worldmodel.planning.base import PlannerKind
-from spikeplan.worldmodel.planning.costs import Cost, Goal, LatentDistance, accumulates_of, finite_goal, judge
+from spikeplan.worldmodel.planning.costs import Cost, Goal, LatentDistance, finite_goal, judge, judged_of
 from spikeplan.worldmodel.planning.rollout import counting, unroll
 from spikeplan.worldmodel.policies.networks import told_to
 from spikeplan.worldmodel.policies.pair import Pair
@@ -156,7 +156,7 @@ class GuidedPlanner:
                 batch=len(latent_BD),
                 action_dim=self.action_dim,
                 iteration=0,
-                accumulates=accumulates_of(self.evaluator, c.horizon, latent_BD, self.action_dim, goal),
+                judged=judged_of(self.evaluator, c.horizon, latent_BD, self.action_dim, goal),
             )
         return plan[:, 0], plan, GuidedTrace(cost, winner, taken, latents)
 

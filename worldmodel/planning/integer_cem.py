@@ -31,7 +31,7 @@ import torch
 from torch import Tensor
 
 from spikeplan.core import noise
-from spikeplan.core.counts.charges import book_iteration
+from spikeplan.core.counts.charges import Judged, book_iteration
 from spikeplan.core.counts.operations import LayerCounts, OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import STATE_BITS, limit
@@ -253,7 +253,7 @@ class IntegerCEM:
                     batch=len(z_BD),
                     action_dim=self.action_dim,
                     iteration=iteration,
-                    accumulates=2 * z_BD.shape[1] * r.horizon,
+                    judged=Judged(2 * z_BD.shape[1] * r.horizon),
                     source_on_chip=True,
                 )
         cost_I, elite_I, mean_I, spread_I, variables_I = (torch.stack(column) for column in zip(*rows, strict=True))

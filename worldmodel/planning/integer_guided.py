@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from spikeplan.core import noise
-from spikeplan.core.counts.charges import book_iteration
+from spikeplan.core.counts.charges import Judged, book_iteration
 from spikeplan.core.counts.operations import LayerCounts, OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.guided_params import GuidedParams
@@ -36,8 +36,8 @@ from spikeplan.worldmodel.planning.costs import (
     Goal,
     LatentDistance,
     Units,
-    accumulates_of,
     finite_goal,
+    judged_of,
     priced_by,
 )
 from spikeplan.worldmodel.planning.guided import PLANNER as GUIDED
@@ -228,8 +228,8 @@ class IntegerGuided:
                 batch=b,
                 action_dim=self.action_dim,
                 iteration=0,
-                accumulates=accumulates_of(self.evaluator, r.horizon, z_BD, self.action_dim, Goal(goal_BD, places_BKD))
-                + int(self.value is not None),
+                judged=judged_of(self.evaluator, r.horizon, z_BD, self.action_dim, Goal(goal_BD, places_BKD))
+                + Judged(int(self.value is not None)),
                 source_on_chip=True,
             )
         return IntegerGuidedTrace(cost_BS, cost_BS.argmin(1), torch.stack(actions, 2), latents.long(), over)

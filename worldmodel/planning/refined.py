@@ -23,7 +23,7 @@ from spikeplan.core.guided_planning import RefinedConfig
 from spikeplan.core.planning import CEMConfig
 from spikeplan.worldmodel.planning.base import PlannerKind
 from spikeplan.worldmodel.planning.cem import CEMPlanner, PlanTrace
-from spikeplan.worldmodel.planning.costs import Cost, Goal, accumulates_of, goal_of, judge
+from spikeplan.worldmodel.planning.costs import Cost, Goal, goal_of, judge, judged_of
 from spikeplan.worldmodel.planning.guided import GuidedPlanner, GuidedTrace
 from spikeplan.worldmodel.planning.rollout import counting, rollout
 from spikeplan.worldmodel.policies.pair import Pair
@@ -130,9 +130,7 @@ class RefinedPlanner:
                 batch=len(latent_BD),
                 action_dim=self.search.action_dim,
                 iteration=1,
-                accumulates=accumulates_of(
-                    self.search.evaluator, self.config.horizon, latent_BD, self.search.action_dim, goal
-                ),
+                judged=judged_of(self.search.evaluator, self.config.horizon, latent_BD, self.search.action_dim, goal),
             )
         return both[torch.arange(len(both)), chosen]
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from spikeplan.core.chips import ChipLimits
+from spikeplan.core.counts.once import Once
 from spikeplan.core.counts.operations import POLICY_PREFIX, LayerCounts
 from spikeplan.core.fixed_point import WEIGHT_BITS, limit
 from spikeplan.core.groups import NeuronGroups
@@ -55,26 +56,31 @@ class _Chain(OffChip):
     spiking = False
     bytes_each = 1
 
-    def __init__(self, policy: GoalPolicy, prefix: str = POLICY_PREFIX) -> None:
-        self.policy, self.places = policy.eval(), policy.places
+    def __init__(self, policy: GoalPolicy, prefix: str = POLICY_PREFIX, *, shared: bool = False) -> None:
+        """`shared`: what all copies are told takes part in the first layer once."""
+        self.policy, self.places, self.shared = policy.eval(), policy.places, shared
         self.shapes = [linear.weight.shape for linear in policy.linears()]
         self.names = [f"{prefix}h{i}" for i in range(1, len(self.shapes) + 1)]
 
     def memory(self) -> dict[str, tuple[int, int]]:
         return {n: (self.bytes_each * o * i, 3 * o) for n, (o, i) in zip(self.names, self.shapes, strict=True)}
 
-    def _counts(self, rows: int, saturated: list[int]) -> list[LayerCounts]:
+    def _counts(self, rows: int, saturated: list[int], told_rows: int | None = None) -> list[LayerCounts]:
+        saved = [0] * len(self.shapes)
+        if told_rows is not None:
+            n_out, n_in = self.shapes[0]
+            saved[0] = n_out * Once(slice(self.policy.latent_dim, n_in), told_rows).saved(rows)
         return [
             LayerCounts(
                 layer=name,
-                macs=rows * n_out * n_in,
-                dense_macs=rows * n_out * n_in,
+                macs=rows * n_out * n_in - less,
+                dense_macs=rows * n_out * n_in - less,
                 calls=rows,
                 state_reads=rows * n_in,
                 state_writes=rows * n_out,
                 saturated=over,
             )
-            for name, (n_out, n_in), over in zip(self.names, self.shapes, saturated, strict=True)
+            for name, (n_out, n_in), over, less in zip(self.names, self.shapes, saturated, saved, strict=True)
         ]
 
 
@@ -92,9 +98,13 @@ class DensePolicy(_Chain):
         return {name: int(w.count_nonzero()) for name, w in zip(self.names, weights, strict=True)}
 
     @torch.no_grad()
-    def act(self, latent_BSD: Tensor, told_BG: Tensor) -> tuple[Tensor, list[LayerCounts]]:
+    def act(
+        self, latent_BSD: Tensor, told_BG: Tensor, *, told_rows: int | None = None
+    ) -> tuple[Tensor, list[LayerCounts]]:
+        """`told_rows`: how often what it is told takes part; None: with every row."""
+        rows = latent_BSD.shape[0] * latent_BSD.shape[1]
         return self.policy(latent_BSD, each_copy(told_BG, latent_BSD)), self._counts(
-            latent_BSD.shape[0] * latent_BSD.shape[1], [0] * len(self.names)
+            rows, [0] * len(self.names), told_rows
         )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -18,15 +20,19 @@ from spikeplan.worldmodel.predictor import Predictor
 
 @dataclass
 class Acting:
-    """Where both stand in a rollout; `policy`: None where it keeps no state."""
+    """Where both stand in a rollout; `policy`: None where it keeps no state; `step`: of the proposals."""
 
     predictor: Any
     policy: Any = None
+    step: int = 0
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A predictor and the policy that acts in it, as one thing to be counted and placed. `value`: the policy's cost-to-go."""
+    """A predictor and the policy that acts in it, as one thing to be counted and placed. `value`: the policy's cost-to-go.
+
+    Where predictor and policy are `shared`, the policy's first pass is made once for all copies, which start alike, and what it
+    is told takes part once a plan. What is planned stays the same to the bit."""
 
     predictor: Predictor
     policy: Policy
@@ -105,10 +111,18 @@ class Pair:
 
     def propose(self, latent_BSD: Tensor, told_BG: Tensor, state: Acting) -> tuple[Tensor, list[LayerCounts]]:
         """The policy's actions in this step of the rollout, and the operations of each of its layers."""
-        if state.policy is None:
-            return self.policy.act(latent_BSD, told_BG)
-        state.policy.mean_latent = state.predictor.mean_latent
-        return self.policy.act(latent_BSD, told_BG, state.policy)  # type: ignore[call-arg]
+        act: Callable[..., tuple[Tensor, list[LayerCounts]]] = self.policy.act
+        asked = latent_BSD
+        if getattr(self.policy, "shared", False):
+            first = state.step == 0
+            asked = latent_BSD[:, :1] if first else latent_BSD
+            act = partial(act, told_rows=len(latent_BSD) if first else 0)
+        state.step += 1
+        if state.policy is not None:
+            state.policy.mean_latent = state.predictor.mean_latent
+            act = partial(act, state=state.policy)
+        action, counts = act(asked, told_BG)
+        return action.expand(*latent_BSD.shape[:2], -1), counts
 
     def follow(self, latent_BSD: Tensor, action_BSA: Tensor, state: Acting) -> tuple[Tensor, Acting, list[LayerCounts]]:
         """The predictor's step after it."""

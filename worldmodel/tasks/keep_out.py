@@ -12,7 +12,7 @@ Layout: door, then x and y of every disc.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,7 @@ class KeepOutWorld(TwoRoomWorld):
     """`discs`: one, in either room, or two, one in each."""
 
     discs: int = 1
+    images: ClassVar[int] = IMAGES
     name: str = "keep-out"
     max_steps: int = 32
 

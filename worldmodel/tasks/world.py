@@ -77,6 +77,7 @@ class KeepOut(Protocol):
 
     violated         whether the path of one control step enters one, (N,)
     keep_out_poses   poses inside them, (N, K, P): a planner is shown images of these
+    images           optional attribute: how many images in a row are of one place; 1 where there is none
     """
 
     def violated(self, before_NP: Array, after_NP: Array, layout_NL: Array) -> NDArray[np.bool_]: ...

@@ -1,6 +1,7 @@
 """Costs of imagined futures, as objects that are added up: what a plan is for is said when it is made.
 
     LatentDistance   sum_t |z[t] - z_goal|_1         (or the last step; or squared)
+    SquaredDistance  sum_t |z[t] - z_goal|^2 + weight * relu(margin - |z[t] - mean z_keep_out|^2)
     Avoid            weight * sum_t relu(margin - min_k |z[t] - z_keep_out[k]|_1)
     Effort           weight * sum_t |a[t]|^2 / limit^2
     CostToGo         weight * V(z[H], z_goal), a network's
@@ -19,14 +20,15 @@ from spikeplan.worldmodel.planning.costs.base import (
     Goal,
     Sum,
     Units,
-    accumulates_of,
     finite_goal,
     goal_of,
     judge,
+    judged_of,
     priced_by,
 )
 from spikeplan.worldmodel.planning.costs.distance import LatentDistance
 from spikeplan.worldmodel.planning.costs.effort import Effort
+from spikeplan.worldmodel.planning.costs.squared import SquaredDistance
 from spikeplan.worldmodel.planning.costs.to_go import CostToGo
 
 COSTS: Registry[CostKind] = Registry("COST", "spikeplan.worldmodel.planning.costs", CostKind, "cost")
@@ -40,11 +42,12 @@ __all__ = [
     "Effort",
     "Goal",
     "LatentDistance",
+    "SquaredDistance",
     "Sum",
     "Units",
-    "accumulates_of",
     "finite_goal",
     "goal_of",
     "judge",
+    "judged_of",
     "priced_by",
 ]

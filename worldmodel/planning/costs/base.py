@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from spikeplan.core.counts.charges import Judged
 from spikeplan.core.counts.operations import LayerCounts, OperationCounts
 from spikeplan.core.errors import UserError
 from spikeplan.core.prices import Priced
@@ -66,19 +67,27 @@ def finite_goal(latent_BD: Tensor, goal: Tensor | Goal) -> Goal:
     return wanted
 
 
-def accumulates_of(cost: Cost, horizon: int, latent_BD: Tensor, action_dim: int, goal: Goal) -> int:
-    """What a cost says that one candidate takes. Raises UserError where that is no whole number >= 0."""
-    count = cost.accumulates(
-        horizon=horizon, latent_dim=latent_BD.shape[1], action_dim=action_dim, keep_out=goal.places
-    )
+def judged_of(cost: Cost, horizon: int, latent_BD: Tensor, action_dim: int, goal: Goal) -> Judged:
+    """What a cost says that one candidate takes. Raises UserError where its accumulates are no whole number >= 0."""
+    sizes = {"horizon": horizon, "latent_dim": latent_BD.shape[1], "action_dim": action_dim, "keep_out": goal.places}
+    return _judged(cost, sizes)
+
+
+def _judged(cost: Cost, sizes: dict[str, int]) -> Judged:
+    own = getattr(cost, "judged", None)
+    if own is not None:
+        found: Judged = own(**sizes)
+        return found
+    count = cost.accumulates(**sizes)
     if isinstance(count, bool) or not isinstance(count, int) or count < 0:
         raise UserError(f"cost {type(cost).__name__}: accumulates returned {count!r}; expected a whole number >= 0")
-    return count
+    return Judged(count)
 
 
 class Cost(Protocol):
     """`cost`: (B, S), smaller is better. `accumulates`: additions and subtractions a candidate, as dense hardware does them; they
-    are booked as the evaluation of every plan."""
+    are booked as the evaluation of every plan. A cost of inner products has `judged`, which says in their place what a candidate
+    takes on either hardware (core/counts/charges.py)."""
 
     def cost(self, latents_BSHD: Tensor, actions_BSHA: Tensor, goal: Goal) -> Tensor: ...
     def accumulates(self, *, horizon: int, latent_dim: int, action_dim: int, keep_out: int) -> int: ...
@@ -154,6 +163,9 @@ class Sum:
         sizes = {"horizon": horizon, "latent_dim": latent_dim, "action_dim": action_dim, "keep_out": keep_out}
         return sum(each.accumulates(**sizes) for each in self.costs)
 
+    def judged(self, **sizes: int) -> Judged:
+        return sum((_judged(each, sizes) for each in self.costs), Judged())
+
     def priced(self, units: Units) -> tuple[Priced, ...]:
         return tuple(one for each in self.costs for one in priced_by(each, units))
 
@@ -166,9 +178,11 @@ class CostKind:
         name: what `plan --cost` takes.
         make: `make(world, latent_of, config)` -> Cost; `latent_of(pose_NP, layout_NL)` gives latents of poses, `config` is the
             planner's. It takes the place of the latent distance; places to keep out of are added by the task.
+        keeps_out: it prices those places itself, so that the task adds nothing.
 
     >>> COST = CostKind(name="mine", make=lambda world, latent_of, config: MyCost())
     """
 
     name: str
     make: Callable[[Any, Any, Any], Cost]
+    keeps_out: bool = False

@@ -38,7 +38,8 @@ class CostToGo:
         self, latents_BSHD: Tensor, actions_BSHA: Tensor | None, goal: Goal
     ) -> tuple[Tensor, list[LayerCounts]]:
         """The cost (B, S), and the operations of each layer."""
-        value, counts = self.network.act(latents_BSHD[:, :, -1], goal.goal_BD)
+        sharing = {"told_rows": len(goal.goal_BD)} if getattr(self.network, "shared", False) else {}
+        value, counts = self.network.act(latents_BSHD[:, :, -1], goal.goal_BD, **sharing)
         return self.weight * value[..., 0], counts
 
     def cost(self, latents_BSHD: Tensor, actions_BSHA: Tensor | None, goal: Goal) -> Tensor:
