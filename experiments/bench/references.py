@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-import torch
 from rich.console import Console
 
 from spikeplan.core.counts.operations import ACTING_REFERENCES, per_action
@@ -20,16 +18,14 @@ from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.evaluation.bundle import Bundle, load_bundle
 from spikeplan.evaluation.fine_tuned import Tuned, fine_tuned, planner_of
 from spikeplan.evaluation.recorded_plans import RECORD_SEED, Recorded, record_refined
-from spikeplan.evaluation.shard import Job, make_op_counts, one_thread
+from spikeplan.evaluation.shard import one_thread
 from spikeplan.experiments.bench.rows import BenchRow
+from spikeplan.experiments.bench.sparse_measured import run
 from spikeplan.experiments.runner.progress import progress_bar
 from spikeplan.snn.delta_policy import DeltaPolicy
 from spikeplan.snn.delta_predictor import DeltaPredictor
 from spikeplan.snn.finetune_acting import ActingTraining
 from spikeplan.snn.finetune_delta import DeltaTraining
-from spikeplan.worldmodel.planning.closed_loop import ImageLatent, run_episodes
-from spikeplan.worldmodel.planning.guided import GuidedPlanner
-from spikeplan.worldmodel.planning.task_cost import task_cost
 from spikeplan.worldmodel.policies.base import Report
 from spikeplan.worldmodel.policies.pair import Pair
 from spikeplan.worldmodel.tasks import make_world, task_of
@@ -81,10 +77,18 @@ def bench_references(
     return rows
 
 
-def records_of(bundle: Bundle, episodes: int) -> Recorded:
+def records_of(bundle: Bundle, episodes: int, *, judged_by: str | None = None) -> Recorded:
+    """What training starts from. `judged_by`: the cost, by name, that copies are judged by; None: the task's own."""
     policy, value = bundle.policy(), bundle.cost_to_go()
     return record_refined(
-        bundle.model, policy, TASK, episodes=episodes, seed=RECORD_SEED, config=planner_of(TASK), value=value
+        bundle.model,
+        policy,
+        TASK,
+        episodes=episodes,
+        seed=RECORD_SEED,
+        config=planner_of(TASK),
+        value=value,
+        judged_by=judged_by,
     )
 
 
@@ -112,31 +116,11 @@ def planned(
         DeltaPolicy(nets.policy, action_limit=world.action_limit),
         DeltaPolicy(nets.value, action_limit=value.action_limit, output="value"),
     )
-    job = Job(
-        task=TASK,
-        method="guided-sigma_delta",
-        role="bench",
-        planner=config,
-        episodes=episodes,
-        count=episodes,
-        reference=reference,
-    )
-    counts = make_op_counts(job, pair)
-    latent_of = ImageLatent(world, bundle.model.encoder)
-    planner = GuidedPlanner(
-        pair,
-        config,
-        action_dim=world.action_dim,
-        action_limit=world.action_limit,
-        reference=reference,
-        op_counts=counts,
-        evaluator=task_cost(world, latent_of, config),
-    )
-    drawn = world.sample(episodes, np.random.default_rng(SEED))
-    with torch.no_grad():
-        done = run_episodes(world, latent_of, planner, drawn, seed=SEED)
+    done = run(bundle, pair, config, reference, episodes, SEED)
+    counts = done.op_counts
+    assert counts is not None
     full, alone = (
         per_action([row for row in counts.rows(schedule) if row.phase != "encoder"], counts.actions)
         for schedule in ("interleaved", "sequential")
     )
-    return float(done.success_N.mean()), full, alone
+    return float(done.success_KN.mean()), full, alone

@@ -3,10 +3,13 @@
 Predictor, policy and cost-to-go of KeepOut are fine-tuned together for the chip's bill, each point for its reference, share of
 weights, share of neurons and weight of the bill. One set of episodes chooses, another is reported; neither was trained on. A row
 compares the cheapest of ours with the cheapest opponent, both among those whose paired lower bound against the best dense
-network is at least -0.03 on the choosing episodes. One training seed; synop-equivalents an action of the whole loop, encoder
-aside.
+network is at least -0.03 on the choosing episodes. The chosen point is trained with two more seeds of this training. One world
+model; synop-equivalents an action of the whole loop, encoder aside.
 
-    dense     narrow networks of 64, 96 and 128 at every budget of the task; ours run densely, weights of zero computed
+Every side is judged by squared distances, and does once what candidates share (a reference but zero shares nothing).
+
+    dense     narrow networks of 64, 96 and 128 at every budget; such networks with neurons removed, fine-tuned together with
+              their policy; ours run densely, weights of zero computed
     2:4       narrow networks so pruned together with their policy, every product of a weight of zero left out
     skipping  ours on hardware that pays neither for a weight nor an activation of zero, and no update
 """
@@ -14,7 +17,7 @@ aside.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rich.console import Console
@@ -27,7 +30,8 @@ from spikeplan.evaluation.recorded_plans import Recorded
 from spikeplan.evaluation.shard import one_thread
 from spikeplan.experiments.bench.references import records_of
 from spikeplan.experiments.bench.rows import BenchRow
-from spikeplan.experiments.bench.sparse_measured import Measured, compared, dense, float_form, measured, row_of, spiking
+from spikeplan.experiments.bench.sparse_compared import chosen_of, compared, of_seeds
+from spikeplan.experiments.bench.sparse_measured import Measured, dense, float_form, measured, row_of, spiking
 from spikeplan.experiments.runner.progress import progress_bar
 from spikeplan.snn.finetune_acting import ActingTraining
 from spikeplan.snn.finetune_delta import DeltaTraining
@@ -37,6 +41,7 @@ from spikeplan.worldmodel.policies.pair import Pair
 from spikeplan.worldmodel.tasks import task_of
 
 TASK = "keep-out"
+COST = "squared"
 EPISODES, RECORDED, WIDTHS = 300, 256, (64, 96, 128)
 
 
@@ -50,11 +55,15 @@ class Point:
     rate_weight: float = 0.4
     steps: int = 4000
     rate: float = 1e-3
+    seed: int = 0
 
     @property
     def label(self) -> str:
         s = self.sparse
-        return f"{self.width} {self.reference} {s.how} {s.pruned:g} removed {s.removed:g} rate {self.rate_weight:g}"
+        seed = f" seed {self.seed}" if self.seed else ""
+        return (
+            f"{self.width} {self.reference} {s.how} {s.pruned:g} removed {s.removed:g} rate {self.rate_weight:g}{seed}"
+        )
 
 
 def _points(shares: Sequence[tuple[float, float, float]], **shared: Any) -> tuple[Point, ...]:
@@ -66,17 +75,16 @@ def _points(shares: Sequence[tuple[float, float, float]], **shared: Any) -> tupl
 
 
 OURS = (
-    *_points([(0.5, 0.2, 0.2), (0.3, 0.2, 0.2)]),
-    *_points([(0.5, 0.2, 0.2)], width=128),
-    *_points([(0.5, 0.2, 0.2), (0.3, 0.2, 0.2)], reference="previous_step"),
-    *_points([(0.0, 0.0, 0.4), (0.5, 0.0, 0.4)]),
-    *_points([(0.3, 0.2, 0.2), (0.0, 0.0, 0.4)], width=64),
-    *_points([(0.5, 0.3, 0.4), (0.7, 0.3, 0.4)], width=128),
-    *_points([(0.5, 0.2, 0.2)], how="saliency"),
-    *_points([(0.5, 0.2, 0.2)], how="movement"),
-    *_points([(0.5, 0.2, 0.2)], reference="mean_candidate"),
+    *_points([(0.3, 0.2, 0.2), (0.3, 0.2, 0.1), (0.0, 0.2, 0.2), (0.5, 0.2, 0.2)], width=64),
+    *_points([(0.3, 0.2, 0.2)]),
+    *_points([(0.3, 0.2, 0.2)], width=64, how="saliency"),
+    *_points([(0.3, 0.2, 0.2)], width=64, how="movement"),
+    *_points([(0.3, 0.2, 0.2)], width=64, reference="previous_step"),
+    *_points([(0.3, 0.2, 0.2)], width=64, reference="previous_candidate"),
 )
-TWO_OF_FOUR = (*_points([(0.5, 0.0, 0.0)], how="n_of_m", width=64), *_points([(0.5, 0.0, 0.0)], how="n_of_m"))
+TWO_OF_FOUR = _points([(0.5, 0.0, 0.0)], how="n_of_m", width=64)
+FEWER = _points([(0.0, 0.3, 0.0), (0.0, 0.5, 0.0)], width=64)  # dense, with neurons removed
+SEEDS = 3  # of the chosen point's training
 
 
 def tuned(bundle: Bundle, records: Recorded, point: Point, report: Report) -> Tuned:
@@ -84,10 +92,27 @@ def tuned(bundle: Bundle, records: Recorded, point: Point, report: Report) -> Tu
     copies = task_of(TASK).dearest  # as the shipped networks are trained
     assert isinstance(copies, GuidedConfig)
     shared = DeltaTraining(steps=point.steps, rate=point.rate, rate_weight=point.rate_weight)
-    training = ActingTraining(copies=copies, shared=shared, reference=point.reference, sparse=point.sparse)
-    return fine_tuned(
-        bundle, bundle.guided_narrow(point.width), records, training, report=report, name=point.label, searches=False
+    training = ActingTraining(
+        copies=copies,
+        shared=shared,
+        reference=point.reference,
+        sparse=point.sparse,
+        once=shares(point.reference),
     )
+    source, seed = bundle.guided_narrow(point.width), bundle.model.seed + point.seed
+    return fine_tuned(bundle, source, records, training, report=report, name=point.label, searches=False, seed=seed)
+
+
+def shares(reference: str) -> bool:
+    """Whether candidates compared so share work."""
+    return reference == "zero"
+
+
+def budgets_of(task: str) -> list[GuidedConfig]:
+    """The task's own, and fewer copies than its cheapest, which squared distances allow; two copies are too few."""
+    known = [one for one in (task_of(task).planner, *task_of(task).budgets) if isinstance(one, GuidedConfig)]
+    least = min(known, key=lambda one: one.evaluations)
+    return [*known, least.at(samples=4), least.at(samples=3), least.at(samples=3, spread=0.8)]
 
 
 def bench_sparse_front(
@@ -95,53 +120,70 @@ def bench_sparse_front(
     *,
     ours: Sequence[Point] = OURS,
     two_of_four: Sequence[Point] = TWO_OF_FOUR,
+    fewer: Sequence[Point] = FEWER,
     widths: Sequence[int] = WIDTHS,
+    budgets: Sequence[GuidedConfig] | None = None,
     episodes: int = EPISODES,
     recorded: int = RECORDED,
+    seeds: int = SEEDS,
     keep: Callable[[Measured], None] | None = None,
 ) -> list[BenchRow]:
-    """A row each measured network, and the three that compare ours with opponents.
+    """A row each measured network, those that compare ours with opponents, and those of further seeds.
 
     Args:
-        ours, two_of_four: what is trained, for spikes and for hardware that leaves out two weights of four.
+        ours, two_of_four, fewer: what is trained: for spikes, for hardware that leaves out two weights of four, and dense with
+            neurons removed.
         widths: of the dense networks, which are there.
+        budgets: of every network; None: `budgets_of` the task. What is trained here plans with no more than the first of them.
         episodes: of either set; `recorded`: that training starts from.
+        seeds: of the training of the point that is chosen.
         keep: gets each measured network at once, with all episodes.
     """
     one_thread()
-    bundle, task = load_bundle(TASK), task_of(TASK)
-    budgets = [one for one in (task.planner, *task.budgets) if isinstance(one, GuidedConfig)]
+    bundle, budgets = load_bundle(TASK), budgets or budgets_of(TASK)
     found: list[Measured] = []
     dead: list[BenchRow] = []
+    points = (*two_of_four, *fewer, *ours)
 
-    def add(pair: Pair, config: GuidedConfig, reference: str, label: str, but: str = "") -> None:
-        for one in measured(bundle, pair, config, reference, label, episodes):
+    def add(pair: Pair, config: GuidedConfig, point: Point, label: str, but: str = "") -> None:
+        origin = f"{point.width} {config.label}"
+        for one in measured(bundle, pair, config, point.reference, label, episodes, cost=COST, origin=origin):
             if one.side != but:
                 found.append(one)
                 if keep is not None:
                     keep(one)
 
     with progress_bar(console) as bar:
-        steps = sum(point.steps for point in (*ours, *two_of_four))
+        steps = sum(point.steps for point in points) + (seeds - 1) * max(point.steps for point in ours)
         shown = bar.add_task("bench sparse_front", total=steps + len(widths) + 1)
         for width in widths:
-            pair = dense((bundle.guided_narrow(width), bundle.policy(), bundle.cost_to_go()))
+            pair = dense((bundle.guided_narrow(width), bundle.policy(), bundle.cost_to_go()), shared=True)
             for config in budgets:
-                add(pair, config, "zero", f"{width}", but="2:4")  # none of their weights is zero
+                add(pair, config, Point(width=width), f"{width}", but="2:4")  # none of their weights is zero
             bar.advance(shown)
-        records = records_of(bundle, recorded)
+        records = records_of(bundle, recorded, judged_by=COST)
         bar.advance(shown)
-        forms: list[tuple[Point, Callable[[Tuned], Pair], str]] = [
-            (point, float_form, "dense") for point in two_of_four
-        ]
-        forms += [(point, spiking, "") for point in ours]
-        for point, form, but in forms:
+
+        def train(point: Point) -> None:
             try:
                 nets = tuned(bundle, records, point, lambda name, row: bar.advance(shown))
             except UserError as error:  # a network that lost a whole layer
                 dead.append(BenchRow(name=f"dead: {point.label}", ours=None, unit=f"{error}"))
-                continue
+                return
+            plain = point in two_of_four or point in fewer
+            pair = float_form(nets, True) if plain else spiking(nets, shares(point.reference))
+            but = "" if not plain else "dense" if point in two_of_four else "2:4"
             for config in budgets:
                 if config.evaluations <= budgets[0].evaluations:
-                    add(form(nets), config, point.reference, point.label, but=but)
-    return [*(row_of(one) for one in found), *dead, *compared(found)]
+                    add(pair, config, point, point.label, but=but)
+
+        for point in points:
+            train(point)
+        rows, chosen = compared(found), chosen_of(found)
+        again = [point for point in ours if chosen is not None and chosen.label.startswith(f"{point.label} guided")]
+        for point in again:
+            for seed in range(1, seeds):
+                train(replace(point, seed=seed))
+        if chosen is not None and again:
+            rows += of_seeds(found, chosen, again[0].label)
+    return [*(row_of(one) for one in found), *dead, *rows]

@@ -1,4 +1,4 @@
-"""What bench sparse_front measures of a network, and how it compares ours with opponents.
+"""What bench sparse_front measures of a network: its success on two sets of episodes and what its loop takes.
 
 Two sets of episodes: one chooses, the other is reported (sparse_front.py). Units: synop-equivalents an action, encoder aside.
 """
@@ -18,7 +18,6 @@ from spikeplan.evaluation.aggregate import Run
 from spikeplan.evaluation.bundle import Bundle
 from spikeplan.evaluation.dense_readings import own_function, without_zeros
 from spikeplan.evaluation.fine_tuned import Tuned
-from spikeplan.evaluation.intervals import paired
 from spikeplan.evaluation.shard import Job, make_op_counts
 from spikeplan.experiments.bench.rows import BenchRow
 from spikeplan.snn.delta_policy import DeltaPolicy
@@ -32,14 +31,7 @@ from spikeplan.worldmodel.predictor import DensePredictor
 from spikeplan.worldmodel.tasks import make_world
 
 CHOOSING, REPORTED = 7_000_000, 6_500_000  # seeds of episodes; no training and no other report uses them
-POINTS_LOST = -0.03
 FIELDS = ("macs", "acs", "synops", "updates", "state_restores")
-SIDES = (  # row, what is asked of the ratio, opponents
-    ("equivalents_vs_dense", 0.33, ("dense", "own dense")),
-    ("equivalents_vs_narrow_dense", None, ("dense",)),
-    ("equivalents_vs_2to4", 0.7, ("2:4",)),
-    ("equivalents_vs_zero_skipping", 1.2, ("skipping",)),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +39,8 @@ class Measured:
     """A network at a budget on one machine: what its loop takes an action, and whose episodes succeeded.
 
     `full`, `alone`: synop-equivalents with the pipe full and with one candidate in it at a time; the same where there is no pipe.
-    `split`: operations of the first. `judging`: what evaluation and selection take of it.
+    `split`: operations of the first. `judging`: what evaluation and selection take of it. `origin`: label of the dense network
+    that it was made from, at its budget.
     `chosen_N`, `reported_N`: success on either set of episodes, 0 or 1.
     """
 
@@ -57,6 +50,7 @@ class Measured:
     alone: float
     split: dict[str, float]
     judging: float
+    origin: str
     chosen_N: tuple[int, ...]
     reported_N: tuple[int, ...]
 
@@ -128,10 +122,18 @@ def run(
 
 
 def measured(
-    bundle: Bundle, pair: Pair, config: GuidedConfig, reference: str, label: str, episodes: int
+    bundle: Bundle,
+    pair: Pair,
+    config: GuidedConfig,
+    reference: str,
+    label: str,
+    episodes: int,
+    *,
+    cost: str | None = None,
+    origin: str = "",
 ) -> list[Measured]:
     """What a spiking network costs as it is, run densely, and with zeros skipped; a dense one as it is and without its zeros."""
-    chosen, reported = (run(bundle, pair, config, reference, episodes, seed) for seed in (CHOOSING, REPORTED))
+    chosen, reported = (run(bundle, pair, config, reference, episodes, seed, cost) for seed in (CHOOSING, REPORTED))
     if pair.spiking:
         readings = {"spiking": reported}
         readings |= dict(zip(("own dense", "skipping"), own_function(reported), strict=False))
@@ -144,6 +146,7 @@ def measured(
             full=_taken(one.op_counts, 0),
             alone=_taken(one.op_counts, -1),
             split={field: _taken(one.op_counts, 0, field) for field in FIELDS},
+            origin=origin,
             judging=_taken(one.op_counts, 0, phases=("evaluation", "selection")),
             chosen_N=tuple(chosen.success_KN[0].astype(int).tolist()),
             reported_N=tuple(reported.success_KN[0].astype(int).tolist()),
@@ -174,49 +177,3 @@ def row_of(one: Measured) -> BenchRow:
         unit=f"synop-equivalents an action; success {one.success:.3f}; {what}; evaluation and selection "
         f"{one.judging:.0f} of it; one candidate at a time {one.alone:.0f}",
     )
-
-
-def as_good(one: Measured, best: Measured) -> bool:
-    """On the choosing episodes, by the paired lower bound."""
-    low, _ = paired(np.array([one.chosen_N], float), np.array([best.chosen_N], float))
-    return low >= POINTS_LOST
-
-
-def compared(found: Sequence[Measured]) -> list[BenchRow]:
-    """The cheapest of ours beside the cheapest of each kind of opponent, chosen on one set of episodes, held on the other.
-
-    Where none of ours is as good as the best dense network, the best of ours is compared with what is as good as it: a loss, with
-    its ratio shown.
-    """
-    plain = [one for one in found if one.side == "dense"]
-    best = max(plain, key=lambda one: (sum(one.chosen_N), -one.full))
-    spikes = [one for one in found if one.side == "spiking"]
-    reached = any(as_good(one, best) for one in spikes)
-    level = best if reached else max(spikes, key=lambda one: (sum(one.chosen_N), -one.full))
-
-    def cheapest(*sides: str) -> Measured | None:
-        good = [one for one in found if one.side in sides and as_good(one, level)]
-        return min(good, key=lambda one: one.full, default=None)
-
-    mine, rows = cheapest("spiking") if reached else level, []
-    for name, goal, sides in SIDES:
-        other = cheapest(*sides)
-        if mine is None or other is None:
-            rows.append(BenchRow(name=name, ours=None, unit="no such opponent is as good"))
-            continue
-        low, high = paired(np.array([mine.reported_N], float), np.array([other.reported_N], float))
-        ratio, kept = mine.full / other.full, reached and low >= POINTS_LOST
-        rows.append(
-            BenchRow(
-                name=name,
-                ours=mine.full,
-                other=other.full,
-                ratio=ratio,
-                unit=f"synop-equivalents an action; {mine.label}, success {mine.success:.3f}, beside {other.side} {other.label}, "
-                f"{other.success:.3f}: points {low:+.3f} to {high:+.3f}; one candidate at a time {mine.alone / other.alone:.2f}"
-                + ("" if reached else f"; none of ours is as good as the best dense network, {best.success:.3f}"),
-                goal=None if goal is None else f"<= {goal:g}, points >= {POINTS_LOST:g}",
-                holds=None if goal is None else ratio <= goal and kept,
-            )
-        )
-    return rows

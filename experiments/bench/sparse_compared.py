@@ -1,0 +1,135 @@
+"""How bench sparse_front compares ours with opponents: the cheapest that is as good, by paired lower bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from spikeplan.evaluation.intervals import paired
+from spikeplan.experiments.bench.rows import BenchRow
+from spikeplan.experiments.bench.sparse_measured import Measured
+
+POINTS_LOST = -0.03
+SIDES = (  # row, what is asked of the ratio, opponents
+    ("equivalents_vs_dense", 0.33, ("dense", "own dense")),
+    ("equivalents_vs_narrow_dense", None, ("dense",)),
+    ("equivalents_vs_2to4", 0.7, ("2:4",)),
+    ("equivalents_vs_zero_skipping", 1.2, ("skipping",)),
+)
+
+
+def as_good(one: Measured, best: Measured) -> bool:
+    """On the choosing episodes, by the paired lower bound."""
+    low, _ = paired(np.array([one.chosen_N], float), np.array([best.chosen_N], float))
+    return low >= POINTS_LOST
+
+
+def _level(found: Sequence[Measured]) -> tuple[Measured, bool]:
+    """What success is asked for: the best dense network's, and whether one of ours has it; else the best of ours."""
+    best = max((one for one in found if one.side == "dense"), key=lambda one: (sum(one.chosen_N), -one.full))
+    spikes = [one for one in found if one.side == "spiking"]
+    if any(as_good(one, best) for one in spikes):
+        return best, True
+    return max(spikes, key=lambda one: (sum(one.chosen_N), -one.full)), False
+
+
+def _cheapest(found: Sequence[Measured], level: Measured, *sides: str) -> Measured | None:
+    good = [one for one in found if one.side in sides and as_good(one, level)]
+    return min(good, key=lambda one: one.full, default=None)
+
+
+def chosen_of(found: Sequence[Measured]) -> Measured | None:
+    """The cheapest of ours that is as good as the best dense network; where none is, the best of ours."""
+    level, reached = _level(found)
+    return _cheapest(found, level, "spiking") if reached else level
+
+
+def compared(found: Sequence[Measured]) -> list[BenchRow]:
+    """The cheapest of ours beside the cheapest of each kind of opponent, chosen on one set of episodes, held on the other.
+
+    Where none of ours is as good as the best dense network, the best of ours is compared with what is as good as it: a loss, with
+    its ratio shown.
+    """
+    level, reached = _level(found)
+    mine, rows = chosen_of(found), []
+    for name, goal, sides in SIDES:
+        other = _cheapest(found, level, *sides)
+        if mine is None or other is None:
+            rows.append(BenchRow(name=name, ours=None, unit="no such opponent is as good"))
+            continue
+        low, high = paired(np.array([mine.reported_N], float), np.array([other.reported_N], float))
+        ratio, kept = mine.full / other.full, reached and low >= POINTS_LOST
+        best = max((one for one in found if one.side == "dense"), key=lambda one: (sum(one.chosen_N), -one.full))
+        rows.append(
+            BenchRow(
+                name=name,
+                ours=mine.full,
+                other=other.full,
+                ratio=ratio,
+                unit=f"synop-equivalents an action; {mine.label}, success {mine.success:.3f}, beside {other.side} {other.label}, "
+                f"{other.success:.3f}: points {low:+.3f} to {high:+.3f}; one candidate at a time {mine.alone / other.alone:.2f}"
+                + ("" if reached else f"; none of ours is as good as the best dense network, {best.success:.3f}"),
+                goal=None if goal is None else f"<= {goal:g}, points >= {POINTS_LOST:g}",
+                holds=None if goal is None else ratio <= goal and kept,
+            )
+        )
+    return rows
+
+
+def of_seeds(found: Sequence[Measured], chosen: Measured, label: str) -> list[BenchRow]:
+    """The chosen point over the seeds of its training, all with the budget that the first chose.
+
+    Args:
+        label: of the point, without budget and seed.
+    """
+    budget = chosen.label[len(label) :]
+    mine = [
+        one
+        for one in found
+        if one.side == "spiking"
+        and one.label.startswith(label)
+        and one.label.endswith(budget)
+        and (one is chosen or one.label.startswith(f"{label} seed"))
+    ]
+    level, _ = _level(found)
+    other = _cheapest(found, level, "dense", "own dense")
+    source = next((one for one in found if one.side == "dense" and one.label == chosen.origin), None)
+    rows = []
+    if other is not None:
+        full = float(np.mean([one.full for one in mine]))
+        low, high = _paired(mine, other)
+        rows.append(
+            BenchRow(
+                name="equivalents_vs_dense_seeds",
+                ours=full,
+                other=other.full,
+                ratio=full / other.full,
+                unit=f"synop-equivalents an action, mean of {len(mine)} seeds of this training ({_each(mine)}), beside "
+                f"{other.side} {other.label}, {other.success:.3f}: points {low:+.3f} to {high:+.3f}",
+                goal=f"<= 0.33, points >= {POINTS_LOST:g}",
+                holds=full / other.full <= 0.33 and low >= POINTS_LOST,
+            )
+        )
+    if source is not None:
+        points = [one.success - source.success for one in mine]
+        rows.append(
+            BenchRow(
+                name="conversion_points_worst_seed",
+                ours=min(points),
+                unit=f"points beside {source.label}, {source.success:.3f}, which it was made from; {len(mine)} seeds of this "
+                f"training: {_each(mine)}",
+                goal=f">= {POINTS_LOST:g}",
+                holds=min(points) >= POINTS_LOST,
+            )
+        )
+    return rows
+
+
+def _paired(mine: Sequence[Measured], other: Measured) -> tuple[float, float]:
+    """Over episodes, of the mean of the seeds."""
+    return paired(np.array([one.reported_N for one in mine], float), np.array([other.reported_N] * len(mine), float))
+
+
+def _each(mine: Sequence[Measured]) -> str:
+    return ", ".join(f"{one.success:.3f} for {one.full:,.0f}" for one in mine)
