@@ -19,8 +19,8 @@ from spikeplan.evaluation.bundle import Bundle, load_bundle
 from spikeplan.evaluation.fine_tuned import Tuned, fine_tuned, planner_of
 from spikeplan.evaluation.recorded_plans import RECORD_SEED, Recorded, record_refined
 from spikeplan.evaluation.shard import one_thread
+from spikeplan.experiments.bench.planned import run
 from spikeplan.experiments.bench.rows import BenchRow
-from spikeplan.experiments.bench.sparse_measured import run
 from spikeplan.experiments.runner.progress import progress_bar
 from spikeplan.snn.delta_policy import DeltaPolicy
 from spikeplan.snn.delta_predictor import DeltaPredictor

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from spikeplan.experiments.bench.sparse_compared import chosen_of, compared, of_seeds
-from spikeplan.experiments.bench.sparse_front import Point, bench_sparse_front, budgets_of
-from spikeplan.experiments.bench.sparse_measured import Measured
+from spikeplan.experiments.bench.sparse.compared import chosen_of, compared, of_seeds
+from spikeplan.experiments.bench.sparse.front import Point, bench_sparse_front, budgets_of
+from spikeplan.experiments.bench.sparse.measured import Measured
 from spikeplan.snn.sparse_training import SparseTraining
 
 GOOD, BAD = (1,) * 290 + (0,) * 10, (1,) * 200 + (0,) * 100

@@ -1,6 +1,6 @@
 """What bench sparse_front measures of a network: its success on two sets of episodes and what its loop takes.
 
-Two sets of episodes: one chooses, the other is reported (sparse_front.py). Units: synop-equivalents an action, encoder aside.
+Two sets of episodes: one chooses, the other is reported (front.py). Units: synop-equivalents an action, encoder aside.
 """
 
 from __future__ import annotations
@@ -10,25 +10,19 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from spikeplan.core.counts.operations import VALUE_PREFIX, OperationCounts, per_action
 from spikeplan.core.guided_planning import GuidedConfig
-from spikeplan.evaluation.aggregate import Run
 from spikeplan.evaluation.bundle import Bundle
 from spikeplan.evaluation.dense_readings import own_function, without_zeros
 from spikeplan.evaluation.fine_tuned import Tuned
-from spikeplan.evaluation.shard import Job, make_op_counts
+from spikeplan.experiments.bench.planned import run
 from spikeplan.experiments.bench.rows import BenchRow
 from spikeplan.snn.delta_policy import DeltaPolicy
 from spikeplan.snn.delta_predictor import DeltaPredictor
-from spikeplan.worldmodel.planning.closed_loop import ImageLatent, run_episodes
-from spikeplan.worldmodel.planning.guided import GuidedPlanner
-from spikeplan.worldmodel.planning.task_cost import task_cost
 from spikeplan.worldmodel.policies.networks import DensePolicy
 from spikeplan.worldmodel.policies.pair import Pair
 from spikeplan.worldmodel.predictor import DensePredictor
-from spikeplan.worldmodel.tasks import make_world
 
 CHOOSING, REPORTED = 7_000_000, 6_500_000  # seeds of episodes; no training and no other report uses them
 FIELDS = ("macs", "acs", "synops", "updates", "state_restores")
@@ -86,41 +80,6 @@ def dense(nets: Sequence[Any], shared: bool = False) -> Pair:
     )
 
 
-def run(
-    bundle: Bundle,
-    pair: Pair,
-    config: GuidedConfig,
-    reference: str,
-    episodes: int,
-    seed: int,
-    cost: str | None = None,
-) -> Run:
-    """Plans episodes and counts. `cost`: by name; None: the task's own."""
-    world = make_world(bundle.task)
-    job = Job(
-        task=bundle.task,
-        method="guided-sigma_delta",
-        role="bench",
-        planner=config,
-        episodes=episodes,
-        count=episodes,
-        reference=reference,
-    )
-    counts, latent_of = make_op_counts(job, pair), ImageLatent(world, bundle.model.encoder)
-    planner = GuidedPlanner(
-        pair,
-        config,
-        action_dim=world.action_dim,
-        action_limit=world.action_limit,
-        reference=reference,
-        op_counts=counts,
-        evaluator=task_cost(world, latent_of, config, cost),
-    )
-    with torch.no_grad():
-        done = run_episodes(world, latent_of, planner, world.sample(episodes, np.random.default_rng(seed)), seed=seed)
-    return Run(job, done.success_N[None].astype(float), counts, 0.0, None, pair.weights_left())
-
-
 def measured(
     bundle: Bundle,
     pair: Pair,
@@ -143,11 +102,11 @@ def measured(
         Measured(
             side=side,
             label=f"{label} {config.label}",
-            full=_taken(one.op_counts, 0),
-            alone=_taken(one.op_counts, -1),
-            split={field: _taken(one.op_counts, 0, field) for field in FIELDS},
+            full=taken(one.op_counts, 0),
+            alone=taken(one.op_counts, -1),
+            split={field: taken(one.op_counts, 0, field) for field in FIELDS},
             origin=origin,
-            judging=_taken(one.op_counts, 0, phases=("evaluation", "selection")),
+            judging=taken(one.op_counts, 0, phases=("evaluation", "selection")),
             chosen_N=tuple(chosen.success_KN[0].astype(int).tolist()),
             reported_N=tuple(reported.success_KN[0].astype(int).tolist()),
         )
@@ -155,7 +114,7 @@ def measured(
     ]
 
 
-def _taken(
+def taken(
     counts: OperationCounts | None,
     schedule: int,
     field: str = "synop_equivalents",

@@ -8,7 +8,7 @@ import numpy as np
 
 from spikeplan.evaluation.intervals import paired
 from spikeplan.experiments.bench.rows import BenchRow
-from spikeplan.experiments.bench.sparse_measured import Measured
+from spikeplan.experiments.bench.sparse.measured import Measured
 
 POINTS_LOST = -0.03
 SIDES = (  # row, what is asked of the ratio, opponents

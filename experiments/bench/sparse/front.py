@@ -30,8 +30,8 @@ from spikeplan.evaluation.recorded_plans import Recorded
 from spikeplan.evaluation.shard import one_thread
 from spikeplan.experiments.bench.references import records_of
 from spikeplan.experiments.bench.rows import BenchRow
-from spikeplan.experiments.bench.sparse_compared import chosen_of, compared, of_seeds
-from spikeplan.experiments.bench.sparse_measured import Measured, dense, float_form, measured, row_of, spiking
+from spikeplan.experiments.bench.sparse.compared import chosen_of, compared, of_seeds
+from spikeplan.experiments.bench.sparse.measured import Measured, dense, float_form, measured, row_of, spiking
 from spikeplan.experiments.runner.progress import progress_bar
 from spikeplan.snn.finetune_acting import ActingTraining
 from spikeplan.snn.finetune_delta import DeltaTraining
