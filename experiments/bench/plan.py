@@ -3,7 +3,8 @@
 planner (experiments/bench/planner.py: success and operations), references (experiments/bench/references.py: the same on each
 reference, networks trained for it), convert
 (experiments/bench/convert.py: speed of the simulation, graphs in Lava, networks of other tools), sparse_front
-(experiments/bench/sparse_front.py: networks trained for the chip's bill, half an hour).
+(experiments/bench/sparse/front.py: networks trained for the chip's bill, half an hour), shared_work
+(experiments/bench/sparse/shared_work.py: what candidates have in common, each way alone).
 
 `bench plan`: candidate steps per second of every method, as ratios to dense measured in the same run.
 
@@ -127,9 +128,15 @@ def _bench_convert(console: Console, files: Path | None = None) -> list[BenchRow
 
 
 def _bench_sparse_front(console: Console) -> list[BenchRow]:
-    from spikeplan.experiments.bench.sparse_front import bench_sparse_front
+    from spikeplan.experiments.bench.sparse.front import bench_sparse_front
 
     return bench_sparse_front(console)
+
+
+def _bench_shared_work(console: Console) -> list[BenchRow]:
+    from spikeplan.experiments.bench.sparse.shared_work import bench_shared_work
+
+    return bench_shared_work(console)
 
 
 BENCHES: dict[str, Callable[..., list[BenchRow]]] = {
@@ -141,6 +148,7 @@ BENCHES: dict[str, Callable[..., list[BenchRow]]] = {
     "references": _bench_references,
     "convert": _bench_convert,
     "sparse_front": _bench_sparse_front,
+    "shared_work": _bench_shared_work,
 }
 
 

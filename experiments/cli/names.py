@@ -79,13 +79,13 @@ SHIPPED: dict[str, tuple[str, ...]] = {
         "pruned-95",
     ),
     "planners": ("cem", "cem_mad", "direct", "gradient", "guided", "integer_cem", "integer_guided", "refined"),
-    "costs": ("distance", "last_distance", "effort"),
+    "costs": ("distance", "last_distance", "effort", "squared"),
     "policies": ("cloned", "hindsight", "relabelled"),
     "predictors": ("residual",),
     "recipes": ("delta_transformer", "lif_rate", "one_quantum", "sigma_delta"),
     "chips": tuple(CHIPS),
     "references": tuple(REFERENCES),
-    "benches": ("plan", "lava", "events", "energy", "planner", "references", "convert", "sparse_front"),
+    "benches": ("plan", "lava", "events", "energy", "planner", "references", "convert", "sparse_front", "shared_work"),
 }
 ABOUT = {
     "tasks": "what is planned, for --task",
