@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from spikeplan.conversion.calibration import Calibration
 from spikeplan.conversion.recipes.base import Built, RecipeKind
+from spikeplan.conversion.recipes.surrogate import Batches, fine_tune
 from spikeplan.conversion.report import LayerReport, Report
 from spikeplan.conversion.tracing import OUT, AffineNet, Traced, affine_net
-from spikeplan.core.descent import descend
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import WEIGHT_BITS, limit
 from spikeplan.core.ir.graph import file as graph_file
@@ -64,10 +64,7 @@ class LIFRate:
 
     def __post_init__(self) -> None:
         RateSettings(time_steps=self.time_steps, beta=self.beta)
-        for name, low, high in (("steps", 0, 10**6), ("rows", 1, 10**6), ("seed", 0, 2**63 - 1)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-                raise UserError(f"recipe: {name} {value!r:.40} must be an integer from {low} to {high}")
+        Batches(self.steps, self.rows, self.seed).checked()
         if not 0 <= self.rate_weight < float("inf"):
             raise UserError(f"recipe: rate_weight {self.rate_weight} must be >= 0 and finite")
 
@@ -76,9 +73,14 @@ class LIFRate:
         dense = affine.run(data.latent_ND, data.action_NA)
         settings = RateSettings(time_steps=self.time_steps, beta=self.beta)
         net = balanced(affine, dense, settings)
-        inputs, wanted = dense[CODE], dense[OUT]
-        if self.steps:
-            fine_tune(net, inputs, wanted, self)
+        fine_tune(
+            net,
+            dense[CODE],
+            dense[OUT],
+            Batches(self.steps, self.rows, self.seed),
+            time_steps=self.time_steps,
+            rate_weight=self.rate_weight,
+        )
         round_weights(net)
         artifact = RateArtifact(net, {"recipe": f"{self}", "time_steps": self.time_steps})
         predictor = RatePredictor(net, latent_dim=affine.latent_dim, residual=affine.residual)
@@ -106,31 +108,6 @@ def balanced(net: AffineNet, dense: dict[str, Tensor], settings: RateSettings) -
     half = 0.5 / settings.time_steps  # of a threshold, over all steps: counts are rounded and not floored
     biases = {name: bias / tops[name] + (0.0 if name == OUT else half) for name, bias in net.biases.items()}
     return RateNet([group.name for group in net.groups], weights, biases, settings)
-
-
-def fine_tune(net: RateNet, inputs_NI: Tensor, wanted_ND: Tensor, recipe: LIFRate) -> None:
-    """Surrogate gradient descent to the dense output: squared error over its variance + rate_weight x mean rate."""
-    generator = torch.Generator().manual_seed(recipe.seed)
-    optimizer = torch.optim.AdamW(net.parameters(), 1e-3, weight_decay=0.0)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1e-3, total_steps=recipe.steps, pct_start=0.1)
-    variance = wanted_ND.var(0).mean().clamp_min(1e-12)
-
-    def losses(step: int) -> dict[str, Tensor]:
-        pick = torch.randint(len(inputs_NI), (min(recipe.rows, len(inputs_NI)),), generator=generator)
-        run = net(inputs_NI[pick])
-        error = (run.out - wanted_ND[pick]).square().mean() / variance
-        rates = [count.mean() / net.settings.time_steps for count in run.counts.values()]
-        rate = torch.stack(rates).mean() if rates else error.new_zeros(())
-        return {"total": error + recipe.rate_weight * rate, "error": error, "rate": rate}
-
-    with torch.enable_grad():
-        descend(
-            range(1, recipe.steps + 1),
-            losses,
-            optimizer=optimizer,
-            schedule=schedule,
-            clip=lambda: nn.utils.clip_grad_norm_(net.parameters(), 1.0),
-        )
 
 
 @torch.no_grad()

@@ -82,7 +82,7 @@ SHIPPED: dict[str, tuple[str, ...]] = {
     "costs": ("distance", "last_distance", "effort", "squared"),
     "policies": ("cloned", "hindsight", "relabelled"),
     "predictors": ("residual",),
-    "recipes": ("delta_transformer", "lif_rate", "one_quantum", "sigma_delta"),
+    "recipes": ("delta_transformer", "lif_latency", "lif_rate", "one_quantum", "sigma_delta"),
     "chips": tuple(CHIPS),
     "references": tuple(REFERENCES),
     "benches": ("plan", "lava", "events", "energy", "planner", "references", "convert", "sparse_front", "shared_work"),

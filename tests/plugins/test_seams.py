@@ -239,6 +239,6 @@ def test_a_recipe(plug: Any) -> None:
         """
     )
     assert (
-        set(RECIPES) == {"delta_transformer", "lif_rate", "one_quantum", "sigma_delta", "coarse"}
+        set(RECIPES) == {"delta_transformer", "lif_latency", "lif_rate", "one_quantum", "sigma_delta", "coarse"}
         and RECIPES["coarse"].make(thresholds=0.5).bits == 6
     )

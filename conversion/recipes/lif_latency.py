@@ -1,0 +1,168 @@
+"""Latency code: every ReLU neuron becomes one that fires at most once a prediction, the earlier the larger its value.
+
+Windows of T steps, one a layer, so that ReLUs are exact but for rounding to T steps (Stanojevic et al. 2023; snn/latency/net.py).
+A neuron's window spans its own range: of some parts of the largest value that calibration shows, the one whose rounding and
+clipping together have the smallest squared error. Then weights are fine-tuned with a surrogate gradient so that the output comes
+back to the module's own, and rounded to 8 bits, a scale a neuron: what a neuron adds up has any unit as long as its ramp has it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor
+
+from spikeplan.conversion.calibration import Calibration
+from spikeplan.conversion.recipes.base import Built, RecipeKind
+from spikeplan.conversion.recipes.surrogate import Batches, fine_tune
+from spikeplan.conversion.report import LayerReport, Report
+from spikeplan.conversion.tracing import CODE, OUT, AffineNet, Traced, affine_net
+from spikeplan.core.errors import UserError
+from spikeplan.core.fixed_point import WEIGHT_BITS, limit
+from spikeplan.snn.latency import LatencyNet, LatencyPredictor, LatencySettings
+from spikeplan.snn.latency.net import MAX_STEPS
+from spikeplan.snn.rate_net import Wire
+
+WEIGHT_TOP = limit(WEIGHT_BITS)
+SPANS = (1.0, 1.1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)  # of a neuron's largest value; of equal ones the first
+FINEST = 8  # times the time steps, for the comparison with forward
+LABEL = "latency code: windows of T steps, one a layer; at most one spike a neuron and prediction"
+
+
+@dataclass(frozen=True)
+class LatencyArtifact:
+    """The network, and words about it."""
+
+    net: LatencyNet
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LIFLatency:
+    """A latency code with windows of `time_steps` steps.
+
+    Args:
+        time_steps: of a window; a value is rounded to that many steps.
+        steps: of fine-tuning on the calibration data; 0 for none.
+        rows: of a step of fine-tuning.
+        seed: of the batches.
+
+    Raises UserError for settings out of range, and in `build` for a module with more than affine maps and ReLUs.
+
+    >>> spiking = convert(predictor, (latents, actions), LIFLatency(time_steps=16))
+    """
+
+    time_steps: int = 16
+    steps: int = 200
+    rows: int = 256
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        LatencySettings(time_steps=self.time_steps)
+        Batches(self.steps, self.rows, self.seed).checked()
+
+    def build(self, traced: Traced, data: Calibration) -> Built[LatencyArtifact]:
+        affine = affine_net(traced, data)
+        dense = affine.run(data.latent_ND, data.action_NA)
+        settings = LatencySettings(time_steps=self.time_steps)
+        net = spanned(affine, dense, settings)
+        batches = Batches(self.steps, self.rows, self.seed)
+        fine_tune(net, dense[CODE], dense[OUT], batches, time_steps=self.time_steps)
+        round_weights(net)
+        predictor = LatencyPredictor(net, latent_dim=affine.latent_dim, residual=affine.residual)
+        finest = replace(settings, time_steps=min(MAX_STEPS, FINEST * self.time_steps))
+        return Built(
+            network=LatencyArtifact(net, {"recipe": f"{self}", "time_steps": self.time_steps}),
+            report=_report(affine, net, dense),
+            residual=affine.residual,
+            running=_step(net, affine.residual),
+            finest=_step(spanned(affine, dense, finest), affine.residual),
+            predictor=lambda: predictor,
+            save=_save,
+        )
+
+
+def spanned(net: AffineNet, dense: dict[str, Tensor], settings: LatencySettings) -> LatencyNet:
+    """Weights in windows: W x top of the sender / top of the receiver. Raises UserError for a layer that is always zero."""
+    tops = {CODE: top_of(dense[CODE], settings.time_steps), OUT: torch.ones(1)}
+    for group in net.groups:
+        if not bool(dense[group.name].any()):
+            raise UserError(f"{net.where(group.name)}: no neuron of it is ever above 0; train the network first")
+        tops[group.name] = top_of(dense[group.name], settings.time_steps)
+    tops = {name: top.double() for name, top in tops.items()}
+    weights = {Wire(la.src, la.dst): la.weight * tops[la.src] / tops[la.dst].view(-1, 1) for la in net.links}
+    biases = {name: bias / tops[name] for name, bias in net.biases.items()}
+    return LatencyNet([group.name for group in net.groups], weights, biases, tops[CODE], settings)
+
+
+def top_of(values_Nn: Tensor, time_steps: int) -> Tensor:
+    """The value that a whole window stands for (n,), with the smallest squared error of rounding and clipping over SPANS.
+
+    A neuron that is never above 0 gets its layer's largest.
+    """
+    size_Nn = values_Nn.abs()
+    largest_n = size_Nn.amax(0)
+    largest_n = torch.where(largest_n > 0, largest_n, largest_n.max().clamp_min(1e-12))
+    best_n, least_n = largest_n, torch.full_like(largest_n, torch.inf)
+    for span in SPANS:
+        unit_n = span * largest_n / time_steps
+        error_n = ((size_Nn / unit_n).add(0.5).floor().clamp(max=time_steps) * unit_n - size_Nn).square().mean(0)
+        best_n = torch.where(error_n < least_n, span * largest_n, best_n)
+        least_n = torch.minimum(error_n, least_n)
+    return best_n
+
+
+@torch.no_grad()
+def round_weights(net: LatencyNet) -> None:
+    """To 8 bits, in one unit for all that a neuron receives."""
+    for name in (*net.groups, OUT):
+        received = [net.weights[wire.key] for wire in net.into(name)]
+        unit = torch.cat(received, 1).abs().amax(1, keepdim=True).clamp_min(1e-12) / WEIGHT_TOP
+        for weight in received:
+            weight.copy_((weight / unit).round() * unit)
+
+
+def _step(net: LatencyNet, residual: bool) -> Callable[[Tensor, Tensor], Tensor]:
+    @torch.no_grad()
+    def run(latent_ND: Tensor, action_NA: Tensor) -> Tensor:
+        out: Tensor = net(torch.cat([latent_ND, action_NA], -1).float()).out
+        return latent_ND + out if residual else out
+
+    return run
+
+
+@torch.no_grad()
+def _report(affine: AffineNet, net: LatencyNet, dense: dict[str, Tensor]) -> Report:
+    """Densities are spikes a neuron and prediction; the threshold is one step by construction."""
+    run = net(dense[CODE].float())
+    rows: dict[str, LayerReport] = {}
+    for name in (*net.groups, OUT):
+        values = dense[name]
+        if name == OUT:
+            approx, density = run.out, 1.0
+        else:
+            left = run.counts[name]
+            density = float(left.ne(0).double().mean())
+            scale = (values * left).sum(0) / left.square().sum(0).clamp_min(1e-12)  # of a step, after fine-tuning
+            approx = left * scale
+            if not density:
+                raise UserError(
+                    f"{affine.where(name)}: none of its neurons fires on the calibration inputs; add time steps"
+                )
+        error = (approx - values).square().mean() / values.var().clamp_min(1e-12)
+        rows[name] = LayerReport(nmse=float(error), density=density, saturated=0.0, threshold_lsb=1, threshold=1.0)
+    return Report(rows, sum(weight.numel() for weight in net.weights.values()), label=LABEL)
+
+
+def _save(path: str | os.PathLike[str]) -> NoReturn:
+    raise UserError(
+        f"{path}: a lif_latency network has no file form, since no neuron of a network graph drops its current at a set step; "
+        "keep the module and convert it again with the same seed"
+    )
+
+
+RECIPE = RecipeKind(name="lif_latency", make=LIFLatency, has_file=False)

@@ -1,0 +1,97 @@
+"""A latency-coded network as a planner's predictor. Every prediction starts from rest, so its only reference is `zero`.
+
+Neurons are updated in every step from a prediction to the next, also while nothing reaches them. Layers work one after the
+other: a hidden neuron of a chain takes two windows, its senders' and its own, so a prediction begins every 2T steps at best.
+Shapes: B episodes, S candidates, H steps, D latent, A action; real units in and out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from spikeplan.core.chips import ChipLimits
+from spikeplan.core.counts.operations import LayerCounts
+from spikeplan.core.errors import UserError
+from spikeplan.core.groups import NeuronGroups
+from spikeplan.snn.latency.net import LatencyNet
+from spikeplan.snn.rate_net import CODE, OUT
+
+STATE_BYTES = 6  # a membrane and a current, 24 bits each
+
+
+class LatencyPredictor:
+    """Adds the network's output to the latent (`residual`), or takes it for the next latent.
+
+    >>> predictor = LatencyPredictor(net, latent_dim=32, residual=True)
+    >>> after_BSD, _, counts = predictor.step(latent_BSD, action_BSA, predictor.begin(latent_BD, candidates_BSHA))
+    """
+
+    references = ("zero",)
+    spiking = True
+    precision = "int8"
+
+    def __init__(self, net: LatencyNet, *, latent_dim: int, residual: bool) -> None:
+        self.net, self.latent_dim, self.residual = net, latent_dim, residual
+
+    @property
+    def pipeline_steps(self) -> tuple[int, int]:
+        """Of a prediction alone, with a step for the last spike to arrive; and from one prediction to the next."""
+        steps = self.net.settings.time_steps
+        return steps * self.net.depths[OUT] + 1, steps * self.net.windows
+
+    @property
+    def _layers(self) -> tuple[str, ...]:
+        return (*self.net.groups, OUT)
+
+    def _fan_in(self, name: str) -> list[Tensor]:
+        return [self.net.weights[wire.key] for wire in self.net.into(name)]
+
+    def memory(self) -> dict[str, tuple[int, int]]:
+        """Layer -> (bytes of weights, bytes of states): 8-bit weights, two 24-bit words a neuron."""
+        sizes = self.net.sizes
+        return {name: (sum(w.numel() for w in self._fan_in(name)), STATE_BYTES * sizes[name]) for name in self._layers}
+
+    def weights_left(self) -> dict[str, int]:
+        return {name: sum(int(w.count_nonzero()) for w in self._fan_in(name)) for name in self._layers}
+
+    def neuron_groups(self, chip: ChipLimits, *, contexts: int = 0) -> NeuronGroups | None:
+        """None: layers that take turns are placed by nobody yet."""
+        return None
+
+    def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, reference: str = "zero", previous: Any = None) -> None:
+        """Nothing to prepare. Raises UserError for a reference that is not "zero"."""
+        if reference not in self.references:
+            raise UserError(f"reference {reference!r} is not offered by a latency code; use zero")
+
+    @torch.no_grad()
+    def step(self, latent_BSD: Tensor, action_BSA: Tensor, state: None) -> tuple[Tensor, None, list[LayerCounts]]:
+        """One prediction of B x S latents: the next latents, no state, and the operations of each layer."""
+        run = self.net(torch.cat([latent_BSD, action_BSA], -1))
+        after = latent_BSD + run.out if self.residual else run.out
+        rows = latent_BSD.shape[0] * latent_BSD.shape[1]
+        spikes = {name: int(left.count_nonzero()) for name, left in {CODE: run.inputs, **run.counts}.items()}
+        own = LayerCounts(layer="z", state_restores=latent_BSD.numel())  # each candidate's own z, as other methods'
+        return after, None, [*self._counts(rows, spikes), own]
+
+    def _counts(self, rows: int, spikes: dict[str, int]) -> list[LayerCounts]:
+        sizes, (_, each) = self.net.sizes, self.pipeline_steps
+        counts = []
+        for name, size in sizes.items():
+            sent = spikes.get(name, 0)
+            counts.append(
+                LayerCounts(
+                    layer=name,
+                    synops=sent * sum(sizes[wire.dst] for wire in self.net.wires if wire.src == name),
+                    updates=rows * each * size,
+                    updates_active=sent if name in spikes else rows * size,
+                    messages=sent,
+                    message_bits=sent,
+                    dense_macs=0 if name == CODE else rows * sum(w.numel() for w in self._fan_in(name)),
+                    calls=rows,
+                )
+            )
+        resting = rows * sum(sizes[name] for name in self.net.groups)
+        return [*counts, LayerCounts(layer="rest", state_restores=resting)]
