@@ -10,7 +10,8 @@ from typing import Any
 class BenchRow:
     """`ours` beside `other`, in `unit`. None: not measured, or nothing to hold it against; `unit` then says why.
 
-    `goal`: what is asked, in words. `holds`: whether that is so; None where nothing is asked or measured.
+    `goal`: what is asked, in words. `holds`: whether that is so; None where nothing is asked or measured. `detail`: left out of
+    the documentation's table.
     """
 
     name: str
@@ -20,6 +21,7 @@ class BenchRow:
     unit: str
     goal: str | None = None
     holds: bool | None = None
+    detail: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

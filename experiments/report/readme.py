@@ -32,6 +32,8 @@ BENCHES = {  # by the first row
     "guided_success": "bench planner",
     "zero_5_H3": "bench references",
     "delta_vs_dense_64": "bench convert",
+    "dense_64_5_H2_plain": "bench shared_work",
+    "dense: 64 guided 5 H2 + 0.15 V spread 0.6": "bench sparse_front",
 }
 FOUR = ("dense", "int8", "sigma_delta", "lif")
 SIDES = ("dense", "spiking")
@@ -211,7 +213,7 @@ def lava_table(summaries: list[Summary]) -> str:
 
 def bench_table(rows: list[dict[str, Any]]) -> str:
     lines = ["| row | ours | other | ratio | unit | asked for | holds |", "|---|---|---|---|---|---|---|"]
-    for row in rows:
+    for row in (row for row in rows if not row.get("detail")):
         figures = [number(row[key], 4) for key in ("ours", "other")] + [number(row["ratio"])]
         holds = number(row["holds"]) if row["holds"] is not None else "-"
         lines.append("| " + " | ".join([row["name"], *figures, row["unit"], row["goal"] or "-", holds]) + " |")

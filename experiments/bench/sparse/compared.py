@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from spikeplan.evaluation.intervals import paired
 from spikeplan.experiments.bench.rows import BenchRow
-from spikeplan.experiments.bench.sparse.measured import Measured
+from spikeplan.experiments.bench.sparse.measured import Measured, row_of
 
 POINTS_LOST = -0.03
 SIDES = (  # row, what is asked of the ratio, opponents
@@ -39,10 +40,26 @@ def _cheapest(found: Sequence[Measured], level: Measured, *sides: str) -> Measur
     return min(good, key=lambda one: one.full, default=None)
 
 
-def chosen_of(found: Sequence[Measured]) -> Measured | None:
+def chosen_of(found: Sequence[Measured]) -> Measured:
     """The cheapest of ours that is as good as the best dense network; where none is, the best of ours."""
     level, reached = _level(found)
-    return _cheapest(found, level, "spiking") if reached else level
+    return (_cheapest(found, level, "spiking") or level) if reached else level
+
+
+def point_of(one: Measured) -> str:
+    """Its label without the budget."""
+    return one.label.partition(" guided")[0]
+
+
+def fronts(found: Sequence[Measured]) -> list[BenchRow]:
+    """A row each; a detail where another of its side is no dearer and no worse on the choosing episodes."""
+
+    def beaten(one: Measured) -> bool:
+        mine = (one.full, -sum(one.chosen_N))
+        others = [(o.full, -sum(o.chosen_N)) for o in found if o.side == one.side]
+        return any(full <= mine[0] and lost <= mine[1] and (full, lost) != mine for full, lost in others)
+
+    return [replace(row_of(one), detail=beaten(one)) for one in found]
 
 
 def compared(found: Sequence[Measured]) -> list[BenchRow]:
@@ -55,7 +72,7 @@ def compared(found: Sequence[Measured]) -> list[BenchRow]:
     mine, rows = chosen_of(found), []
     for name, goal, sides in SIDES:
         other = _cheapest(found, level, *sides)
-        if mine is None or other is None:
+        if other is None:
             rows.append(BenchRow(name=name, ours=None, unit="no such opponent is as good"))
             continue
         low, high = paired(np.array([mine.reported_N], float), np.array([other.reported_N], float))
@@ -77,12 +94,9 @@ def compared(found: Sequence[Measured]) -> list[BenchRow]:
     return rows
 
 
-def of_seeds(found: Sequence[Measured], chosen: Measured, label: str) -> list[BenchRow]:
-    """The chosen point over the seeds of its training, all with the budget that the first chose.
-
-    Args:
-        label: of the point, without budget and seed.
-    """
+def of_seeds(found: Sequence[Measured], chosen: Measured) -> list[BenchRow]:
+    """The chosen point over the seeds of its training, all with the budget that the first chose."""
+    label = point_of(chosen)
     budget = chosen.label[len(label) :]
     mine = [
         one

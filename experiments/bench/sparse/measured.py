@@ -101,7 +101,7 @@ def measured(
     return [
         Measured(
             side=side,
-            label=f"{label} {config.label}",
+            label=label,
             full=taken(one.op_counts, 0),
             alone=taken(one.op_counts, -1),
             split={field: taken(one.op_counts, 0, field) for field in FIELDS},
