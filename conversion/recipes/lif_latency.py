@@ -47,6 +47,8 @@ class LIFLatency:
 
     Args:
         time_steps: of a window; a value is rounded to that many steps.
+        graded_inputs: inputs as one graded spike each, before all windows, instead of timed ones of +1 or -1: exact to 8 bits
+            whatever `time_steps` is, but multiplied.
         steps: of fine-tuning on the calibration data; 0 for none.
         rows: of a step of fine-tuning.
         seed: of the batches.
@@ -57,18 +59,19 @@ class LIFLatency:
     """
 
     time_steps: int = 16
+    graded_inputs: bool = False
     steps: int = 200
     rows: int = 256
     seed: int = 0
 
     def __post_init__(self) -> None:
-        LatencySettings(time_steps=self.time_steps)
+        LatencySettings(time_steps=self.time_steps, graded_inputs=self.graded_inputs)
         Batches(self.steps, self.rows, self.seed).checked()
 
     def build(self, traced: Traced, data: Calibration) -> Built[LatencyArtifact]:
         affine = affine_net(traced, data)
         dense = affine.run(data.latent_ND, data.action_NA)
-        settings = LatencySettings(time_steps=self.time_steps)
+        settings = LatencySettings(time_steps=self.time_steps, graded_inputs=self.graded_inputs)
         net = spanned(affine, dense, settings)
         batches = Batches(self.steps, self.rows, self.seed)
         fine_tune(net, dense[CODE], dense[OUT], batches, time_steps=self.time_steps)
@@ -88,7 +91,7 @@ class LIFLatency:
 
 def spanned(net: AffineNet, dense: dict[str, Tensor], settings: LatencySettings) -> LatencyNet:
     """Weights in windows: W x top of the sender / top of the receiver. Raises UserError for a layer that is always zero."""
-    tops = {CODE: top_of(dense[CODE], settings.time_steps), OUT: torch.ones(1)}
+    tops = {CODE: top_of(dense[CODE], settings.input_steps), OUT: torch.ones(1)}
     for group in net.groups:
         if not bool(dense[group.name].any()):
             raise UserError(f"{net.where(group.name)}: no neuron of it is ever above 0; train the network first")

@@ -8,9 +8,9 @@ its sender's window stands for n = T - k, a share n / T of the sender's range; n
     so                      n_g = clip(round(V_g), 0, T)                              a ReLU in T steps that rounds
     out                     V_out = b_out + 1/T sum_s W_s n_s                         read at its end, real units
     inputs                  n_x = sign(x) clip(round(T |x| / top), 0, T): spikes of +1 or -1, a pair of neurons each where a
-                            chip has binary spikes alone
+                            chip has binary spikes alone; graded_inputs: 8 bits of x / top, in one step before all windows
 
-A synapse adds its weight to a register at most once a prediction, and nothing is multiplied. A current is dropped at the end of
+A synapse adds its weight to a register at most once a prediction, and nothing is multiplied (but by graded inputs). A current is dropped at the end of
 each sender's window, so a link may skip layers. The error is that of rounding to T steps: its square falls as 1/T^2.
 `forward` counts the steps that a neuron has left when it fires, since sum_k 1[V + k > T - 1/2] = n; snnTorch's surrogate of
 each of these comparisons carries the gradient. Weights do not depend on T, so that one rate of training serves every T.
@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from spikeplan.core.errors import UserError
+from spikeplan.core.fixed_point import MESSAGE_BITS, limit
 from spikeplan.snn.rate_net import CODE, OUT, SLOPE, Wire
 
 MAX_STEPS = 1024
@@ -36,14 +37,22 @@ MAX_STEPS = 1024
 
 @dataclass(frozen=True, kw_only=True)
 class LatencySettings:
-    """time_steps: of a window, 1 to 1024."""
+    """time_steps: of a window, 1 to 1024. graded_inputs: as one graded spike each, which multiplies, in place of a timed one."""
 
     time_steps: int = 16
+    graded_inputs: bool = False
 
     def __post_init__(self) -> None:
         steps = self.time_steps
         if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= MAX_STEPS:
             raise UserError(f"latency code: time_steps {steps!r:.40} must be an integer from 1 to {MAX_STEPS}")
+        if not isinstance(self.graded_inputs, bool):
+            raise UserError(f"latency code: graded_inputs {self.graded_inputs!r:.40} must be True or False")
+
+    @property
+    def input_steps(self) -> int:
+        """Into which an input's range is rounded."""
+        return limit(MESSAGE_BITS) if self.graded_inputs else self.time_steps
 
 
 class Moments(NamedTuple):
@@ -91,8 +100,11 @@ class LatencyNet(nn.Module):
 
     @property
     def depths(self) -> dict[str, int]:
-        """The window, counted from 0, in which each group fires; for the output, the one after its last sender's."""
-        found = {CODE: 0}
+        """The window, counted from 0, in which each group fires; for the output, the one after its last sender's.
+
+        Graded inputs come before the first.
+        """
+        found = {CODE: -1 if self.settings.graded_inputs else 0}
         for name in (*self.groups, OUT):
             found[name] = 1 + max(found[wire.src] for wire in self.into(name))
         return found
@@ -101,12 +113,14 @@ class LatencyNet(nn.Module):
     def windows(self) -> int:
         """From the first window of a neuron's senders to the end of its own, of the neuron that takes longest."""
         depths = self.depths
-        first = {name: min(depths[wire.src] for wire in self.into(name)) for name in (*self.groups, OUT)}
-        return max(depths[name] - first[name] + (name != OUT) for name in first)
+        first = {name: max(0, min(depths[wire.src] for wire in self.into(name))) for name in (*self.groups, OUT)}
+        return max(1, *(depths[name] - first[name] + (name != OUT) for name in first))
 
     def coded(self, x_NI: Tensor) -> Tensor:
-        steps = self.settings.time_steps
-        return (x_NI * (steps / self.tops_I)).abs().add(0.5).floor().clamp(max=steps) * x_NI.sign()
+        """In steps, with a sign."""
+        levels = self.settings.input_steps
+        rounded = (x_NI * (levels / self.tops_I)).abs().add(0.5).floor().clamp(max=levels) * x_NI.sign()
+        return rounded * (self.settings.time_steps / levels)
 
     def forward(self, x_NI: Tensor) -> Moments:
         counts: dict[str, Tensor] = {CODE: self.coded(x_NI)}

@@ -15,6 +15,7 @@ from torch import Tensor
 from spikeplan.core.chips import ChipLimits
 from spikeplan.core.counts.operations import LayerCounts
 from spikeplan.core.errors import UserError
+from spikeplan.core.fixed_point import MESSAGE_BITS
 from spikeplan.core.groups import NeuronGroups
 from spikeplan.snn.latency.net import LatencyNet
 from spikeplan.snn.rate_net import CODE, OUT
@@ -40,7 +41,8 @@ class LatencyPredictor:
     def pipeline_steps(self) -> tuple[int, int]:
         """Of a prediction alone, with a step for the last spike to arrive; and from one prediction to the next."""
         steps = self.net.settings.time_steps
-        return steps * self.net.depths[OUT] + 1, steps * self.net.windows
+        graded = self.net.settings.graded_inputs
+        return steps * self.net.depths[OUT] + 1 + graded, steps * self.net.windows
 
     @property
     def _layers(self) -> tuple[str, ...]:
@@ -78,6 +80,7 @@ class LatencyPredictor:
 
     def _counts(self, rows: int, spikes: dict[str, int]) -> list[LayerCounts]:
         sizes, (_, each) = self.net.sizes, self.pipeline_steps
+        graded = self.net.settings.graded_inputs
         counts = []
         for name, size in sizes.items():
             sent = spikes.get(name, 0)
@@ -88,7 +91,7 @@ class LatencyPredictor:
                     updates=rows * each * size,
                     updates_active=sent if name in spikes else rows * size,
                     messages=sent,
-                    message_bits=sent,
+                    message_bits=sent * (MESSAGE_BITS if graded and name == CODE else 1),
                     dense_macs=0 if name == CODE else rows * sum(w.numel() for w in self._fan_in(name)),
                     calls=rows,
                 )

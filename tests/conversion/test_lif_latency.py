@@ -48,6 +48,15 @@ def test_the_error_falls_with_time_steps_and_with_training(kind: str) -> None:
     assert errors[64, 0] < 0.002 and errors[4, 60] < 0.9 * errors[4, 0]
 
 
+def test_graded_inputs_are_not_rounded_to_the_window() -> None:
+    made = {
+        on: convert(module("chain"), data(), LIFLatency(time_steps=4, steps=0, graded_inputs=on))
+        for on in (False, True)
+    }
+    assert made[True].report.output_nmse < 0.7 * made[False].report.output_nmse
+    assert made[True].predictor().pipeline_steps < made[False].predictor().pipeline_steps
+
+
 @pytest.mark.parametrize("kind", ["chain", "skips"])
 def test_what_it_puts_out_is_the_modules_output_on_other_inputs(kind: str) -> None:
     """A network that puts out zero has an error of 1, one that puts out its inputs a larger one."""

@@ -19,7 +19,7 @@ ROWS, INPUTS, OUTPUTS = 40, 5, 4
 Array = NDArray[np.float64]
 
 
-def make(time_steps: int = 8, *, skips: bool = False) -> LatencyNet:
+def make(time_steps: int = 8, *, skips: bool = False, graded: bool = False) -> LatencyNet:
     """Weights of n / 64 and biases of n / 64 windows + 1 / 128 step: every sum is exact, and no membrane ends on a half step."""
     generator = torch.Generator().manual_seed(2)
 
@@ -31,7 +31,8 @@ def make(time_steps: int = 8, *, skips: bool = False) -> LatencyNet:
         wires |= {Wire(CODE, "h2"): drawn(6, INPUTS), Wire("h1", OUT): drawn(OUTPUTS, 7)}
     sizes = {"h1": 7, "h2": 6, OUT: OUTPUTS}
     biases = {name: drawn(n, 1).flatten() + 1 / (128 * time_steps) for name, n in sizes.items()}
-    return LatencyNet(["h1", "h2"], wires, biases, torch.full((INPUTS,), 2.0), LatencySettings(time_steps=time_steps))
+    settings = LatencySettings(time_steps=time_steps, graded_inputs=graded)
+    return LatencyNet(["h1", "h2"], wires, biases, torch.full((INPUTS,), 2.0), settings)
 
 
 def inputs() -> Tensor:
@@ -57,6 +58,8 @@ def simulate(net: LatencyNet, x: Array) -> Simulated:
     membrane = {name: net.biases[name].detach().double().numpy() * (1 if name == OUT else steps) for name in names}
     moment = {name: np.full(n, -1.0) for name, n in net.sizes.items()}
     arriving: dict[str, Array] = {}
+    if net.settings.graded_inputs:
+        arriving = {CODE: np.rint(np.clip(x / net.tops_I.double().numpy(), -1, 1) * 127) * steps / 127}
     spikes, additions = dict.fromkeys((CODE, *net.groups), 0), 0
     drive = np.abs(x) * (steps / net.tops_I.double().numpy())
     for t in range(steps * depths[OUT] + 1):
@@ -82,17 +85,19 @@ def simulate(net: LatencyNet, x: Array) -> Simulated:
     return Simulated(membrane[OUT], spikes, additions, moment)
 
 
+@pytest.mark.parametrize("graded", [False, True])
 @pytest.mark.parametrize("skips", [False, True])
 @pytest.mark.parametrize("time_steps", [1, 4, 16])
-def test_a_simulation_of_registers_fires_the_same_spikes(time_steps: int, skips: bool) -> None:
-    net = make(time_steps, skips=skips)
+def test_a_simulation_of_registers_fires_the_same_spikes(time_steps: int, skips: bool, graded: bool) -> None:
+    net = make(time_steps, skips=skips, graded=graded)
     x = inputs()
     with torch.no_grad():
         run = net(x)
     found = [simulate(net, row) for row in x.double().numpy()]
     np.testing.assert_allclose(np.stack([one.out for one in found]), run.out.numpy(), rtol=0, atol=1e-5)
     assert float(run.out.std()) > 0.2
-    for name, left in {CODE: run.inputs.abs(), **run.counts}.items():
+    timed = {**({} if graded else {CODE: run.inputs.abs()}), **run.counts}
+    for name, left in timed.items():
         moments = np.stack([one.moment[name] for one in found])
         assert (np.where(moments < 0, 0, time_steps - moments) == left.numpy()).all()
         assert 0 < (moments >= 0).mean() < 1, "some fire and some do not"
@@ -100,7 +105,7 @@ def test_a_simulation_of_registers_fires_the_same_spikes(time_steps: int, skips:
     after, state, counts = predictor.step(x[:, None, :OUTPUTS], x[:, None, OUTPUTS:], None)
     assert state is None and torch.equal(after[:, 0], run.out)
     by = {row.layer: row for row in counts}
-    for name in (CODE, "h1", "h2"):
+    for name in timed:
         sent = sum(one.spikes[name] for one in found)
         assert by[name].messages == by[name].message_bits == by[name].updates_active == sent <= ROWS * net.sizes[name]
     assert sum(row.synops for row in counts) == sum(one.additions for one in found)
@@ -128,6 +133,22 @@ def test_windows_and_depths() -> None:
     chain, skips = make(8), make(8, skips=True)
     assert chain.depths == skips.depths == {CODE: 0, "h1": 1, "h2": 2, OUT: 3}
     assert (chain.windows, skips.windows) == (2, 3), "h2 keeps what the inputs sent while h1 takes its turn"
+
+
+def test_graded_inputs_come_before_the_first_window() -> None:
+    net = make(8, graded=True)
+    assert net.depths == {CODE: -1, "h1": 0, "h2": 1, OUT: 2} and (
+        net.windows,
+        make(8, skips=True, graded=True).windows,
+    ) == (2, 2)
+    predictor = LatencyPredictor(net, latent_dim=OUTPUTS, residual=False)
+    assert predictor.pipeline_steps == (8 * 2 + 2, 16)
+    x = inputs()
+    _, _, (code, *_) = predictor.step(x[:, None, :4], x[:, None, 4:], None)
+    sent = int((x.abs() > 1 / 127).sum())
+    assert (code.messages, code.message_bits, code.synops) == (sent, 8 * sent, 7 * sent) and 0.9 < sent / (ROWS * 5) < 1
+    with pytest.raises(UserError, match="graded_inputs 1 must be True or False"):
+        LatencySettings(graded_inputs=1)  # type: ignore[arg-type]
 
 
 def test_it_counts_every_step() -> None:
