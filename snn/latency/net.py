@@ -10,8 +10,9 @@ its sender's window stands for n = T - k, a share n / T of the sender's range; n
     inputs                  n_x = sign(x) clip(round(T |x| / top), 0, T): spikes of +1 or -1, a pair of neurons each where a
                             chip has binary spikes alone; graded_inputs: 8 bits of x / top, in one step before all windows
 
-A synapse adds its weight to a register at most once a prediction, and nothing is multiplied (but by graded inputs). A current is dropped at the end of
-each sender's window, so a link may skip layers. The error is that of rounding to T steps: its square falls as 1/T^2.
+A synapse adds its weight to a register at most once a prediction, and nothing but a graded input is multiplied. A current is
+dropped at the end of each sender's window, so a link may skip layers. The error is that of rounding to T steps: its square falls
+as 1/T^2.
 `forward` counts the steps that a neuron has left when it fires, since sum_k 1[V + k > T - 1/2] = n; snnTorch's surrogate of
 each of these comparisons carries the gradient. Weights do not depend on T, so that one rate of training serves every T.
 Shapes: N rows, I inputs, T time steps. Units: V in steps; biases of hidden neurons in windows; W in windows a window.
