@@ -1,4 +1,4 @@
-"""`spikeplan convert` and `spikeplan check`."""
+"""`spikeplan convert`, `spikeplan check` and `spikeplan export`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -23,6 +24,7 @@ from spikeplan.experiments.runner.output import open_output, write_report
 from spikeplan.experiments.runner.progress import counted, working
 from spikeplan.snn.delta import DeltaNetwork
 from spikeplan.worldmodel.checkpoint import load_model
+from spikeplan.worldmodel.onnx_file import need_onnx, write_onnx
 
 SUFFIX = ".safetensors"
 
@@ -111,3 +113,25 @@ def check_command(artifact: str, chip: str, *, json: str | None, console: Consol
     said = f"{several(len(violations), 'violation')} on {chip}" if violations else f"fits {chip}"
     console.print(f"{artifact}: {said}")
     return 1 if violations else 0
+
+
+def export_command(checkpoint: str, out: str, *, json: str | None, console: Console) -> None:
+    need_onnx()
+    model = load_model(checkpoint)
+    folder, generator = open_output(Path(out)), torch.Generator().manual_seed(0)
+    image = torch.rand(4, *model.encoder.config.image_shape, generator=generator)
+    latent = torch.randn(4, model.predictor.latent_dim, generator=generator)
+    action = torch.randn(4, model.predictor.action_dim, generator=generator)
+    networks: dict[str, tuple[Any, dict[str, torch.Tensor], str]] = {
+        "encoder": (model.encoder, {"image": image}, "latent"),
+        "predictor": (model.predictor, {"latent": latent, "action": action}, "next_latent"),
+    }
+    with working(f"exporting {checkpoint}", total=len(networks)) as step:
+        for name, (module, inputs, output) in networks.items():
+            write_onnx(module, inputs, folder / f"{name}.onnx", output=output)
+            step()
+    if json is not None:
+        write_report(json, {"checkpoint": checkpoint, "files": [f"{folder / name}.onnx" for name in networks]})
+    for name, (_, inputs, output) in networks.items():
+        shapes = ", ".join(f"{one} (N, {', '.join(map(str, x.shape[1:]))})" for one, x in inputs.items())
+        console.print(f"{folder / name}.onnx: {shapes} -> {output}", soft_wrap=True, highlight=False)

@@ -37,6 +37,7 @@ OPTIONAL = {  # module -> (what for, what installs it)
     "h5py": ("reading .h5 and netx", "pip install 'spikeplan[netx]'"),
     "numba": ("fast event filters and spiking layers", "pip install 'spikeplan[fast]'"),
     "triton": ("plans as one GPU kernel", "pip install 'spikeplan[fused]'"),
+    "onnxruntime": ("ONNX files", "pip install 'spikeplan[onnx]'"),
     "zeus": ("reading RAPL", "pip install 'spikeplan[rapl]'"),
     "pynvml": ("reading NVML", "pip install 'spikeplan[gpu]'"),
 }

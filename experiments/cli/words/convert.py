@@ -1,4 +1,5 @@
-"""`spikeplan convert | check`: a checkpoint's predictor as a spiking artifact, and whether it fits a chip."""
+"""`spikeplan convert | check | export`: a checkpoint's predictor as a spiking artifact, whether it fits a chip, and the dense
+networks for other runtimes."""
 
 from __future__ import annotations
 
@@ -59,4 +60,16 @@ def check(
     sys.exit(check_command(artifact, chip, json=json, console=result_console(json)))
 
 
-COMMANDS = {"convert": Command(convert), "check": Command(check)}
+def export(
+    checkpoint: Annotated[tyro.conf.Positional[str], text("world model, .safetensors", "FILE")],
+    out: Annotated[str, text("directory for encoder.onnx and predictor.onnx", "DIR")],
+    json: Json = None,
+) -> None:
+    """Export a checkpoint's dense encoder and predictor as ONNX files, each compared with torch before it is written."""
+    check_outputs({"--json": json}, inputs=(checkpoint,))
+    from spikeplan.experiments.cli.convert import export_command
+
+    export_command(checkpoint, out, json=json, console=result_console(json))
+
+
+COMMANDS = {"convert": Command(convert), "check": Command(check), "export": Command(export)}
