@@ -6,16 +6,20 @@ Two sets of episodes: one chooses, the other is reported (front.py). Units: syno
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from spikeplan.core.counts.operations import VALUE_PREFIX, OperationCounts, per_action
+from spikeplan.core.chips import LOIHI2
+from spikeplan.core.counts.operations import UPDATE_WEIGHT, VALUE_PREFIX, OperationCounts, per_action
 from spikeplan.core.guided_planning import GuidedConfig
+from spikeplan.evaluation.aggregate import Run
 from spikeplan.evaluation.bundle import Bundle
 from spikeplan.evaluation.dense_readings import own_function, without_zeros
 from spikeplan.evaluation.fine_tuned import Tuned
+from spikeplan.evaluation.placed_energy import placed
+from spikeplan.evaluation.traffic import traffic_of_run
 from spikeplan.experiments.bench.planned import run
 from spikeplan.experiments.bench.rows import BenchRow
 from spikeplan.snn.delta_policy import DeltaPolicy
@@ -33,6 +37,7 @@ class Measured:
     """A network at a budget on one machine: what its loop takes an action, and whose episodes succeeded.
 
     `full`, `alone`: synop-equivalents with the pipe full and with one candidate in it at a time; the same where there is no pipe.
+    `placed`: the first and what neurons update while they wait, one loop on one Loihi 2; more copies or robots would fill it.
     `split`: operations of the first. `judging`: what evaluation and selection take of it. `origin`: label of the dense network
     that it was made from, at its budget.
     `chosen_N`, `reported_N`: success on either set of episodes, 0 or 1.
@@ -42,6 +47,7 @@ class Measured:
     label: str
     full: float
     alone: float
+    placed: float
     split: dict[str, float]
     judging: float
     origin: str
@@ -104,6 +110,7 @@ def measured(
             label=label,
             full=taken(one.op_counts, 0),
             alone=taken(one.op_counts, -1),
+            placed=taken(one.op_counts, 0) + (waited(bundle, pair, one) if side == "spiking" else 0.0),
             split={field: taken(one.op_counts, 0, field) for field in FIELDS},
             origin=origin,
             judging=taken(one.op_counts, 0, phases=("evaluation", "selection")),
@@ -112,6 +119,17 @@ def measured(
         )
         for side, one in readings.items()
     ]
+
+
+def waited(bundle: Bundle, pair: Pair, run: Run) -> float:
+    """Synop-equivalents of an action for neurons that wait, where the whole loop lies on one Loihi 2.
+
+    Inner products need a neuron a place; they are placed as the differences of the goal, 32 in place of 3.
+    """
+    assert run.op_counts is not None
+    traffic = replace(traffic_of_run(run.op_counts, pair, run.job, bundle.model.predictor), places=0)
+    lying = placed(traffic, LOIHI2, replicas=1, spread=1, extent="loop")
+    return UPDATE_WEIGHT * lying.waiting(lying.rows("interleaved"), "interleaved") / run.op_counts.actions
 
 
 def taken(
@@ -134,5 +152,5 @@ def row_of(one: Measured) -> BenchRow:
         name=f"{one.side}: {one.label}",
         ours=one.full,
         unit=f"synop-equivalents an action; success {one.success:.3f}; {what}; evaluation and selection "
-        f"{one.judging:.0f} of it; one candidate at a time {one.alone:.0f}",
+        f"{one.judging:.0f} of it; one candidate at a time {one.alone:.0f}; placed, waiting charged {one.placed:.0f}",
     )

@@ -23,6 +23,7 @@ def net(side: str, full: float, chosen: Any = GOOD, reported: Any = GOOD, label:
         label=label or f"{full:g}",
         full=full,
         alone=2 * full,
+        placed=3 * full,
         split={"synops": full},
         judging=0.0,
         origin="64 guided 3 H2",
@@ -64,6 +65,7 @@ def test_seeds_of_the_chosen_point_are_averaged_at_its_budget() -> None:
     rows = {row.name: row for row in of_seeds(found, chosen)}
     over = rows["equivalents_vs_dense_seeds"]
     assert (over.ours, over.other) == (110, 400) and over.ratio == pytest.approx(0.275) and not over.holds
+    assert rows["equivalents_vs_dense_waiting"].ours == 330
     worst = rows["conversion_points_worst_seed"]
     assert worst.ours == pytest.approx(-29 / 300) and not worst.holds and "3 seeds" in worst.unit
 
@@ -95,6 +97,7 @@ def test_points_are_trained_measured_and_compared() -> None:
     assert ours.split["synops"] < 0.6 * own.split["macs"] and ours.alone > ours.full
     split = ours.split["synops"] + 10 * (ours.split["updates"] + ours.split["state_restores"])
     assert ours.full == pytest.approx(split) and 0 < ours.judging < ours.full
+    assert ours.placed > ours.full and own.placed == own.full, "dense hardware waits for nothing"
     on_step = next(one for one in kept if "previous_step" in one.label)
     assert on_step.split["state_restores"] > ours.split["state_restores"], "contexts of every candidate"
     assert [row.name for row in rows[: len(kept)]] == [f"{one.side}: {one.label}" for one in kept]
