@@ -148,19 +148,19 @@ class DeltaChain(SendingChain):
         mean_share: float = 0.0,
         *,
         carried: bool = False,
-    ) -> tuple[Tensor, Tensor]:
-        """Latents (B, S, H, D) and messages per candidate pass (layers,). `mean_BHA` None: reference zero, or the
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Latents (B, S, H, D), messages per candidate pass (layers,) and its synops. `mean_BHA` None: reference zero, or the
         candidate's own step before where `carried`; else the mean's, its own pass counted with weight `mean_share` = 1 / S."""
         s, horizon = actions_BSHA.shape[1:3]
         refs = self.silent(z_BD)
         z, zm = z_BD[:, None].expand(-1, s, -1), z_BD[:, None]
-        path, total = [], z_BD.new_zeros(len(self.widths))
+        path, total, paid = [], z_BD.new_zeros(len(self.widths)), z_BD.new_zeros(())
         for t in range(horizon):
             if mean_BHA is not None:
-                zm, refs, mean_sent, _ = self.run(zm, mean_BHA[:, None, t], refs)
-                total = total + mean_share * mean_sent
-            z, new, sent, _ = self.run(z, actions_BSHA[:, :, t], refs)
+                zm, refs, mean_sent, mean_synops = self.run(zm, mean_BHA[:, None, t], refs)
+                total, paid = total + mean_share * mean_sent, paid + mean_share * mean_synops
+            z, new, sent, synops = self.run(z, actions_BSHA[:, :, t], refs)
             refs = new if carried else refs
             path.append(z)
-            total = total + sent
-        return torch.stack(path, 2), total / horizon
+            total, paid = total + sent, paid + synops
+        return torch.stack(path, 2), total / horizon, paid / horizon

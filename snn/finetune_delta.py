@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from spikeplan.core.descent import descend
 from spikeplan.core.errors import UserError
 from spikeplan.snn.delta_chain import DeltaChain
-from spikeplan.snn.sparse_training import Pruner
+from spikeplan.snn.sparse_training import Part, Pruner, SparseTraining
 
 Judge = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -76,19 +76,23 @@ def finetune_delta(
     *,
     generator: torch.Generator,
     report: Callable[[dict[str, float]], None] | None = None,
+    sparse: SparseTraining | None = None,
 ) -> None:
-    """Train `chain` in place, on the sets of records by turns. Raises UserError without a set."""
+    """Train `chain` in place, on the sets of records by turns. `sparse`: what is taken out meanwhile; synops are then those of
+    the weights that are left. Raises UserError without a set."""
     if not data:
         raise UserError("fine-tuning: no records; record plans first")
 
     def losses(step: int) -> dict[str, Tensor]:
-        return delta_losses(chain, data[step % len(data)], config, generator)
+        return delta_losses(chain, data[step % len(data)], config, generator, stored=sparse is not None)
 
     def tell(step: int, row: dict[str, float]) -> None:
         if report:
             report({"step": step, **{name: row[name] for name in ("prediction", "ranking", "density")}})
 
-    train_chains(chain, losses, config, tell)
+    horizon = max(turn.candidates_NSHA.shape[2] for turn in data)
+    pruner = None if sparse is None else Pruner([Part(chain, horizon, 1.0)], sparse, config.steps)
+    train_chains(chain, losses, config, tell, pruner)
 
 
 def train_chains(
@@ -134,9 +138,15 @@ def train_chains(
 
 
 def delta_losses(
-    chain: DeltaChain, turn: Rollouts, config: DeltaTraining, generator: torch.Generator
+    chain: DeltaChain,
+    turn: Rollouts,
+    config: DeltaTraining,
+    generator: torch.Generator,
+    *,
+    stored: bool = False,
 ) -> dict[str, Tensor]:
-    """The terms of one step on some of a set's records and candidates; `total` is their weighted sum."""
+    """The terms of one step on some of a set's records and candidates; `total` is their weighted sum. `stored`: weights of zero
+    take part in no synop."""
     n, s_all = turn.candidates_NSHA.shape[:2]
     pick = torch.randint(n, (config.records,), generator=generator)
     some = torch.randperm(s_all, generator=generator)[: config.candidates]
@@ -144,10 +154,10 @@ def delta_losses(
     teacher = turn.latents_NSHD[pick][:, some]
     mean = candidates.mean(1) if config.reference == "mean_candidate" else None
     carried = config.reference == "previous_step"
-    z, sent = chain.rollout(turn.latent_ND[pick], candidates[:, some], mean, 1 / s_all, carried=carried)
+    z, sent, synops = chain.rollout(turn.latent_ND[pick], candidates[:, some], mean, 1 / s_all, carried=carried)
     prediction = (z - teacher).square().mean()
     cost, target = (turn.costs(pick, x, candidates[:, some]) for x in (z, teacher))
     ranking = (cost - target).square().mean() / target.var(1).mean().clamp_min(1e-6)
-    density = (sent * chain.fan_out).sum() / chain.macs
+    density = (synops if stored else (sent * chain.fan_out).sum()) / chain.macs
     loss = prediction + config.cost_weight * ranking + config.rate_weight * density
     return {"total": loss, "prediction": prediction, "ranking": ranking, "density": density}

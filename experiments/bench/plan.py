@@ -4,7 +4,8 @@ planner (experiments/bench/planner.py: success and operations), references (expe
 reference, networks trained for it), convert
 (experiments/bench/convert.py: speed of the simulation, graphs in Lava, networks of other tools), sparse_front
 (experiments/bench/sparse/front.py: networks trained for the chip's bill, half an hour), shared_work
-(experiments/bench/sparse/shared_work.py: what candidates have in common, each way alone).
+(experiments/bench/sparse/shared_work.py: what candidates have in common, each way alone), wide
+(experiments/bench/sparse/wide.py: a wide predictor trained for cost).
 
 `bench plan`: candidate steps per second of every method, as ratios to dense measured in the same run.
 
@@ -139,6 +140,12 @@ def _bench_shared_work(console: Console) -> list[BenchRow]:
     return bench_shared_work(console)
 
 
+def _bench_wide(console: Console) -> list[BenchRow]:
+    from spikeplan.experiments.bench.sparse.wide import bench_wide
+
+    return bench_wide(console)
+
+
 BENCHES: dict[str, Callable[..., list[BenchRow]]] = {
     "plan": bench_plan,
     "lava": _bench_lava,
@@ -149,6 +156,7 @@ BENCHES: dict[str, Callable[..., list[BenchRow]]] = {
     "convert": _bench_convert,
     "sparse_front": _bench_sparse_front,
     "shared_work": _bench_shared_work,
+    "wide": _bench_wide,
 }
 
 

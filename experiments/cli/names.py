@@ -85,7 +85,18 @@ SHIPPED: dict[str, tuple[str, ...]] = {
     "recipes": ("delta_transformer", "lif_latency", "lif_rate", "one_quantum", "sigma_delta"),
     "chips": tuple(CHIPS),
     "references": tuple(REFERENCES),
-    "benches": ("plan", "lava", "events", "energy", "planner", "references", "convert", "sparse_front", "shared_work"),
+    "benches": (
+        "plan",
+        "lava",
+        "events",
+        "energy",
+        "planner",
+        "references",
+        "convert",
+        "sparse_front",
+        "shared_work",
+        "wide",
+    ),
 }
 ABOUT = {
     "tasks": "what is planned, for --task",

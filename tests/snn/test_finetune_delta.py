@@ -12,6 +12,7 @@ from spikeplan.conversion.calibration import chain_of
 from spikeplan.snn.delta_chain import DeltaChain
 from spikeplan.snn.delta_predictor import DeltaPredictor
 from spikeplan.snn.finetune_delta import DeltaTraining, Rollouts, finetune_delta
+from spikeplan.snn.sparse_training import SparseTraining
 
 B, S, H = 6, 16, 4
 
@@ -54,13 +55,30 @@ def test_the_twin_approximates_the_integer_network(problem, reference):
     mean = data.candidates_NSHA.mean(1) if reference == "mean_candidate" else None
     with torch.no_grad():
         carried = reference == "previous_step"
-        twin, sent = chain.rollout(data.latent_ND, data.candidates_NSHA, mean, 1 / S, carried=carried)
+        twin, sent, synops = chain.rollout(data.latent_ND, data.candidates_NSHA, mean, 1 / S, carried=carried)
+    assert float(synops) == pytest.approx(float((sent * chain.fan_out).sum()), rel=1e-5), "no weight is zero"
     exact, messages = integer_rollout(artifact, data, reference)
     change = exact - data.latent_ND[:, None, None]
     assert float((twin - exact).square().mean() / change.square().mean()) < 0.01
     assert float(((sent - messages).abs() / messages).max()) < 0.05
     other = integer_rollout(artifact, data, "zero" if reference == "mean_candidate" else "mean_candidate")[1]
     assert ((messages - other).abs() > 0.1 * messages).any()
+
+
+def test_weights_go_while_a_predictor_alone_is_fine_tuned(problem):
+    """Half of them, and synops are then of the others: a chain that charges zeros too counts about twice as many."""
+    dense, data, artifact = problem
+    chain = DeltaChain(chain_of(copy.deepcopy(dense)), artifact)
+    rows = []
+    training = DeltaTraining(steps=60, records=4, candidates=4)
+    generator = torch.Generator().manual_seed(0)
+    finetune_delta(chain, [data], training, generator=generator, report=rows.append, sparse=SparseTraining(pruned=0.5))
+    weights = torch.cat([linear.weight.flatten() for linear in chain.linears])
+    assert float((weights == 0).float().mean()) == pytest.approx(0.5, abs=0.02)
+    with torch.no_grad():
+        _, sent, synops = chain.rollout(data.latent_ND, data.candidates_NSHA, None)
+    assert 0.3 < float(synops) / float((sent * chain.fan_out).sum()) < 0.7
+    assert rows[-1]["density"] < 0.7 * rows[0]["density"]
 
 
 def test_the_twin_knows_the_thresholds(make_predictor):
