@@ -18,16 +18,14 @@ from torch import Tensor
 
 from spikeplan.conversion.calibration import Calibration
 from spikeplan.conversion.recipes.base import Built, RecipeKind
-from spikeplan.conversion.recipes.surrogate import Batches, fine_tune
+from spikeplan.conversion.recipes.surrogate import Batches, fine_tune, round_weights
 from spikeplan.conversion.report import LayerReport, Report
 from spikeplan.conversion.tracing import CODE, OUT, AffineNet, Traced, affine_net
 from spikeplan.core.errors import UserError
-from spikeplan.core.fixed_point import WEIGHT_BITS, limit
 from spikeplan.snn.latency import LatencyNet, LatencyPredictor, LatencySettings
 from spikeplan.snn.latency.net import MAX_STEPS
 from spikeplan.snn.rate_net import Wire
 
-WEIGHT_TOP = limit(WEIGHT_BITS)
 SPANS = (1.0, 1.1, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)  # of a neuron's largest value; of equal ones the first
 FINEST = 8  # times the time steps, for the comparison with forward
 LABEL = "latency code: windows of T steps, one a layer; at most one spike a neuron and prediction"
@@ -75,7 +73,8 @@ class LIFLatency:
         net = spanned(affine, dense, settings)
         batches = Batches(self.steps, self.rows, self.seed)
         fine_tune(net, dense[CODE], dense[OUT], batches, time_steps=self.time_steps)
-        round_weights(net)
+        for name in (*net.groups, OUT):
+            round_weights([net.weights[wire.key] for wire in net.into(name)])
         predictor = LatencyPredictor(net, latent_dim=affine.latent_dim, residual=affine.residual)
         finest = replace(settings, time_steps=min(MAX_STEPS, FINEST * self.time_steps))
         return Built(
@@ -117,16 +116,6 @@ def top_of(values_Nn: Tensor, time_steps: int) -> Tensor:
         best_n = torch.where(error_n < least_n, span * largest_n, best_n)
         least_n = torch.minimum(error_n, least_n)
     return best_n
-
-
-@torch.no_grad()
-def round_weights(net: LatencyNet) -> None:
-    """To 8 bits, in one unit for all that a neuron receives."""
-    for name in (*net.groups, OUT):
-        received = [net.weights[wire.key] for wire in net.into(name)]
-        unit = torch.cat(received, 1).abs().amax(1, keepdim=True).clamp_min(1e-12) / WEIGHT_TOP
-        for weight in received:
-            weight.copy_((weight / unit).round() * unit)
 
 
 def _step(net: LatencyNet, residual: bool) -> Callable[[Tensor, Tensor], Tensor]:

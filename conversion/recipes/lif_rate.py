@@ -1,7 +1,8 @@
 """Rate code: every ReLU neuron becomes a spiking one that fires as often, over T time steps, as its value is large.
 
 Thresholds are balanced with the calibration data (Diehl et al. 2015): a neuron at the top of its range fires in every step.
-Then weights are fine-tuned with a surrogate gradient so that the output comes back to the module's own, and rounded to 8 bits.
+Then weights are fine-tuned with a surrogate gradient so that the output comes back to the module's own, and rounded to 8 bits,
+a scale a neuron.
 The file is a network graph (core/ir/graph): an input is held for T steps, and the last output counts.
 """
 
@@ -16,16 +17,14 @@ from torch import Tensor
 
 from spikeplan.conversion.calibration import Calibration
 from spikeplan.conversion.recipes.base import Built, RecipeKind
-from spikeplan.conversion.recipes.surrogate import Batches, fine_tune
+from spikeplan.conversion.recipes.surrogate import Batches, fine_tune, round_weights
 from spikeplan.conversion.report import LayerReport, Report
 from spikeplan.conversion.tracing import OUT, AffineNet, Traced, affine_net
 from spikeplan.core.errors import UserError
-from spikeplan.core.fixed_point import WEIGHT_BITS, limit
 from spikeplan.core.ir.graph import file as graph_file
 from spikeplan.snn.rate_net import CODE, RateNet, RateSettings, Wire
 from spikeplan.snn.rate_predictor import RatePredictor
 
-WEIGHT_TOP = limit(WEIGHT_BITS)
 TOP_QUANTILE = 0.999
 FINEST = 8  # times the time steps, for the comparison with forward
 LABEL = "rate code: T binary time steps a prediction, every prediction from rest"
@@ -81,7 +80,8 @@ class LIFRate:
             time_steps=self.time_steps,
             rate_weight=self.rate_weight,
         )
-        round_weights(net)
+        for name in (*net.groups, OUT):
+            round_weights([net.weights[wire.key] for wire in net.into(name)])
         artifact = RateArtifact(net, {"recipe": f"{self}", "time_steps": self.time_steps})
         predictor = RatePredictor(net, latent_dim=affine.latent_dim, residual=affine.residual)
         return Built(
@@ -108,14 +108,6 @@ def balanced(net: AffineNet, dense: dict[str, Tensor], settings: RateSettings) -
     half = 0.5 / settings.time_steps  # of a threshold, over all steps: counts are rounded and not floored
     biases = {name: bias / tops[name] + (0.0 if name == OUT else half) for name, bias in net.biases.items()}
     return RateNet([group.name for group in net.groups], weights, biases, settings)
-
-
-@torch.no_grad()
-def round_weights(net: RateNet) -> None:
-    """To 8 bits a wire, as a chip holds them."""
-    for weight in net.weights.values():
-        unit = weight.abs().max().clamp_min(1e-12) / WEIGHT_TOP
-        weight.copy_((weight / unit).round() * unit)
 
 
 def _longer(affine: AffineNet, dense: dict[str, Tensor], settings: RateSettings) -> RateNet:

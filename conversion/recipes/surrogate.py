@@ -1,8 +1,8 @@
-"""Fine-tuning of a spiking network to a dense output with a surrogate gradient, whatever its code."""
+"""Of spiking networks, whatever their code: fine-tuning to a dense output with a surrogate gradient, and 8-bit weights."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from spikeplan.core.descent import descend
 from spikeplan.core.errors import UserError
+from spikeplan.core.fixed_point import WEIGHT_BITS, limit
 
 RATE = 1e-3  # the highest, of a cycle that rises and falls
 
@@ -79,3 +80,14 @@ def fine_tune(
             schedule=schedule,
             clip=lambda: nn.utils.clip_grad_norm_(net.parameters(), 1.0),
         )
+
+
+@torch.no_grad()
+def round_weights(received: Sequence[Tensor]) -> None:
+    """Of one layer, in place, (n, n_source) a source: to 8 bits in one unit for all that a neuron receives.
+
+    The unit is the neuron's own, since a threshold, or a ramp, in the same unit undoes it.
+    """
+    unit = torch.cat(list(received), 1).abs().amax(1, keepdim=True).clamp_min(1e-12) / limit(WEIGHT_BITS)
+    for weight in received:
+        weight.copy_((weight / unit).round() * unit)
