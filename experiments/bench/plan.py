@@ -2,7 +2,8 @@
 (experiments/bench/events.py), energy (experiments/bench/energy.py: counts, MACs and prices),
 planner (experiments/bench/planner.py: success and operations), references (experiments/bench/references.py: the same on each
 reference, networks trained for it), convert
-(experiments/bench/convert.py: speed of the simulation, graphs in Lava, networks of other tools), sparse_front
+(experiments/bench/convert.py: speed of the simulation, graphs in Lava, networks of other tools), converters
+(experiments/bench/converters: error and operations beside SpikingJelly's and sinabs' converters), sparse_front
 (experiments/bench/sparse/front.py: networks trained for the chip's bill, half an hour), shared_work
 (experiments/bench/sparse/shared_work.py: what candidates have in common, each way alone), wide
 (experiments/bench/sparse/wide.py: a wide predictor trained for cost).
@@ -146,6 +147,12 @@ def _bench_wide(console: Console) -> list[BenchRow]:
     return bench_wide(console)
 
 
+def _bench_converters(console: Console) -> list[BenchRow]:
+    from spikeplan.experiments.bench.converters import bench_converters
+
+    return bench_converters(console)
+
+
 BENCHES: dict[str, Callable[..., list[BenchRow]]] = {
     "plan": bench_plan,
     "lava": _bench_lava,
@@ -154,6 +161,7 @@ BENCHES: dict[str, Callable[..., list[BenchRow]]] = {
     "planner": _bench_planner,
     "references": _bench_references,
     "convert": _bench_convert,
+    "converters": _bench_converters,
     "sparse_front": _bench_sparse_front,
     "shared_work": _bench_shared_work,
     "wide": _bench_wide,

@@ -93,6 +93,7 @@ SHIPPED: dict[str, tuple[str, ...]] = {
         "planner",
         "references",
         "convert",
+        "converters",
         "sparse_front",
         "shared_work",
         "wide",

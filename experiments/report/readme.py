@@ -32,6 +32,7 @@ BENCHES = {  # by the first row
     "guided_success": "bench planner",
     "zero_5_H3": "bench references",
     "delta_vs_dense_64": "bench convert",
+    "mlp_trained": "bench converters",
     "dense_64_5_H2_plain": "bench shared_work",
     "dense: 64 guided 5 H2 + 0.15 V spread 0.6": "bench sparse_front",
 }
