@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from spikeplan.conversion.nir import sigma_delta
 from spikeplan.conversion.nir.read import DT_S, need_nir
 from spikeplan.core.errors import UserError
 from spikeplan.core.files import write_whole
@@ -20,15 +21,35 @@ from spikeplan.core.ir.graph import LIF, Concat, Conv, Graph, Input, Integrator,
 
 
 def write_nir(graph: Graph, path: str | os.PathLike[str], *, dt_s: float = DT_S) -> Path:
-    """Write a floating-point network.
+    """Write a floating-point network, or a sigma-delta one, which is of integers (conversion/nir/sigma_delta.py).
 
-    Raises UserError for a graph of integers, for nodes that NIR has no word for, and for a file that cannot be written.
+    Raises UserError for other graphs of integers, for nodes that NIR has no word for, and for a file that cannot be written.
 
     >>> write_nir(read_nir("cells.nir"), "again.nir")
     """
     nir, target = need_nir(), Path(path)
-    if graph.fixed:
-        raise UserError("NIR: a network of integers; only floating-point networks are written, in NIR's units")
+    own = sigma_delta.is_sigma_delta(graph)
+    if graph.fixed and not own:
+        raise UserError(
+            "NIR: a network of integers; floating-point networks are written, in NIR's units, and sigma-delta ones"
+        )
+    nodes, edges = sigma_delta.nodes_and_edges(nir, graph) if own else _in_nir_s_words(nir, graph, dt_s)
+    for number, name in enumerate(graph.outputs):
+        output = "output" if number == 0 else f"output{number}"
+        if output in nodes:
+            raise UserError(f"NIR: a node is called {output!r}, the name of an output; rename it")
+        nodes[output] = nir.Output(output_type=np.array(graph.shapes[name]))
+        edges.append((name, output))
+    words = sigma_delta.words_of(graph) if own else {}
+    made = nir.NIRGraph(nodes=nodes, edges=edges, type_check=False, metadata=words)
+    try:
+        write_whole(target, lambda temporary: nir.write(temporary, made))
+    except OSError as error:
+        raise UserError(f"{target}: cannot write there ({error}); choose a writable directory") from error
+    return target
+
+
+def _in_nir_s_words(nir: Any, graph: Graph, dt_s: float) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     nodes: dict[str, Any] = {}
     edges: list[tuple[str, str]] = []
     into = _Offsets(graph)
@@ -41,18 +62,7 @@ def write_nir(graph: Graph, path: str | os.PathLike[str], *, dt_s: float = DT_S)
     for node in graph.nodes:
         if not isinstance(node, Sum):
             edges += [(src, node.name) for src in _sources(graph, node.name)]
-    for number, name in enumerate(graph.outputs):
-        output = "output" if number == 0 else f"output{number}"
-        if output in nodes:
-            raise UserError(f"NIR: a node is called {output!r}, the name of an output; rename it")
-        nodes[output] = nir.Output(output_type=np.array(graph.shapes[name]))
-        edges.append((name, output))
-    made = nir.NIRGraph(nodes=nodes, edges=edges, type_check=False)
-    try:
-        write_whole(target, lambda temporary: nir.write(temporary, made))
-    except OSError as error:
-        raise UserError(f"{target}: cannot write there ({error}); choose a writable directory") from error
-    return target
+    return nodes, edges
 
 
 def _sources(graph: Graph, name: str) -> list[str]:

@@ -115,7 +115,9 @@ def open_network(path: str, reading: Reading) -> tuple[Graph, list[str]]:
         raise UserError(f"{path}: suffix {suffix!r} is unknown; use {known}")
     dt_s = DT_S if reading.dt is None else reading.dt
     network = read_nir(path, dt_s=dt_s, graded_input=reading.graded, decay=reading.decay, reset=reading.reset)
-    if reading.precision == "floating_pt":
+    if network.fixed and nir:
+        raise UserError(f"{path}: a sigma-delta network of integers; leave out --precision, --dt and --graded")
+    if network.fixed or reading.precision == "floating_pt":
         return pipelined(network), []
     network, reports = quantise(network)
     return pipelined(network), [

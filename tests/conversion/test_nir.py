@@ -233,7 +233,7 @@ def test_a_network_survives_its_file(tmp_path: Path) -> None:
         again = read_nir(write_nir(network, tmp_path / "b.nir"))
         x = (np.random.default_rng(8).random((80, *network.source.shape)) < 0.4).astype(int)
         assert (fired(network, x) == fired(again, x)).all() and fired(network, x).any()
-    with pytest.raises(UserError, match="only floating-point networks"):
+    with pytest.raises(UserError, match="a network of integers; floating-point networks"):
         write_nir(quantise(network)[0], tmp_path / "c.nir")
 
 

@@ -12,7 +12,9 @@ from tests.networks import Layer, cells, layered, linear
 
 from spikeplan.conversion.netx import write_netx
 from spikeplan.conversion.nir import write_nir
+from spikeplan.core.ir import artifact as artifact_file
 from spikeplan.core.ir.graph import Graph
+from spikeplan.core.ir.graph.from_artifact import graph_of_artifact
 from spikeplan.evaluation.bundle import load_bundle
 from spikeplan.experiments.bench.peers.netx import random_network
 from spikeplan.experiments.cli.main import main
@@ -70,6 +72,28 @@ def test_an_artifact_runs_as_the_graph_that_it_is(tmp_path: Path) -> None:
     facts, _ = run([str(bundle.artifact_path), "--steps", "10", "--inputs", str(tmp_path / "x.npy")], tmp_path)
     assert [layer["name"] for layer in facts["layers"]] == ["code", "h1", "h2", "out"] and facts["delay"] == 3
     assert all(any(layer["messages"]) for layer in facts["layers"][:2])
+
+
+def test_a_sigma_delta_network_runs_from_nir_as_from_its_own_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    artifact = load_bundle("two-room").beside("delta-64")
+    file = write_nir(graph_of_artifact(artifact_file.load(artifact)), tmp_path / "n.nir")
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).integers(-3000, 3000, (6, 34)))
+    sent = []
+    for network in (file, artifact):
+        run(
+            [str(network), "--inputs", str(tmp_path / "x.npy"), "--steps", "6", "--out", str(tmp_path / "o.npz")],
+            tmp_path,
+        )
+        with np.load(tmp_path / "o.npz") as found:
+            sent.append({name: found[name] for name in found.files})
+        (tmp_path / "o.npz").unlink()
+    assert sent[0].keys() == sent[1].keys() and all((sent[0][key] == sent[1][key]).all() for key in sent[0])
+    assert any(array.any() for name, array in sent[0].items() if "out" in name)
+    with pytest.raises(SystemExit):
+        main(["lava", "run", str(file), "--precision", "floating_pt"])
+    assert "a sigma-delta network of integers; leave out --precision" in capsys.readouterr().err
 
 
 def test_the_figure_needs_the_file_only() -> None:
