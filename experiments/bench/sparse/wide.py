@@ -22,12 +22,13 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from spikeplan.conversion import Calibration, SigmaDelta, convert
+from spikeplan.conversion import SigmaDelta, convert
 from spikeplan.conversion.calibration import chain_of
 from spikeplan.core.descent import descend
 from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.evaluation.bundle import Bundle, load_bundle
 from spikeplan.evaluation.intervals import paired
+from spikeplan.evaluation.recorded_plans import calibration_of
 from spikeplan.evaluation.shard import one_thread
 from spikeplan.experiments.bench.rows import BenchRow
 from spikeplan.experiments.bench.sparse.compared import POINTS_LOST, as_good
@@ -48,6 +49,7 @@ from spikeplan.worldmodel.tasks import make_world
 TASK = "two-room-random"
 BUDGETS = (GuidedConfig(samples=4, horizon=4), GuidedConfig(samples=8, horizon=12))
 RECORD_SEED = 5_500_000
+CALIBRATED = 20_000  # pairs
 START = 0.05  # thresholds before fine-tuning, in standard deviations
 
 
@@ -154,7 +156,7 @@ def tuned(
     """The spiking form of a copy of `dense`, fine-tuned on what it imagined for copies of the policy."""
     records, student = _recorded(bundle, dense, s), ResidualPredictor(dense.latent_dim, dense.action_dim, dense.hidden)
     student.load_state_dict(dense.state_dict())
-    data = _calibration(records)
+    data = calibration_of([records], CALIBRATED)
     draft, _ = convert(student, data, SigmaDelta(thresholds=START))
     chain = DeltaChain(chain_of(student), draft)
     finetune_delta(
@@ -190,19 +192,6 @@ def _recorded(bundle: Bundle, dense: ResidualPredictor, s: Settings) -> Rollouts
     run_episodes(world, latent_of, planner, drawn, seed=RECORD_SEED, block=s.recorded, record=keep)
     latent_ND, goal_ND, actions_NSHA, latents_NSHD = (torch.cat(column) for column in zip(*kept, strict=True))
     return Rollouts(latent_ND, goal_ND, actions_NSHA, latents_NSHD)
-
-
-def _calibration(records: Rollouts, limit: int = 20_000) -> Calibration:
-    before = torch.cat(
-        [
-            records.latent_ND[:, None, None].expand(-1, records.candidates_NSHA.shape[1], 1, -1),
-            records.latents_NSHD[:, :, :-1],
-        ],
-        2,
-    ).flatten(0, 2)
-    actions = records.candidates_NSHA.flatten(0, 2)
-    stride = max(1, len(before) // limit)
-    return Calibration(before[::stride].contiguous(), actions[::stride].contiguous())
 
 
 def _rows(found: Sequence[Measured]) -> list[BenchRow]:
