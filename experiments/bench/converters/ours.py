@@ -1,4 +1,4 @@
-"""Our recipes on a trained network: a point a recipe and setting, and the front of them all."""
+"""Our recipes on a trained network: a point a recipe and setting, and their fronts. lif_latency_graded: with graded inputs."""
 
 from __future__ import annotations
 
@@ -64,9 +64,10 @@ def latency_point(case: Case, net: AffineNet, recipe: LIFLatency) -> Point:
     inputs = graded_inputs(net) if recipe.graded_inputs else {CODE: run.inputs.ne(0).double().mean(0)}
     spikes = inputs | {name: left.ne(0).double().mean(0) for name, left in run.counts.items()}
     steps = recipe.time_steps
+    name = "lif_latency_graded" if recipe.graded_inputs else "lif_latency"
     return Point(
-        recipe="lif_latency",
-        label=f"lif_latency, {'graded inputs, ' * recipe.graded_inputs}windows of {steps}",
+        recipe=name,
+        label=f"{name}, windows of {steps}",
         time_steps=steps,
         error=error_of(run.out, case.output(case.held_out)),
         operations=operations(net, spikes, steps * found.windows),
@@ -112,15 +113,25 @@ def front(points: Sequence[Point]) -> list[Point]:
     return found
 
 
+def best_at(points: Sequence[Point], operations: float) -> tuple[float | None, str]:
+    """Least error at so many operations that any recipe reaches by itself: nothing lies between two recipes. None: none does."""
+    of_recipes = [front([p for p in points if p.recipe == recipe]) for recipe in {p.recipe for p in points}]
+    reached = [(error, what) for error, what in (at(of_one, operations) for of_one in of_recipes) if error is not None]
+    if reached:
+        return min(reached)
+    cheapest = min(points, key=lambda p: p.operations)
+    return None, f"our cheapest, {cheapest.label}, takes {cheapest.operations:,.0f}"
+
+
 def at(points: Sequence[Point], operations: float) -> tuple[float | None, str]:
-    """Error of a front at so many operations, and of what: between two points on a line through their logarithms.
+    """Error of a recipe's front at so many operations, and of what: between two points on a line through their logarithms.
 
     Beyond its dearest point, that one's error, which costs less; None before its cheapest.
     """
     before = [point for point in points if point.operations <= operations]
     after = points[len(before) :]
     if not before:
-        return None, f"our cheapest, {points[0].label}, takes {points[0].operations:,.0f}"
+        return None, ""
     left = before[-1]
     if not after or left.operations == operations or not left.error:
         return left.error, f"{left.label}, at {left.operations:,.0f}"

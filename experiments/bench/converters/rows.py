@@ -1,15 +1,16 @@
 """`spikeplan bench converters`: our recipes beside SpikingJelly's converter and sinabs', on the same trained networks and rows.
 
     CASE_trained            error of the trained network itself, so that the rest is seen in proportion
-    CASE_ours_RECIPE        our front: error of each recipe's point on it with the least error
+    CASE_ours_RECIPE        least error of each of our recipes, at its operations
     CASE_PEER_tT            our error, by any recipe, at the operations that the peer takes in T steps; other: the peer's error
                             as it comes, with float32 weights, where ours have 8 bits
     CASE_PEER_tT_8bit       the same with the peer's weights rounded to 8 bits
     CASE_PEER_tT_binary     as _8bit, where ours sends spikes of 0 and 1 alone (inputs may be graded, as theirs are)
 
 What an operation is: counting.py. The peer's setting at T steps is one that none of its others beats in both figures; where there
-are several, the one of least error. Ours lies between two points of our front, on a line through their logarithms; where the
-peer takes more than our dearest, ours is that one, and where it takes less than our cheapest, there is no figure and no goal.
+are several, the one of least error. Ours is that of the best recipe at as many operations, between two settings of one recipe on
+a line through their logarithms. Where the peer takes more than a recipe's dearest setting, that one counts; where it takes less
+than our cheapest, there is no figure and no goal.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from spikeplan.conversion.tracing import AffineNet
 from spikeplan.evaluation.shard import one_thread
 from spikeplan.experiments.bench.converters.counting import Point, affine_of
 from spikeplan.experiments.bench.converters.networks import CASES, Case, case
-from spikeplan.experiments.bench.converters.ours import at, conversions, front
+from spikeplan.experiments.bench.converters.ours import best_at, conversions, front
 from spikeplan.experiments.bench.converters.theirs import PEERS, TIMES, points_of
 from spikeplan.experiments.bench.peers.rows import NotInstalledError
 from spikeplan.experiments.bench.rows import BenchRow, quotient
@@ -56,7 +57,7 @@ def bench_converters(
             for make in ours_made:
                 ours.append(make(one, net))
                 bar.advance(ticks)
-            rows += front_rows(name, ours)
+            rows += least_rows(name, ours)
             for peer in PEERS:
                 try:
                     theirs = points_of(peer, one, net, Path(folder) / name, times)
@@ -76,13 +77,12 @@ def trained_row(one: Case) -> BenchRow:
     )
 
 
-def front_rows(name: str, ours: Sequence[Point]) -> list[BenchRow]:
-    """The point of least error of each recipe, and whether it is on the front of them all."""
-    best = front(ours)
-    rows = []
+def least_rows(name: str, ours: Sequence[Point]) -> list[BenchRow]:
+    """The point of least error of each recipe, and whether another recipe's point is better in both figures."""
+    best, rows = front(ours), []
     for recipe in dict.fromkeys(point.recipe for point in ours):
         least = min((point for point in ours if point.recipe == recipe), key=lambda point: point.error)
-        where = "" if least in best else "; not on our front"
+        where = "" if least in best else "; another of ours beats it in both"
         rows.append(
             BenchRow(
                 name=f"{name}_ours_{recipe}",
@@ -108,7 +108,7 @@ def compared_rows(
     rows = []
     for suffix, bits, mine in (("", 32, ours), ("_8bit", 8, ours), ("_binary", 8, binary)):
         its = chosen([point for point in theirs if point.weight_bits == bits], time_steps)
-        error, what = at(front(mine), its.operations)
+        error, what = best_at(mine, its.operations)
         rows.append(
             BenchRow(
                 name=f"{name}_{peer}_t{time_steps}{suffix}",

@@ -16,7 +16,7 @@ from spikeplan.experiments.bench.converters import rows as bench
 from spikeplan.experiments.bench.converters import theirs as peers
 from spikeplan.experiments.bench.converters.counting import Point, affine_of, error_of, graded_inputs, operations
 from spikeplan.experiments.bench.converters.networks import Case, case
-from spikeplan.experiments.bench.converters.ours import at, conversions, front
+from spikeplan.experiments.bench.converters.ours import at, best_at, conversions, front
 from spikeplan.experiments.bench.converters.worker import run, scaled
 from spikeplan.experiments.bench.peers.rows import NotInstalledError
 from spikeplan.experiments.bench.plan import BENCHES
@@ -66,7 +66,8 @@ def test_operations_are_those_of_the_dense_networks_synapses(mlp: Small, conv: S
 def test_ours_are_close_and_are_counted(mlp: Small) -> None:
     one, net = mlp
     found = [make(one, net) for make in SMALL]
-    assert [p.recipe for p in found] == ["sigma_delta"] * 2 + ["lif_rate"] + ["lif_latency"] * 3
+    assert [p.recipe for p in found][:3] == ["sigma_delta", "sigma_delta", "lif_rate"]
+    assert [p.recipe for p in found][3:] == ["lif_latency_graded", "lif_latency_graded", "lif_latency"]
     assert [p.binary for p in found] == [False] * 2 + [True] * 4
     assert found[-1].label == "lif_latency, windows of 4" and found[2].label == "lif_rate, 4 steps"
     fine, coarse, rate, four, sixteen, timed = found
@@ -89,7 +90,16 @@ def test_between_two_points_the_error_is_on_a_line_through_logarithms_and_never_
     assert error == pytest.approx(0.1) and what == "x100 to x400"
     assert at(best, 100)[0] == 1.0 and at(best, 400)[0] == 0.01
     assert at(best, 1e9) == (0.01, "x400, at 400")
-    assert at(best, 99) == (None, "our cheapest, x100, takes 100")
+    assert at(best, 99)[0] is None
+
+
+def test_nothing_lies_between_two_recipes() -> None:
+    points = [point(100, 1.0), point(400, 0.01, recipe="y"), point(50, 2.0, recipe="y")]
+    error, what = best_at(points, 200)
+    assert error == pytest.approx(2 * 0.005 ** (2 / 3)) and what == "x50 to x400"
+    assert best_at(points, 101)[0] == pytest.approx(2 * 0.005 ** (0.3381), rel=1e-3), "y's own line, below x's point"
+    assert best_at([points[0], points[1]], 399) == (1.0, "x100, at 100")
+    assert best_at(points, 49) == (None, "our cheapest, x50, takes 50")
 
 
 def test_rows_hold_where_ours_is_no_worse() -> None:
@@ -116,7 +126,8 @@ def test_without_peers_our_part_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert next(iter(rows)) == "mlp_trained" and rows["mlp_trained"].ours
     for name in ("mlp_sinabs", "conv_spikingjelly"):
         assert rows[name].ours is None and rows[name].holds is None and "make peers" in rows[name].unit
-    assert rows["conv_ours_lif_latency"].ours and "operations: lif_latency" in rows["conv_ours_lif_latency"].unit
+    assert rows["conv_ours_lif_latency_graded"].ours
+    assert "operations: lif_latency_graded, windows of 4" in rows["conv_ours_lif_latency_graded"].unit
     assert "converters" in BENCHES
 
 
