@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from spikeplan.conversion.nir.synapses import conv_out
 from spikeplan.core.errors import UserError
 from spikeplan.core.ir.graph import Conv, Delta, Edge, Graph, Input, Linear, Node, Readout, SigmaDelta
 
@@ -102,16 +103,7 @@ def _to_nir(nir: Any, graph: Graph, node: Node) -> Any:
         return nir.Linear(weight=node.weight, metadata=words)
     assert isinstance(node, Conv)
     before = graph.shapes[graph.into(node.name)[0].src]
-    return nir.Conv2d(
-        input_shape=tuple(before[1:]),
-        weight=node.weight,
-        stride=node.stride,
-        padding=node.padding,
-        dilation=node.dilation,
-        groups=node.groups,
-        bias=np.zeros(node.weight.shape[0], np.int64),
-        metadata=words,
-    )
+    return conv_out(nir, node, before, np.zeros(node.weight.shape[0], np.int64), words)
 
 
 def _kind(nir: Any, name: str, parameters: tuple[str, ...]) -> Callable[..., Any]:

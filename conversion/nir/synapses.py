@@ -108,3 +108,17 @@ def makers(nir: Any) -> dict[type, Callable[..., Value]]:
         nir.Flatten: flatten,
         nir.Delay: delay,
     }
+
+
+def conv_out(nir: Any, conv: Conv, before: Shape, bias: Any, words: dict[str, str] | None = None) -> Any:
+    """Our convolution of an image as NIR's; `words`: its metadata."""
+    return nir.Conv2d(
+        input_shape=tuple(before[1:]),
+        weight=conv.weight,
+        stride=conv.stride,
+        padding=conv.padding,
+        dilation=conv.dilation,
+        groups=conv.groups,
+        bias=bias,
+        metadata=words or {},
+    )

@@ -15,6 +15,7 @@ import numpy as np
 
 from spikeplan.conversion.nir import sigma_delta
 from spikeplan.conversion.nir.read import DT_S, need_nir
+from spikeplan.conversion.nir.synapses import conv_out
 from spikeplan.core.errors import UserError
 from spikeplan.core.files import write_whole
 from spikeplan.core.ir.graph import LIF, Concat, Conv, Graph, Input, Integrator, Linear, Node, Pool, Sum
@@ -107,15 +108,7 @@ def _node(nir: Any, graph: Graph, node: Node, dt_s: float, offsets: _Offsets) ->
         bias = offsets.of.get(node.name, np.zeros(shape))
         if (bias != bias[:, :1, :1]).any():
             raise node.refuse("NIR's Conv2d has one bias a channel")
-        return nir.Conv2d(
-            input_shape=tuple(before[1:]),
-            weight=node.weight,
-            stride=node.stride,
-            padding=node.padding,
-            dilation=node.dilation,
-            groups=node.groups,
-            bias=bias[:, 0, 0].copy(),
-        )
+        return conv_out(nir, node, before, bias[:, 0, 0].copy())
     if isinstance(node, Pool) and node.kind == "sum" and not node.weight_exp:
         kernel, stride, padding = (np.array(getattr(node, name)) for name in ("kernel", "stride", "padding"))
         return nir.SumPool2d(kernel_size=kernel, stride=stride, padding=padding)
