@@ -10,7 +10,7 @@ import numpy as np
 
 from spikeplan.conversion.nir.parameters import Value, numbers
 from spikeplan.core.errors import UserError
-from spikeplan.core.ir.graph import Concat, Conv, Linear, Pool
+from spikeplan.core.ir.graph import Concat, Conv, Linear, Pool, Shape
 from spikeplan.core.ir.graph.graph import MAX_DELAY
 from spikeplan.core.ir.graph.reference import STEPS
 
