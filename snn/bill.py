@@ -96,11 +96,12 @@ class Shares:
         return _shares(self.value, self.latent_dim, 1.0, 1.0 / self.copies)
 
     def updates(self, horizon: int) -> Tensor:
-        """Of neurons, that a copy is spared in a plan."""
+        """Of neurons, that a copy is spared in a plan; those of first layers store what is shared, once for all copies."""
         spared = 1.0 - 1.0 / self.copies
         told = self.policy.widths[0] - self.latent_dim
         start_and_goal = 2 * spared * self.latent_dim
-        return spared * self.policy.remaining() + (horizon - 1) * told + start_and_goal
+        stored = sum(chain.widths[1] for chain in (self.policy, self.predictor, self.value)) / self.copies
+        return spared * self.policy.remaining() + (horizon - 1) * told + start_and_goal - stored
 
 
 def _shares(chain: SendingChain, latent_dim: int, latent: float, other: float) -> Tensor:

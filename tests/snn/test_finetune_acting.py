@@ -104,13 +104,14 @@ def planned(artifacts: Any, starts: Starts, noise_BSHA: Tensor, reference: str) 
     return trace, sent / (len(starts.latent_ND) * COPIES.samples)
 
 
-def booked(three: Three, reference: str) -> float:
+def booked(three: Three, reference: str, once: bool) -> float:
     """Synop-equivalents of a copy's plan in the networks' own layers, by the integer networks on a chip of sparse weights."""
     predictor, policy, value = three.artifacts
+    how: dict[str, Any] = {"sparse": True, "shared": once}
     pair = Pair(
-        DeltaPredictor(predictor, sparse=True),
-        DeltaPolicy(policy, action_limit=LIMIT, sparse=True),
-        DeltaPolicy(value, action_limit=MOST, output="value", sparse=True),
+        DeltaPredictor(predictor, **how),
+        DeltaPolicy(policy, action_limit=LIMIT, **how),
+        DeltaPolicy(value, action_limit=MOST, output="value", **how),
     )
     job = Job(task="keep-out", method="guided-sigma_delta", role="x", planner=COPIES, episodes=1, count=1)
     counts = make_op_counts(replace(job, reference=reference), pair)
@@ -121,9 +122,12 @@ def booked(three: Three, reference: str) -> float:
     return total(booked, "synop_equivalents") / (rows * COPIES.samples)
 
 
-@pytest.mark.parametrize("reference", ACTING_REFERENCES)
-def test_the_bill_of_the_twins_is_what_the_integer_networks_are_charged(three: Three, reference: str) -> None:
-    """Within 3 % where a third of the weights is zero; without restores, or with the zeros charged, it is off by more."""
+@pytest.mark.parametrize(("reference", "once"), [*((name, False) for name in ACTING_REFERENCES), ("zero", True)])
+def test_the_bill_of_the_twins_is_what_the_integer_networks_are_charged(
+    three: Three, reference: str, once: bool
+) -> None:
+    """Within 3 % where a third of the weights is zero; without restores, with the zeros charged, or with copies charged for what
+    they share, it is off by more."""
     for net in three.dense:
         for linear in net.linears():
             weight = linear.weight.detach()
@@ -132,11 +136,13 @@ def test_the_bill_of_the_twins_is_what_the_integer_networks_are_charged(three: T
     eps = noise(len(three.starts.latent_ND), 1)
     stray = eps[:, :, None] * (LIMIT * COPIES.spread * torch.tensor([COPIES.decay**t for t in range(3)]))[:, None]
     with torch.no_grad():
-        bill = (
-            sparse.chains().imagine(three.starts.latent_ND, three.starts.told_NG, stray, (LIMIT, MOST), reference).bill
-        )
-    charged = booked(sparse, reference)
+        starts, chains = three.starts, sparse.chains()
+        bill = chains.imagine(starts.latent_ND, starts.told_NG, stray, (LIMIT, MOST), reference, once=once).bill
+    charged = booked(sparse, reference, once)
     assert float(bill.equivalents) == pytest.approx(charged, rel=0.03)
+    if once:
+        assert charged < 0.9 * booked(sparse, reference, False)
+        return
     assert float(bill.synops) == pytest.approx(
         planned(sparse.artifacts, three.starts, eps, reference)[1] * 2 / 3, rel=0.1
     )
@@ -168,6 +174,11 @@ def test_the_twins_imagine_what_the_integer_networks_do(three: Three, reference:
     assert float((cost - trace.cost_BS).abs().mean()) < 0.03 * float(trace.cost_BS.std())
     others = [planned(three.artifacts, starts, eps, other)[1] for other in ACTING_REFERENCES if other != reference]
     assert min(abs(other - synops) for other in others) > 0.05 * synops
+
+
+def test_shared_work_is_charged_on_zero_alone() -> None:
+    with pytest.raises(UserError, match="shared work is on zero, not on previous_step; leave out one of them"):
+        ActingTraining(copies=COPIES, shared=DeltaTraining(), reference="previous_step", once=True)
 
 
 def test_training_sends_less_and_acts_the_same(three: Three, make_predictor: Callable[..., Any]) -> None:
