@@ -121,14 +121,15 @@ def measured(
     ]
 
 
-def waited(bundle: Bundle, pair: Pair, run: Run) -> float:
+def waited(bundle: Bundle, pair: Pair, run: Run, *, host_selects: bool = False) -> float:
     """Synop-equivalents of an action for neurons that wait, where the whole loop lies on one Loihi 2.
 
-    Inner products need a neuron a place; they are placed as the differences of the goal, 32 in place of 3.
+    Inner products need a neuron a place; they are placed as the differences of the goal, 32 in place of 3. `host_selects`: a host
+    finds the winner.
     """
     assert run.op_counts is not None
     traffic = replace(traffic_of_run(run.op_counts, pair, run.job, bundle.model.predictor), places=0)
-    lying = placed(traffic, LOIHI2, replicas=1, spread=1, extent="loop")
+    lying = placed(traffic, LOIHI2, replicas=1, spread=1, extent="loop", host_selects=host_selects)
     return UPDATE_WEIGHT * lying.waiting(lying.rows("interleaved"), "interleaved") / run.op_counts.actions
 
 

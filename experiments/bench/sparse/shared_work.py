@@ -7,6 +7,9 @@ KeepOut's copies are planned by the shipped networks of width 64 and 96, densely
     squared          squared distances to the goal and to the middle of each place, as inner products
     squared shared   both
     primitives       both, and copies stray in one of four directions in place of any
+    waiting          shared and squared, and neurons of the loop update while they wait, placed on one Loihi 2; `host`: a host
+                     finds the winner. Cores that slept while nothing reaches them, or robots enough to fill the pipe, would pay
+                     what `squared_shared` says: hypothetical, as Loihi 2 updates every neuron in every step
 
 Synop-equivalents an action of the whole loop, encoder aside, the pipe full; episodes that no training saw. Sharing changes no
 action, so that its success is the plain one's. Spikes are sent as changes of zero.
@@ -27,7 +30,7 @@ from spikeplan.evaluation.shard import one_thread
 from spikeplan.experiments.bench.planned import run
 from spikeplan.experiments.bench.rows import BenchRow
 from spikeplan.experiments.bench.sparse.front import TASK, budgets_of
-from spikeplan.experiments.bench.sparse.measured import REPORTED, dense, taken
+from spikeplan.experiments.bench.sparse.measured import REPORTED, dense, taken, waited
 from spikeplan.experiments.runner.progress import progress_bar
 from spikeplan.snn.delta_policy import DeltaPolicy
 from spikeplan.snn.delta_predictor import DeltaPredictor
@@ -101,28 +104,35 @@ def bench_shared_work(
             plain: float | None = None
             for config in chosen:
                 for way in WAYS:
-                    full, judging, success = _planned(bundle, side, width, config, way, episodes)
+                    full, judging, success, idle = _planned(bundle, side, width, config, way, episodes)
                     plain = full if plain is None else plain
-                    rows.append(
+                    costs = {way.name: full}
+                    if side == "spiking" and way.name == "squared_shared":
+                        costs |= {"waiting": full + idle[0], "waiting_host": full + idle[1]}
+                    rows += [
                         BenchRow(
-                            name=f"{side}_{width}_{config.samples}_H{config.horizon}_{way.name}",
-                            ours=full,
+                            name=f"{side}_{width}_{config.samples}_H{config.horizon}_{name}",
+                            ours=taken_all,
                             other=plain,
-                            ratio=full / plain,
+                            ratio=taken_all / plain,
                             unit=f"synop-equivalents an action; success {success:.3f}; evaluation and selection {judging:.0f}; "
                             f"other: plain {chosen[0].label}",
                         )
-                    )
+                        for name, taken_all in costs.items()
+                    ]
                     bar.advance(shown)
     return rows
 
 
 def _planned(
     bundle: Bundle, side: str, width: int, config: GuidedConfig, way: Way, episodes: int
-) -> tuple[float, float, float]:
-    """Synop-equivalents, what of them evaluation and selection take, and success."""
+) -> tuple[float, float, float, tuple[float, float]]:
+    """Synop-equivalents, what of them evaluation and selection take, success, and what waiting adds, a host selecting or not."""
     perturb = None if way.primitives is None else lambda noise: stray_in(DIRECTIONS, noise)
     pair = pair_of(bundle, side, width, way.shared)
     done = run(bundle, pair, config, "zero", episodes, REPORTED, way.cost, perturb=perturb)
     judging = taken(done.op_counts, 0, phases=("evaluation", "selection"))
-    return taken(done.op_counts, 0), judging, float(done.success_KN.mean())
+    idle = (0.0, 0.0)
+    if side == "spiking":
+        idle = waited(bundle, pair, done), waited(bundle, pair, done, host_selects=True)
+    return taken(done.op_counts, 0), judging, float(done.success_KN.mean()), idle

@@ -35,7 +35,11 @@ def test_both_sides_are_measured_each_way() -> None:
         Console(file=StringIO(), width=100), episodes=6, networks=(("dense", 64), ("spiking", 96)), budgets=[config]
     )
     found = {row.name: row for row in rows}
-    assert len(found) == 2 * len(WAYS)
+    assert len(found) == 2 * len(WAYS) + 2
+    full, waiting, host = (
+        found[f"spiking_96_3_H2_{name}"].ours for name in ("squared_shared", "waiting", "waiting_host")
+    )
+    assert full is not None and waiting is not None and host is not None and full < host < waiting
     for side in ("dense_64", "spiking_96"):
         plain, shared, squared, both = (found[f"{side}_3_H2_{way.name}"] for way in WAYS[:4])
         assert plain.ours is not None and shared.ours is not None and squared.ours is not None and both.ours is not None
