@@ -89,14 +89,16 @@ def three(make_predictor: Callable[..., Any]) -> Three:
     return Three((predictor, policy, value), artifacts, starts, Calibration(latent, action), goal)
 
 
+def pair_of(artifacts: Any, **how: bool) -> Pair:
+    predictor, policy, value = artifacts
+    acts = DeltaPolicy(policy, action_limit=LIMIT, **how)  # type: ignore[arg-type]
+    judges = DeltaPolicy(value, action_limit=MOST, output="value", **how)  # type: ignore[arg-type]
+    return Pair(DeltaPredictor(predictor, **how), acts, judges)
+
+
 def planned(artifacts: Any, starts: Starts, noise_BSHA: Tensor, reference: str) -> tuple[Any, float]:
     """The integer networks' plan, and synops of a copy's whole plan."""
-    predictor, policy, value = artifacts
-    pair = Pair(
-        DeltaPredictor(predictor),
-        DeltaPolicy(policy, action_limit=LIMIT),
-        DeltaPolicy(value, action_limit=MOST, output="value"),
-    )
+    pair = pair_of(artifacts)
     counts = OperationCounts(method="x", reference=reference, precision="int8", spiking=True)
     planner = GuidedPlanner(pair, COPIES, action_dim=2, action_limit=LIMIT, reference=reference, op_counts=counts)
     trace = planner.plan(starts.latent_ND, starts.told_NG, noise_BSHA)[2]
@@ -106,13 +108,7 @@ def planned(artifacts: Any, starts: Starts, noise_BSHA: Tensor, reference: str) 
 
 def booked(three: Three, reference: str, once: bool) -> float:
     """Synop-equivalents of a copy's plan in the networks' own layers, by the integer networks on a chip of sparse weights."""
-    predictor, policy, value = three.artifacts
-    how: dict[str, Any] = {"sparse": True, "shared": once}
-    pair = Pair(
-        DeltaPredictor(predictor, **how),
-        DeltaPolicy(policy, action_limit=LIMIT, **how),
-        DeltaPolicy(value, action_limit=MOST, output="value", **how),
-    )
+    pair = pair_of(three.artifacts, sparse=True, shared=once)
     job = Job(task="keep-out", method="guided-sigma_delta", role="x", planner=COPIES, episodes=1, count=1)
     counts = make_op_counts(replace(job, reference=reference), pair)
     planner = GuidedPlanner(pair, COPIES, action_dim=2, action_limit=LIMIT, reference=reference, op_counts=counts)

@@ -65,7 +65,10 @@ def export(
     out: Annotated[str, text("directory for encoder.onnx and predictor.onnx", "DIR")],
     json: Json = None,
 ) -> None:
-    """Export a checkpoint's dense encoder and predictor as ONNX files, each compared with torch before it is written."""
+    """Export a checkpoint's dense encoder and predictor as ONNX files.
+
+    Each is run by onnxruntime and compared with torch before it is written.
+    """
     check_outputs({"--json": json}, inputs=(checkpoint,))
     from spikeplan.experiments.cli.convert import export_command
 
