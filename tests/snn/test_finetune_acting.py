@@ -89,11 +89,10 @@ def three(make_predictor: Callable[..., Any]) -> Three:
     return Three((predictor, policy, value), artifacts, starts, Calibration(latent, action), goal)
 
 
-def pair_of(artifacts: Any, **how: bool) -> Pair:
+def pair_of(artifacts: Any, **how: Any) -> Pair:
     predictor, policy, value = artifacts
-    acts = DeltaPolicy(policy, action_limit=LIMIT, **how)  # type: ignore[arg-type]
-    judges = DeltaPolicy(value, action_limit=MOST, output="value", **how)  # type: ignore[arg-type]
-    return Pair(DeltaPredictor(predictor, **how), acts, judges)
+    acts = DeltaPolicy(policy, action_limit=LIMIT, **how)
+    return Pair(DeltaPredictor(predictor, **how), acts, DeltaPolicy(value, action_limit=MOST, output="value", **how))
 
 
 def planned(artifacts: Any, starts: Starts, noise_BSHA: Tensor, reference: str) -> tuple[Any, float]:
@@ -122,8 +121,7 @@ def booked(three: Three, reference: str, once: bool) -> float:
 def test_the_bill_of_the_twins_is_what_the_integer_networks_are_charged(
     three: Three, reference: str, once: bool
 ) -> None:
-    """Within 3 % where a third of the weights is zero; without restores, with the zeros charged, or with copies charged for what
-    they share, it is off by more."""
+    """Within 3 % where a third of the weights is zero; without restores, or with what copies share charged, it is off by more."""
     for net in three.dense:
         for linear in net.linears():
             weight = linear.weight.detach()
@@ -139,9 +137,8 @@ def test_the_bill_of_the_twins_is_what_the_integer_networks_are_charged(
     if once:
         assert charged < 0.9 * booked(sparse, reference, False)
         return
-    assert float(bill.synops) == pytest.approx(
-        planned(sparse.artifacts, three.starts, eps, reference)[1] * 2 / 3, rel=0.1
-    )
+    sent = planned(sparse.artifacts, three.starts, eps, reference)[1]
+    assert float(bill.synops) == pytest.approx(sent * 2 / 3, rel=0.1)
     assert reference == "zero" or float(bill.synops + 10 * bill.updates) < 0.97 * charged
 
 
