@@ -48,6 +48,7 @@ from spikeplan.worldmodel.tasks import make_world
 
 TASK = "two-room-random"
 BUDGETS = (GuidedConfig(samples=4, horizon=4), GuidedConfig(samples=8, horizon=12))
+RECORDED = GuidedConfig(samples=8, horizon=6)  # what spikes learn from
 RECORD_SEED = 5_500_000
 CALIBRATED = 20_000  # pairs
 START = 0.05  # thresholds before fine-tuning, in standard deviations
@@ -65,7 +66,7 @@ class Settings:
     rows: int = 256
     rate: float = 1e-3
     tuning: DeltaTraining = field(
-        default_factory=lambda: DeltaTraining(steps=1200, records=8, candidates=8, rate_weight=0.5)
+        default_factory=lambda: DeltaTraining(steps=2000, records=16, candidates=4, rate_weight=0.1)
     )
     sparse: SparseTraining = field(default_factory=lambda: SparseTraining(pruned=0.8))
     recorded: int = 96
@@ -176,9 +177,9 @@ def _acting(bundle: Bundle, predictor: DensePredictor | DeltaPredictor) -> Pair:
 
 
 def _recorded(bundle: Bundle, dense: ResidualPredictor, s: Settings) -> Rollouts:
-    """Futures of the policy's copies, at the longest budget."""
+    """Futures of the policy's copies."""
     world = make_world(TASK)
-    latent_of, config = ImageLatent(world, bundle.model.encoder), BUDGETS[-1]
+    latent_of, config = ImageLatent(world, bundle.model.encoder), RECORDED
     planner = GuidedPlanner(
         _acting(bundle, DensePredictor(dense)), config, action_dim=world.action_dim, action_limit=world.action_limit
     )
