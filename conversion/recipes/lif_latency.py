@@ -9,7 +9,6 @@ back to the module's own, and rounded to 8 bits, a scale a neuron: what a neuron
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
@@ -18,8 +17,7 @@ from torch import Tensor
 
 from spikeplan.conversion.calibration import Calibration
 from spikeplan.conversion.recipes.base import Built, RecipeKind
-from spikeplan.conversion.recipes.surrogate import Batches, fine_tune, round_weights
-from spikeplan.conversion.report import LayerReport, Report
+from spikeplan.conversion.recipes.surrogate import Batches, fine_tune, report_of, round_weights, step_of
 from spikeplan.conversion.tracing import CODE, OUT, AffineNet, Traced, affine_net
 from spikeplan.core.errors import UserError
 from spikeplan.snn.latency import LatencyNet, LatencyPredictor, LatencySettings
@@ -79,10 +77,10 @@ class LIFLatency:
         finest = replace(settings, time_steps=min(MAX_STEPS, FINEST * self.time_steps))
         return Built(
             network=LatencyArtifact(net, {"recipe": f"{self}", "time_steps": self.time_steps}),
-            report=_report(affine, net, dense),
+            report=report_of(affine, net, dense, _read, LABEL),
             residual=affine.residual,
-            running=_step(net, affine.residual),
-            finest=_step(spanned(affine, dense, finest), affine.residual),
+            running=step_of(net, affine.residual),
+            finest=step_of(spanned(affine, dense, finest), affine.residual),
             predictor=lambda: predictor,
             save=_save,
         )
@@ -118,36 +116,10 @@ def top_of(values_Nn: Tensor, time_steps: int) -> Tensor:
     return best_n
 
 
-def _step(net: LatencyNet, residual: bool) -> Callable[[Tensor, Tensor], Tensor]:
-    @torch.no_grad()
-    def run(latent_ND: Tensor, action_NA: Tensor) -> Tensor:
-        out: Tensor = net(torch.cat([latent_ND, action_NA], -1).float()).out
-        return latent_ND + out if residual else out
-
-    return run
-
-
-@torch.no_grad()
-def _report(affine: AffineNet, net: LatencyNet, dense: dict[str, Tensor]) -> Report:
-    """Densities are spikes a neuron and prediction; the threshold is one step by construction."""
-    run = net(dense[CODE].float())
-    rows: dict[str, LayerReport] = {}
-    for name in (*net.groups, OUT):
-        values = dense[name]
-        if name == OUT:
-            approx, density = run.out, 1.0
-        else:
-            left = run.counts[name]
-            density = float(left.ne(0).double().mean())
-            scale = (values * left).sum(0) / left.square().sum(0).clamp_min(1e-12)  # of a step, after fine-tuning
-            approx = left * scale
-            if not density:
-                raise UserError(
-                    f"{affine.where(name)}: none of its neurons fires on the calibration inputs; add time steps"
-                )
-        error = (approx - values).square().mean() / values.var().clamp_min(1e-12)
-        rows[name] = LayerReport(nmse=float(error), density=density, saturated=0.0, threshold_lsb=1, threshold=1.0)
-    return Report(rows, sum(weight.numel() for weight in net.weights.values()), label=LABEL)
+def _read(left_Nn: Tensor, values_Nn: Tensor) -> tuple[Tensor, float]:
+    """Densities are spikes a neuron and prediction."""
+    scale_n = (values_Nn * left_Nn).sum(0) / left_Nn.square().sum(0).clamp_min(1e-12)  # of a step, after fine-tuning
+    return left_Nn * scale_n, float(left_Nn.ne(0).double().mean())
 
 
 def _save(path: str | os.PathLike[str]) -> NoReturn:

@@ -8,17 +8,15 @@ The file is a network graph (core/ir/graph): an input is held for T steps, and t
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from spikeplan.conversion.calibration import Calibration
 from spikeplan.conversion.recipes.base import Built, RecipeKind
-from spikeplan.conversion.recipes.surrogate import Batches, fine_tune, round_weights
-from spikeplan.conversion.report import LayerReport, Report
+from spikeplan.conversion.recipes.surrogate import Batches, fine_tune, report_of, round_weights, step_of
 from spikeplan.conversion.tracing import OUT, AffineNet, Traced, affine_net
 from spikeplan.core.errors import UserError
 from spikeplan.core.ir.graph import file as graph_file
@@ -86,10 +84,10 @@ class LIFRate:
         predictor = RatePredictor(net, latent_dim=affine.latent_dim, residual=affine.residual)
         return Built(
             network=artifact,
-            report=_report(affine, net, dense),
+            report=report_of(affine, net, dense, partial(_read, self.time_steps), LABEL),
             residual=affine.residual,
-            running=_step(net, affine.residual),
-            finest=_step(_longer(affine, dense, settings), affine.residual),
+            running=step_of(net, affine.residual),
+            finest=step_of(_longer(affine, dense, settings), affine.residual),
             predictor=lambda: predictor,
             save=lambda path: graph_file.save(replace(net.graph(), provenance=artifact.provenance), path),
         )
@@ -115,35 +113,11 @@ def _longer(affine: AffineNet, dense: dict[str, Tensor], settings: RateSettings)
     return balanced(affine, dense, replace(settings, time_steps=min(1024, FINEST * settings.time_steps)))
 
 
-def _step(net: RateNet, residual: bool) -> Callable[[Tensor, Tensor], Tensor]:
-    @torch.no_grad()
-    def run(latent_ND: Tensor, action_NA: Tensor) -> Tensor:
-        out: Tensor = net(torch.cat([latent_ND, action_NA], -1).float()).out
-        return latent_ND + out if residual else out
-
-    return run
-
-
-@torch.no_grad()
-def _report(affine: AffineNet, net: RateNet, dense: dict[str, Tensor]) -> Report:
-    """Densities are spikes a neuron and step; the threshold is 1 by construction."""
-    run = net(dense[CODE].float())
-    rows: dict[str, LayerReport] = {}
-    for name in (*net.groups, OUT):
-        values = dense[name]
-        if name == OUT:
-            approx, density = run.out, 1.0
-        else:
-            rate = run.counts[name] / net.settings.time_steps
-            density = float(rate.mean())
-            approx = rate * (values.square().sum() / (rate * values).sum().clamp_min(1e-12))
-            if not density:
-                raise UserError(
-                    f"{affine.where(name)}: none of its neurons fires on the calibration inputs; add time steps"
-                )
-        error = (approx - values).square().mean() / values.var().clamp_min(1e-12)
-        rows[name] = LayerReport(nmse=float(error), density=density, saturated=0.0, threshold_lsb=1, threshold=1.0)
-    return Report(rows, sum(weight.numel() for weight in net.weights.values()), label=LABEL)
+def _read(time_steps: int, count_Nn: Tensor, values_Nn: Tensor) -> tuple[Tensor, float]:
+    """Densities are spikes a neuron and step."""
+    rate_Nn = count_Nn / time_steps
+    scale = values_Nn.square().sum() / (rate_Nn * values_Nn).sum().clamp_min(1e-12)
+    return rate_Nn * scale, float(rate_Nn.mean())
 
 
 RECIPE = RecipeKind(name="lif_rate", make=LIFRate)

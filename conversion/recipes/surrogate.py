@@ -1,13 +1,17 @@
-"""Of spiking networks, whatever their code: fine-tuning to a dense output with a surrogate gradient, and 8-bit weights."""
+"""Of spiking networks, whatever their code: fine-tuning to a dense output with a surrogate gradient, 8-bit weights, a step of the
+network as a prediction, and the report of its layers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from spikeplan.conversion.recipes.base import Step
+from spikeplan.conversion.report import LayerReport, Report
+from spikeplan.conversion.tracing import CODE, OUT, AffineNet
 from spikeplan.core.descent import descend
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import WEIGHT_BITS, limit
@@ -25,7 +29,12 @@ class Answer(Protocol):
 
 
 class Trainable(Protocol):
-    """A spiking network that keeps its gradient."""
+    """A spiking network that keeps its gradient. `groups`: names of its hidden neurons; `weights`: (n, n_source) a wire."""
+
+    @property
+    def groups(self) -> Sequence[str]: ...
+    @property
+    def weights(self) -> Any: ...
 
     def __call__(self, x_NI: Tensor) -> Any: ...
     def parameters(self) -> Iterator[nn.Parameter]: ...
@@ -91,3 +100,40 @@ def round_weights(received: Sequence[Tensor]) -> None:
     unit = torch.cat(list(received), 1).abs().amax(1, keepdim=True).clamp_min(1e-12) / limit(WEIGHT_BITS)
     for weight in received:
         weight.copy_((weight / unit).round() * unit)
+
+
+def step_of(net: Trainable, residual: bool) -> Step:
+    """One prediction; `residual`: the output is added to the latent."""
+
+    @torch.no_grad()
+    def run(latent_ND: Tensor, action_NA: Tensor) -> Tensor:
+        out: Tensor = net(torch.cat([latent_ND, action_NA], -1).float()).out
+        return latent_ND + out if residual else out
+
+    return run
+
+
+@torch.no_grad()
+def report_of(
+    affine: AffineNet,
+    net: Trainable,
+    dense: Mapping[str, Tensor],
+    read: Callable[[Tensor, Tensor], tuple[Tensor, float]],
+    label: str,
+) -> Report:
+    """`read(count, values)`: what counts of a group stand for, and their density. The threshold is 1 by construction.
+
+    Raises UserError for a group of which no neuron fires.
+    """
+    run: Answer = net(dense[CODE].float())
+    rows: dict[str, LayerReport] = {}
+    for name in (*net.groups, OUT):
+        values = dense[name]
+        approx, density = (run.out, 1.0) if name == OUT else read(run.counts[name], values)
+        if not density:
+            raise UserError(
+                f"{affine.where(name)}: none of its neurons fires on the calibration inputs; add time steps"
+            )
+        error = (approx - values).square().mean() / values.var().clamp_min(1e-12)
+        rows[name] = LayerReport(nmse=float(error), density=density, saturated=0.0, threshold_lsb=1, threshold=1.0)
+    return Report(rows, sum(weight.numel() for weight in net.weights.values()), label=label)
