@@ -22,6 +22,7 @@ from torch import Tensor
 
 from spikeplan.core.counts.operations import LayerCounts
 from spikeplan.core.fixed_point import limit
+from spikeplan.core.ir.graph.synapses import INDEX_BITS
 
 State = dict[str, tuple[Tensor, ...]]  # by step: (ref, sum) of a coded layer, (held,) of what is computed anew
 Watch = Callable[[str, Tensor], None]
@@ -59,7 +60,8 @@ class Step:
 class Coded(Step):
     """A layer of weights. `data`, `weight`, `bias`: positions of the arguments (bias None: there is none).
 
-    `whole` int8 and `scale` (broadcast over its channels) give the weight; `step` and `theta` are real values.
+    `whole` int8 and `scale` (broadcast over its channels) give the weight; `step` and `theta` are real values. `weight_bits`:
+    what a weight takes in memory. `sparse`: of a linear layer; zeros are not stored and set off no synop, others need an index.
     """
 
     data: int
@@ -70,12 +72,29 @@ class Coded(Step):
     step: float
     theta: float
     bits: int
+    weight_bits: int = 8
+    sparse: bool = False
 
     def __post_init__(self) -> None:
+        if self.sparse and self.whole.dim() != 2:
+            raise ValueError(f"step {self.name}: only a linear layer can be sparse")
         if not self.step > 0 or self.theta < self.step or self.whole.dtype != torch.int8:
             raise ValueError(
                 f"step {self.name}: a step above 0, a threshold of at least that, and int8 weights are needed"
             )
+
+    @property
+    def stored_bits(self) -> int:
+        """Of the weights in memory, and of their indices where zeros are left out."""
+        stored = int(self.whole.count_nonzero()) if self.sparse else self.whole.numel()
+        return stored * (self.weight_bits + (INDEX_BITS if self.sparse else 0))
+
+    def synops(self, q: Tensor, macs: int) -> int:
+        """Of messages `q`; `macs`: of the layer run densely."""
+        sent = q != 0
+        if self.sparse:
+            return int((sent.flatten(0, -2).sum(0) * self.whole.count_nonzero(0)).sum())
+        return int(sent.sum()) * macs // max(1, q.numel())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,7 +210,7 @@ def _coded(
     sent = int((q != 0).sum())
     found = LayerCounts(
         layer=step.layer,
-        synops=sent * macs // max(1, x.numel()),
+        synops=step.synops(q, macs),
         updates=x.numel() + value.numel(),
         updates_active=sent,
         messages=sent,

@@ -57,7 +57,7 @@ class DeltaProgramPredictor:
             weights, states = found.get(step.layer, (0, 0))
             fixed = {ref.name for ref in refs((step.args, step.kwargs))} & p.constants.keys()
             weights += sum(4 * p.constants[name].numel() for name in fixed)
-            weights += step.whole.numel() if isinstance(step, Coded) else 0
+            weights += -(-step.stored_bits // 8) if isinstance(step, Coded) else 0
             states += sum(STATE_BITS // 8 * part.numel() for part in state.get(step.name, ()))
             if weights or states:
                 found[step.layer] = (weights, states)

@@ -1,4 +1,4 @@
-"""Distil a predictor into a narrower dense one, with the loss and the effort that the spiking networks get.
+"""Distil a predictor into a narrower or another dense one, with the loss and the effort that the spiking networks get.
 
     1. short  mean |z_hat[k] - z[k]|^2, k = 1..3, from any step of a recorded rollout, large batches
     2. long   mean |z_hat - z|^2 + c mean (J_hat - J)^2 / mean var_s J, over whole rollouts; J as the records judge a future
@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from spikeplan.core.descent import descend
 from spikeplan.core.errors import UserError
-from spikeplan.worldmodel.predictor import ResidualPredictor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +48,7 @@ class Records(Protocol):
 
 
 def distil(
-    net: ResidualPredictor,
+    net: nn.Module,
     data: Sequence[Records],
     config: Distillation,
     *,
@@ -59,7 +58,7 @@ def distil(
     """Train `net` in place on a teacher's rollouts: first on spans of three steps, then on whole rollouts and their costs.
 
     Args:
-        net: the student; it ends in evaluation mode.
+        net: the student, called as net(latent (..., D), action (..., A)); it ends in evaluation mode.
         data: sets of records, taken by turns.
         generator: draws the batches.
         report: gets a dict per step.
@@ -106,7 +105,7 @@ def distil(
 
 
 def _short(
-    net: ResidualPredictor,
+    net: nn.Module,
     data: Sequence[Records],
     config: Distillation,
     generator: torch.Generator,

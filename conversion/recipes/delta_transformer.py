@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
@@ -32,6 +33,7 @@ from spikeplan.snn.delta_program_predictor import DeltaProgramPredictor
 SMALL, FEW = 256, 16  # rows at once: of a network with few weights, and with many
 MANY_WEIGHTS = 2**24
 MAX_ROWS = 512  # that ranges are taken from
+Save = Callable[[str | os.PathLike[str]], NoReturn]
 LABEL = "delta transformer: more than a Loihi 2 neuron does; a chip would have to support what is computed anew"
 
 
@@ -75,19 +77,24 @@ class DeltaTransformer:
         Raises UserError for a module without layers of weights, for unknown names in `keep_dense`, and for a layer whose input
         is always zero.
         """
+        return self.built(compiled(traced, self.keep_dense, bits=self.bits), traced, data, label=LABEL, save=_save)
+
+    def built(
+        self, found: Compiled, traced: Traced, data: Calibration, *, label: str, save: Save
+    ) -> Built[DeltaProgram]:
+        """The same of what was compiled already."""
         stride = -(-len(data.latent_ND) // MAX_ROWS)
-        found = compiled(traced, self.keep_dense, bits=self.bits)
         chunk = SMALL if found.weights < MANY_WEIGHTS else FEW
         rows = list(zip(data.latent_ND[::stride].split(chunk), data.action_NA[::stride].split(chunk), strict=True))
         program = self._scaled(found, rows)
         return Built(
             network=program,
-            report=self._report(found, program, rows),
+            report=replace(self._report(found, program, rows), label=label),
             residual=_adds(traced),
             running=_step(program, chunk),
             finest=_step(program.finest(), chunk),
             predictor=lambda: DeltaProgramPredictor(program),
-            save=_save,
+            save=save,
         )
 
     def _scaled(self, found: Compiled, rows: list[tuple[Tensor, Tensor]]) -> DeltaProgram:
@@ -136,7 +143,6 @@ class DeltaTransformer:
             synapses=sum(step.whole.numel() for step in program.coded),
             reevaluated=found.reevaluated,
             dense=tuple((name, "keep_dense") for name in found.kept_dense),
-            label=LABEL,
         )
 
 

@@ -6,7 +6,8 @@ reference, networks trained for it), convert
 (experiments/bench/converters: error and operations beside SpikingJelly's and sinabs' converters), sparse_front
 (experiments/bench/sparse/front.py: networks trained for the chip's bill, half an hour), shared_work
 (experiments/bench/sparse/shared_work.py: what candidates have in common, each way alone), wide
-(experiments/bench/sparse/wide.py: a wide predictor trained for cost).
+(experiments/bench/sparse/wide.py: a wide predictor trained for cost), predictors
+(experiments/bench/predictors: a transformer and a gated recurrence, dense and converted).
 
 `bench plan`: candidate steps per second of every method, as ratios to dense measured in the same run.
 
@@ -147,6 +148,12 @@ def _bench_wide(console: Console) -> list[BenchRow]:
     return bench_wide(console)
 
 
+def _bench_predictors(console: Console, trained: Sequence[str] = ()) -> list[BenchRow]:
+    from spikeplan.experiments.bench.predictors import bench_predictors
+
+    return bench_predictors(console, trained)
+
+
 def _bench_converters(console: Console) -> list[BenchRow]:
     from spikeplan.experiments.bench.converters import bench_converters
 
@@ -165,6 +172,7 @@ BENCHES: dict[str, Callable[..., list[BenchRow]]] = {
     "sparse_front": _bench_sparse_front,
     "shared_work": _bench_shared_work,
     "wide": _bench_wide,
+    "predictors": _bench_predictors,
 }
 
 

@@ -26,6 +26,11 @@ SHIPPED: dict[str, tuple[str, ...]] = {
     ),
     "trainable": ("planar-reach", "two-room", "two-room-random"),
     "methods": (
+        "converted-delta_transformer",
+        "converted-lif_latency",
+        "converted-lif_rate",
+        "converted-matmul_free",
+        "converted-one_quantum",
         "dense",
         "int8",
         "zero_skipping",
@@ -81,8 +86,8 @@ SHIPPED: dict[str, tuple[str, ...]] = {
     "planners": ("cem", "cem_mad", "direct", "gradient", "guided", "integer_cem", "integer_guided", "refined"),
     "costs": ("distance", "last_distance", "effort", "squared"),
     "policies": ("cloned", "hindsight", "relabelled"),
-    "predictors": ("residual",),
-    "recipes": ("delta_transformer", "lif_latency", "lif_rate", "one_quantum", "sigma_delta"),
+    "predictors": ("gated", "residual", "transformer"),
+    "recipes": ("delta_transformer", "lif_latency", "lif_rate", "matmul_free", "one_quantum", "sigma_delta"),
     "chips": tuple(CHIPS),
     "references": tuple(REFERENCES),
     "benches": (
@@ -97,6 +102,7 @@ SHIPPED: dict[str, tuple[str, ...]] = {
         "sparse_front",
         "shared_work",
         "wide",
+        "predictors",
     ),
 }
 ABOUT = {

@@ -41,7 +41,8 @@ def test_the_size_of_the_demo_is_that_of_the_grid() -> None:
         ("convert a.safetensors --out b.safetensors --recipe delta_transformer", "its networks have no file form yet"),
         (
             "convert a.safetensors --out b.safetensors --recipe none",
-            "recipe 'none' is unknown; use one of delta_transformer, lif_latency, lif_rate, one_quantum, sigma_delta",
+            "recipe 'none' is unknown; use one of delta_transformer, lif_latency, lif_rate, matmul_free, one_quantum, "
+            "sigma_delta",
         ),
         ("place a --for-latency 100 --replicas 4", "searches replicas and spread; leave out --replicas"),
         ("place a --max-chips 4", "give --for-latency too"),
@@ -179,7 +180,15 @@ def test_a_recipe_of_a_plugin_is_listed_and_converts(
     monkeypatch.setenv("SPIKEPLAN_PLUGINS", "")
     main(["--plugin", str(mine), "list", "recipes", "--json"])
     assert json.loads(capsys.readouterr().out) == {
-        "recipes": ["delta_transformer", "lif_latency", "lif_rate", "one_quantum", "sigma_delta", "coarse"]
+        "recipes": [
+            "delta_transformer",
+            "lif_latency",
+            "lif_rate",
+            "matmul_free",
+            "one_quantum",
+            "sigma_delta",
+            "coarse",
+        ]
     }
     words = ["convert", str(shipped("two-room")), "--recipe", "coarse", "--out", str(tmp_path / "c.safetensors")]
     assert "recipe 'coarse' takes no such setting" in refused([*words, "--bits", "3"], capsys)

@@ -42,10 +42,10 @@ def test_a_predictor_with_other_layer_names(planned: Any, model_of: Any, plug: A
                 return latent + torch.sigmoid(self.gate(x)) * self.push(x)
 
 
-        PREDICTOR = PredictorKind(name="gated", make=Gated)
+        PREDICTOR = PredictorKind(name="mine", make=Gated)
         """
     )
-    path = model_of("two-room", tmp_path / "gated.safetensors", kind="gated", hidden=(6,))
+    path = model_of("two-room", tmp_path / "gated.safetensors", kind="mine", hidden=(6,))
     model = load_model(path)
     predictor = DensePredictor(model.predictor)
     _, _, counts = predictor.step(torch.zeros(2, 3, 4), torch.zeros(2, 3, 2), None)
@@ -239,6 +239,7 @@ def test_a_recipe(plug: Any) -> None:
         """
     )
     assert (
-        set(RECIPES) == {"delta_transformer", "lif_latency", "lif_rate", "one_quantum", "sigma_delta", "coarse"}
+        set(RECIPES)
+        == {"delta_transformer", "lif_latency", "lif_rate", "matmul_free", "one_quantum", "sigma_delta", "coarse"}
         and RECIPES["coarse"].make(thresholds=0.5).bits == 6
     )

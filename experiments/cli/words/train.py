@@ -18,11 +18,29 @@ def train(
     steps: Annotated[
         int | None, text("training steps of the world model, 1 to 10000000", "N", "the task's recipe")
     ] = None,
+    predictors: Annotated[
+        str | None,
+        text(
+            "distils these instead, from the shipped networks of a task that plans with a policy: {predictors}",
+            "NAME,NAME",
+            "none",
+        ),
+    ] = None,
 ) -> None:
     """Train one task's world model and the networks derived from it: sigma-delta, LIF, narrow, pruned.
 
-    An interrupted run resumes where it stopped. More than one of --seeds prints the spread over them.
+    An interrupted run resumes where it stopped. More than one of --seeds prints the spread over them. With --predictors, only
+    predictors of other shapes are made, for `keep-out` and its like.
     """
+    if predictors is not None:
+        kinds = tuple(predictors.split(","))
+        names.check("tasks", task)
+        for kind in kinds:
+            names.check("predictors", kind)
+        from spikeplan.experiments.cli.train import predictors_command
+
+        predictors_command(task, kinds, seed=seed, seeds=seeds, out=out, steps=steps, console=Console())
+        return
     names.check("trainable", task)
     from spikeplan.experiments.cli.train import train_command
 

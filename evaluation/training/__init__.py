@@ -1,0 +1,1 @@
+"""Networks that a task is compared with, made from its own teacher."""
