@@ -34,6 +34,8 @@ BENCHES = {  # by the first row
     "delta_vs_dense_64": "bench convert",
     "mlp_trained": "bench converters",
     "dense_64_5_H2_plain": "bench shared_work",
+    "transformer_points": "bench predictors",
+    "dense: 64 guided 4 H4": "bench wide",
     "dense: 64 guided 5 H2 + 0.15 V spread 0.6": "bench sparse_front",
 }
 FOUR = ("dense", "int8", "sigma_delta", "lif")
