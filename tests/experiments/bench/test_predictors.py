@@ -60,7 +60,7 @@ def test_a_seed_without_the_predictor_is_one_line(tmp_path: object) -> None:
 def test_shipped_predictors_are_converted_and_plan() -> None:
     cases = [
         Case(name="t", kind="transformer", points=-1.0, settings=(Setting(recipe=DeltaTransformer(thresholds=0.05)),)),
-        Case(name="g", kind="gated", points=-1.0, settings=(Setting(recipe=MatMulFree(steps=20)),)),
+        Case(name="g", kind="gated", points=-1.0, settings=(Setting(recipe=MatMulFree(steps=150)),)),
     ]
     rows = {row.name: row for row in bench_predictors(Console(file=StringIO()), cases=cases, episodes=12, recorded=4)}
     assert "success" in rows["t_points"].unit and rows["t_points"].holds is None
