@@ -39,8 +39,8 @@ def write_onnx(module: nn.Module, inputs: Mapping[str, Tensor], path: str | os.P
             dimension.
         output: name of what forward returns.
 
-    Raises UserError where onnx is missing, for examples of one row, for a module that ONNX cannot say or that runs otherwise
-    there, and for a path that cannot be written.
+    Raises UserError where onnx is missing, for examples of one row, for a module that ONNX cannot express or whose outputs
+    differ in onnxruntime, and for a path that cannot be written.
 
     >>> write_onnx(model.predictor, {"latent": latent_ND, "action": action_NA}, "predictor.onnx", output="next_latent")
     """

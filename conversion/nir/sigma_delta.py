@@ -1,6 +1,6 @@
 """Sigma-delta networks in NIR: a proposal for three nodes that NIR has not, written and read without a loss.
 
-A file says `type` of a node as NIR's files do, and holds integers. Parameters are those of core/ir/graph/neurons.py, where the
+Each node has a `type`, as in NIR's files, and holds integers. Parameters are those of core/ir/graph/neurons.py, where the
 equations are; each has its name and its units there.
 
     Delta        sends what changed of its input                         threshold_lsb, shift, message_bits, state_bits, residue
@@ -142,7 +142,7 @@ def _from_nir(name: str, group: Any) -> Node:
             said["shape"] = tuple(int(n) for n in np.atleast_1d(group["shape"][()]))
     else:
         raise UserError(
-            f"node '{name}' ({kind}) does not stand beside sigma-delta nodes; these do: {', '.join(OWN | PLAIN)}"
+            f"node '{name}' ({kind}) cannot be combined with sigma-delta nodes; use {', '.join(OWN | PLAIN)}"
         )
     try:
         return (OWN | PLAIN)[kind](name=name, **said)

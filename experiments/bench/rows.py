@@ -24,7 +24,8 @@ class BenchRow:
     detail: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Its seven words, and `detail` where it is true."""
+        return {key: value for key, value in asdict(self).items() if key != "detail" or value}
 
 
 def quotient(ours: float | None, other: float | None) -> float | None:

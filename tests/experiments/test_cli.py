@@ -19,7 +19,7 @@ PLAN = ["plan", "--task", "two-room", "--method", "dense", "--episodes", "4"]
     ("args", "expected"),
     [
         (["plan", "--task", "three-room", "--method", "dense"], "planar-reach, planar-reach-near"),
-        (["plan", "--task", "two-room", "--method", "quantum"], "use one of dense, int8"),
+        (["plan", "--task", "two-room", "--method", "quantum"], "use one of converted-delta_transformer, "),
         (
             ["plan", "--task", "two-room", "--method", "sigma_delta", "--reference", "time"],
             "use one of zero, previous_step",

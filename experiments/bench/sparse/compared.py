@@ -52,7 +52,7 @@ def point_of(one: Measured) -> str:
 
 
 def fronts(found: Sequence[Measured]) -> list[BenchRow]:
-    """A row each; a detail where another of its side is no dearer and no worse on the choosing episodes."""
+    """A row a network; a detail where another of its side costs no more and succeeds no less often on the choosing episodes."""
 
     def beaten(one: Measured) -> bool:
         mine = (one.full, -sum(one.chosen_N))
@@ -73,7 +73,13 @@ def compared(found: Sequence[Measured]) -> list[BenchRow]:
     for name, goal, sides in SIDES:
         other = _cheapest(found, level, *sides)
         if other is None:
-            rows.append(BenchRow(name=name, ours=None, unit="no such opponent is as good"))
+            rows.append(
+                BenchRow(
+                    name=name,
+                    ours=None,
+                    unit="not judged: no such opponent on this reference, and none on another is as good",
+                )
+            )
             continue
         low, high = paired(np.array([mine.reported_N], float), np.array([other.reported_N], float))
         ratio, kept = mine.full / other.full, reached and low >= POINTS_LOST
@@ -87,7 +93,11 @@ def compared(found: Sequence[Measured]) -> list[BenchRow]:
                 unit=f"synop-equivalents an action; {mine.label}, success {mine.success:.3f}, beside {other.side} {other.label}, "
                 f"{other.success:.3f}: points {low:+.3f} to {high:+.3f}; waiting charged {mine.placed / other.placed:.2f}; "
                 f"one candidate at a time {mine.alone / other.alone:.2f}"
-                + ("" if reached else f"; none of ours is as good as the best dense network, {best.success:.3f}"),
+                + (
+                    ""
+                    if reached
+                    else f"; none of ours is shown within 3 points of the best dense one on the choosing episodes, {best.label}"
+                ),
                 goal=None if goal is None else f"<= {goal:g}, points >= {POINTS_LOST:g}",
                 holds=None if goal is None else ratio <= goal and kept,
             )

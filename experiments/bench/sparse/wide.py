@@ -225,7 +225,9 @@ def _rows(found: Sequence[Measured]) -> list[BenchRow]:
                 unit=f"synop-equivalents an action; {mine.label}, success {mine.success:.3f}, beside {other.label}, "
                 f"{other.success:.3f}: points {low:+.3f} to {high:+.3f}; waiting charged {mine.placed / other.placed:.2f}"
                 + (
-                    "" if good else f"; ours is not as good as the best dense network, {best.label}, {best.success:.3f}"
+                    ""
+                    if good
+                    else f"; on the choosing episodes not shown within 3 points of the best dense network, {best.label}"
                 ),
                 goal=None if goal is None else f"<= {goal:g}, points >= {POINTS_LOST:g}",
                 holds=None if goal is None else bool(good) and mine.full / other.full <= goal and low >= POINTS_LOST,
