@@ -36,10 +36,15 @@ def predictor_path(bundle: Bundle, kind: str) -> Path:
     return bundle.beside(f"{bundle.task}/{kind}")
 
 
+def check_teacher(task: str) -> None:
+    """Raises UserError for a task without a teacher."""
+    if task_of(task).teacher is None:
+        raise UserError(f"train: task {task} has no teacher to learn other predictors from; use keep-out")
+
+
 def recorded_for(bundle: Bundle, episodes: int = EPISODES) -> Recorded:
     """What planning the bundle's task asks of its dense predictor. Raises UserError for a task without a teacher."""
-    if task_of(bundle.task).teacher is None:
-        raise UserError(f"train: task {bundle.task} has no teacher to learn other predictors from; use keep-out")
+    check_teacher(bundle.task)
     return record_refined(
         bundle.model,
         bundle.policy(),

@@ -16,7 +16,13 @@ from rich.progress import Progress, TaskID
 from spikeplan.core.errors import UserError
 from spikeplan.evaluation.bundle import load_bundle
 from spikeplan.evaluation.shard import one_thread
-from spikeplan.evaluation.training.predictors import DISTILLATION, predictor_path, recorded_for, train_predictor
+from spikeplan.evaluation.training.predictors import (
+    DISTILLATION,
+    check_teacher,
+    predictor_path,
+    recorded_for,
+    train_predictor,
+)
 from spikeplan.experiments.main_study.seeds import measure_spread
 from spikeplan.experiments.runner.output import check_seed, open_output, versions, write_json
 from spikeplan.experiments.runner.progress import progress_bar, working
@@ -60,6 +66,7 @@ def predictors_command(
     _check(seed, seeds, None)
     if steps is not None:
         raise UserError("train: --steps is of a world model, which --predictors does not train; leave it out")
+    check_teacher(task)
     one_thread()
     bundle, root = load_bundle(task), Path(out)
     folders = {n: root / f"{task}-seed{n}" if seeds > 1 else root for n in range(seed, seed + seeds)}
