@@ -69,7 +69,33 @@ class Rates(NamedTuple):
     counts: dict[str, Tensor]
 
 
-class RateNet(nn.Module):
+class WiredNet(nn.Module):
+    """What networks of any wiring keep, whatever their code: `groups` in order of computation, `weights` by wire, `biases` by
+    group and for the output."""
+
+    def __init__(self, groups: Sequence[str], weights: Mapping[Wire, Tensor], biases: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self.groups, self.wires = tuple(groups), tuple(weights)
+        self.weights = nn.ParameterDict({wire.key: nn.Parameter(weight.float()) for wire, weight in weights.items()})
+        self.biases = nn.ParameterDict({name: nn.Parameter(bias.float()) for name, bias in biases.items()})
+        self.spike = surrogate.atan(alpha=SLOPE)
+
+    def into(self, name: str) -> list[Wire]:
+        return [wire for wire in self.wires if wire.dst == name]
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Neurons of the coder, of each group and of the output, in order of computation."""
+        coded = next(wire for wire in self.wires if wire.src == CODE)
+        inputs = int(self.weights[coded.key].shape[1])
+        return {CODE: inputs, **{name: len(self.biases[name]) for name in (*self.groups, OUT)}}
+
+    def fan_in(self, name: str) -> list[Tensor]:
+        """Weights (n, n_source) of all that reaches a group."""
+        return [self.weights[wire.key] for wire in self.into(name)]
+
+
+class RateNet(WiredNet):
     """`groups` in order of computation; `weights` by wire, `biases` by group and for the output, all in thresholds.
 
     >>> net(torch.zeros(64, 34)).out.shape
@@ -82,15 +108,8 @@ class RateNet(nn.Module):
         biases: Mapping[str, Tensor],
         settings: RateSettings,
     ) -> None:
-        super().__init__()
-        self.groups, self.settings = tuple(groups), settings
-        self.wires = tuple(weights)
-        self.weights = nn.ParameterDict({wire.key: nn.Parameter(weight.float()) for wire, weight in weights.items()})
-        self.biases = nn.ParameterDict({name: nn.Parameter(bias.float()) for name, bias in biases.items()})
-        self.spike = surrogate.atan(alpha=SLOPE)
-
-    def into(self, name: str) -> list[Wire]:
-        return [wire for wire in self.wires if wire.dst == name]
+        super().__init__(groups, weights, biases)
+        self.settings = settings
 
     def forward(self, x_NI: Tensor) -> Rates:
         steps = self.settings.time_steps

@@ -72,7 +72,7 @@ class LIFLatency:
         batches = Batches(self.steps, self.rows, self.seed)
         fine_tune(net, dense[CODE], dense[OUT], batches, time_steps=self.time_steps)
         for name in (*net.groups, OUT):
-            round_weights([net.weights[wire.key] for wire in net.into(name)])
+            round_weights(net.fan_in(name))
         predictor = LatencyPredictor(net, latent_dim=affine.latent_dim, residual=affine.residual)
         finest = replace(settings, time_steps=min(MAX_STEPS, FINEST * self.time_steps))
         return Built(

@@ -79,7 +79,7 @@ class LIFRate:
             rate_weight=self.rate_weight,
         )
         for name in (*net.groups, OUT):
-            round_weights([net.weights[wire.key] for wire in net.into(name)])
+            round_weights(net.fan_in(name))
         artifact = RateArtifact(net, {"recipe": f"{self}", "time_steps": self.time_steps})
         predictor = RatePredictor(net, latent_dim=affine.latent_dim, residual=affine.residual)
         return Built(

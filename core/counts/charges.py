@@ -64,31 +64,20 @@ def book_iteration(
                     message_bits=distance * COST_BITS,
                 ),
             ),
-            (
-                "evaluation",
-                LayerCounts(
-                    layer=INNER,
-                    synops=terms,
-                    updates=sums,
-                    updates_active=sums,
-                    messages=sums,
-                    message_bits=sums * COST_BITS,
-                    dense_macs=terms,
-                ),
-            ),
             ("selection", LayerCounts(layer="select", synops=select, updates=select, updates_active=select)),
             ("selection", LayerCounts(layer="refit", synops=refit, updates=each, updates_active=each)),
         ]
     else:
         rows = [
             ("evaluation", LayerCounts(layer="distance", acs=evaluated)),
-            ("evaluation", LayerCounts(layer=INNER, macs=terms, dense_macs=terms)),
             ("selection", LayerCounts(layer="select", acs=select)),
             ("selection", LayerCounts(layer="refit", acs=refit)),
         ]
+    if terms:
+        rows.append(
+            ("evaluation", _inner(terms, sums) if spiking else LayerCounts(layer=INNER, macs=terms, dense_macs=terms))
+        )
     for phase, counts in rows:
-        if counts.layer == INNER and not terms:
-            continue
         op_counts.add(phase, counts, iteration=iteration)
     numbers = batch * budget.samples * budget.variables * action_dim
     if not source_on_chip:
@@ -104,3 +93,16 @@ def book_iteration(
         updates_active=(NOISE_DRAWS + 1) * numbers,
     )
     op_counts.add("selection", source, iteration=iteration)
+
+
+def _inner(terms: int, sums: int) -> LayerCounts:
+    """Inner products on a chip; `dense_macs`: what dense hardware takes for the same."""
+    return LayerCounts(
+        layer=INNER,
+        synops=terms,
+        updates=sums,
+        updates_active=sums,
+        messages=sums,
+        message_bits=sums * COST_BITS,
+        dense_macs=terms,
+    )

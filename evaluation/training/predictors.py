@@ -42,8 +42,9 @@ def check_teacher(task: str) -> None:
         raise UserError(f"train: task {task} has no teacher to learn other predictors from; use keep-out")
 
 
-def recorded_for(bundle: Bundle, episodes: int = EPISODES) -> Recorded:
-    """What planning the bundle's task asks of its dense predictor. Raises UserError for a task without a teacher."""
+def recorded_for(bundle: Bundle, episodes: int = EPISODES, *, judged_by: str | None = None) -> Recorded:
+    """What planning the bundle's task asks of its dense predictor. `judged_by`: the cost, by name, that copies are judged by in
+    fine-tuning; None: the task's own. Raises UserError for a task without a teacher."""
     check_teacher(bundle.task)
     return record_refined(
         bundle.model,
@@ -53,6 +54,7 @@ def recorded_for(bundle: Bundle, episodes: int = EPISODES) -> Recorded:
         seed=RECORD_SEED,
         config=planner_of(bundle.task),
         value=bundle.cost_to_go(),
+        judged_by=judged_by,
     )
 
 
@@ -60,9 +62,10 @@ def distilled(
     bundle: Bundle, kind: str, records: Recorded, config: Distillation, *, seed: int, report: Report
 ) -> nn.Module:
     """A predictor of `kind` with its own widths. `seed`: of its first weights and of the batches."""
-    torch.manual_seed(seed)
     teacher, total = bundle.model.predictor, config.short_steps + config.steps
-    net: nn.Module = PREDICTORS[kind].make(teacher.latent_dim, teacher.action_dim)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        net: nn.Module = PREDICTORS[kind].make(teacher.latent_dim, teacher.action_dim)
     distil(
         net,
         records.rollouts,

@@ -16,9 +16,10 @@ from rich.console import Console
 from spikeplan.core.counts.operations import ACTING_REFERENCES, per_action
 from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.evaluation.bundle import Bundle, load_bundle
-from spikeplan.evaluation.fine_tuned import Tuned, fine_tuned, planner_of
-from spikeplan.evaluation.recorded_plans import RECORD_SEED, Recorded, record_refined
+from spikeplan.evaluation.fine_tuned import Tuned, fine_tuned
+from spikeplan.evaluation.recorded_plans import Recorded
 from spikeplan.evaluation.shard import one_thread
+from spikeplan.evaluation.training.predictors import recorded_for
 from spikeplan.experiments.bench.planned import run
 from spikeplan.experiments.bench.rows import BenchRow
 from spikeplan.experiments.runner.progress import progress_bar
@@ -49,7 +50,7 @@ def bench_references(
     budgets = [one for one in (task.planner, *task.budgets) if isinstance(one, GuidedConfig)]
     with progress_bar(console) as bar:
         shown = bar.add_task("bench references", total=len(ACTING_REFERENCES) * (training.steps + len(budgets)) + 1)
-        records = records_of(bundle, recorded)
+        records = recorded_for(bundle, recorded)
         bar.advance(shown)
         found: dict[tuple[str, str], tuple[float, float, float]] = {}
         for reference in ACTING_REFERENCES:
@@ -75,21 +76,6 @@ def bench_references(
             )
         )
     return rows
-
-
-def records_of(bundle: Bundle, episodes: int, *, judged_by: str | None = None) -> Recorded:
-    """What training starts from. `judged_by`: the cost, by name, that copies are judged by; None: the task's own."""
-    policy, value = bundle.policy(), bundle.cost_to_go()
-    return record_refined(
-        bundle.model,
-        policy,
-        TASK,
-        episodes=episodes,
-        seed=RECORD_SEED,
-        config=planner_of(TASK),
-        value=value,
-        judged_by=judged_by,
-    )
 
 
 def _tuned(bundle: Bundle, records: Recorded, training: DeltaTraining, reference: str, report: Report) -> Tuned:

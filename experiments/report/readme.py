@@ -35,7 +35,7 @@ BENCHES = {  # by the first row
     "mlp_trained": "bench converters",
     "dense_64_5_H2_plain": "bench shared_work",
     "transformer_points": "bench predictors",
-    "dense: 64 guided 4 H4": "bench wide",
+    "dense: 64 guided 4 H4 spread 0.3": "bench wide",
     "dense: 64 guided 5 H2 + 0.15 V spread 0.6": "bench sparse_front",
 }
 FOUR = ("dense", "int8", "sigma_delta", "lif")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,18 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spikeplan.conversion import Calibration, SigmaDelta, convert
+from spikeplan.conversion import Calibration
 from spikeplan.conversion.calibration import chain_of, measure_ranges
 from spikeplan.core.errors import UserError
 from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.core.ir.artifact import Artifact
-from spikeplan.evaluation.fine_tuned import START
 from spikeplan.evaluation.methods.smaller import PERCENT, WIDTHS
 from spikeplan.evaluation.network_files import LIF, POLICY_LIF
 from spikeplan.evaluation.recorded_plans import Plans, calibration_of
 from spikeplan.evaluation.threshold_search import Choice
-from spikeplan.snn.delta_chain import DeltaChain
-from spikeplan.snn.finetune_delta import DeltaTraining, Rollouts, finetune_delta
+from spikeplan.evaluation.training.sigma_delta import fine_tuned_alone
+from spikeplan.snn.finetune_delta import DeltaTraining, Rollouts
 from spikeplan.snn.lif import LIFConfig, LIFNetwork, LIFTraining, finetune_lif
 from spikeplan.snn.lif_policy import LIFPolicyTraining, finetune_lif_policy
 from spikeplan.worldmodel.checkpoint import WorldModel
@@ -97,25 +95,14 @@ def make_delta(
 
     `data`: records of planning `task`; `name`: what is reported.
     """
-    calibration = calibration_of(data)
-    draft, _ = convert(source, calibration, SigmaDelta(thresholds=START))
-    student = copy.deepcopy(source)
-    chain = DeltaChain(chain_of(student), draft)
-    finetune_delta(
-        chain,
+    artifact, layers = fine_tuned_alone(
+        source,
         data,
+        calibration_of(data),
         training,
-        generator=torch.Generator().manual_seed(model.seed),
-        report=lambda row: report(name, {**row, "total_steps": training.steps}),
-    )
-    artifact, layers = convert(
-        student,
-        calibration,
-        SigmaDelta(thresholds=chain.thresholds(), absolute=True),
         task=task,
         seed=model.seed,
-        trained_on_reference=training.reference,
-        training=f"{training}",
+        report=lambda row: report(name, {**row, "total_steps": training.steps}),
     )
     return artifact, layers.as_dict()
 

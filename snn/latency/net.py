@@ -25,13 +25,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from snntorch import surrogate
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import linear
 
 from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import MESSAGE_BITS, limit
-from spikeplan.snn.rate_net import CODE, OUT, SLOPE, Wire
+from spikeplan.snn.rate_net import CODE, OUT, Wire, WiredNet
 
 MAX_STEPS = 1024
 
@@ -67,7 +66,7 @@ class Moments(NamedTuple):
     inputs: Tensor
 
 
-class LatencyNet(nn.Module):
+class LatencyNet(WiredNet):
     """`groups` in order of computation; `weights` by wire, `biases` by group and for the output; `tops_I`: of the inputs, real.
 
     >>> net(torch.zeros(64, 34)).out.shape
@@ -83,21 +82,9 @@ class LatencyNet(nn.Module):
         tops_I: Tensor,
         settings: LatencySettings,
     ) -> None:
-        super().__init__()
-        self.groups, self.settings = tuple(groups), settings
-        self.wires = tuple(weights)
-        self.weights = nn.ParameterDict({wire.key: nn.Parameter(weight.float()) for wire, weight in weights.items()})
-        self.biases = nn.ParameterDict({name: nn.Parameter(bias.float()) for name, bias in biases.items()})
+        super().__init__(groups, weights, biases)
+        self.settings = settings
         self.register_buffer("tops_I", tops_I.float())
-        self.spike = surrogate.atan(alpha=SLOPE)
-
-    def into(self, name: str) -> list[Wire]:
-        return [wire for wire in self.wires if wire.dst == name]
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """Neurons of the coder, of each group and of the output, in order of computation."""
-        return {CODE: len(self.tops_I), **{name: len(self.biases[name]) for name in (*self.groups, OUT)}}
 
     @property
     def depths(self) -> dict[str, int]:

@@ -7,35 +7,27 @@ Shapes: B episodes, S candidates, H steps, D latent, A action; real units in and
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from spikeplan.core.chips import ChipLimits
 from spikeplan.core.counts.operations import LayerCounts
-from spikeplan.core.errors import UserError
 from spikeplan.core.fixed_point import MESSAGE_BITS
 from spikeplan.core.groups import NeuronGroups
 from spikeplan.snn.latency.net import LatencyNet
 from spikeplan.snn.rate_net import CODE, OUT
+from spikeplan.snn.rate_predictor import WiredPredictor
 
-STATE_BYTES = 6  # a membrane and a current, 24 bits each
 
-
-class LatencyPredictor:
+class LatencyPredictor(WiredPredictor[LatencyNet]):
     """Adds the network's output to the latent (`residual`), or takes it for the next latent.
 
     >>> predictor = LatencyPredictor(net, latent_dim=32, residual=True)
     >>> after_BSD, _, counts = predictor.step(latent_BSD, action_BSA, predictor.begin(latent_BD, candidates_BSHA))
     """
 
-    references = ("zero",)
-    spiking = True
-    precision = "int8"
-
-    def __init__(self, net: LatencyNet, *, latent_dim: int, residual: bool) -> None:
-        self.net, self.latent_dim, self.residual = net, latent_dim, residual
+    code = "a latency code"
+    state_bytes = 6  # a membrane and a current, 24 bits each
 
     @property
     def pipeline_steps(self) -> tuple[int, int]:
@@ -44,29 +36,9 @@ class LatencyPredictor:
         graded = self.net.settings.graded_inputs
         return steps * self.net.depths[OUT] + 1 + graded, steps * self.net.windows
 
-    @property
-    def _layers(self) -> tuple[str, ...]:
-        return (*self.net.groups, OUT)
-
-    def _fan_in(self, name: str) -> list[Tensor]:
-        return [self.net.weights[wire.key] for wire in self.net.into(name)]
-
-    def memory(self) -> dict[str, tuple[int, int]]:
-        """Layer -> (bytes of weights, bytes of states): 8-bit weights, two 24-bit words a neuron."""
-        sizes = self.net.sizes
-        return {name: (sum(w.numel() for w in self._fan_in(name)), STATE_BYTES * sizes[name]) for name in self._layers}
-
-    def weights_left(self) -> dict[str, int]:
-        return {name: sum(int(w.count_nonzero()) for w in self._fan_in(name)) for name in self._layers}
-
     def neuron_groups(self, chip: ChipLimits, *, contexts: int = 0) -> NeuronGroups | None:
         """None: layers that take turns are placed by nobody yet."""
         return None
-
-    def begin(self, latent_BD: Tensor, candidates_BSHA: Tensor, reference: str = "zero", previous: Any = None) -> None:
-        """Nothing to prepare. Raises UserError for a reference that is not "zero"."""
-        if reference not in self.references:
-            raise UserError(f"reference {reference!r} is not offered by a latency code; use zero")
 
     @torch.no_grad()
     def step(self, latent_BSD: Tensor, action_BSA: Tensor, state: None) -> tuple[Tensor, None, list[LayerCounts]]:
@@ -92,7 +64,7 @@ class LatencyPredictor:
                     updates_active=sent if name in spikes else rows * size,
                     messages=sent,
                     message_bits=sent * (MESSAGE_BITS if graded and name == CODE else 1),
-                    dense_macs=0 if name == CODE else rows * sum(w.numel() for w in self._fan_in(name)),
+                    dense_macs=0 if name == CODE else rows * sum(w.numel() for w in self.net.fan_in(name)),
                     calls=rows,
                 )
             )

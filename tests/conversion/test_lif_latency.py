@@ -6,36 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.relu_networks import Skipping, data, module
 from torch import Tensor, nn
 
 from spikeplan.conversion import convert
 from spikeplan.conversion.recipes import RECIPES
 from spikeplan.conversion.recipes.lif_latency import LIFLatency, top_of
 from spikeplan.core.errors import UserError
-from spikeplan.worldmodel.predictor import ResidualPredictor
-
-
-class Skipping(nn.Module):
-    """Not residual, action first, with a way around the second hidden layer."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.second, self.out = nn.Linear(8, 24), nn.Linear(24, 20), nn.Linear(44, 6)
-
-    def forward(self, z: Tensor, a: Tensor) -> Tensor:
-        one = self.first(torch.cat([a, z], -1)).relu()
-        found: Tensor = self.out(torch.cat([one, self.second(one).relu()], -1))
-        return found
-
-
-def data(rows: int = 600, seed: int = 1) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(rows, 6, generator=generator), torch.rand(rows, 2, generator=generator) - 0.5
-
-
-def module(kind: str) -> nn.Module:
-    torch.manual_seed(0)
-    return Skipping() if kind == "skips" else ResidualPredictor(6, 2, (32, 32))
 
 
 @pytest.mark.parametrize("kind", ["chain", "skips"])

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import snntorch
 import torch
-from torch import Tensor, nn
+from tests.relu_networks import Skipping, data, module
+from torch import Tensor
 
 from spikeplan.conversion import convert
 from spikeplan.conversion.recipes import RECIPES
@@ -18,30 +19,6 @@ from spikeplan.core.errors import UserError
 from spikeplan.core.ir.graph.file import load
 from spikeplan.core.ir.graph.reference import Running
 from spikeplan.snn.rate_net import RateSettings
-from spikeplan.worldmodel.predictor import ResidualPredictor
-
-
-class Skipping(nn.Module):
-    """Not residual, action first, with a way around the second hidden layer."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first, self.second, self.out = nn.Linear(8, 24), nn.Linear(24, 20), nn.Linear(44, 6)
-
-    def forward(self, z: Tensor, a: Tensor) -> Tensor:
-        one = self.first(torch.cat([a, z], -1)).relu()
-        found: Tensor = self.out(torch.cat([one, self.second(one).relu()], -1))
-        return found
-
-
-def data(rows: int = 600) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(1)
-    return torch.randn(rows, 6, generator=generator), torch.rand(rows, 2, generator=generator) - 0.5
-
-
-def module(kind: str) -> nn.Module:
-    torch.manual_seed(0)
-    return Skipping() if kind == "skips" else ResidualPredictor(6, 2, (32, 32))
 
 
 @pytest.mark.parametrize("kind", ["chain", "skips"])

@@ -26,29 +26,38 @@ def as_good(one: Measured, best: Measured) -> bool:
     return low >= POINTS_LOST
 
 
-def _level(found: Sequence[Measured]) -> tuple[Measured, bool]:
+def first_of(found: Sequence[Measured]) -> list[Measured]:
+    """Those of the first seed, which choose: another seed's luck moves no opponent."""
+    return [one for one in found if not one.seed]
+
+
+def best_dense(found: Sequence[Measured]) -> Measured:
+    """The dense network that succeeds most often on the choosing episodes; of equal ones the cheapest."""
+    return max((one for one in found if one.side == "dense"), key=_successful)
+
+
+def _successful(one: Measured) -> tuple[int, float]:
+    return sum(one.chosen_N), -one.full
+
+
+def level_of(found: Sequence[Measured]) -> tuple[Measured, bool]:
     """What success is asked for: the best dense network's, and whether one of ours has it; else the best of ours."""
-    best = max((one for one in found if one.side == "dense"), key=lambda one: (sum(one.chosen_N), -one.full))
-    spikes = [one for one in found if one.side == "spiking"]
+    best, spikes = best_dense(found), [one for one in found if one.side == "spiking"]
     if any(as_good(one, best) for one in spikes):
         return best, True
-    return max(spikes, key=lambda one: (sum(one.chosen_N), -one.full)), False
+    return max(spikes, key=_successful), False
 
 
-def _cheapest(found: Sequence[Measured], level: Measured, *sides: str) -> Measured | None:
+def cheapest(found: Sequence[Measured], level: Measured, *sides: str) -> Measured | None:
+    """Of these sides, among those that are as good."""
     good = [one for one in found if one.side in sides and as_good(one, level)]
     return min(good, key=lambda one: one.full, default=None)
 
 
 def chosen_of(found: Sequence[Measured]) -> Measured:
     """The cheapest of ours that is as good as the best dense network; where none is, the best of ours."""
-    level, reached = _level(found)
-    return (_cheapest(found, level, "spiking") or level) if reached else level
-
-
-def point_of(one: Measured) -> str:
-    """Its label without the budget."""
-    return one.label.partition(" guided")[0]
+    level, reached = level_of(found)
+    return (cheapest(found, level, "spiking") or level) if reached else level
 
 
 def fronts(found: Sequence[Measured]) -> list[BenchRow]:
@@ -62,64 +71,49 @@ def fronts(found: Sequence[Measured]) -> list[BenchRow]:
     return [replace(row_of(one), detail=beaten(one)) for one in found]
 
 
+def beside(
+    name: str, goal: float | None, mine: Measured, other: Measured | None, found: Sequence[Measured]
+) -> BenchRow:
+    """Ours beside an opponent, held on the reported episodes. `goal`: of the ratio; None: nothing is asked."""
+    if other is None:
+        said = "not judged: no such opponent on this reference, and none on another is as good"
+        return BenchRow(name=name, ours=None, unit=said)
+    best, reached = best_dense(found), level_of(found)[1]
+    low, high = paired(np.array([mine.reported_N], float), np.array([other.reported_N], float))
+    ratio, kept = mine.full / other.full, reached and low >= POINTS_LOST
+    short = f"; none of ours is shown within 3 points of the best dense one on the choosing episodes, {best.label}"
+    return BenchRow(
+        name=name,
+        ours=mine.full,
+        other=other.full,
+        ratio=ratio,
+        unit=f"synop-equivalents an action; {mine.label}, success {mine.success:.3f}, beside {other.side} {other.label}, "
+        f"{other.success:.3f}: points {low:+.3f} to {high:+.3f}; waiting charged {mine.placed / other.placed:.2f}; "
+        f"one candidate at a time {mine.alone / other.alone:.2f}" + ("" if reached else short),
+        goal=None if goal is None else f"<= {goal:g}, points >= {POINTS_LOST:g}",
+        holds=None if goal is None else ratio <= goal and kept,
+    )
+
+
 def compared(found: Sequence[Measured]) -> list[BenchRow]:
     """The cheapest of ours beside the cheapest of each kind of opponent, chosen on one set of episodes, held on the other.
 
     Where none of ours is as good as the best dense network, the best of ours is compared with what is as good as it: a loss, with
     its ratio shown.
     """
-    level, reached = _level(found)
-    mine, rows = chosen_of(found), []
-    for name, goal, sides in SIDES:
-        other = _cheapest(found, level, *sides)
-        if other is None:
-            rows.append(
-                BenchRow(
-                    name=name,
-                    ours=None,
-                    unit="not judged: no such opponent on this reference, and none on another is as good",
-                )
-            )
-            continue
-        low, high = paired(np.array([mine.reported_N], float), np.array([other.reported_N], float))
-        ratio, kept = mine.full / other.full, reached and low >= POINTS_LOST
-        best = max((one for one in found if one.side == "dense"), key=lambda one: (sum(one.chosen_N), -one.full))
-        rows.append(
-            BenchRow(
-                name=name,
-                ours=mine.full,
-                other=other.full,
-                ratio=ratio,
-                unit=f"synop-equivalents an action; {mine.label}, success {mine.success:.3f}, beside {other.side} {other.label}, "
-                f"{other.success:.3f}: points {low:+.3f} to {high:+.3f}; waiting charged {mine.placed / other.placed:.2f}; "
-                f"one candidate at a time {mine.alone / other.alone:.2f}"
-                + (
-                    ""
-                    if reached
-                    else f"; none of ours is shown within 3 points of the best dense one on the choosing episodes, {best.label}"
-                ),
-                goal=None if goal is None else f"<= {goal:g}, points >= {POINTS_LOST:g}",
-                holds=None if goal is None else ratio <= goal and kept,
-            )
-        )
-    return rows
+    found = first_of(found)
+    level, mine = level_of(found)[0], chosen_of(found)
+    return [beside(name, goal, mine, cheapest(found, level, *sides), found) for name, goal, sides in SIDES]
 
 
-def of_seeds(found: Sequence[Measured], chosen: Measured) -> list[BenchRow]:
+def of_seeds(found: Sequence[Measured]) -> list[BenchRow]:
     """The chosen point over the seeds of its training, all with the budget that the first chose."""
-    label = point_of(chosen)
-    budget = chosen.label[len(label) :]
-    mine = [
-        one
-        for one in found
-        if one.side == "spiking"
-        and one.label.startswith(label)
-        and one.label.endswith(budget)
-        and (one is chosen or one.label.startswith(f"{label} seed"))
-    ]
-    level, _ = _level(found)
-    other = _cheapest(found, level, "dense", "own dense")
-    source = next((one for one in found if one.side == "dense" and one.label == chosen.origin), None)
+    first = first_of(found)
+    chosen, level = chosen_of(first), level_of(first)[0]
+    mine = [one for one in found if (one.side, one.point, one.budget) == (chosen.side, chosen.point, chosen.budget)]
+    other = cheapest(first, level, "dense", "own dense")
+    of_source = ("dense", chosen.origin, chosen.budget)
+    source = next((one for one in first if (one.side, one.point, one.budget) == of_source), None)
     rows = []
     if other is not None:
         waiting = float(np.mean([one.placed for one in mine]))

@@ -28,9 +28,9 @@ from spikeplan.evaluation.bundle import Bundle, load_bundle
 from spikeplan.evaluation.fine_tuned import Tuned, fine_tuned
 from spikeplan.evaluation.recorded_plans import Recorded
 from spikeplan.evaluation.shard import one_thread
-from spikeplan.experiments.bench.references import records_of
+from spikeplan.evaluation.training.predictors import recorded_for
 from spikeplan.experiments.bench.rows import BenchRow
-from spikeplan.experiments.bench.sparse.compared import chosen_of, compared, fronts, of_seeds, point_of
+from spikeplan.experiments.bench.sparse.compared import chosen_of, compared, fronts, of_seeds
 from spikeplan.experiments.bench.sparse.measured import Measured, dense, float_form, measured, spiking
 from spikeplan.experiments.runner.progress import progress_bar
 from spikeplan.snn.finetune_acting import ActingTraining
@@ -60,10 +60,7 @@ class Point:
     @property
     def label(self) -> str:
         s = self.sparse
-        seed = f" seed {self.seed}" if self.seed else ""
-        return (
-            f"{self.width} {self.reference} {s.how} {s.pruned:g} removed {s.removed:g} rate {self.rate_weight:g}{seed}"
-        )
+        return f"{self.width} {self.reference} {s.how} {s.pruned:g} removed {s.removed:g} rate {self.rate_weight:g}"
 
 
 def _points(shares: Sequence[tuple[float, float, float]], **shared: Any) -> tuple[Point, ...]:
@@ -107,7 +104,7 @@ def shares(reference: str) -> bool:
 
 def budgets_of(task: str) -> list[GuidedConfig]:
     """The task's cheapest, and fewer copies than that, which squared distances allow; two copies are too few, and farther ahead
-    these distances mislead (8 H4 solves 0.82 to 0.84, 5 H2 0.93 to 0.96)."""
+    these distances mislead."""
     known = [one for one in (task_of(task).planner, *task_of(task).budgets) if isinstance(one, GuidedConfig)]
     least = min(known, key=lambda one: one.evaluations)
     changes: list[dict[str, Any]] = [{}, {"spread": 0.4}, {"samples": 4}, {"samples": 3}, {"samples": 3, "spread": 0.8}]
@@ -145,8 +142,9 @@ def bench_sparse_front(
     points = (*two_of_four, *fewer, *ours)
 
     def add(pair: Pair, config: GuidedConfig, point: Point, label: str, but: str = "") -> None:
-        named, origin = (f"{of} {config.label} spread {config.spread:g}" for of in (label, point.width))
-        for one in measured(bundle, pair, config, point.reference, named, episodes, cost=COST, origin=origin):
+        for one in measured(
+            bundle, pair, config, point.reference, label, episodes, cost=COST, origin=f"{point.width}", seed=point.seed
+        ):
             if one.side != but:
                 found.append(one)
                 if keep is not None:
@@ -160,7 +158,7 @@ def bench_sparse_front(
             for config in budgets:
                 add(pair, config, Point(width=width), f"{width}", but="2:4")  # none of their weights is zero
             bar.advance(shown)
-        records = records_of(bundle, recorded, judged_by=COST)
+        records = recorded_for(bundle, recorded, judged_by=COST)
         bar.advance(shown)
 
         def train(point: Point) -> None:
@@ -177,9 +175,9 @@ def bench_sparse_front(
 
         for point in points:
             train(point)
-        first, chosen = list(found), chosen_of(found)
-        again = [point for point in ours if point.label == point_of(chosen)]
+        chosen = chosen_of(found)
+        again = [point for point in ours if point.label == chosen.point]
         for point in again:
             for seed in range(1, seeds):
                 train(replace(point, seed=seed))
-    return [*fronts(found), *dead, *compared(first), *of_seeds(found, chosen)]
+    return [*fronts(found), *dead, *compared(found), *of_seeds(found)]

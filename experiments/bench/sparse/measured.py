@@ -38,13 +38,14 @@ class Measured:
 
     `full`, `alone`: synop-equivalents with the pipe full and with one candidate in it at a time; the same where there is no pipe.
     `placed`: the first and what neurons update while they wait, one loop on one Loihi 2; more copies or robots would fill it.
-    `split`: operations of the first. `judging`: what evaluation and selection take of it. `origin`: label of the dense network
-    that it was made from, at its budget.
+    `split`: operations of the first. `judging`: what evaluation and selection take of it. `point`: how it was made, with which
+    `seed` of training; `budget`: of its plans. `origin`: point of the dense network that it was made from.
     `chosen_N`, `reported_N`: success on either set of episodes, 0 or 1.
     """
 
     side: str
-    label: str
+    point: str
+    budget: str
     full: float
     alone: float
     placed: float
@@ -53,13 +54,23 @@ class Measured:
     origin: str
     chosen_N: tuple[int, ...]
     reported_N: tuple[int, ...]
+    seed: int = 0
+
+    @property
+    def label(self) -> str:
+        return " ".join([self.point, *([f"seed {self.seed}"] if self.seed else []), self.budget])
 
     @property
     def success(self) -> float:
         return float(np.mean(self.reported_N))
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "success": self.success, "chosen_success": float(np.mean(self.chosen_N))}
+        return {
+            **asdict(self),
+            "label": self.label,
+            "success": self.success,
+            "chosen_success": float(np.mean(self.chosen_N)),
+        }
 
 
 def spiking(nets: Tuned, shared: bool = False) -> Pair:
@@ -86,19 +97,24 @@ def dense(nets: Sequence[Any], shared: bool = False) -> Pair:
     )
 
 
+def budget_of(config: GuidedConfig) -> str:
+    return f"{config.label} spread {config.spread:g}"
+
+
 def measured(
     bundle: Bundle,
     pair: Pair,
     config: GuidedConfig,
     reference: str,
-    label: str,
+    point: str,
     episodes: int,
     *,
     cost: str | None = None,
     origin: str = "",
+    seed: int = 0,
 ) -> list[Measured]:
     """What a spiking network costs as it is, run densely, and with zeros skipped; a dense one as it is and without its zeros."""
-    chosen, reported = (run(bundle, pair, config, reference, episodes, seed, cost) for seed in (CHOOSING, REPORTED))
+    chosen, reported = (run(bundle, pair, config, reference, episodes, drawn, cost) for drawn in (CHOOSING, REPORTED))
     if pair.spiking:
         readings = {"spiking": reported}
         readings |= dict(zip(("own dense", "skipping"), own_function(reported), strict=False))
@@ -107,7 +123,9 @@ def measured(
     return [
         Measured(
             side=side,
-            label=label,
+            point=point,
+            budget=budget_of(config),
+            seed=seed,
             full=taken(one.op_counts, 0),
             alone=taken(one.op_counts, -1),
             placed=taken(one.op_counts, 0) + (waited(bundle, pair, one) if side == "spiking" else 0.0),

@@ -18,6 +18,7 @@ action, so that its success is the plain one's. Spikes are sent as changes of ze
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from rich.console import Console
@@ -42,19 +43,21 @@ DIRECTIONS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Way:
-    """How copies are planned. `primitives`: of how many directions copies stray in; None: of any."""
+    """How copies are planned. `primitives`: of how many directions copies stray in; None: of any. `waits`: whether spikes are
+    also counted while they wait."""
 
     name: str
     cost: str | None = None
     shared: bool = False
     primitives: int | None = None
+    waits: bool = False
 
 
 WAYS = (
     Way(name="plain"),
     Way(name="shared", shared=True),
     Way(name="squared", cost="squared"),
-    Way(name="squared_shared", cost="squared", shared=True),
+    Way(name="squared_shared", cost="squared", shared=True, waits=True),
     Way(name="primitives", cost="squared", shared=True, primitives=DIRECTIONS),
 )
 NETWORKS = (("dense", 64), ("dense", 96), ("spiking", 96))
@@ -104,11 +107,8 @@ def bench_shared_work(
             plain: float | None = None
             for config in chosen:
                 for way in WAYS:
-                    full, judging, success, idle = _planned(bundle, side, width, config, way, episodes)
-                    plain = full if plain is None else plain
-                    costs = {way.name: full}
-                    if side == "spiking" and way.name == "squared_shared":
-                        costs |= {"waiting": full + idle[0], "waiting_host": full + idle[1]}
+                    costs, judging, success = _planned(bundle, side, width, config, way, episodes)
+                    plain = costs[way.name] if plain is None else plain
                     rows += [
                         BenchRow(
                             name=f"{side}_{width}_{config.samples}_H{config.horizon}_{name}",
@@ -126,13 +126,13 @@ def bench_shared_work(
 
 def _planned(
     bundle: Bundle, side: str, width: int, config: GuidedConfig, way: Way, episodes: int
-) -> tuple[float, float, float, tuple[float, float]]:
-    """Synop-equivalents, what of them evaluation and selection take, success, and what waiting adds, a host selecting or not."""
-    perturb = None if way.primitives is None else lambda noise: stray_in(DIRECTIONS, noise)
+) -> tuple[dict[str, float], float, float]:
+    """Synop-equivalents, by the row's name; what of the first evaluation and selection take; and success."""
+    perturb = None if way.primitives is None else partial(stray_in, way.primitives)
     pair = pair_of(bundle, side, width, way.shared)
     done = run(bundle, pair, config, "zero", episodes, REPORTED, way.cost, perturb=perturb)
-    judging = taken(done.op_counts, 0, phases=("evaluation", "selection"))
-    idle = (0.0, 0.0)
-    if side == "spiking":
-        idle = waited(bundle, pair, done), waited(bundle, pair, done, host_selects=True)
-    return taken(done.op_counts, 0), judging, float(done.success_KN.mean()), idle
+    costs = {way.name: taken(done.op_counts, 0)}
+    if way.waits and pair.spiking:
+        costs["waiting"] = costs[way.name] + waited(bundle, pair, done)
+        costs["waiting_host"] = costs[way.name] + waited(bundle, pair, done, host_selects=True)
+    return costs, taken(done.op_counts, 0, phases=("evaluation", "selection")), float(done.success_KN.mean())

@@ -22,21 +22,18 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from spikeplan.conversion import SigmaDelta, convert
-from spikeplan.conversion.calibration import chain_of
 from spikeplan.core.descent import descend
 from spikeplan.core.guided_planning import GuidedConfig
 from spikeplan.evaluation.bundle import Bundle, load_bundle
-from spikeplan.evaluation.intervals import paired
 from spikeplan.evaluation.recorded_plans import calibration_of
 from spikeplan.evaluation.shard import one_thread
+from spikeplan.evaluation.training.sigma_delta import fine_tuned_alone
 from spikeplan.experiments.bench.rows import BenchRow
-from spikeplan.experiments.bench.sparse.compared import POINTS_LOST, as_good
+from spikeplan.experiments.bench.sparse.compared import beside, cheapest, chosen_of, level_of
 from spikeplan.experiments.bench.sparse.measured import Measured, measured, row_of
 from spikeplan.experiments.runner.progress import progress_bar
-from spikeplan.snn.delta_chain import DeltaChain
 from spikeplan.snn.delta_predictor import DeltaPredictor
-from spikeplan.snn.finetune_delta import DeltaTraining, Rollouts, finetune_delta
+from spikeplan.snn.finetune_delta import DeltaTraining, Rollouts
 from spikeplan.snn.sparse_training import SparseTraining
 from spikeplan.worldmodel.data import draw_clips
 from spikeplan.worldmodel.planning.closed_loop import ImageLatent, run_episodes
@@ -51,7 +48,7 @@ BUDGETS = (GuidedConfig(samples=4, horizon=4), GuidedConfig(samples=8, horizon=1
 RECORDED = GuidedConfig(samples=8, horizon=6)  # what spikes learn from
 RECORD_SEED = 5_500_000
 CALIBRATED = 20_000  # pairs
-START = 0.05  # thresholds before fine-tuning, in standard deviations
+TUNED = 5  # steps of dense training that one of fine-tuning takes as long as, for the progress bar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,14 +86,14 @@ def bench_wide(
 
     def add(pair: Pair, label: str, but: str) -> None:
         for config in BUDGETS:
-            for one in measured(bundle, pair, config, "zero", f"{label} {config.label}", s.episodes):
+            for one in measured(bundle, pair, config, "zero", label, s.episodes):
                 if one.side != but:
                     found.append(one)
                     if keep is not None:
                         keep(one)
 
     with progress_bar(console) as bar:
-        shown = bar.add_task("bench wide", total=len(s.widths) * s.steps + 10 * s.tuning.steps + 1)
+        shown = bar.add_task("bench wide", total=len(s.widths) * s.steps + 2 * TUNED * s.tuning.steps + 1)
         data = transitions(bundle, s)
         bar.advance(shown)
         nets = {}
@@ -105,7 +102,7 @@ def bench_wide(
             add(_acting(bundle, DensePredictor(nets[width], shared=True)), f"{width}", but="2:4")
         for pruned in (0.0, s.sparse.pruned):
             sparse = None if not pruned else s.sparse
-            spiking = tuned(bundle, nets[widest], sparse, s, lambda: bar.advance(shown, 5))
+            spiking = tuned(bundle, nets[widest], sparse, s, lambda: bar.advance(shown, TUNED))
             add(_acting(bundle, spiking), f"{widest} pruned {pruned:g}", but="skipping")
     return [*(row_of(one) for one in found), *_rows(found)]
 
@@ -155,20 +152,17 @@ def tuned(
     bundle: Bundle, dense: ResidualPredictor, sparse: SparseTraining | None, s: Settings, step: Callable[[], None]
 ) -> DeltaPredictor:
     """The spiking form of a copy of `dense`, fine-tuned on what it imagined for copies of the policy."""
-    records, student = _recorded(bundle, dense, s), ResidualPredictor(dense.latent_dim, dense.action_dim, dense.hidden)
-    student.load_state_dict(dense.state_dict())
-    data = calibration_of([records], CALIBRATED)
-    draft, _ = convert(student, data, SigmaDelta(thresholds=START))
-    chain = DeltaChain(chain_of(student), draft)
-    finetune_delta(
-        chain,
+    records = _recorded(bundle, dense, s)
+    made, _ = fine_tuned_alone(
+        dense,
         [records],
+        calibration_of([records], CALIBRATED),
         s.tuning,
-        generator=torch.Generator().manual_seed(bundle.model.seed),
+        task=TASK,
+        seed=bundle.model.seed,
         report=lambda row: step(),
         sparse=sparse,
     )
-    made, _ = convert(student.eval(), data, SigmaDelta(thresholds=chain.thresholds(), absolute=True), task=TASK)
     return DeltaPredictor(made, sparse=sparse is not None, shared=True)
 
 
@@ -196,41 +190,9 @@ def _recorded(bundle: Bundle, dense: ResidualPredictor, s: Settings) -> Rollouts
 
 
 def _rows(found: Sequence[Measured]) -> list[BenchRow]:
-    plain = [one for one in found if one.side == "dense"]
-    best = max(plain, key=lambda one: (sum(one.chosen_N), -one.full))
-    spikes = [one for one in found if one.side == "spiking"]
-    good = [one for one in spikes if as_good(one, best)]
-    mine = min(good, key=lambda one: one.full) if good else max(spikes, key=lambda one: sum(one.chosen_N))
-    rows = []
-    for name, goal, sides in (
-        ("wide_equivalents_vs_dense", 0.1, ("dense",)),
-        ("wide_equivalents_vs_own_dense", None, ("own dense",)),
-    ):
-        others = [
-            one for one in found if one.side in sides and (as_good(one, best if good else mine) or sides != ("dense",))
-        ]
-        if sides != ("dense",):
-            others = [one for one in others if one.label == mine.label]
-        if not others:
-            rows.append(BenchRow(name=name, ours=mine.full, unit="no such opponent is as good"))
-            continue
-        other = min(others, key=lambda one: one.full)
-        low, high = paired(np.array([mine.reported_N], float), np.array([other.reported_N], float))
-        rows.append(
-            BenchRow(
-                name=name,
-                ours=mine.full,
-                other=other.full,
-                ratio=mine.full / other.full,
-                unit=f"synop-equivalents an action; {mine.label}, success {mine.success:.3f}, beside {other.label}, "
-                f"{other.success:.3f}: points {low:+.3f} to {high:+.3f}; waiting charged {mine.placed / other.placed:.2f}"
-                + (
-                    ""
-                    if good
-                    else f"; on the choosing episodes not shown within 3 points of the best dense network, {best.label}"
-                ),
-                goal=None if goal is None else f"<= {goal:g}, points >= {POINTS_LOST:g}",
-                holds=None if goal is None else bool(good) and mine.full / other.full <= goal and low >= POINTS_LOST,
-            )
-        )
-    return rows
+    level, mine = level_of(found)[0], chosen_of(found)
+    own = next(one for one in found if one.side == "own dense" and one.label == mine.label)
+    return [
+        beside("wide_equivalents_vs_dense", 0.1, mine, cheapest(found, level, "dense"), found),
+        beside("wide_equivalents_vs_own_dense", None, mine, own, found),
+    ]

@@ -17,16 +17,17 @@ from spikeplan.snn.sparse_training import SparseTraining
 GOOD, BAD = (1,) * 290 + (0,) * 10, (1,) * 200 + (0,) * 100
 
 
-def net(side: str, full: float, chosen: Any = GOOD, reported: Any = GOOD, label: str = "") -> Measured:
+def net(side: str, full: float, chosen: Any = GOOD, reported: Any = GOOD, **made: Any) -> Measured:
+    """`made`: point, seed and budget, where they matter."""
     return Measured(
         side=side,
-        label=label or f"{full:g}",
+        **{"point": f"{full:g}", "budget": "guided 3 H2", **made},
         full=full,
         alone=2 * full,
         placed=3 * full,
         split={"synops": full},
         judging=0.0,
-        origin="64 guided 3 H2",
+        origin="64",
         chosen_N=chosen,
         reported_N=reported,
     )
@@ -53,16 +54,17 @@ def test_seeds_of_the_chosen_point_are_averaged_at_its_budget() -> None:
     network that it was made from, at that budget: 29 of 300 episodes."""
     worse = (1,) * 261 + (0,) * 39
     mine = [
-        net("spiking", 100, label="64 zero rate 1 guided 3 H2"),
-        net("spiking", 130, label="64 zero rate 1 guided 5 H2"),
-        net("spiking", 110, label="64 zero rate 1 seed 1 guided 3 H2"),
-        net("spiking", 120, worse, worse, label="64 zero rate 1 seed 2 guided 3 H2"),
-        net("spiking", 90, BAD, BAD, label="64 zero rate 10 guided 3 H2"),
+        net("spiking", 100, point="64 zero rate 1"),
+        net("spiking", 130, point="64 zero rate 1", budget="guided 5 H2"),
+        net("spiking", 110, point="64 zero rate 1", seed=1),
+        net("spiking", 120, worse, worse, point="64 zero rate 1", seed=2),
+        net("spiking", 90, BAD, BAD, point="64 zero rate 10"),
     ]
-    found = [net("dense", 400, label="64 guided 3 H2"), net("dense", 1000, label="96 guided 5 H2"), *mine]
+    assert mine[2].label == "64 zero rate 1 seed 1 guided 3 H2"
+    found = [net("dense", 400, point="64"), net("dense", 1000, point="96", budget="guided 5 H2"), *mine]
     chosen = chosen_of(found)
     assert chosen is mine[0]
-    rows = {row.name: row for row in of_seeds(found, chosen)}
+    rows = {row.name: row for row in of_seeds(found)}
     over = rows["equivalents_vs_dense_seeds"]
     assert (over.ours, over.other) == (110, 400) and over.ratio == pytest.approx(0.275) and not over.holds
     assert rows["equivalents_vs_dense_waiting"].ours == 330
